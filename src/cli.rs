@@ -1,0 +1,159 @@
+//! Pure. Arguments and `AGENT_INIT_*` variables: the settings of one invocation.
+//!
+//! Options and their environment twins are parsed by the same rules, one after the other, and an option wins over its
+//! twin; so an error can name the variable that it came from.
+
+mod options;
+pub mod value;
+
+use std::ffi::{OsStr, OsString};
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser};
+
+pub use options::RunOptions;
+pub use value::{AgentSelection, AuthMode, CaptureSpec, Forwarding, PerAgent, Requirement, Rewrite, Scope, Switch, SyncMode};
+
+use crate::discover::Environment;
+use crate::report::{Failure, Message};
+
+/// The commands that are named by a first word; any other first word is the agent's COMMAND.
+const COMMANDS: &[&str] = &["run", "setup", "status", "plan", "doctor", "healthcheck", "exec", "agents", "install"];
+
+/// The prefix of the environment twins.
+pub const TWIN_PREFIX: &str = "AGENT_INIT_";
+
+/// What was asked for.
+#[derive(Debug)]
+pub enum Invocation {
+    /// Run an agent.
+    Run(Box<RunOptions>, Vec<Message>),
+    /// Print this on standard output and end well.
+    Print(String),
+}
+
+/// The ENTRYPOINT of agent containers.
+///
+/// Finds a login, lays it down as a private working copy, drops privilege, runs COMMAND as PID 1 should, and carries
+/// refreshed tokens back.
+#[derive(Debug, Parser)]
+#[command(name = "agent-init", version, disable_help_subcommand = true, subcommand_required = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Run an agent (the default: `agent-init [OPTIONS] [--] COMMAND [ARG...]`)
+    ///
+    /// Every option has an environment twin: --work-dir is AGENT_INIT_WORK_DIR. The option wins.
+    Run(Box<RunOptions>),
+}
+
+/// Reads arguments (without the program's name) and environment.
+///
+/// # Errors
+/// A [`Failure`] that names the option or variable and what it takes.
+pub fn parse(arguments: &[OsString], environment: &Environment) -> anyhow::Result<Invocation> {
+    let words = with_command(arguments)?;
+    let options = match Cli::try_parse_from(words) {
+        Ok(Cli { command: Command::Run(options) }) => options,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Invocation::Print(error.render().to_string()));
+        }
+        Err(error) => return Err(explain(&error, None).into()),
+    };
+    let (twins, warnings) = twins(environment);
+    let twins = if twins.is_empty() { RunOptions::default() } else { parse_twins(&twins)? };
+    let options = options.or(twins).checked()?;
+    Ok(Invocation::Run(Box::new(options), warnings))
+}
+
+/// The words for clap: the program, the command (`run` unless one is named), the rest.
+fn with_command(arguments: &[OsString]) -> anyhow::Result<Vec<OsString>> {
+    let first = arguments.first().and_then(|word| word.to_str());
+    let named = first.is_some_and(|word| COMMANDS.contains(&word));
+    let top = matches!(first, Some("--help" | "-h" | "--version" | "-V"));
+    if let Some(command) = first.filter(|word| named && *word != "run") {
+        return Err(Failure::new(format!("the command '{command}' is not in this version"))
+            .hint(format!("to run a program of that name: agent-init -- {command}"))
+            .into());
+    }
+    let run = (!named && !top).then(|| OsString::from("run"));
+    Ok(std::iter::once(OsString::from("agent-init")).chain(run).chain(arguments.iter().cloned()).collect())
+}
+
+/// The environment's twins as `--name=value` words, and a warning for each variable that is none.
+fn twins(environment: &Environment) -> (Vec<OsString>, Vec<Message>) {
+    let mut words = Vec::new();
+    let mut warnings = Vec::new();
+    let set: Vec<&str> = environment.names().filter_map(OsStr::to_str).filter(|name| name.starts_with(TWIN_PREFIX)).collect();
+    if set.is_empty() {
+        return (words, warnings);
+    }
+    let command = RunOptions::command();
+    let known: Vec<(String, &str)> = command.get_arguments().filter_map(|arg| arg.get_long()).map(|long| (twin_of(long), long)).collect();
+    for name in set {
+        let Some((_, long)) = known.iter().find(|(twin, _)| twin == name) else {
+            let nearest = known.iter().max_by(|(a, _), (b, _)| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
+            let hint = nearest.map(|(twin, _)| format!("did you mean {twin}?")).unwrap_or_default();
+            warnings.push(Message::warning(format!("unknown variable {name} is ignored")).hint(hint));
+            continue;
+        };
+        // Compose writes an empty value for what is not set.
+        if let Some(value) = environment.get_filled(name) {
+            let mut word = OsString::from(format!("--{long}="));
+            word.push(value);
+            words.push(word);
+        }
+    }
+    (words, warnings)
+}
+
+/// `work-dir` -> `AGENT_INIT_WORK_DIR`.
+fn twin_of(long: &str) -> String {
+    format!("{TWIN_PREFIX}{}", long.to_ascii_uppercase().replace('-', "_"))
+}
+
+fn parse_twins(words: &[OsString]) -> anyhow::Result<RunOptions> {
+    let program = [OsString::from("agent-init")];
+    RunOptions::try_parse_from(program.iter().chain(words)).map_err(|error| explain(&error, Some(twin_of)).into())
+}
+
+/// Clap's finding in our form. `name` turns an option into the name by which it was given.
+fn explain(error: &clap::Error, name: Option<fn(&str) -> String>) -> Failure {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
+        _ => None,
+    };
+    let argument = text(ContextKind::InvalidArg).unwrap_or_default();
+    let long = argument.split([' ', '=', '[']).next().unwrap_or_default();
+    let given = name.map_or_else(|| long.to_owned(), |name| name(long.trim_start_matches('-')));
+    let value = text(ContextKind::InvalidValue).unwrap_or_default();
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    let usage = "agent-init --help shows the options; what belongs to COMMAND comes after it, or after --";
+    match error.kind() {
+        ErrorKind::InvalidValue if value.is_empty() => Failure::new(format!("{given} needs a value")).hint(usage),
+        ErrorKind::InvalidValue => {
+            let forms = text(ContextKind::ValidValue).map(|forms| format!("use one of: {forms}"));
+            Failure::new(format!("{given}: '{value}' is not accepted")).hint(forms.unwrap_or_else(|| usage.to_owned()))
+        }
+        ErrorKind::ValueValidation => {
+            Failure::new(format!("{given}: '{value}' is not accepted: {}", cause.unwrap_or_default())).hint(usage)
+        }
+        ErrorKind::UnknownArgument => {
+            let near = text(ContextKind::SuggestedArg).map(|near| format!("did you mean {near}? "));
+            Failure::new(format!("unknown option {given}")).hint(near.unwrap_or_default() + usage)
+        }
+        _ => {
+            let rendered = error.render().to_string();
+            let first = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            Failure::new(first).hint(usage)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! Pure. The options of `run`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+use super::value::{
+    self, AgentSelection, AuthMode, CaptureSpec, Forwarding, PerAgent, Requirement, Rewrite, Scope, Switch, SyncMode,
+};
+use crate::agent::definition::Method;
+use crate::report::{Failure, Level, LogFormat, Reporter};
+use crate::sys::signal::Signal;
+
+/// The options of `run`, as they were given; the accessors know the defaults.
+#[derive(Debug, Default, Parser)]
+#[command(name = "agent-init run", no_binary_name = false, args_override_self = true)]
+pub struct RunOptions {
+    /// Agents to serve: names, `auto` (by COMMAND and by what was given) or `none` (a plain init) [default: auto]
+    #[arg(long, value_name = "NAME[,NAME]", value_parser = value::agents)]
+    pub agent: Option<AgentSelection>,
+
+    /// auto, sync, copy, token, api-key or ignore, for all agents or for one: claude=token [default: auto]
+    #[arg(long, value_name = "MODE", value_parser = value::auth)]
+    pub auth: Option<PerAgent<AuthMode>>,
+
+    /// Methods to prefer: oauth-token, auth-token, api-key, session, cloud [default: the agent's order]
+    #[arg(long, value_name = "METHOD[,...]", value_parser = methods)]
+    pub prefer: Option<Methods>,
+
+    /// Root with one directory for each agent, or agent=DIR [default: /capture if it is there]
+    #[arg(long, value_name = "DIR", value_parser = value::capture)]
+    pub capture: Option<CaptureSpec>,
+
+    /// Directories of secret files [default: /run/secrets and $CREDENTIALS_DIRECTORY]
+    #[arg(long, value_name = "DIR[:DIR]")]
+    pub secrets: Option<OsString>,
+
+    /// User of the agent, by name or number, with an optional group [default: unchanged]
+    #[arg(long, value_name = "USER[:GROUP]")]
+    pub user: Option<String>,
+
+    /// Take user and group from the owner of PATH
+    #[arg(long, value_name = "PATH")]
+    pub user_from: Option<PathBuf>,
+
+    /// HOME of the agent [default: the user's, else $HOME, else /tmp/agent-home]
+    #[arg(long, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+
+    /// Parent of working copies [default: the agent's own place under HOME, else the state directory]
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: Option<PathBuf>,
+
+    /// What of a captured directory is laid down: login, settings or all [default: settings]
+    #[arg(long, value_name = "SCOPE", value_enum)]
+    pub scope: Option<Scope>,
+
+    /// Answer onboarding, trust and bypass dialogs beforehand: on or off [default: on]
+    #[arg(long, value_name = "BOOL", value_parser = value::boolean)]
+    pub first_run: Option<bool>,
+
+    /// Directories that are trusted from the start [default: the working directory]
+    #[arg(long, value_name = "DIR[:DIR]")]
+    pub trust: Option<OsString>,
+
+    /// When a refreshed login is carried back: live, exit or off [default: live]
+    #[arg(long, value_name = "WHEN", value_enum)]
+    pub sync: Option<SyncMode>,
+
+    /// Do not start without a usable credential (for these agents)
+    #[arg(long, value_name = "NAME[,NAME]", value_parser = value::requirement, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub require: Option<Requirement>,
+
+    /// From the stop signal to our exit, all told [default: 8s]
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub grace: Option<Duration>,
+
+    /// The signal that starts the stop [default: TERM]
+    #[arg(long, value_name = "SIGNAL")]
+    pub stop_signal: Option<Signal>,
+
+    /// Forward another signal instead, or none for FROM:0; may be repeated
+    #[arg(long, value_name = "FROM:TO", value_parser = value::rewrite, value_delimiter = ',', action = clap::ArgAction::Append)]
+    pub rewrite: Vec<Rewrite>,
+
+    /// Who gets forwarded signals: group or process [default: group]
+    #[arg(long, value_name = "WHO", value_enum)]
+    pub forward_to: Option<Forwarding>,
+
+    /// Empty the agent's capability sets and its bounding set: on, off or auto [default: auto]
+    #[arg(long, value_name = "SWITCH", value_enum)]
+    pub drop_caps: Option<Switch>,
+
+    /// Set no_new_privs in the agent: on, off or auto [default: auto]
+    #[arg(long, value_name = "SWITCH", value_enum)]
+    pub no_new_privs: Option<Switch>,
+
+    /// Where state is kept [default: /run/agent-init, else $XDG_RUNTIME_DIR/agent-init, else /tmp/agent-init-UID]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+
+    /// Form of messages: text or json [default: text]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
+
+    /// Say each step
+    #[arg(short, long, value_name = "BOOL", value_parser = value::boolean, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub verbose: Option<bool>,
+
+    /// Say warnings and errors only
+    #[arg(short, long, value_name = "BOOL", value_parser = value::boolean, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub quiet: Option<bool>,
+
+    /// The agent's command and its arguments
+    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
+    pub command: Vec<OsString>,
+}
+
+/// Methods in the order of preference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Methods(pub Vec<Method>);
+
+fn methods(text: &str) -> Result<Methods, String> {
+    const KNOWN: [Method; 5] = [Method::OauthToken, Method::AuthToken, Method::ApiKey, Method::Session, Method::Cloud];
+    let one = |word: &str| {
+        let unknown = || format!("'{word}' is no method: use oauth-token, auth-token, api-key, session or cloud");
+        KNOWN.into_iter().find(|method| method.word() == word).ok_or_else(unknown)
+    };
+    text.split(',').map(one).collect::<Result<_, _>>().map(Methods)
+}
+
+impl RunOptions {
+    /// These options, and for what is not given the other's.
+    #[must_use]
+    pub fn or(self, twins: RunOptions) -> RunOptions {
+        // Two ways to name the user exclude each other, so an option for one silences the twin of the other.
+        let user_given = self.user.is_some() || self.user_from.is_some();
+        RunOptions {
+            agent: self.agent.or(twins.agent),
+            auth: self.auth.or(twins.auth),
+            prefer: self.prefer.or(twins.prefer),
+            capture: self.capture.or(twins.capture),
+            secrets: self.secrets.or(twins.secrets),
+            user: self.user.or(twins.user.filter(|_| !user_given)),
+            user_from: self.user_from.or(twins.user_from.filter(|_| !user_given)),
+            home: self.home.or(twins.home),
+            work_dir: self.work_dir.or(twins.work_dir),
+            scope: self.scope.or(twins.scope),
+            first_run: self.first_run.or(twins.first_run),
+            trust: self.trust.or(twins.trust),
+            sync: self.sync.or(twins.sync),
+            require: self.require.or(twins.require),
+            grace: self.grace.or(twins.grace),
+            stop_signal: self.stop_signal.or(twins.stop_signal),
+            rewrite: if self.rewrite.is_empty() { twins.rewrite } else { self.rewrite },
+            forward_to: self.forward_to.or(twins.forward_to),
+            drop_caps: self.drop_caps.or(twins.drop_caps),
+            no_new_privs: self.no_new_privs.or(twins.no_new_privs),
+            state_dir: self.state_dir.or(twins.state_dir),
+            log_format: self.log_format.or(twins.log_format),
+            verbose: self.verbose.or(twins.verbose),
+            quiet: self.quiet.or(twins.quiet),
+            command: self.command,
+        }
+    }
+
+    /// These options, if they go together.
+    ///
+    /// # Errors
+    /// The two that do not, or the missing COMMAND.
+    pub fn checked(self) -> anyhow::Result<RunOptions> {
+        if self.user.is_some() && self.user_from.is_some() {
+            return Err(Failure::new("--user and --user-from are both set").hint("use one of them").into());
+        }
+        if self.stop_signal.is_some_and(|signal| matches!(signal, Signal::KILL | Signal::STOP | Signal::CHLD)) {
+            return Err(Failure::new("--stop-signal: a signal that can not be caught, or SIGCHLD").into());
+        }
+        if self.command.is_empty() {
+            let hint = "usage: agent-init [run] [OPTIONS] [--] COMMAND [ARG...]; agent-init --help shows the options";
+            return Err(Failure::new("no COMMAND to run").hint(hint).into());
+        }
+        Ok(self)
+    }
+
+    /// The mode of authentication of an agent.
+    #[must_use]
+    pub fn auth_of(&self, agent: &str) -> AuthMode {
+        self.auth.as_ref().and_then(|auth| auth.of(agent)).copied().unwrap_or_default()
+    }
+
+    /// The budget of the stop.
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        self.grace.unwrap_or(Duration::from_secs(8))
+    }
+
+    /// Who writes the messages.
+    #[must_use]
+    pub fn reporter(&self) -> Reporter {
+        let level = match (self.verbose, self.quiet) {
+            (Some(true), _) => Level::Detail,
+            (_, Some(true)) => Level::Warning,
+            _ => Level::Notice,
+        };
+        Reporter { format: self.log_format.unwrap_or_default(), level }
+    }
+}

@@ -1,0 +1,94 @@
+use super::*;
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    Environment::new(variables.iter().map(|(name, value)| (name.into(), value.into())))
+}
+
+fn run(words: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<(RunOptions, Vec<Message>)> {
+    let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+    match parse(&words, &environment(variables))? {
+        Invocation::Run(options, warnings) => Ok((*options, warnings)),
+        Invocation::Print(text) => panic!("{text}"),
+    }
+}
+
+#[test]
+fn where_the_command_begins() {
+    let rows: [(&[&str], &[&str]); 8] = [
+        (&["claude"], &["claude"]),
+        (&["claude", "--version"], &["claude", "--version"]),
+        (&["run", "claude", "-p", "x"], &["claude", "-p", "x"]),
+        (&["--", "run"], &["run"]),
+        (&["run", "--", "--odd"], &["--odd"]),
+        (&["--user", "node", "claude", "--user", "x"], &["claude", "--user", "x"]),
+        (&["-q", "--", "claude", "--"], &["claude", "--"]),
+        (&["claude", "--", "-x"], &["claude", "--", "-x"]),
+    ];
+    for (words, command) in rows {
+        assert_eq!(run(words, &[]).unwrap().0.command, command, "{words:?}");
+    }
+}
+
+#[test]
+fn an_option_wins_over_its_twin_and_an_empty_twin_is_not_set() {
+    let (options, warnings) = run(&["--grace", "3s", "x"], &[("AGENT_INIT_GRACE", "9s"), ("AGENT_INIT_USER", "")]).unwrap();
+    assert_eq!(options.grace(), std::time::Duration::from_secs(3));
+    assert_eq!(options.user, None);
+    assert!(warnings.is_empty());
+    let (options, _) = run(&["--user-from", "/w", "x"], &[("AGENT_INIT_USER", "node")]).unwrap();
+    assert_eq!((options.user, options.user_from), (None, Some("/w".into())));
+}
+
+#[test]
+fn what_is_refused_and_what_the_error_names() {
+    let rows: [(&[&str], &[(&str, &str)], &str); 12] = [
+        (&["--grace", "soon", "x"], &[], "--grace: 'soon' is not accepted: use a duration"),
+        (&["x"], &[("AGENT_INIT_GRACE", "soon")], "AGENT_INIT_GRACE: 'soon' is not accepted"),
+        (&["x"], &[("AGENT_INIT_QUIET", "maybe")], "AGENT_INIT_QUIET: 'maybe' is not accepted: use 1 or 0"),
+        (&["--sync", "often", "x"], &[], "--sync: 'often' is not accepted"),
+        (&["--auth", "a=b", "x"], &[], "--auth: 'a=b' is not accepted"),
+        (&["--stop-signal", "NOPE", "x"], &[], "--stop-signal: 'NOPE' is not accepted"),
+        (&["--no-such-option", "x"], &[], "unknown option --no-such-option"),
+        (&["--store", "dir", "x"], &[], "unknown option --store"),
+        (&["--user"], &[], "--user"),
+        (&[], &[], "no COMMAND"),
+        (&["--user", "a", "--user-from", "b", "x"], &[], "--user and --user-from"),
+        (&["--stop-signal", "KILL", "x"], &[], "--stop-signal"),
+    ];
+    for (words, variables, expected) in rows {
+        let error = run(words, variables).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{words:?}: {error}");
+    }
+}
+
+#[test]
+fn an_unknown_twin_names_its_nearest() {
+    let (_, warnings) = run(&["x"], &[("AGENT_INIT_GRAZE", "1")]).unwrap();
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].hint.as_deref().unwrap().contains("AGENT_INIT_GRACE"));
+}
+
+#[test]
+fn a_value_of_require_only_with_an_equals_sign() {
+    let required = |words: &[&str]| run(words, &[]).unwrap().0.require.unwrap();
+    assert_eq!(required(&["--require", "claude"]), Requirement::Anybody);
+    assert_eq!(required(&["--require=a,b", "x"]), Requirement::Named(vec!["a".into(), "b".into()]));
+    assert_eq!(run(&["x"], &[("AGENT_INIT_REQUIRE", "off")]).unwrap().0.require, Some(Requirement::Nobody));
+}
+
+#[test]
+fn repeated_rewrites_add_up_and_replace_their_twin() {
+    let (options, _) = run(&["--rewrite", "1:2", "--rewrite", "3:0", "x"], &[("AGENT_INIT_REWRITE", "15:2")]).unwrap();
+    assert_eq!(options.rewrite.len(), 2);
+    assert_eq!(run(&["x"], &[("AGENT_INIT_REWRITE", "15:2,1:0")]).unwrap().0.rewrite.len(), 2);
+}
+
+#[test]
+fn help_and_version() {
+    for (word, expected) in [("--version", "agent-init 0.1.0\n"), ("--help", "Usage: agent-init")] {
+        match parse(&[word.into()], &environment(&[])).unwrap() {
+            Invocation::Print(text) => assert!(text.contains(expected), "{text}"),
+            Invocation::Run(..) => panic!("{word}"),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Pure. The values that options take.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::sys::signal::Signal;
+
+/// Which agents are served.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum AgentSelection {
+    /// By COMMAND and by what was given.
+    #[default]
+    Auto,
+    /// None: a plain init.
+    Nobody,
+    /// These.
+    Named(Vec<String>),
+}
+
+/// Reads `auto`, `none` or names.
+pub fn agents(text: &str) -> Result<AgentSelection, String> {
+    match text {
+        "auto" => Ok(AgentSelection::Auto),
+        "none" => Ok(AgentSelection::Nobody),
+        names => list(names).map(AgentSelection::Named),
+    }
+}
+
+/// How an agent authenticates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum AuthMode {
+    /// By the definition's order.
+    #[default]
+    Auto,
+    /// A session, published back.
+    Sync,
+    /// A session, not published.
+    Copy,
+    /// A long-lived or bearer token only.
+    Token,
+    /// An API key only.
+    ApiKey,
+    /// Nothing at all.
+    Ignore,
+}
+
+/// A value for all agents, and others for some.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PerAgent<T> {
+    /// For those that are not named.
+    pub default: Option<T>,
+    /// For these.
+    pub named: Vec<(String, T)>,
+}
+
+impl<T> PerAgent<T> {
+    /// The value for an agent.
+    #[must_use]
+    pub fn of(&self, agent: &str) -> Option<&T> {
+        self.named.iter().find(|(name, _)| name == agent).map(|(_, value)| value).or(self.default.as_ref())
+    }
+}
+
+/// Reads `VALUE` or `agent=VALUE,...`.
+fn per_agent<T>(text: &str, value: impl Fn(&str) -> Result<T, String>) -> Result<PerAgent<T>, String> {
+    let mut found = PerAgent { default: None, named: Vec::new() };
+    for part in text.split(',') {
+        match part.split_once('=').filter(|(name, _)| !name.contains('/')) {
+            Some((name, _)) if found.named.iter().any(|(known, _)| known == name) => return Err(format!("'{name}' stands twice")),
+            Some((name, text)) => found.named.push((name.to_owned(), value(text)?)),
+            None if found.default.is_some() => return Err("there are two values for all agents".to_owned()),
+            None => found.default = Some(value(part)?),
+        }
+    }
+    Ok(found)
+}
+
+/// Reads an authentication mode for all agents or for each.
+pub fn auth(text: &str) -> Result<PerAgent<AuthMode>, String> {
+    per_agent(text, |word| {
+        <AuthMode as clap::ValueEnum>::from_str(word, false)
+            .map_err(|_| format!("'{word}' is no mode: use auto, sync, copy, token, api-key or ignore"))
+    })
+}
+
+/// Where captures are.
+pub type CaptureSpec = PerAgent<PathBuf>;
+
+/// Reads a capture root, or a directory for each agent.
+pub fn capture(text: &str) -> Result<CaptureSpec, String> {
+    per_agent(text, |path| if path.is_empty() { Err("a directory is empty".to_owned()) } else { Ok(PathBuf::from(path)) })
+}
+
+/// What of a captured directory goes into the working copy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Scope {
+    /// The login alone.
+    Login,
+    /// The login and the agent's settings.
+    #[default]
+    Settings,
+    /// All but locks and caches.
+    All,
+}
+
+/// When a refreshed login is carried back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum SyncMode {
+    /// As it happens, and at the end.
+    #[default]
+    Live,
+    /// At the end.
+    Exit,
+    /// Never.
+    Off,
+}
+
+/// On, off, or by what else is decided.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Switch {
+    /// Always.
+    On,
+    /// Never.
+    Off,
+    /// When agent-init itself changes to another user that is not root.
+    #[default]
+    Auto,
+}
+
+/// Who gets forwarded signals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Forwarding {
+    /// COMMAND's process group.
+    #[default]
+    Group,
+    /// COMMAND alone.
+    Process,
+}
+
+/// For whom a credential is required.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Requirement {
+    /// For nobody.
+    #[default]
+    Nobody,
+    /// For at least one served agent.
+    Anybody,
+    /// For each of these.
+    Named(Vec<String>),
+}
+
+/// Reads a yes or no, or names.
+pub fn requirement(text: &str) -> Result<Requirement, String> {
+    match boolean(text) {
+        Ok(true) => Ok(Requirement::Anybody),
+        Ok(false) => Ok(Requirement::Nobody),
+        Err(_) => list(text).map(Requirement::Named),
+    }
+}
+
+/// One signal forwarded as another; `to` `None` drops it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rewrite {
+    /// The signal that comes.
+    pub from: Signal,
+    /// The signal that is forwarded.
+    pub to: Option<Signal>,
+}
+
+/// Reads `FROM:TO`, by names or numbers, with `0` to drop.
+pub fn rewrite(text: &str) -> Result<Rewrite, String> {
+    let (from, to) = text.split_once(':').ok_or_else(|| "use FROM:TO, or FROM:0 to drop".to_owned())?;
+    let to = if to == "0" { None } else { Some(to.parse()?) };
+    Ok(Rewrite { from: from.parse()?, to })
+}
+
+/// Reads a duration: a number of seconds, or with a unit.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let parsed = if bare { text.parse().ok().map(Duration::from_secs) } else { humantime::parse_duration(text).ok() };
+    // A year is no wait, and keeps every deadline far from overflow.
+    parsed
+        .filter(|duration| *duration <= Duration::from_secs(366 * 86_400))
+        .ok_or_else(|| "use a duration such as 500ms, 8s, 2m or 1h; a bare number is seconds".to_owned())
+}
+
+/// Reads yes or no.
+pub fn boolean(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err("use 1 or 0, true or false, yes or no, on or off".to_owned()),
+    }
+}
+
+fn list(text: &str) -> Result<Vec<String>, String> {
+    let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    if names.iter().any(String::is_empty) { Err("an empty name".to_owned()) } else { Ok(names) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let rows = [("8", 8000), ("0", 0), ("500ms", 500), ("8s", 8000), ("2m", 120_000), ("1h", 3_600_000)];
+        for (text, millis) in rows {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "-1", "8x", "abc", "99999999999999999999", "1e9", "10years"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn values_per_agent() {
+        let spec = capture("a=/x,b=/y=z").unwrap();
+        assert_eq!(spec.of("a"), Some(&PathBuf::from("/x")));
+        assert_eq!(spec.of("b"), Some(&PathBuf::from("/y=z")));
+        assert_eq!(spec.of("c"), None);
+        assert_eq!(capture("/with=sign").unwrap().of("c"), Some(&PathBuf::from("/with=sign")));
+        let modes = auth("copy,a=token").unwrap();
+        assert_eq!((modes.of("a"), modes.of("b")), (Some(&AuthMode::Token), Some(&AuthMode::Copy)));
+        for text in ["nope", "a=nope", "copy,sync", "a=copy,a=sync", ""] {
+            assert!(auth(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rewrites() {
+        assert_eq!(rewrite("TERM:INT").unwrap().to, Some("2".parse().unwrap()));
+        assert_eq!(rewrite("15:0").unwrap().to, None);
+        for text in ["TERM", "TERM:", ":INT", "TERM:99", "0:TERM"] {
+            assert!(rewrite(text).is_err(), "{text}");
+        }
+    }
+}

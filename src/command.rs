@@ -1,0 +1,3 @@
+//! The commands: composition, and no rules.
+
+pub mod run;

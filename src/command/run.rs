@@ -1,0 +1,174 @@
+//! `run`: facts, a plan, acts.
+
+use std::ffi::OsString;
+
+use anyhow::Context;
+
+use crate::agent::Catalog;
+use crate::cli::RunOptions;
+use crate::discover::{self, Environment, Facts};
+use crate::launch::Launch;
+use crate::plan::{self, AgentPlan, Plan, WriteBack, environment};
+use crate::report::{Message, Reporter};
+use crate::state::{Served, State};
+use crate::store::Capture;
+use crate::supervise::Supervisor;
+use crate::supervise::children::Children;
+use crate::supervise::stop::Stop;
+use crate::sync::Engine;
+use crate::sync::link::Link;
+use crate::sys::dir::{Attributes, Dir};
+use crate::sys::process::{self, Program};
+use crate::sys::signal::{Signal, Signals};
+use crate::sys::terminal::Terminal;
+use crate::workcopy::{self, WorkingCopy, ground};
+
+/// Runs the agent and returns our exit status.
+///
+/// # Errors
+/// Everything that can go wrong before the agent runs. After that there are messages, and its exit status.
+pub fn run(options: &RunOptions, warnings: &[Message], environment: Environment) -> anyhow::Result<u8> {
+    let reporter = options.reporter();
+    reporter.say_all(warnings);
+    // First, while there is nothing to see in our memory. A process that is not root can not look into its own
+    // /proc/self afterwards, so that is read before.
+    let catalog = Catalog::built_in()?;
+    let facts = discover::facts(options, &catalog, &environment)?;
+    process::forbid_dumps().context("cannot forbid core dumps")?;
+    let plan = plan::plan(options, &facts)?;
+    announce(&reporter, &facts, &plan);
+
+    let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
+    let engine = prepare(options, &facts, &plan, reporter)?;
+    let program = program(options, &facts, &plan)?;
+    let terminal = Terminal::held();
+    if process::id() != 1 {
+        process::become_subreaper().context("cannot become a subreaper")?;
+    }
+    let launch = Launch {
+        program,
+        command: options.command.first().context("no COMMAND")?,
+        identity: &facts.identity,
+        changes_user: facts.current.0 == 0 && (options.user.is_some() || options.user_from.is_some()),
+        drop_caps: plan.drop_caps,
+        no_new_privs: plan.no_new_privs,
+        terminal: terminal.as_ref(),
+        inherited,
+    };
+    let agent = launch.start()?;
+    drop(launch);
+    drop(plan);
+    drop(facts);
+    drop(environment);
+
+    // From here on nothing but the agent's end ends us.
+    let mut engine = engine;
+    engine.started(agent);
+    if let Err(error) = process::no_core() {
+        reporter.say(&Message::warning(format!("cannot set the core limit: {error}")));
+    }
+    let supervisor = Supervisor {
+        signals,
+        children: Children::new(agent),
+        stop: Stop::new(options.stop_signal.unwrap_or(Signal::TERM), options.grace()),
+        terminal,
+        rewrites: options.rewrite.clone(),
+        forward_to: options.forward_to.unwrap_or_default(),
+        engine,
+        reporter,
+        group: agent,
+    };
+    Ok(supervisor.run())
+}
+
+fn announce(reporter: &Reporter, facts: &Facts<'_>, plan: &Plan<'_, '_>) {
+    reporter.say_all(facts.warnings());
+    for agent in &plan.agents {
+        reporter.say_all(&agent.warnings);
+        reporter.say(&agent.auth_line());
+    }
+}
+
+/// Lays the working copies down and links them to their stores.
+fn prepare(options: &RunOptions, facts: &Facts<'_>, plan: &Plan<'_, '_>, reporter: Reporter) -> anyhow::Result<Engine> {
+    if let Some(home) = &plan.makes_home {
+        ground::home(home, workcopy::agent_owner(facts))?;
+    }
+    if plan.agents.is_empty() {
+        return Ok(Engine::new(Vec::new(), None, reporter));
+    }
+    let state_dir = ground::state_directory(&facts.state_dir)?;
+    let mut links = Vec::new();
+    let mut served = Vec::new();
+    for agent in &plan.agents {
+        let copy = workcopy::lay_down(options, facts, agent, &state_dir, &mut |message| reporter.say(&message))?;
+        reporter.say(&Message::detail(format!("{}: the working copy is {}", agent.facts.definition.name, copy.path.display())));
+        served.push(remembered(facts, agent));
+        if let Some(write_back) = agent.write_back.as_ref().filter(|target| target.writable) {
+            links.push(link(facts, agent, write_back, copy)?);
+        }
+    }
+    let user = (facts.identity.uid, facts.identity.gid);
+    let state = State { version: 1, pid: process::id(), agent_pid: None, user, agents: served };
+    let mut engine = Engine::new(links, Some((state_dir, state)), reporter);
+    engine.begin();
+    Ok(engine)
+}
+
+/// What the next run of this container must know.
+fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
+    let chosen = plan.chosen();
+    let before = facts.remembered(plan.facts);
+    let mut served = Served {
+        agent: plan.facts.definition.name.clone(),
+        method: chosen.map_or("none", |offer| offer.rule.method.word()).to_owned(),
+        source: chosen.map(|offer| offer.source.to_string()),
+        place: plan.facts.working_copy.clone(),
+        write_back: plan.write_back.as_ref().map(|target| target.target.clone()),
+        base: None,
+        content: None,
+        lineage: before.map(|before| before.lineage.clone()).unwrap_or_default(),
+        last: None,
+    };
+    if let Some(base) = plan.base {
+        served.agree(base);
+    }
+    if let Some(session) = chosen.and_then(|offer| offer.session()).filter(|_| plan.write_back.is_none()) {
+        // Nobody carries it: what lies in the working copy at the next start is judged against this.
+        served.agree((&session.login).into());
+    }
+    served
+}
+
+fn link(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, write_back: &WriteBack, copy: WorkingCopy) -> anyhow::Result<Link> {
+    let definition = plan.facts.definition;
+    let rule = definition.session.clone().context("no session")?;
+    let target = &write_back.target;
+    let capture = if write_back.single_file {
+        Capture::of_single_file(target, &facts.state_dir)
+    } else {
+        make_capture(target).and_then(|()| Capture::open(target))
+    };
+    let capture = capture.with_context(|| ground::failure("open", target))?;
+    // A login that replaces the stored one starts from it, so that the table says: publish.
+    let base = if write_back.replaces { capture.read(&rule).version.login().map(Into::into) } else { plan.base };
+    Ok(Link::new(definition, rule, copy, capture, base, write_back.replaces, write_back.live))
+}
+
+/// The agent's directory below a capture root that has none for it yet, with the root's owner.
+fn make_capture(path: &std::path::Path) -> std::io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let root = Dir::open(parent)?;
+    if root.stat_entry(name).is_err() {
+        let stat = root.stat()?;
+        let owner = Some((stat.uid, stat.gid)).filter(|_| crate::sys::privilege::may_chown());
+        root.make(name, Attributes { mode: 0o700, owner })?;
+    }
+    Ok(())
+}
+
+fn program(options: &RunOptions, facts: &Facts<'_>, plan: &Plan<'_, '_>) -> anyhow::Result<Program> {
+    let credentials = environment::credentials(&plan.agents);
+    let set: Vec<(String, OsString)> = plan.environment.set.iter().cloned().chain(credentials).collect();
+    Program::new(&options.command, &facts.environment.with(&plan.environment.unset, &set)).context("COMMAND or environment has a NUL byte")
+}

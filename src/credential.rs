@@ -1,0 +1,9 @@
+//! Credentials: secrets, the sources they come from, and what a login document says.
+
+pub mod document;
+pub mod secret;
+pub mod source;
+
+pub use document::{Defect, Digest, Document, Login};
+pub use secret::Secret;
+pub use source::Source;

@@ -1,0 +1,454 @@
+//! Pure. A login document: its tokens, expiry and account, by the pointers of a definition.
+
+use std::fmt;
+use std::io;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::source::LIMIT;
+use crate::agent::definition::{ExpiryUnit, Field, Format, SessionFile};
+
+/// Why a document is no usable login. Says what, never a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Defect {
+    /// 0 bytes.
+    Empty,
+    /// More than [`LIMIT`].
+    TooLarge,
+    /// No JSON: where the parser gave up.
+    NotJson {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+    /// JSON, and no object.
+    NotAnObject,
+    /// The token is there and blank: the vendor refused a refresh, or someone logged out.
+    Blank,
+    /// The token is not there.
+    NoToken(String),
+    /// Something else that a login needs is not there.
+    Missing(String),
+    /// A list there lacks a word.
+    Lacks {
+        /// Where.
+        pointer: String,
+        /// The word.
+        word: String,
+    },
+}
+
+impl Defect {
+    /// Whether the document is whole and says "nobody is logged in", rather than being damaged.
+    #[must_use]
+    pub fn is_logged_out(&self) -> bool {
+        matches!(self, Defect::Blank | Defect::NoToken(_))
+    }
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Defect::Empty => write!(f, "it is empty (0 bytes)"),
+            Defect::TooLarge => write!(f, "it is larger than {LIMIT} bytes"),
+            Defect::NotJson { line, column } => write!(f, "it is not JSON (line {line}, column {column})"),
+            Defect::NotAnObject => write!(f, "it is JSON, but not an object"),
+            Defect::Blank => write!(f, "its tokens are blank (logged out, or a refresh was refused)"),
+            Defect::NoToken(pointer) => write!(f, "it has no token at {pointer}"),
+            Defect::Missing(pointer) => write!(f, "it has nothing at {pointer}"),
+            Defect::Lacks { pointer, word } => write!(f, "{pointer} lacks '{word}'"),
+        }
+    }
+}
+
+/// SHA-256 of something secret with enough randomness of its own that the digest tells nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    fn of(parts: &[&[u8]]) -> Digest {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Digest(hash.finalize().into())
+    }
+
+    /// From the form that `Display` writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Digest> {
+        let hex = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64 && hex.is_ascii())?;
+        let mut bytes = [0; 32];
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(hex.get(2 * index..2 * index + 2)?, 16).ok()?;
+        }
+        Some(Digest(bytes))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256:")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What is known of a usable login; nothing of it is secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// Of its tokens: which login this is, however the file is formatted.
+    pub digest: Digest,
+    /// Of all that travels: whether anything of the login changed.
+    pub content: Digest,
+    /// Whether it has a refresh token.
+    pub refreshable: bool,
+    /// When the access token expires; `None` when it does not say.
+    pub expires_at: Option<SystemTime>,
+    /// Whose it is, where the document says so.
+    pub account: Option<String>,
+}
+
+/// A parsed document. Its strings are wiped when it is dropped.
+pub struct Document(Value);
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Document([REDACTED])")
+    }
+}
+
+impl Drop for Document {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(map) => map.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+impl Document {
+    /// Parses a document of this format.
+    ///
+    /// # Errors
+    /// The defect that makes it none.
+    pub fn parse(bytes: &[u8], format: Format) -> Result<Document, Defect> {
+        if bytes.len() as u64 > LIMIT {
+            return Err(Defect::TooLarge);
+        }
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(Defect::Empty);
+        }
+        let parsed = match format {
+            Format::Json => serde_json::from_slice(bytes),
+            Format::Jsonc => serde_json::from_slice(&without_comment_lines(bytes)),
+        };
+        // The parser's own message is left out: it may quote the document.
+        let value: Value = parsed.map_err(|error| Defect::NotJson { line: error.line(), column: error.column() })?;
+        let document = Document(value);
+        if document.0.is_object() { Ok(document) } else { Err(Defect::NotAnObject) }
+    }
+
+    /// What login this is.
+    ///
+    /// # Errors
+    /// The defect that makes it unusable.
+    pub fn login(&self, rule: &SessionFile) -> Result<Login, Defect> {
+        let access = self.token(&rule.access_token);
+        let refresh = self.token(&rule.refresh_token);
+        let first = || rule.access_token.first().map(|field| field.pointer.clone()).unwrap_or_default();
+        let access = match access {
+            None => return Err(Defect::NoToken(first())),
+            Some("") => return Err(Defect::Blank),
+            Some(access) => access,
+        };
+        for required in &rule.required {
+            if required.when.as_deref().is_some_and(|when| find(&self.0, when).is_none()) {
+                continue;
+            }
+            let found = find(&self.0, &required.pointer).filter(|value| **value != Value::Null);
+            let Some(found) = found else { return Err(Defect::Missing(required.pointer.clone())) };
+            let Some(word) = &required.contains else { continue };
+            let has = found.as_array().is_some_and(|items| items.iter().any(|item| item.as_str() == Some(word)));
+            if !has {
+                return Err(Defect::Lacks { pointer: required.pointer.clone(), word: word.clone() });
+            }
+        }
+        let refresh = refresh.filter(|token| !token.is_empty());
+        Ok(Login {
+            digest: Digest::of(&[access.as_bytes(), refresh.unwrap_or_default().as_bytes()]),
+            content: self.content(rule),
+            refreshable: refresh.is_some(),
+            expires_at: rule.expiry.as_ref().and_then(|expiry| moment(&self.field(&expiry.field)?, expiry.unit)),
+            account: rule.account.iter().filter(|field| field.file.is_none()).find_map(|field| self.text(field)),
+        })
+    }
+
+    /// The text of a field, if it is a string that is not empty.
+    #[must_use]
+    pub fn text(&self, field: &Field) -> Option<String> {
+        match self.field(field)? {
+            Value::String(text) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// This document as `destination` should hold it: the keys that travel from here, everything else from there.
+    #[must_use]
+    pub fn merged_into(&self, destination: &Document, rule: &SessionFile) -> Zeroizing<Vec<u8>> {
+        let mut merged = Document(destination.0.clone());
+        if let (Some(to), Some(from)) = (merged.0.as_object_mut(), self.0.as_object()) {
+            for key in &rule.travels {
+                let replaced = match from.get(key) {
+                    Some(value) => to.insert(key.clone(), value.clone()),
+                    None => to.remove(key),
+                };
+                drop(replaced.map(Document));
+            }
+        }
+        merged.bytes()
+    }
+
+    /// The document as JSON text.
+    #[must_use]
+    pub fn bytes(&self) -> Zeroizing<Vec<u8>> {
+        // Sized before it is filled: a vector that grows leaves its old bytes behind, unwiped.
+        let mut size = Counter(0);
+        let _ = serde_json::to_writer(&mut size, &self.0);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(size.0));
+        let _ = serde_json::to_writer(&mut *bytes, &self.0);
+        bytes
+    }
+
+    fn content(&self, rule: &SessionFile) -> Digest {
+        let part = |value: &Value| Zeroizing::new(serde_json::to_vec(value).unwrap_or_default());
+        if rule.travels.is_empty() {
+            return Digest::of(&[&part(&self.0)]);
+        }
+        let parts: Vec<_> = rule.travels.iter().map(|key| part(self.0.get(key).unwrap_or(&Value::Null))).collect();
+        Digest::of(&parts.iter().map(|bytes| bytes.as_slice()).collect::<Vec<_>>())
+    }
+
+    fn token(&self, places: &[Field]) -> Option<&str> {
+        places.iter().find_map(|field| find(&self.0, &field.pointer)?.as_str())
+    }
+
+    fn field(&self, field: &Field) -> Option<Value> {
+        let value = find(&self.0, &field.pointer)?;
+        match &field.claim {
+            None => Some(value.clone()),
+            Some(claim) => find(&claims(value.as_str()?)?.0, claim).cloned(),
+        }
+    }
+}
+
+/// Counts what is written to it.
+struct Counter(usize);
+
+impl io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The value at a JSON pointer in which a segment `*` is any child that has the rest.
+fn find<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
+    let Some(rest) = pointer.strip_prefix('/') else { return pointer.is_empty().then_some(value) };
+    let (segment, tail) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    match (value, segment) {
+        (Value::Object(map), "*") => map.values().find_map(|child| find(child, tail)),
+        (Value::Array(items), "*") => items.iter().find_map(|child| find(child, tail)),
+        (Value::Object(map), _) => find(map.get(&segment.replace("~1", "/").replace("~0", "~"))?, tail),
+        (Value::Array(items), _) => find(items.get(segment.parse::<usize>().ok()?)?, tail),
+        _ => None,
+    }
+}
+
+/// The claims of a JWT: the middle one of three base64url parts. Read, not verified: the vendor does that.
+fn claims(token: &str) -> Option<Document> {
+    let mut parts = token.split('.');
+    let (_, body, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
+    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(body.trim_end_matches('=')).ok()?);
+    Document::parse(&bytes, Format::Json).ok()
+}
+
+fn moment(value: &Value, unit: ExpiryUnit) -> Option<SystemTime> {
+    let since = match unit {
+        ExpiryUnit::Milliseconds => Duration::from_millis(whole(value)?),
+        ExpiryUnit::Seconds => Duration::from_secs(whole(value)?),
+        ExpiryUnit::Rfc3339 => return humantime::parse_rfc3339(value.as_str()?).ok(),
+    };
+    UNIX_EPOCH.checked_add(since)
+}
+
+/// Agents write times as integers and, from JavaScript arithmetic, as fractions.
+fn whole(value: &Value) -> Option<u64> {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
+    value.as_u64().or_else(|| value.as_f64().filter(|number| (0.0..1e15).contains(number)).map(|number| number as u64))
+}
+
+fn without_comment_lines(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut kept = Zeroizing::new(Vec::with_capacity(bytes.len()));
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if line.trim_ascii_start().starts_with(b"//") {
+            kept.push(b'\n');
+        } else {
+            kept.extend_from_slice(line);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn rule(rule: Value) -> SessionFile {
+        serde_json::from_value(rule).unwrap()
+    }
+
+    fn nested() -> SessionFile {
+        rule(json!({
+            "file": "login.json",
+            "access-token": ["/oauth/access", "/key"],
+            "refresh-token": ["/oauth/refresh"],
+            "expiry": { "field": "/oauth/expires", "unit": "milliseconds" },
+            "required": [{ "pointer": "/oauth/scopes", "contains": "run", "when": "/oauth" }],
+            "travels": ["oauth"]
+        }))
+    }
+
+    fn login(document: &Value, rule: &SessionFile) -> Result<Login, Defect> {
+        Document::parse(document.to_string().as_bytes(), rule.format)?.login(rule)
+    }
+
+    #[test]
+    fn what_is_and_what_is_no_login() {
+        let rule = nested();
+        let good = json!({ "oauth": { "access": "FAKE-a", "refresh": "FAKE-r", "expires": 1_000, "scopes": ["run"] } });
+        let found = login(&good, &rule).unwrap();
+        assert!(found.refreshable);
+        assert_eq!(found.expires_at, Some(UNIX_EPOCH + Duration::from_secs(1)));
+        let rows = [
+            (json!({ "oauth": { "access": "", "refresh": "", "scopes": ["run"] } }), Defect::Blank),
+            (json!({}), Defect::NoToken("/oauth/access".into())),
+            (json!({ "oauth": { "access": 7 } }), Defect::NoToken("/oauth/access".into())),
+            (json!({ "oauth": { "access": "FAKE" } }), Defect::Missing("/oauth/scopes".into())),
+            (
+                json!({ "oauth": { "access": "FAKE", "scopes": ["other"] } }),
+                Defect::Lacks { pointer: "/oauth/scopes".into(), word: "run".into() },
+            ),
+            (json!([1]), Defect::NotAnObject),
+        ];
+        for (document, defect) in rows {
+            assert_eq!(login(&document, &rule), Err(defect), "{document}");
+        }
+        assert!(!login(&json!({ "key": "FAKE" }), &rule).unwrap().refreshable);
+    }
+
+    #[test]
+    fn damaged_text() {
+        let parse = |text: &[u8]| Document::parse(text, Format::Json).map(|_| ());
+        assert_eq!(parse(b""), Err(Defect::Empty));
+        assert_eq!(parse(b" \n"), Err(Defect::Empty));
+        assert_eq!(parse(b"{\n\"a\": "), Err(Defect::NotJson { line: 2, column: 5 }));
+        assert_eq!(parse(&vec![b' '; 1024 * 1024 + 1]), Err(Defect::TooLarge));
+        assert!(Document::parse(b"// made by hand\n{\"a\":1}", Format::Jsonc).is_ok());
+    }
+
+    #[test]
+    fn the_digest_is_of_the_tokens_and_the_content_of_what_travels() {
+        let rule = nested();
+        let base = json!({ "oauth": { "access": "FAKE-a", "scopes": ["run"] }, "other": 1 });
+        let sibling = json!({ "other": 2, "oauth": { "scopes": ["run"], "access": "FAKE-a" } });
+        let extended = json!({ "oauth": { "access": "FAKE-a", "scopes": ["run"], "plan": "x" } });
+        let renewed = json!({ "oauth": { "access": "FAKE-b", "scopes": ["run"] } });
+        let [base, sibling, extended, renewed] = [base, sibling, extended, renewed].map(|d| login(&d, &rule).unwrap());
+        assert_eq!(base, sibling);
+        assert_eq!(base.digest, extended.digest);
+        assert_ne!(base.content, extended.content);
+        assert_ne!(base.digest, renewed.digest);
+    }
+
+    #[test]
+    fn claims_of_a_token() {
+        let body = URL_SAFE_NO_PAD.encode(json!({ "exp": 60, "a/b": { "email": "user@example.com" } }).to_string());
+        let rule = rule(json!({
+            "file": "login.json",
+            "access-token": ["/*/access"],
+            "expiry": { "field": { "pointer": "/*/access", "claim": "/exp" }, "unit": "seconds" },
+            "account": [{ "pointer": "/*/access", "claim": "/a~1b/email" }]
+        }));
+        let found = login(&json!({ "x": { "access": format!("FAKE.{body}.FAKE") } }), &rule).unwrap();
+        assert_eq!(found.expires_at, Some(UNIX_EPOCH + Duration::from_secs(60)));
+        assert_eq!(found.account.as_deref(), Some("user@example.com"));
+        let opaque = login(&json!({ "x": { "access": "FAKE" } }), &rule).unwrap();
+        assert_eq!((opaque.expires_at, opaque.account), (None, None));
+    }
+
+    #[test]
+    fn siblings_of_the_destination_stay() {
+        let rule = nested();
+        let parse = |value: Value| Document::parse(value.to_string().as_bytes(), Format::Json).unwrap();
+        let from = parse(json!({ "oauth": { "access": "FAKE-new" }, "mine": 1 }));
+        let to = parse(json!({ "oauth": { "access": "FAKE-old", "gone": 1 }, "theirs": 2 }));
+        let merged: Value = serde_json::from_slice(&from.merged_into(&to, &rule)).unwrap();
+        assert_eq!(merged, json!({ "oauth": { "access": "FAKE-new" }, "theirs": 2 }));
+    }
+
+    #[test]
+    fn digests_round_trip() {
+        let digest = Digest::of(&[b"FAKE"]);
+        assert_eq!(Digest::parse(&digest.to_string()), Some(digest));
+        for text in ["", "sha256:", "sha256:zz", "md5:00"] {
+            assert_eq!(Digest::parse(text), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_judged_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let rule = nested();
+            let _ = Document::parse(&bytes, Format::Jsonc).map(|document| document.login(&rule));
+        }
+
+        #[test]
+        fn any_token_is_read_without_panic(token in ".{0,80}") {
+            let rule = rule(json!({
+                "file": "f", "access-token": ["/t"],
+                "expiry": { "field": { "pointer": "/t", "claim": "/exp" }, "unit": "seconds" }
+            }));
+            let _ = login(&json!({ "t": token }), &rule);
+        }
+
+        #[test]
+        fn any_expiry_is_a_moment_or_none(number in any::<f64>()) {
+            let _ = login(&json!({ "oauth": { "access": "FAKE", "expires": number, "scopes": ["run"] } }), &nested());
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Pure. The environment that we were started with.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use zeroize::Zeroize;
+
+/// Variables and their values, in their order. Values may be secrets: they are wiped when this is dropped.
+#[derive(Default)]
+pub struct Environment(Vec<(OsString, OsString)>);
+
+impl Environment {
+    /// Takes over what `std::env::vars_os` gives.
+    pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
+        Environment(variables.into_iter().collect())
+    }
+
+    /// The value of a variable, the empty one included. Of a name that stands twice the first counts, as in getenv(3).
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
+    }
+
+    /// The value of a variable, if it is not empty: compose writes empty ones for what is not set.
+    #[must_use]
+    pub fn get_filled(&self, name: &str) -> Option<&OsStr> {
+        self.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// The names.
+    pub fn names(&self) -> impl Iterator<Item = &OsStr> {
+        self.0.iter().map(|(name, _)| name.as_os_str())
+    }
+
+    /// `NAME=value` strings without the variables in `unset`, and with those in `set` instead of what they were.
+    #[must_use]
+    pub fn with(&self, unset: &HashSet<String>, set: &[(String, OsString)]) -> Vec<OsString> {
+        let replaced = |name: &OsStr| {
+            name.to_str().is_some_and(|name| unset.contains(name) || set.iter().any(|(known, _)| known == name))
+        };
+        let kept = self.0.iter().filter(|(name, _)| !replaced(name)).map(|(name, value)| assignment(name, value));
+        kept.chain(set.iter().map(|(name, value)| assignment(name.as_ref(), value))).collect()
+    }
+}
+
+fn assignment(name: &OsStr, value: &OsStr) -> OsString {
+    let mut bytes = Vec::with_capacity(name.len() + 1 + value.len());
+    bytes.extend_from_slice(name.as_bytes());
+    bytes.push(b'=');
+    bytes.extend_from_slice(value.as_bytes());
+    OsString::from_vec(bytes)
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        for (_, value) in &mut self.0 {
+            std::mem::take(value).into_vec().zeroize();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn set_and_unset() {
+        let environment = Environment::new([("A", "1"), ("B", "2"), ("C", "")].map(|(k, v)| (k.into(), v.into())));
+        let changed = environment.with(&HashSet::from(["A".into()]), &[("B".into(), "3".into()), ("D".into(), "4".into())]);
+        assert_eq!(changed, ["C=", "B=3", "D=4"]);
+        assert_eq!(environment.get("C"), Some(OsStr::new("")));
+        assert_eq!(environment.get_filled("C"), None);
+    }
+}

@@ -1,0 +1,194 @@
+//! Forks and becomes the agent: group, terminal, user, capabilities, mask, exec.
+//!
+//! The process has one thread, so the child may run ordinary code between fork and exec; each step that fails is told
+//! to the parent over a pipe that exec closes, and the parent says it in words.
+
+use std::ffi::OsString;
+use std::io;
+
+use anyhow::Context;
+
+use crate::plan::Firmness;
+use crate::plan::identity::Identity;
+use crate::report::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Failure};
+use crate::sys::pipe::{self, Reader, Writer};
+use crate::sys::process::{self, Fork, Pid, Program};
+use crate::sys::signal::{Inherited, Signal};
+use crate::sys::terminal::Terminal;
+use crate::sys::{errno, privilege};
+
+/// What is started, and as whom.
+pub struct Launch<'l> {
+    /// Words and environment.
+    pub program: Program,
+    /// The name of the command, for messages.
+    pub command: &'l OsString,
+    /// The user.
+    pub identity: &'l Identity,
+    /// Whether user and groups are set at all.
+    pub changes_user: bool,
+    /// The bounding set and the capabilities are dropped.
+    pub drop_caps: Firmness,
+    /// `no_new_privs` is set.
+    pub no_new_privs: Firmness,
+    /// The terminal to hand over, if we hold its foreground.
+    pub terminal: Option<&'l Terminal>,
+    /// The mask to restore.
+    pub inherited: Inherited,
+}
+
+/// A step of the child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Group,
+    Groups,
+    Gid,
+    BoundingSet,
+    Uid,
+    Capabilities,
+    NoNewPrivileges,
+    ParentDeath,
+    Mask,
+    Exec,
+}
+
+const STEPS: [Step; 10] = [
+    Step::Group,
+    Step::Groups,
+    Step::Gid,
+    Step::BoundingSet,
+    Step::Uid,
+    Step::Capabilities,
+    Step::NoNewPrivileges,
+    Step::ParentDeath,
+    Step::Mask,
+    Step::Exec,
+];
+
+impl Launch<'_> {
+    /// Starts the agent and returns its process id once it executes the command.
+    ///
+    /// # Errors
+    /// The step that failed, in words; the child is then a zombie, which its parent's end or the next wait reaps.
+    pub fn start(&self) -> anyhow::Result<Pid> {
+        let (reader, writer) = pipe::pipe().context("cannot make a pipe")?;
+        let parent = process::id();
+        match process::fork().map_err(|error| fork_failure(&error))? {
+            Fork::Child => self.become_agent(parent, &writer),
+            Fork::Parent(child) => {
+                drop(writer);
+                match self.failure(reader) {
+                    None => Ok(child),
+                    Some(failure) => Err(failure.into()),
+                }
+            }
+        }
+    }
+
+    /// The child's side; never returns.
+    fn become_agent(&self, parent: Pid, writer: &Writer) -> ! {
+        let (step, error) = self.steps(parent);
+        let number = STEPS.iter().position(|known| *known == step).and_then(|index| u8::try_from(index).ok()).unwrap_or(u8::MAX);
+        let mut report = vec![number];
+        report.extend_from_slice(&error.raw_os_error().unwrap_or(0).to_ne_bytes());
+        let _ = writer.write(&report);
+        process::exit_now(i32::from(EXIT_NOT_EXECUTABLE));
+    }
+
+    /// Goes through the steps; returns the one that failed, for the last one returns only to fail.
+    fn steps(&self, parent: Pid) -> (Step, io::Error) {
+        let before_exec = || -> Result<(), (Step, io::Error)> {
+            let at = |step: Step| move |error: io::Error| (step, error);
+            process::own_group().map_err(at(Step::Group))?;
+            if let Some(terminal) = self.terminal {
+                // Every signal is still blocked, SIGTTOU too. A terminal that has hung up is no reason not to start.
+                let _ = terminal.give_to(process::id());
+            }
+            if self.changes_user {
+                if let Some(groups) = &self.identity.groups {
+                    privilege::set_groups(groups).map_err(at(Step::Groups))?;
+                }
+                privilege::set_group(self.identity.gid).map_err(at(Step::Gid))?;
+            }
+            // It takes CAP_SETPCAP, which goes with the user.
+            firmly(self.drop_caps, privilege::drop_bounding_set).map_err(at(Step::BoundingSet))?;
+            if self.changes_user {
+                privilege::set_user(self.identity.uid).map_err(at(Step::Uid))?;
+            }
+            firmly(self.drop_caps, privilege::drop_capabilities).map_err(at(Step::Capabilities))?;
+            firmly(self.no_new_privs, privilege::no_new_privileges).map_err(at(Step::NoNewPrivileges))?;
+            if parent != 1 {
+                // After the change of user, which clears it. PID 1 takes its whole namespace along anyway.
+                process::on_parent_death(Signal::KILL).map_err(at(Step::ParentDeath))?;
+                if process::parent_id() != parent {
+                    process::exit_now(i32::from(EXIT_NOT_EXECUTABLE));
+                }
+            }
+            self.inherited.restore().map_err(at(Step::Mask))
+        };
+        match before_exec() {
+            Err(failed) => failed,
+            Ok(()) => (Step::Exec, self.program.exec()),
+        }
+    }
+
+    /// What the child reported; nothing when it executes the command.
+    fn failure(&self, reader: Reader) -> Option<Failure> {
+        let report = reader.read_to_end();
+        let (number, code) = report.split_first()?;
+        let code = code.try_into().map_or(0, i32::from_ne_bytes);
+        let step = STEPS.get(usize::from(*number)).copied().unwrap_or(Step::Exec);
+        Some(self.explain(step, &io::Error::from_raw_os_error(code)))
+    }
+
+    fn explain(&self, step: Step, error: &io::Error) -> Failure {
+        let reason = crate::workcopy::read::reason(error);
+        let who = format!("{}:{}", self.identity.uid, self.identity.gid);
+        let caps = |names: &str| format!("agent-init lacks a capability for it: add {names} (docker: --cap-add, compose: cap_add)");
+        match step {
+            Step::Exec => self.exec_failure(error, &reason),
+            Step::Groups | Step::Gid => Failure::new(format!("cannot set the groups of {who}: {reason}")).hint(caps("SETGID")),
+            Step::Uid => Failure::new(format!("cannot become user {who}: {reason}")).hint(caps("SETUID")),
+            Step::BoundingSet => Failure::new(format!("cannot drop the bounding set: {reason}")).hint(caps("SETPCAP")),
+            step => Failure::new(format!("cannot start the agent: step {step:?}: {reason}")),
+        }
+    }
+
+    /// 127 for what is not there, 126 for what can not be executed, as every shell has it.
+    fn exec_failure(&self, error: &io::Error, reason: &str) -> Failure {
+        let command = self.command.to_string_lossy();
+        if error.kind() == io::ErrorKind::NotFound {
+            let hint = if command.contains('/') {
+                "is the path right inside the container? A script's interpreter (#!) may be what is missing"
+            } else {
+                "it is on no directory of PATH: is it installed in this image?"
+            };
+            return Failure::new(format!("{command}: command not found")).hint(hint).exit(EXIT_NOT_FOUND);
+        }
+        let hint = if errno::is_exec_format(error) {
+            "it is built for another architecture, or is a script without a #! line"
+        } else {
+            "is it executable, and is the path to it open, for the user that runs it?"
+        };
+        Failure::new(format!("{command}: cannot execute: {reason}")).hint(hint).exit(EXIT_NOT_EXECUTABLE)
+    }
+}
+
+fn firmly(firmness: Firmness, step: fn() -> io::Result<()>) -> io::Result<()> {
+    match firmness {
+        Firmness::No => Ok(()),
+        // Without CAP_SETPCAP the kernel refuses (EPERM), and with no_new_privs nothing is left to gain.
+        Firmness::Tried => step().or_else(|error| if error.kind() == io::ErrorKind::PermissionDenied { Ok(()) } else { Err(error) }),
+        Firmness::Insisted => step(),
+    }
+}
+
+fn fork_failure(error: &io::Error) -> Failure {
+    let reason = crate::workcopy::read::reason(error);
+    let failure = Failure::new(format!("cannot start another process: {reason}"));
+    if errno::is_again(error) {
+        failure.hint("the limit of processes is reached: raise --pids-limit or the user's nproc")
+    } else {
+        failure
+    }
+}

@@ -1,0 +1,34 @@
+//! The entry point: collects arguments and environment, calls the library, and turns the result into an exit status.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use agent_init::cli::{self, Invocation};
+use agent_init::command;
+use agent_init::discover::Environment;
+use agent_init::report::{EXIT_FAILURE, Failure, Level, LogFormat, Message, Reporter};
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let environment = Environment::new(std::env::vars_os());
+    let mut reporter = Reporter { format: LogFormat::Text, level: Level::Notice };
+    let result = cli::parse(&arguments, &environment).and_then(|invocation| match invocation {
+        Invocation::Print(text) => {
+            // A reader that has gone (`| head`) is no error of ours.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            Ok(0)
+        }
+        Invocation::Run(options, warnings) => {
+            reporter = options.reporter();
+            command::run::run(&options, &warnings, environment)
+        }
+    });
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            reporter.say(&Message::error(&error));
+            ExitCode::from(error.downcast_ref::<Failure>().map_or(EXIT_FAILURE, |failure| failure.exit))
+        }
+    }
+}

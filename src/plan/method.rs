@@ -1,0 +1,191 @@
+//! Pure. Which offer authenticates the agent, and why the others do not: exactly one method is in place.
+
+use crate::agent::definition::Method;
+use crate::cli::AuthMode;
+use crate::credential::Source;
+use crate::discover::{Offer, Session};
+use crate::state::Served;
+use crate::sync::lineage::Lineage;
+use crate::sync::reconcile::{Outcome, Version, reconcile};
+
+/// What the choice depends on.
+pub struct Question<'q, 'c> {
+    /// What was found.
+    pub offers: &'q [Offer<'c>],
+    /// The methods of the definition, in its order.
+    pub order: &'q [Method],
+    /// The operator's mode.
+    pub mode: AuthMode,
+    /// The operator's preference.
+    pub prefer: &'q [Method],
+    /// Where the working copy's login file is, if the agent has one.
+    pub left_at: Option<Source>,
+    /// What an earlier run remembers of the same place.
+    pub remembered: Option<&'q Served>,
+    /// The logins that were stored in the capture.
+    pub captured: &'q Lineage,
+}
+
+/// The answer, by indexes of the offers.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// The offer that authenticates the agent.
+    pub chosen: Option<usize>,
+    /// The others, and why.
+    pub set_aside: Vec<SetAside>,
+    /// The login that was left at the place is to be kept under `conflicts/`.
+    pub keep_left: bool,
+}
+
+/// An offer that was not chosen.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// Which.
+    pub offer: usize,
+    /// Why.
+    pub why: String,
+    /// Worth a warning; else a detail.
+    pub is_warning: bool,
+}
+
+/// Chooses.
+#[must_use]
+pub fn choose(question: &Question<'_, '_>) -> Choice {
+    let mut choice = Choice::default();
+    let mut usable = Vec::new();
+    for (index, offer) in question.offers.iter().enumerate() {
+        match &offer.found {
+            // A login left by an earlier run that went bad is what that run warned of.
+            Err(_) if question.is_left(offer) => {}
+            Err(reason) => choice.set_aside(index, format!("not usable: {reason}"), true),
+            Ok(_) if !allows(question.mode, offer.rule.method) => {
+                choice.set_aside(index, format!("the mode is {}", word(question.mode)), question.mode != AuthMode::Ignore);
+            }
+            Ok(_) => usable.push(index),
+        }
+    }
+    usable.sort_by_key(|index| question.offers.get(*index).map(|offer| question.rank(offer)));
+    let Some(first) = usable.first().copied() else { return choice };
+    let is_session = |index: &usize| question.session(*index).is_some();
+    choice.chosen = Some(first);
+    if is_session(&first) {
+        let sessions: Vec<usize> = usable.iter().copied().filter(is_session).collect();
+        question.choose_session(&sessions, &mut choice);
+    } else {
+        choice.keep_left = usable.iter().any(|index| question.offers.get(*index).is_some_and(|offer| question.is_left(offer)));
+    }
+    let why = choice.chosen.and_then(|chosen| question.offers.get(chosen)).map(|chosen| format!("{} is preferred", chosen.source));
+    for index in usable {
+        if choice.chosen != Some(index) && !choice.set_aside.iter().any(|aside| aside.offer == index) {
+            choice.set_aside(index, why.clone().unwrap_or_default(), true);
+        }
+    }
+    choice
+}
+
+impl Choice {
+    fn set_aside(&mut self, offer: usize, why: impl Into<String>, is_warning: bool) {
+        self.set_aside.push(SetAside { offer, why: why.into(), is_warning });
+    }
+}
+
+impl Question<'_, '_> {
+    fn session(&self, index: usize) -> Option<&Session> {
+        self.offers.get(index).and_then(Offer::session)
+    }
+
+    fn is_left(&self, offer: &Offer<'_>) -> bool {
+        self.left_at.as_ref() == Some(&offer.source)
+    }
+
+    fn rank(&self, offer: &Offer<'_>) -> (usize, usize, usize) {
+        let position = |methods: &[Method]| methods.iter().position(|method| *method == offer.rule.method).unwrap_or(methods.len());
+        let place = match &offer.source {
+            Source::Env(_) | Source::File(_) | Source::Secret(_) => 0,
+            Source::Mount(_) => 1,
+            Source::Capture(_) => 2,
+            Source::Home(_) => 3,
+        };
+        (position(self.prefer), position(self.order), place)
+    }
+
+    /// Among sessions the first wins, but an ancestor never: what was refreshed from it is newer.
+    fn choose_session(&self, sessions: &[usize], choice: &mut Choice) {
+        let by = |test: &dyn Fn(&Offer<'_>) -> bool| sessions.iter().copied().find(|index| self.offers.get(*index).is_some_and(test));
+        let Some(mut chosen) = sessions.first().copied() else { return };
+        let captured = by(&|offer| matches!(offer.source, Source::Capture(_)));
+        if let (Some(given), Some(stored)) = (self.session(chosen), captured.filter(|stored| *stored != chosen)) {
+            if self.captured.contains(given.login.digest) {
+                choice.set_aside(chosen, "the capture holds this login or one that was refreshed from it", false);
+                chosen = stored;
+            }
+        }
+        choice.chosen = Some(chosen);
+        let Some(left) = by(&|offer| self.is_left(offer)).filter(|left| *left != chosen) else { return };
+        let (Some(ours), Some(theirs)) = (self.session(left), self.session(chosen)) else { return };
+        let is_new = self.offers.get(chosen).is_some_and(|offer| offer.source.is_explicit());
+        match self.continues(ours, theirs, is_new) {
+            Continuation::Same => choice.set_aside(left, "it is the same login", false),
+            Continuation::Newer => {
+                choice.set_aside(chosen, "the working copy of an earlier run was refreshed from it", false);
+                choice.chosen = Some(left);
+            }
+            Continuation::Older => choice.set_aside(left, "it is older than what was chosen", false),
+            Continuation::Stranger => {
+                choice.set_aside(left, "it was found in the place of the working copy, and is kept under conflicts/", true);
+                choice.keep_left = true;
+            }
+        }
+    }
+
+    /// How the login that was left relates to the chosen one. `is_new`: the operator gave it for this start, so that it
+    /// wins unless it is known.
+    fn continues(&self, left: &Session, chosen: &Session, is_new: bool) -> Continuation {
+        if left.login.digest == chosen.login.digest {
+            return Continuation::Same;
+        }
+        let none = Lineage::default();
+        let remembered = self.remembered.map_or(&none, |served| &served.lineage);
+        let line = if remembered.is_empty() { self.captured } else { remembered };
+        let knows_chosen = line.contains(chosen.login.digest);
+        if (is_new && !knows_chosen) || (remembered.is_empty() && !line.contains(left.login.digest)) {
+            return Continuation::Stranger;
+        }
+        let base = self.remembered.and_then(Served::agreed);
+        let (ours, theirs) = (Version::Valid(left.login.clone()), Version::Valid(chosen.login.clone()));
+        match reconcile(base, &ours, &theirs, line) {
+            Outcome::Publish { .. } => Continuation::Newer,
+            Outcome::Adopt { keep_other: false } => Continuation::Older,
+            Outcome::Unchanged => Continuation::Same,
+            _ => Continuation::Stranger,
+        }
+    }
+}
+
+enum Continuation {
+    Same,
+    Newer,
+    Older,
+    Stranger,
+}
+
+fn allows(mode: AuthMode, method: Method) -> bool {
+    match mode {
+        AuthMode::Auto => true,
+        AuthMode::Sync | AuthMode::Copy => method == Method::Session,
+        AuthMode::Token => matches!(method, Method::OauthToken | Method::AuthToken),
+        AuthMode::ApiKey => method == Method::ApiKey,
+        AuthMode::Ignore => false,
+    }
+}
+
+fn word(mode: AuthMode) -> &'static str {
+    match mode {
+        AuthMode::Auto => "auto",
+        AuthMode::Sync => "sync",
+        AuthMode::Copy => "copy",
+        AuthMode::Token => "token",
+        AuthMode::ApiKey => "api-key",
+        AuthMode::Ignore => "ignore",
+    }
+}

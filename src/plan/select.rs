@@ -1,0 +1,54 @@
+//! Pure. Which agents may be served.
+
+use std::path::Path;
+
+use crate::agent::{Catalog, Definition};
+use crate::cli::{AgentSelection, RunOptions};
+
+/// An agent that may be served.
+#[derive(Debug)]
+pub struct Candidate<'c> {
+    /// What it is.
+    pub definition: &'c Definition,
+    /// It is served whatever is found: it was named, or COMMAND is its.
+    pub is_certain: bool,
+    /// It is served when any source is found.
+    pub when_found: bool,
+}
+
+/// The agents that may be served, by option and COMMAND. An agent that was given something explicitly is one whatever
+/// else, except where the operator named others.
+///
+/// # Errors
+/// An unknown name.
+pub fn candidates<'c>(options: &RunOptions, catalog: &'c Catalog) -> anyhow::Result<Vec<Candidate<'c>>> {
+    let certain = |definition| Candidate { definition, is_certain: true, when_found: false };
+    for name in named_anywhere(options) {
+        catalog.named(name)?;
+    }
+    match options.agent.clone().unwrap_or_default() {
+        AgentSelection::Nobody => Ok(Vec::new()),
+        AgentSelection::Named(names) => names.iter().map(|name| catalog.named(name).map(certain)).collect(),
+        AgentSelection::Auto => {
+            let command = options.command.first().and_then(|command| Path::new(command).file_name()).and_then(|name| name.to_str());
+            let is_its = |definition: &Definition| command.is_some_and(|command| definition.commands.iter().any(|known| known == command));
+            let any = catalog.iter().any(is_its);
+            Ok(catalog
+                .iter()
+                .map(|definition| Candidate { definition, is_certain: is_its(definition), when_found: !any })
+                .collect())
+        }
+    }
+}
+
+/// The agents that options beside `--agent` name.
+fn named_anywhere(options: &RunOptions) -> Vec<&str> {
+    use crate::cli::Requirement;
+    let auth = options.auth.iter().flat_map(|auth| &auth.named).map(|(name, _)| name.as_str());
+    let capture = options.capture.iter().flat_map(|capture| &capture.named).map(|(name, _)| name.as_str());
+    let required = match &options.require {
+        Some(Requirement::Named(names)) => names.as_slice(),
+        _ => &[],
+    };
+    auth.chain(capture).chain(required.iter().map(String::as_str)).collect()
+}

@@ -1,0 +1,217 @@
+//! What is said to people, on standard error, and the errors that carry a remedy.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+
+use crate::sys::poll;
+
+/// The exit status of a failure of ours before the agent ran.
+pub const EXIT_FAILURE: u8 = 125;
+/// The command was found and can not be executed.
+pub const EXIT_NOT_EXECUTABLE: u8 = 126;
+/// The command was not found.
+pub const EXIT_NOT_FOUND: u8 = 127;
+
+/// What happened, and what to do about it; carried in an [`anyhow::Error`], whose chain is the cause.
+#[derive(Debug)]
+pub struct Failure {
+    /// What happened.
+    pub what: String,
+    /// The remedy.
+    pub hint: Option<String>,
+    /// The exit status that it ends in.
+    pub exit: u8,
+}
+
+impl Failure {
+    /// A failure without a remedy, which ends in [`EXIT_FAILURE`].
+    #[must_use]
+    pub fn new(what: impl Into<String>) -> Failure {
+        Failure { what: what.into(), hint: None, exit: EXIT_FAILURE }
+    }
+
+    /// With a remedy.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// With another exit status.
+    #[must_use]
+    pub fn exit(mut self, exit: u8) -> Failure {
+        self.exit = exit;
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// How messages are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Errors.
+    Error,
+    /// What the operator should know.
+    Warning,
+    /// One line for each agent.
+    Notice,
+    /// Each step (`-v`).
+    Detail,
+}
+
+impl Level {
+    fn word(self) -> &'static str {
+        match self {
+            Level::Error => "error",
+            Level::Warning => "warning",
+            Level::Notice => "notice",
+            Level::Detail => "detail",
+        }
+    }
+}
+
+/// A thing to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// How grave it is.
+    pub level: Level,
+    /// What happened.
+    pub text: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Message {
+    /// A warning without a remedy.
+    #[must_use]
+    pub fn warning(text: impl Into<String>) -> Message {
+        Message { level: Level::Warning, text: text.into(), hint: None }
+    }
+
+    /// A line that is always shown but with `-q`.
+    #[must_use]
+    pub fn notice(text: impl Into<String>) -> Message {
+        Message { level: Level::Notice, text: text.into(), hint: None }
+    }
+
+    /// A line for `-v`.
+    #[must_use]
+    pub fn detail(text: impl Into<String>) -> Message {
+        Message { level: Level::Detail, text: text.into(), hint: None }
+    }
+
+    /// An error, with its chain of causes and the hint of the [`Failure`] in it.
+    #[must_use]
+    pub fn error(error: &anyhow::Error) -> Message {
+        let hint = error.downcast_ref::<Failure>().and_then(|failure| failure.hint.clone());
+        Message { level: Level::Error, text: format!("{error:#}"), hint }
+    }
+
+    /// With a remedy.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Message {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Writes messages to standard error.
+///
+/// A write never fails and never waits once the agent runs: a log that nobody reads must not stop PID 1.
+#[derive(Debug, Clone, Copy)]
+pub struct Reporter {
+    /// The form.
+    pub format: LogFormat,
+    /// The least grave level that is shown.
+    pub level: Level,
+}
+
+impl Reporter {
+    /// Says it, if this level is shown.
+    pub fn say(&self, message: &Message) {
+        if message.level <= self.level {
+            let mut stderr = io::stderr();
+            // A full pipe would block us; a closed one gives EPIPE, and there is nobody to tell.
+            if poll::is_writable(stderr.as_fd()) {
+                let _ = stderr.write_all(self.render(message).as_bytes());
+            }
+        }
+    }
+
+    /// Says all of them.
+    pub fn say_all<'m>(&self, messages: impl IntoIterator<Item = &'m Message>) {
+        messages.into_iter().for_each(|message| self.say(message));
+    }
+
+    fn render(&self, message: &Message) -> String {
+        match self.format {
+            LogFormat::Text => {
+                let prefix = match message.level {
+                    Level::Error => "error: ",
+                    Level::Warning => "warning: ",
+                    Level::Notice | Level::Detail => "",
+                };
+                let hint = message.hint.as_ref().map(|hint| format!("  hint: {}\n", sanitized(hint))).unwrap_or_default();
+                format!("agent-init: {prefix}{}\n{hint}", sanitized(&message.text))
+            }
+            LogFormat::Json => {
+                let mut line = serde_json::json!({ "level": message.level.word(), "message": sanitized(&message.text) });
+                if let Some(hint) = &message.hint {
+                    line["hint"] = sanitized(hint).into();
+                }
+                format!("{line}\n")
+            }
+        }
+    }
+}
+
+/// A path or a helper's words may hold escape sequences; a terminal or a log must not obey them.
+#[must_use]
+pub fn sanitized(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn an_error_is_its_chain_and_its_hint() {
+        let error = Err::<(), _>(io::Error::from(io::ErrorKind::NotFound))
+            .context(Failure::new("cannot read /x").hint("mount it"))
+            .unwrap_err();
+        let message = Message::error(&error);
+        assert_eq!(message.text, "cannot read /x: entity not found");
+        assert_eq!(message.hint.as_deref(), Some("mount it"));
+    }
+
+    #[test]
+    fn both_forms() {
+        let message = Message::warning("a\u{1b}[31m\nb").hint("c");
+        let text = Reporter { format: LogFormat::Text, level: Level::Notice };
+        assert_eq!(text.render(&message), "agent-init: warning: a\u{fffd}[31m\u{fffd}b\n  hint: c\n");
+        let json = Reporter { format: LogFormat::Json, ..text };
+        let line: serde_json::Value = serde_json::from_str(&json.render(&message)).unwrap();
+        assert_eq!(line["level"], "warning");
+        assert_eq!(line["hint"], "c");
+    }
+}

@@ -1,0 +1,242 @@
+//! A capture: a directory with the login, shared by any number of containers.
+//!
+//! Its content is trusted and its form is not: other containers' agents may be able to write to it. Our own notes are
+//! in `.agent-init/` inside it; nothing there is secret but `conflicts/`.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::definition::SessionFile;
+use crate::credential::Document;
+use crate::sync::lineage::Lineage;
+use crate::sys::dir::{Attributes, Dir, Lock};
+use crate::sys::privilege;
+use crate::workcopy::read::{self, Copy, Owners};
+
+/// Our notes in a capture.
+pub const BOOKKEEPING: &str = ".agent-init";
+
+/// How many logins that lost are kept.
+const CONFLICTS: usize = 16;
+
+/// A capture of one agent.
+#[derive(Debug)]
+pub struct Capture {
+    /// Where.
+    pub path: PathBuf,
+    dir: Dir,
+    notes_parent: Option<PathBuf>,
+    single_file: bool,
+}
+
+/// `record.json`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The form of this file.
+    pub version: u32,
+    /// The logins that were stored here.
+    #[serde(default)]
+    pub lineage: Lineage,
+    /// When the last one was published, RFC 3339.
+    pub published_at: Option<String>,
+}
+
+impl Capture {
+    /// Opens a directory.
+    ///
+    /// # Errors
+    /// As open(2).
+    pub fn open(path: &Path) -> io::Result<Capture> {
+        Ok(Capture { path: path.to_owned(), dir: Dir::open(path)?, notes_parent: None, single_file: false })
+    }
+
+    /// Opens the directory of a login file that is a mount of its own. Such a file can not be renamed over (EBUSY), and
+    /// what lies beside it is not ours: the notes go to `notes`.
+    ///
+    /// # Errors
+    /// As open(2).
+    pub fn of_single_file(path: &Path, notes: &Path) -> io::Result<Capture> {
+        let parent = path.parent().unwrap_or(path);
+        let notes_parent = Some(notes.to_owned());
+        Ok(Capture { path: path.to_owned(), dir: Dir::open(parent)?, notes_parent, single_file: true })
+    }
+
+    /// The directory that holds the login file.
+    #[must_use]
+    pub fn directory(&self) -> PathBuf {
+        if self.single_file { self.path.parent().unwrap_or(&self.path).to_owned() } else { self.path.clone() }
+    }
+
+    /// The handle of that directory.
+    #[must_use]
+    pub fn handle(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// The login as it is stored. Files of the directory's owner, of root and of ours are read.
+    #[must_use]
+    pub fn read(&self, rule: &SessionFile) -> Copy {
+        let owners = match self.dir.stat() {
+            Ok(stat) if !self.single_file => Owners::These(vec![stat.uid, 0, privilege::current().0]),
+            _ => Owners::Any,
+        };
+        read::login(&self.dir, rule, &owners, true)
+    }
+
+    /// What is known of the logins that were stored here.
+    #[must_use]
+    pub fn record(&self) -> Record {
+        let notes = match &self.notes_parent {
+            None => self.dir.sub(OsStr::new(BOOKKEEPING)),
+            Some(parent) => Dir::open(&parent.join(BOOKKEEPING)),
+        };
+        let text = notes.ok().and_then(|notes| read::entry(&notes, OsStr::new("record.json"), &Owners::Any).ok());
+        text.and_then(|content| serde_json::from_slice(&content.bytes).ok()).unwrap_or_default()
+    }
+
+    /// Whether the login can be written.
+    #[must_use]
+    pub fn is_writable(&self, rule: &SessionFile) -> bool {
+        if self.single_file { self.dir.may_write(OsStr::new(&rule.file)) } else { self.dir.is_writable() }
+    }
+
+    /// The lock that orders writers of this capture; `None` when another container holds it now.
+    ///
+    /// # Errors
+    /// As openat(2) and flock(2).
+    pub fn lock(&self) -> io::Result<Option<Lock>> {
+        self.notes()?.lock(OsStr::new("lock"))
+    }
+
+    /// Stores the login of `bytes` durably: the keys that travel, beside the siblings that are there. With the lock held.
+    ///
+    /// # Errors
+    /// What the kernel says; the stored file is then the old one. (A mounted single file may be damaged by a failure in
+    /// the middle, and `recovery` in the notes holds the whole.)
+    pub fn put(&self, rule: &SessionFile, bytes: &[u8], lineage: &Lineage) -> io::Result<()> {
+        let merged = self.beside_siblings(rule, bytes);
+        let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
+        let name = OsStr::new(&rule.file);
+        let notes = self.notes()?;
+        // The line is written first: after a crash between the two, the record knows one login too many, which harms
+        // nobody; the other way round a stored login would look like a stranger's.
+        self.write_record(&notes, lineage)?;
+        if self.single_file {
+            let recovery = OsStr::new("recovery");
+            notes.write_whole(recovery, bytes, self.attributes(0o600))?;
+            self.dir.overwrite(name, bytes)?;
+            notes.remove(recovery)
+        } else {
+            self.dir.write_whole_by_way_of(&notes, name, bytes, self.attributes(0o600))?;
+            self.dir.sync()
+        }
+    }
+
+    /// Keeps a login that lost, in `conflicts/`, and removes the oldest beyond a bound.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn keep_conflict(&self, rule: &SessionFile, bytes: &[u8]) -> io::Result<()> {
+        keep_conflict(&self.notes()?, rule, bytes, self.attributes(0o600))
+    }
+
+    /// The bytes to store when the file there has keys that do not travel.
+    fn beside_siblings(&self, rule: &SessionFile, bytes: &[u8]) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+        if rule.travels.is_empty() {
+            return None;
+        }
+        let there = Document::parse(&self.read(rule).bytes?, rule.format).ok()?;
+        Some(Document::parse(bytes, rule.format).ok()?.merged_into(&there, rule))
+    }
+
+    fn write_record(&self, notes: &Dir, lineage: &Lineage) -> io::Result<()> {
+        let published_at = Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
+        let record = Record { version: 1, lineage: lineage.clone(), published_at };
+        let text = serde_json::to_vec_pretty(&record).map_err(io::Error::other)?;
+        notes.write_whole(OsStr::new("record.json"), &text, self.attributes(0o644))
+    }
+
+    fn notes(&self) -> io::Result<Dir> {
+        let attributes = self.attributes(0o755);
+        match &self.notes_parent {
+            None => self.dir.make(OsStr::new(BOOKKEEPING), attributes),
+            Some(parent) => Dir::open(parent)?.make(OsStr::new(BOOKKEEPING), attributes),
+        }
+    }
+
+    /// Files in a capture belong to the owner of its directory, where we may give them away.
+    fn attributes(&self, mode: u32) -> Attributes {
+        let owner = self.dir.stat().ok().map(|stat| (stat.uid, stat.gid));
+        Attributes { mode, owner: owner.filter(|_| !self.single_file && privilege::may_chown()) }
+    }
+}
+
+/// Keeps a login that lost under `conflicts/` in `parent`, named by the moment, and removes the oldest beyond a bound.
+///
+/// # Errors
+/// What the kernel says.
+pub fn keep_conflict(parent: &Dir, rule: &SessionFile, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
+    let conflicts = parent.make(OsStr::new("conflicts"), Attributes { mode: 0o700, owner: attributes.owner })?;
+    let moment = humantime::format_rfc3339_nanos(SystemTime::now());
+    conflicts.write_whole(&OsString::from(format!("{moment}-{}", rule.file)), bytes, attributes)?;
+    let names = conflicts.names()?;
+    names.iter().take(names.len().saturating_sub(CONFLICTS)).try_for_each(|oldest| conflicts.remove(oldest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn rule() -> SessionFile {
+        serde_json::from_value(json!({ "file": "login.json", "access-token": ["/oauth/access"], "travels": ["oauth"] })).unwrap()
+    }
+
+    #[test]
+    fn put_keeps_siblings_and_writes_the_line() {
+        let temp = tempfile::tempdir().unwrap();
+        let capture = Capture::open(temp.path()).unwrap();
+        std::fs::write(temp.path().join("login.json"), r#"{"oauth":{"access":"FAKE-old"},"theirs":1}"#).unwrap();
+        let new = r#"{"oauth":{"access":"FAKE-new"},"mine":2}"#;
+        let login = Document::parse(new.as_bytes(), rule().format).unwrap().login(&rule()).unwrap();
+        let mut lineage = Lineage::default();
+        lineage.push(login.digest);
+        capture.put(&rule(), new.as_bytes(), &lineage).unwrap();
+        let stored: serde_json::Value = serde_json::from_slice(&std::fs::read(temp.path().join("login.json")).unwrap()).unwrap();
+        assert_eq!(stored, json!({ "oauth": { "access": "FAKE-new" }, "theirs": 1 }));
+        assert!(capture.record().lineage.contains(login.digest));
+    }
+
+    #[test]
+    fn a_single_file_keeps_its_inode_and_its_notes_are_elsewhere() {
+        use std::os::unix::fs::MetadataExt;
+        let temp = tempfile::tempdir().unwrap();
+        let notes = tempfile::tempdir().unwrap();
+        let file = temp.path().join("login.json");
+        std::fs::write(&file, r#"{"oauth":{"access":"FAKE-a-long-old-token"}}"#).unwrap();
+        let before = std::fs::metadata(&file).unwrap().ino();
+        let capture = Capture::of_single_file(&file, notes.path()).unwrap();
+        capture.put(&rule(), br#"{"oauth":{"access":"FAKE-n"}}"#, &Lineage::default()).unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().ino(), before);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), r#"{"oauth":{"access":"FAKE-n"}}"#);
+        assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 1);
+        assert!(!notes.path().join(BOOKKEEPING).join("recovery").exists());
+    }
+
+    #[test]
+    fn conflicts_are_bounded_and_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let temp = tempfile::tempdir().unwrap();
+        let capture = Capture::open(temp.path()).unwrap();
+        for number in 0..CONFLICTS + 3 {
+            capture.keep_conflict(&rule(), format!("FAKE-{number}").as_bytes()).unwrap();
+        }
+        let conflicts = temp.path().join(BOOKKEEPING).join("conflicts");
+        assert!(std::fs::read_dir(&conflicts).unwrap().count() <= CONFLICTS);
+        assert_eq!(std::fs::metadata(conflicts).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+}

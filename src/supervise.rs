@@ -1,0 +1,185 @@
+//! PID 1: one loop over signals, children and the login's files. While nothing happens it sleeps without a timer.
+//!
+//! From here on the agent runs, and nothing but its end ends us: an error becomes a message.
+
+pub mod children;
+pub mod stop;
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use crate::cli::{Forwarding, Rewrite};
+use crate::report::{Message, Reporter};
+use crate::sync::Engine;
+use crate::sys::process::{self, Pid, Target};
+use crate::sys::signal::{Signal, Signals};
+use crate::sys::terminal::Terminal;
+use crate::sys::{errno, poll};
+use crate::workcopy::read::reason;
+
+use children::Children;
+use stop::{Act, Event, Stop};
+
+/// What the loop works with.
+pub struct Supervisor {
+    /// The one owner of signal delivery.
+    pub signals: Signals,
+    /// The one owner of waitpid.
+    pub children: Children,
+    /// The policy of the end.
+    pub stop: Stop,
+    /// The terminal, if it was handed to the agent.
+    pub terminal: Option<Terminal>,
+    /// Signals that are forwarded as others.
+    pub rewrites: Vec<Rewrite>,
+    /// Who gets them.
+    pub forward_to: Forwarding,
+    /// Carries logins.
+    pub engine: Engine,
+    /// Says what happens.
+    pub reporter: Reporter,
+    /// The agent's process group.
+    pub group: Pid,
+}
+
+impl Supervisor {
+    /// Runs until the agent has ended and nothing is left of it, publishes what is to be published, and returns our
+    /// exit status.
+    pub fn run(mut self) -> u8 {
+        // What happened before the first sleep made no descriptor readable.
+        self.reap();
+        while !self.stop.is_over() {
+            self.sleep();
+            self.read_signals();
+            let busy_before = self.engine.is_refreshing();
+            self.engine.step(Instant::now());
+            if busy_before && !self.engine.is_refreshing() {
+                self.happened(Event::RefreshDone);
+            }
+            if self.stop.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
+                self.happened(Event::Deadline);
+            }
+        }
+        if let Some(terminal) = &self.terminal {
+            // A terminal that has hung up has nobody to give it back to.
+            let _ = terminal.take_back();
+        }
+        self.engine.finish(self.stop.ends_at());
+        // KILL was sent and the kernel is slow: that is how it will have ended.
+        self.children.end().map_or(128 + 9, children::End::exit_status)
+    }
+
+    fn sleep(&mut self) {
+        let deadlines = [self.stop.deadline(), self.engine.deadline()];
+        let deadline = deadlines.into_iter().flatten().min();
+        let fds: Vec<_> = std::iter::once(self.signals.as_fd()).chain(self.engine.fd()).collect();
+        if let Err(error) = poll::wait_readable(&fds, deadline) {
+            self.complain("poll", &error);
+        }
+    }
+
+    fn read_signals(&mut self) {
+        loop {
+            match self.signals.next() {
+                Ok(None) => return,
+                Ok(Some(Signal::CHLD)) => self.reap(),
+                Ok(Some(signal)) => self.signalled(signal),
+                Err(error) => return self.complain("signalfd", &error),
+            }
+        }
+    }
+
+    fn signalled(&mut self, signal: Signal) {
+        let dropped = self.rewrites.iter().any(|rewrite| rewrite.from == signal && rewrite.to.is_none());
+        if !dropped {
+            self.happened(Event::Signal(signal));
+        }
+    }
+
+    fn reap(&mut self) {
+        match self.children.reap() {
+            Ok(reaped) => {
+                if reaped.agent_stopped {
+                    self.agent_stopped();
+                }
+                if reaped.agent_ended {
+                    self.happened(Event::AgentEnded { any_left: self.children.any_left() });
+                } else if self.children.end().is_some() && !self.children.any_left() {
+                    self.happened(Event::NobodyLeft);
+                }
+            }
+            Err(error) => self.complain("waitpid", &error),
+        }
+    }
+
+    /// Ctrl-Z. The shell that started us waits for us to stop, so we do, and continue the agent with us. As PID 1 nobody
+    /// could ever continue it: it goes on at once.
+    fn agent_stopped(&mut self) {
+        if process::id() != 1 {
+            let modes = self.terminal.as_ref().and_then(Terminal::modes);
+            if let Some(terminal) = &self.terminal {
+                let _ = terminal.take_back();
+            }
+            self.send(Target::Process(process::id()), Signal::STOP);
+            // Continued. Whether in the foreground is the shell's decision.
+            if let Some(terminal) = self.terminal.as_ref().filter(|terminal| terminal.is_ours()) {
+                if let Some(modes) = modes {
+                    let _ = terminal.set_modes(&modes);
+                }
+                let _ = terminal.give_to(self.group);
+            }
+        }
+        self.send(Target::Group(self.group), Signal::CONT);
+    }
+
+    fn happened(&mut self, event: Event) {
+        let act = self.stop.step(Instant::now(), event, self.engine.is_refreshing());
+        match act {
+            None => {}
+            Some(Act::Forward(signal)) => self.forward(signal),
+            Some(Act::TermRest) => self.signal_rest(Signal::TERM),
+            Some(Act::KillAll) => self.signal_rest(Signal::KILL),
+        }
+    }
+
+    fn forward(&mut self, signal: Signal) {
+        let rewrite = self.rewrites.iter().find(|rewrite| rewrite.from == signal);
+        let Some(signal) = rewrite.map_or(Some(signal), |rewrite| rewrite.to) else { return };
+        let Some(agent) = self.children.agent() else { return };
+        match self.forward_to {
+            Forwarding::Group => self.send(Target::Group(self.group), signal),
+            Forwarding::Process => self.send(Target::Process(agent), signal),
+        }
+    }
+
+    /// Everyone but us: the whole namespace as PID 1, else our descendants, those that left session and group included.
+    fn signal_rest(&mut self, signal: Signal) {
+        if process::id() == 1 {
+            self.send(Target::Everyone, signal);
+        } else {
+            process::descendants().into_iter().for_each(|pid| self.send(Target::Process(pid), signal));
+        }
+        // A stopped process acts on a TERM only once it is continued.
+        if signal == Signal::TERM {
+            self.signal_rest(Signal::CONT);
+        }
+        self.reap();
+    }
+
+    fn send(&self, target: Target, signal: Signal) {
+        match process::kill(target, signal) {
+            Ok(()) => {}
+            // It ended in this moment.
+            Err(error) if errno::is_no_such_process(&error) => {}
+            Err(error) => self.reporter.say(
+                &Message::warning(format!("cannot send {signal}: {}", reason(&error)))
+                    .hint("signalling another user's process takes the capability KILL"),
+            ),
+        }
+    }
+
+    fn complain(&self, what: &str, error: &io::Error) {
+        self.reporter.say(&Message::warning(format!("{what}: {}", reason(error))));
+    }
+}

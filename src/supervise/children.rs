@@ -1,0 +1,116 @@
+//! The one caller of waitpid(2).
+
+use std::io;
+
+use crate::sys::process::{self, Change, Pid, Waited};
+
+/// Our children, of whom one is the agent.
+#[derive(Debug)]
+pub struct Children {
+    agent: Pid,
+    end: Option<End>,
+    any_left: bool,
+}
+
+/// How the agent ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With this exit code.
+    Exited(u8),
+    /// By this signal number.
+    Signaled(i32),
+}
+
+impl End {
+    /// Our exit status for it: its own, or 128 and the signal, as shells have it.
+    #[must_use]
+    pub fn exit_status(self) -> u8 {
+        match self {
+            End::Exited(code) => code,
+            End::Signaled(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+        }
+    }
+}
+
+/// What a round of reaping saw.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reaped {
+    /// The agent ended.
+    pub agent_ended: bool,
+    /// The agent was stopped by job control.
+    pub agent_stopped: bool,
+    /// Others that ended.
+    pub others: usize,
+}
+
+impl Children {
+    /// The children of a process whose agent is `agent`.
+    #[must_use]
+    pub fn new(agent: Pid) -> Children {
+        Children { agent, end: None, any_left: true }
+    }
+
+    /// Reaps whoever has ended: one SIGCHLD may stand for any number of them.
+    ///
+    /// # Errors
+    /// As waitpid(2); nothing that is known to happen.
+    pub fn reap(&mut self) -> io::Result<Reaped> {
+        let mut reaped = Reaped::default();
+        loop {
+            match process::wait_any()? {
+                Waited::Unchanged => {
+                    self.any_left = true;
+                    return Ok(reaped);
+                }
+                Waited::None => {
+                    self.any_left = false;
+                    return Ok(reaped);
+                }
+                Waited::Child(pid, Change::Stopped(_)) => reaped.agent_stopped |= pid == self.agent && self.end.is_none(),
+                Waited::Child(pid, Change::Exited(code)) => self.ended(pid, End::Exited(code), &mut reaped),
+                Waited::Child(pid, Change::Signaled(signal)) => self.ended(pid, End::Signaled(signal), &mut reaped),
+            }
+        }
+    }
+
+    /// A process id is free for another process once it is reaped: the agent's is not looked at twice.
+    fn ended(&mut self, pid: Pid, end: End, reaped: &mut Reaped) {
+        if pid == self.agent && self.end.is_none() {
+            self.end = Some(end);
+            reaped.agent_ended = true;
+        } else {
+            reaped.others += 1;
+        }
+    }
+
+    /// The agent, as long as it lives.
+    #[must_use]
+    pub fn agent(&self) -> Option<Pid> {
+        self.end.is_none().then_some(self.agent)
+    }
+
+    /// How the agent ended.
+    #[must_use]
+    pub fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// Whether any child was left at the last look.
+    #[must_use]
+    pub fn any_left(&self) -> bool {
+        self.any_left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_statuses() {
+        let rows = [(End::Exited(0), 0), (End::Exited(255), 255), (End::Signaled(9), 137), (End::Signaled(15), 143), (End::Signaled(64), 192)];
+        for (end, status) in rows {
+            assert_eq!(end.exit_status(), status, "{end:?}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Watches both ends of every link, and lets the links act when something happened.
+//!
+//! An engine without links has no descriptor and no deadline.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use crate::report::{Message, Reporter};
+use crate::state::{self, State};
+use crate::sys::dir::Dir;
+use crate::sys::poll;
+use crate::sys::watch::{Change, Watched, Watcher};
+use crate::workcopy::read::reason;
+
+use super::link::{Link, Next};
+
+/// How long the last publish may take when nothing limits it.
+const LAST: Duration = Duration::from_secs(5);
+
+/// All links of this process.
+pub struct Engine {
+    links: Vec<Link>,
+    watcher: Option<Watcher>,
+    /// Which links a watch is about: two may share a directory.
+    watched: Vec<(Watched, usize)>,
+    state: Option<(Dir, State)>,
+    reporter: Reporter,
+}
+
+impl Engine {
+    /// Starts to watch for the links that are live. `state`: where and what is remembered of this run.
+    #[must_use]
+    pub fn new(links: Vec<Link>, state: Option<(Dir, State)>, reporter: Reporter) -> Engine {
+        let mut engine = Engine { links, watcher: None, watched: Vec::new(), state, reporter };
+        if engine.links.iter().any(|link| link.live) {
+            match Watcher::new() {
+                Ok(watcher) => engine.watch(watcher),
+                Err(error) => engine.no_watch(&reason(&error)),
+            }
+        }
+        engine
+    }
+
+    fn watch(&mut self, watcher: Watcher) {
+        for index in 0..self.links.len() {
+            let Some(link) = self.links.get(index).filter(|link| link.live) else { continue };
+            for directory in link.directories() {
+                match watcher.add(&directory) {
+                    Ok(watched) => self.watched.push((watched, index)),
+                    Err(error) => self.no_watch(&format!("{}: {}", directory.display(), reason(&error))),
+                }
+            }
+        }
+        self.watcher = Some(watcher);
+    }
+
+    fn no_watch(&self, why: &str) {
+        let text = format!("changes are not seen as they happen ({why}): the login is carried back at the end only");
+        self.reporter.say(&Message::warning(text).hint("raise fs.inotify.max_user_instances and max_user_watches on the host"));
+    }
+
+    /// The descriptor that is readable when something happened.
+    #[must_use]
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.watcher.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The next moment at which something is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.links.iter().filter_map(|link| link.due).min()
+    }
+
+    /// Whether an agent is in the middle of a refresh, so that its end now would lose a token.
+    #[must_use]
+    pub fn is_refreshing(&self) -> bool {
+        self.links.iter().any(Link::is_refreshing)
+    }
+
+    /// Before the agent starts: what is stored and what was laid down are made to agree.
+    pub fn begin(&mut self) {
+        let now = Instant::now();
+        self.links.iter_mut().for_each(|link| link.due = Some(now));
+        self.settle(now + LAST);
+        self.save();
+    }
+
+    /// Reads what happened and does what is due; never waits.
+    pub fn step(&mut self, now: Instant) {
+        self.read_changes(now);
+        if self.deadline().is_some_and(|due| due <= now) {
+            self.act(now);
+            self.save();
+        }
+    }
+
+    /// The last exchange of every link, until `deadline` at the latest.
+    pub fn finish(&mut self, deadline: Option<Instant>) {
+        let now = Instant::now();
+        self.links.iter_mut().for_each(|link| link.due = Some(now));
+        self.settle(deadline.unwrap_or(now + LAST).max(now));
+        for link in self.links.iter().filter(|link| link.due.is_some()) {
+            self.reporter.say(&link.unfinished());
+        }
+        self.save();
+    }
+
+    /// Acts until nothing is due that waiting would help, or until `deadline`; every link has its turn at least once.
+    fn settle(&mut self, deadline: Instant) {
+        loop {
+            self.act(Instant::now());
+            match self.links.iter().filter(|link| link.is_waiting()).filter_map(|link| link.due).min() {
+                Some(due) if due < deadline => drop(poll::wait_readable(&[], Some(due))),
+                _ => return,
+            }
+        }
+    }
+
+    fn read_changes(&mut self, now: Instant) {
+        let Some(watcher) = &self.watcher else { return };
+        let changes = match watcher.changes() {
+            Ok(changes) => changes,
+            Err(error) => return self.reporter.say(&Message::warning(format!("inotify: {}", reason(&error)))),
+        };
+        for change in changes {
+            match change {
+                Change::Entry(watched, name) => {
+                    for (_, index) in self.watched.iter().filter(|(known, _)| *known == watched) {
+                        if let Some(link) = self.links.get_mut(*index) {
+                            link.happened(&name, now);
+                        }
+                    }
+                }
+                Change::Gone(watched) => {
+                    for (_, index) in self.watched.extract_if(.., |(known, _)| *known == watched) {
+                        if let Some(link) = self.links.get(index) {
+                            self.reporter.say(&link.lost());
+                        }
+                    }
+                }
+                Change::Overflow => self.links.iter_mut().for_each(|link| link.due = Some(now)),
+            }
+        }
+    }
+
+    fn act(&mut self, now: Instant) {
+        for link in self.links.iter_mut().filter(|link| link.due.is_some_and(|due| due <= now)) {
+            let (messages, next) = link.exchange(now);
+            self.reporter.say_all(&messages);
+            link.due = match next {
+                Next::Rest => None,
+                Next::At(moment) => Some(moment),
+            };
+        }
+    }
+
+    /// Remembers what was agreed, if that changed.
+    fn save(&mut self) {
+        let Some((dir, state)) = &mut self.state else { return };
+        let before = state.clone();
+        for link in &self.links {
+            if let Some(served) = state.agents.iter_mut().find(|served| served.agent == link.agent) {
+                link.remember(served);
+            }
+        }
+        if *state != before {
+            if let Err(error) = state::save(dir, state) {
+                self.reporter.say(&Message::warning(format!("{error:#}")));
+            }
+        }
+    }
+
+    /// Writes down that the agent runs.
+    pub fn started(&mut self, agent: crate::sys::process::Pid) {
+        if let Some((dir, state)) = &mut self.state {
+            state.agent_pid = Some(agent);
+            if let Err(error) = state::save(dir, state) {
+                self.reporter.say(&Message::warning(format!("{error:#}")));
+            }
+        }
+    }
+}

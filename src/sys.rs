@@ -1,0 +1,15 @@
+//! The only module that names `nix`, `libc` and `caps`: thin safe wrappers with types of our own.
+//!
+//! Every descriptor made here is close-on-exec. Unsafe code is allowed here and nowhere else, each site with the
+//! reason why it is sound.
+#![allow(unsafe_code)]
+
+pub mod dir;
+pub mod errno;
+pub mod pipe;
+pub mod poll;
+pub mod privilege;
+pub mod process;
+pub mod signal;
+pub mod terminal;
+pub mod watch;

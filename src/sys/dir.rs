@@ -1,0 +1,416 @@
+//! Directories as handles: every name is looked up beneath one, never by a path that somebody else can swap.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::dir::Dir as Listing;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, OpenHow, ResolveFlag, openat, openat2, renameat};
+use nix::sys::stat::{self, FileStat, Mode, fchmod, fstat, fstatat, mkdirat};
+use nix::unistd::{AccessFlags, Gid, Uid, UnlinkatFlags, faccessat, fchown, fsync, unlinkat};
+
+/// What kind of thing a name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// A device, socket or fifo.
+    Special,
+}
+
+/// The part of stat(2) that rules here look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits, 0o7777.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Hard links.
+    pub links: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Device and inode: the identity of a file.
+    pub id: (u64, u64),
+    /// Last change of the inode, seconds and nanoseconds: moves with every write, and no owner can set it back.
+    pub changed: (i64, i64),
+}
+
+impl From<FileStat> for Stat {
+    fn from(raw: FileStat) -> Stat {
+        let kind = match raw.st_mode & stat::SFlag::S_IFMT.bits() {
+            bits if bits == stat::SFlag::S_IFREG.bits() => Kind::File,
+            bits if bits == stat::SFlag::S_IFDIR.bits() => Kind::Directory,
+            bits if bits == stat::SFlag::S_IFLNK.bits() => Kind::Link,
+            _ => Kind::Special,
+        };
+        Stat {
+            kind,
+            mode: raw.st_mode & 0o7777,
+            uid: raw.st_uid,
+            gid: raw.st_gid,
+            links: raw.st_nlink,
+            size: u64::try_from(raw.st_size).unwrap_or(0),
+            id: (raw.st_dev, raw.st_ino),
+            changed: (raw.st_ctime, raw.st_ctime_nsec),
+        }
+    }
+}
+
+/// Mode and owner of something that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attributes {
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner and group; `None` leaves ours.
+    pub owner: Option<(u32, u32)>,
+}
+
+/// An open directory.
+#[derive(Debug)]
+pub struct Dir(OwnedFd);
+
+const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+
+impl Dir {
+    /// Opens a directory by a path that the operator gave: symbolic links are followed.
+    ///
+    /// # Errors
+    /// As open(2).
+    pub fn open(path: &Path) -> io::Result<Dir> {
+        Ok(Dir(openat(AT_FDCWD, path, DIRECTORY, Mode::empty())?))
+    }
+
+    /// Opens the subdirectory `name`, which must not be a symbolic link.
+    ///
+    /// # Errors
+    /// As openat(2): ELOOP or ENOTDIR for a link.
+    pub fn sub(&self, name: &OsStr) -> io::Result<Dir> {
+        single(name)?;
+        Ok(Dir(openat(&self.0, name, DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty())?))
+    }
+
+    /// The subdirectory `name`, made with these attributes if it is not there; one that is there keeps its own.
+    ///
+    /// # Errors
+    /// As mkdirat(2), openat(2) and fchown(2).
+    pub fn make(&self, name: &OsStr, attributes: Attributes) -> io::Result<Dir> {
+        single(name)?;
+        match mkdirat(&self.0, name, Mode::from_bits_truncate(0o700)) {
+            Ok(()) => {
+                let made = self.sub(name)?;
+                made.dress(attributes)?;
+                Ok(made)
+            }
+            Err(Errno::EEXIST) => self.sub(name),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Gives this directory a mode and an owner.
+    ///
+    /// # Errors
+    /// As fchown(2) and fchmod(2).
+    pub fn dress(&self, attributes: Attributes) -> io::Result<()> {
+        dress(&self.0, attributes)
+    }
+
+    /// A directory beneath this one; symbolic links in `path` are followed as long as they stay beneath it.
+    ///
+    /// # Errors
+    /// As openat2(2): EXDEV for a way out.
+    pub fn sub_beneath(&self, path: &Path) -> io::Result<Dir> {
+        let how = OpenHow::new().flags(DIRECTORY).resolve(ResolveFlag::RESOLVE_BENEATH);
+        Ok(Dir(openat2(&self.0, path, how)?))
+    }
+
+    /// A file beneath this directory, opened for reading without waiting; symbolic links in `path` are followed as
+    /// long as they stay beneath it.
+    ///
+    /// # Errors
+    /// As openat2(2): EXDEV for a way out.
+    pub fn file_beneath(&self, path: &Path) -> io::Result<File> {
+        let how = OpenHow::new().flags(READING).resolve(ResolveFlag::RESOLVE_BENEATH);
+        Ok(File::from(openat2(&self.0, path, how)?))
+    }
+
+    /// The entry `name`, opened for reading without waiting; never through a symbolic link.
+    ///
+    /// # Errors
+    /// As openat(2): ELOOP for a symbolic link.
+    pub fn file(&self, name: &OsStr) -> io::Result<File> {
+        single(name)?;
+        Ok(File::from(openat(&self.0, name, READING | OFlag::O_NOFOLLOW, Mode::empty())?))
+    }
+
+    /// What the entry `name` is; a symbolic link is a link.
+    ///
+    /// # Errors
+    /// As fstatat(2).
+    pub fn stat_entry(&self, name: &OsStr) -> io::Result<Stat> {
+        Ok(fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?.into())
+    }
+
+    /// What this directory is.
+    ///
+    /// # Errors
+    /// As fstat(2).
+    pub fn stat(&self) -> io::Result<Stat> {
+        Ok(fstat(&self.0)?.into())
+    }
+
+    /// Whether this process may make entries here now: permission bits, capabilities and a read-only mount.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        faccessat(&self.0, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS).is_ok()
+    }
+
+    /// Whether this process may write to the entry `name` now.
+    #[must_use]
+    pub fn may_write(&self, name: &OsStr) -> bool {
+        single(name).is_ok() && faccessat(&self.0, name, AccessFlags::W_OK, AtFlags::AT_EACCESS).is_ok()
+    }
+
+    /// The names in this directory, sorted, without `.` and `..`.
+    ///
+    /// # Errors
+    /// As readdir(3).
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
+        let mut listing = Listing::openat(&self.0, ".", DIRECTORY, Mode::empty())?;
+        let mut names = Vec::new();
+        for entry in listing.iter() {
+            let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Writes the entry `name` whole: a new file beside it, its attributes, its bytes on disk, then rename(2). A reader
+    /// or a crash sees the old file or the new one, and no other process ever opens it with other rights.
+    ///
+    /// # Errors
+    /// As openat(2), fchown(2), write(2), fsync(2) and renameat(2). The temporary file is removed.
+    pub fn write_whole(&self, name: &OsStr, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
+        self.write_whole_by_way_of(self, name, bytes, attributes)
+    }
+
+    /// As [`Dir::write_whole`], with the new file made in `nursery`, a directory of the same file system: watchers of
+    /// this one then hear of a single rename.
+    ///
+    /// # Errors
+    /// As [`Dir::write_whole`].
+    pub fn write_whole_by_way_of(&self, nursery: &Dir, name: &OsStr, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
+        single(name)?;
+        let temporary = temporary_name(name);
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mut file = File::from(openat(&nursery.0, temporary.as_os_str(), flags, Mode::from_bits_truncate(0o600))?);
+        let written = dress(&file, attributes)
+            .and_then(|()| file.write_all(bytes))
+            .and_then(|()| file.sync_all())
+            .and_then(|()| Ok(renameat(&nursery.0, temporary.as_os_str(), &self.0, name)?));
+        if written.is_err() {
+            let _ = nursery.remove(&temporary);
+        }
+        written
+    }
+
+    /// Overwrites the existing entry `name` in its own inode, for a file that is itself a mount point: rename(2) onto
+    /// one gives EBUSY. Not atomic: the caller keeps a recovery copy until this returns.
+    ///
+    /// # Errors
+    /// As openat(2), ftruncate(2), write(2) and fsync(2).
+    pub fn overwrite(&self, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
+        single(name)?;
+        let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let mut file = File::from(openat(&self.0, name, flags, Mode::empty())?);
+        file.write_all(bytes)?;
+        file.set_len(bytes.len() as u64)?;
+        file.sync_all()
+    }
+
+    /// Renames an entry into another directory of the same file system.
+    ///
+    /// # Errors
+    /// As renameat(2).
+    pub fn rename(&self, name: &OsStr, to: &Dir, new_name: &OsStr) -> io::Result<()> {
+        single(name)?;
+        single(new_name)?;
+        Ok(renameat(&self.0, name, &to.0, new_name)?)
+    }
+
+    /// Removes a file (never a directory).
+    ///
+    /// # Errors
+    /// As unlinkat(2).
+    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
+        single(name)?;
+        Ok(unlinkat(&self.0, name, UnlinkatFlags::NoRemoveDir)?)
+    }
+
+    /// Puts this directory's entries on disk.
+    ///
+    /// # Errors
+    /// As fsync(2).
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(fsync(&self.0)?)
+    }
+
+    /// Takes an exclusive flock(2) on the entry `name`, made if needed, without waiting: `None` when another has it.
+    /// The lock file is never renamed or removed, and its mode is 0666 so that a container with another uid can open it.
+    ///
+    /// # Errors
+    /// As openat(2) and flock(2).
+    pub fn lock(&self, name: &OsStr) -> io::Result<Option<Lock>> {
+        single(name)?;
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let file = File::from(openat(&self.0, name, flags, Mode::from_bits_truncate(0o666))?);
+        // The umask has its say at open; only the owner may widen the mode, and only once is needed.
+        let _ = fchmod(&file, Mode::from_bits_truncate(0o666));
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Some(Lock(lock))),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, errno)) => Err(errno.into()),
+        }
+    }
+}
+
+/// `O_NONBLOCK`: a fifo planted under a name must not stop us in open(2).
+const READING: OFlag = OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
+
+/// A held flock(2); free again when this is dropped or the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock(#[allow(dead_code, reason = "held for its Drop")] Flock<File>);
+
+/// What an open file is.
+///
+/// # Errors
+/// As fstat(2).
+pub fn stat_file(file: &File) -> io::Result<Stat> {
+    Ok(fstat(file)?.into())
+}
+
+/// Gives an open file or directory an owner and a mode.
+///
+/// # Errors
+/// As fchown(2) and fchmod(2).
+pub fn dress(file: impl AsFd, attributes: Attributes) -> io::Result<()> {
+    if let Some((uid, gid)) = attributes.owner {
+        let now = Stat::from(fstat(&file)?);
+        if (now.uid, now.gid) != (uid, gid) {
+            fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        }
+    }
+    Ok(fchmod(&file, Mode::from_bits_truncate(attributes.mode))?)
+}
+
+/// At most `limit` bytes of a file: `None` when there are more. What is read is wiped when it is dropped.
+///
+/// # Errors
+/// As read(2).
+pub fn read_limited(file: &File, limit: u64) -> io::Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
+    let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(usize::try_from(stat_file(file)?.size.min(limit)).unwrap_or(0) + 1));
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= limit).then_some(bytes))
+}
+
+/// A name is one component: never a way to somewhere else.
+fn single(name: &OsStr) -> io::Result<()> {
+    let bytes = name.as_bytes();
+    if bytes.is_empty() || bytes == b"." || bytes == b".." || bytes.contains(&b'/') {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    Ok(())
+}
+
+/// Containers that share a directory are all PID 1: the clock and a counter tell their files apart, and `O_EXCL` what
+/// is left of the odds.
+fn temporary_name(name: &OsStr) -> OsString {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{nanos:x}.{}.{}.tmp", super::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed)));
+    temporary
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    fn dir() -> (tempfile::TempDir, Dir) {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        (temp, dir)
+    }
+
+    #[test]
+    fn write_whole_replaces_a_planted_link_and_not_its_target() {
+        let (temp, dir) = dir();
+        std::fs::write(temp.path().join("victim"), "old").unwrap();
+        symlink("victim", temp.path().join("login")).unwrap();
+        dir.write_whole("login".as_ref(), b"new", Attributes { mode: 0o600, owner: None }).unwrap();
+        assert_eq!(std::fs::read_to_string(temp.path().join("victim")).unwrap(), "old");
+        let written = std::fs::symlink_metadata(temp.path().join("login")).unwrap();
+        assert!(written.is_file());
+        assert_eq!(written.permissions().mode() & 0o7777, 0o600);
+        assert_eq!(dir.names().unwrap(), ["login", "victim"]);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_nothing() {
+        let (temp, dir) = dir();
+        std::fs::create_dir(temp.path().join("login")).unwrap();
+        assert!(dir.write_whole("login".as_ref(), b"new", Attributes { mode: 0o600, owner: None }).is_err());
+        assert_eq!(dir.names().unwrap(), ["login"]);
+    }
+
+    #[test]
+    fn names_with_a_way_out_are_refused() {
+        let (_temp, dir) = dir();
+        for name in ["", ".", "..", "a/b", "/etc/passwd"] {
+            assert!(dir.file(name.as_ref()).is_err(), "{name}");
+            assert!(dir.write_whole(name.as_ref(), b"", Attributes { mode: 0o600, owner: None }).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn links_are_followed_beneath_and_not_out() {
+        let (temp, dir) = dir();
+        std::fs::create_dir(temp.path().join("..2024")).unwrap();
+        std::fs::write(temp.path().join("..2024/key"), "v").unwrap();
+        symlink("..2024", temp.path().join("..data")).unwrap();
+        symlink("..data/key", temp.path().join("key")).unwrap();
+        symlink("/etc/passwd", temp.path().join("out")).unwrap();
+        assert!(dir.file_beneath("key".as_ref()).is_ok());
+        assert!(dir.file_beneath("out".as_ref()).is_err());
+        assert!(dir.file("key".as_ref()).is_err());
+    }
+
+    #[test]
+    fn a_lock_is_exclusive_and_ends_with_its_holder() {
+        let (temp, dir) = dir();
+        let held = dir.lock("lock".as_ref()).unwrap();
+        assert!(held.is_some());
+        assert!(dir.lock("lock".as_ref()).unwrap().is_none());
+        drop(held);
+        assert!(dir.lock("lock".as_ref()).unwrap().is_some());
+        assert_eq!(std::fs::metadata(temp.path().join("lock")).unwrap().mode() & 0o777, 0o666);
+    }
+}

@@ -1,0 +1,33 @@
+//! Pure. Error numbers that decide something, by name.
+
+use std::io;
+
+use nix::errno::Errno;
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    error.raw_os_error().map(Errno::from_raw) == Some(errno)
+}
+
+/// EAGAIN: a limit is reached, for now.
+#[must_use]
+pub fn is_again(error: &io::Error) -> bool {
+    is(error, Errno::EAGAIN)
+}
+
+/// ENOEXEC: the kernel knows no way to execute this file.
+#[must_use]
+pub fn is_exec_format(error: &io::Error) -> bool {
+    is(error, Errno::ENOEXEC)
+}
+
+/// ESRCH: nobody is left to signal.
+#[must_use]
+pub fn is_no_such_process(error: &io::Error) -> bool {
+    is(error, Errno::ESRCH)
+}
+
+/// ELOOP where no symbolic link is followed, EXDEV for one that leads out of its directory (openat2(2)).
+#[must_use]
+pub fn is_refused_link(error: &io::Error) -> bool {
+    is(error, Errno::ELOOP) || is(error, Errno::EXDEV)
+}

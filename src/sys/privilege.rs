@@ -1,0 +1,77 @@
+//! Who this process is, and the one-way steps to being less.
+
+use std::io;
+
+use caps::{CapSet, Capability};
+use nix::sys::prctl;
+use nix::unistd::{self, Gid, Uid};
+
+/// The effective user and group.
+#[must_use]
+pub fn current() -> (u32, u32) {
+    (unistd::geteuid().as_raw(), unistd::getegid().as_raw())
+}
+
+/// Supplementary groups.
+///
+/// # Errors
+/// As setgroups(2): EPERM without `CAP_SETGID`.
+pub fn set_groups(groups: &[u32]) -> io::Result<()> {
+    let groups: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
+    Ok(unistd::setgroups(&groups)?)
+}
+
+/// Real, effective and saved group.
+///
+/// # Errors
+/// As setresgid(2): EPERM without `CAP_SETGID`.
+pub fn set_group(gid: u32) -> io::Result<()> {
+    let gid = Gid::from_raw(gid);
+    Ok(unistd::setresgid(gid, gid, gid)?)
+}
+
+/// Real, effective and saved user. From root to another, the kernel empties the permitted, effective and ambient
+/// capabilities (capabilities(7)).
+///
+/// # Errors
+/// As setresuid(2): EPERM without `CAP_SETUID`, EAGAIN at the user's limit of processes.
+pub fn set_user(uid: u32) -> io::Result<()> {
+    let uid = Uid::from_raw(uid);
+    Ok(unistd::setresuid(uid, uid, uid)?)
+}
+
+/// Drops every capability that this kernel knows from the bounding set. Before the user changes: it takes
+/// `CAP_SETPCAP`.
+///
+/// # Errors
+/// EPERM without `CAP_SETPCAP`.
+pub fn drop_bounding_set() -> io::Result<()> {
+    caps::clear(None, CapSet::Bounding).map_err(|_| io::ErrorKind::PermissionDenied.into())
+}
+
+/// Empties the ambient, inheritable, effective and permitted sets.
+///
+/// # Errors
+/// As capset(2), which a process may always use to lose what it has.
+pub fn drop_capabilities() -> io::Result<()> {
+    // A kernel before 4.3 has no ambient set, and then nothing in it.
+    let _ = caps::clear(None, CapSet::Ambient);
+    [CapSet::Inheritable, CapSet::Effective, CapSet::Permitted]
+        .into_iter()
+        .try_for_each(|set| caps::clear(None, set))
+        .map_err(|_| io::ErrorKind::PermissionDenied.into())
+}
+
+/// exec gives no more privilege than we have (`PR_SET_NO_NEW_PRIVS`).
+///
+/// # Errors
+/// As prctl(2).
+pub fn no_new_privileges() -> io::Result<()> {
+    Ok(prctl::set_no_new_privs()?)
+}
+
+/// Whether we hold `CAP_CHOWN`.
+#[must_use]
+pub fn may_chown() -> bool {
+    caps::has_cap(None, CapSet::Effective, Capability::CAP_CHOWN).unwrap_or(false)
+}

@@ -1,0 +1,284 @@
+//! Processes: fork, exec, wait, kill, and what this process is to the kernel.
+
+use std::ffi::{CString, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{self, ForkResult};
+
+use super::signal::Signal;
+
+/// A process id of a live or unreaped child, or of a process in our namespace.
+pub type Pid = i32;
+
+/// How a child ended or what else waitpid(2) said of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// exit(3) with this code.
+    Exited(u8),
+    /// Ended by this signal number.
+    Signaled(i32),
+    /// Stopped by this signal number (job control).
+    Stopped(i32),
+}
+
+/// What one look at the children found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// This child changed.
+    Child(Pid, Change),
+    /// There are children, and none has changed.
+    Unchanged,
+    /// There are no children.
+    None,
+}
+
+/// One waitpid(2) for any child, without waiting.
+///
+/// The raw call: nix's has no answer for a child that a real-time signal ended.
+///
+/// # Errors
+/// As waitpid(2), ECHILD and EINTR excepted.
+pub fn wait_any() -> io::Result<Waited> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is a valid place for one int for the length of the call.
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
+        return match pid {
+            0 => Ok(Waited::Unchanged),
+            -1 => match Errno::last() {
+                Errno::EINTR => continue,
+                Errno::ECHILD => Ok(Waited::None),
+                errno => Err(errno.into()),
+            },
+            pid => match decode(status) {
+                Some(change) => Ok(Waited::Child(pid, change)),
+                None => continue,
+            },
+        };
+    }
+}
+
+fn decode(status: i32) -> Option<Change> {
+    if libc::WIFEXITED(status) {
+        u8::try_from(libc::WEXITSTATUS(status)).ok().map(Change::Exited)
+    } else if libc::WIFSIGNALED(status) {
+        Some(Change::Signaled(libc::WTERMSIG(status)))
+    } else if libc::WIFSTOPPED(status) {
+        Some(Change::Stopped(libc::WSTOPSIG(status)))
+    } else {
+        None
+    }
+}
+
+/// Who gets a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// One process.
+    Process(Pid),
+    /// A process group.
+    Group(Pid),
+    /// Every process that we may signal but ourselves: as PID 1 of a namespace, all of it.
+    Everyone,
+}
+
+/// Sends a signal.
+///
+/// # Errors
+/// As kill(2): ESRCH when nobody is left, EPERM when none of them may be signalled.
+pub fn kill(target: Target, signal: Signal) -> io::Result<()> {
+    let pid = match target {
+        Target::Process(pid) if pid > 0 => pid,
+        Target::Group(pid) if pid > 1 => -pid,
+        Target::Everyone => -1,
+        // kill(0) is our own group and kill(-1) is everyone: never by an odd number.
+        Target::Process(_) | Target::Group(_) => return Err(Errno::ESRCH.into()),
+    };
+    // SAFETY: kill takes two integers and touches no memory of ours.
+    Errno::result(unsafe { libc::kill(pid, signal.number()) })?;
+    Ok(())
+}
+
+/// Which side of a fork we are on.
+pub enum Fork {
+    /// The new process.
+    Child,
+    /// The old one, with the child's id.
+    Parent(Pid),
+}
+
+/// fork(2).
+///
+/// # Errors
+/// As fork(2): EAGAIN at the limit of processes, ENOMEM.
+pub fn fork() -> io::Result<Fork> {
+    // SAFETY: this process has one thread (no dependency starts another), so the child may run any code: no lock
+    // can be held by a thread that does not exist in it.
+    match unsafe { unistd::fork() }? {
+        ForkResult::Child => Ok(Fork::Child),
+        ForkResult::Parent { child } => Ok(Fork::Parent(child.as_raw())),
+    }
+}
+
+/// Ends this process now: no destructors, no flushing; for the forked child.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit never returns and runs nothing of ours.
+    unsafe { libc::_exit(code) }
+}
+
+/// Arguments and environment as exec takes them, made before the fork.
+pub struct Program {
+    argv: Vec<CString>,
+    environment: Vec<CString>,
+}
+
+impl Program {
+    /// Copies them; `argv` must not be empty.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a NUL byte inside a word, or no word at all.
+    pub fn new(argv: &[OsString], environment: &[OsString]) -> io::Result<Program> {
+        let strings = |words: &[OsString]| -> io::Result<Vec<CString>> {
+            words.iter().map(|word| Ok(CString::new(word.as_bytes())?)).collect()
+        };
+        if argv.is_empty() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        Ok(Program { argv: strings(argv)?, environment: strings(environment)? })
+    }
+
+    /// Becomes the program, looked up on our `PATH` as execvpe(3) does: a script without `#!` goes to /bin/sh.
+    /// Returns only the error.
+    #[must_use]
+    pub fn exec(&self) -> io::Error {
+        let Some(name) = self.argv.first() else { return io::ErrorKind::InvalidInput.into() };
+        match unistd::execvpe(name, &self.argv, &self.environment) {
+            Ok(never) => match never {},
+            Err(errno) => errno.into(),
+        }
+    }
+}
+
+/// Our process id; 1 in a container.
+#[must_use]
+pub fn id() -> Pid {
+    unistd::getpid().as_raw()
+}
+
+/// Our parent's; 0 when it is outside our namespace.
+#[must_use]
+pub fn parent_id() -> Pid {
+    unistd::getppid().as_raw()
+}
+
+/// Moves this process to a group of its own.
+///
+/// # Errors
+/// As setpgid(2).
+pub fn own_group() -> io::Result<()> {
+    Ok(unistd::setpgid(unistd::Pid::from_raw(0), unistd::Pid::from_raw(0))?)
+}
+
+/// Our process group.
+#[must_use]
+pub fn group() -> Pid {
+    unistd::getpgrp().as_raw()
+}
+
+/// Orphans of our descendants become our children instead of PID 1's.
+///
+/// # Errors
+/// As prctl(2).
+pub fn become_subreaper() -> io::Result<()> {
+    Ok(prctl::set_child_subreaper(true)?)
+}
+
+/// The kernel sends `signal` when our parent dies. A parent that has died already sends none: compare
+/// [`parent_id`] afterwards.
+///
+/// # Errors
+/// As prctl(2).
+pub fn on_parent_death(signal: Signal) -> io::Result<()> {
+    // SAFETY: PR_SET_PDEATHSIG takes an integer; no memory is passed. (nix's Signal has no real-time signals.)
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal.number(), 0, 0, 0) })?;
+    Ok(())
+}
+
+/// No core dump of us, no ptrace, and /proc/PID/{environ,mem,fd} closed to processes of our own uid. Our own
+/// /proc/self files then belong to root: a process that is not root reads what it needs of them before.
+///
+/// # Errors
+/// As prctl(2).
+pub fn forbid_dumps() -> io::Result<()> {
+    Ok(prctl::set_dumpable(false)?)
+}
+
+/// A core limit of 0 for this process; for the parent after the fork, so that the agent keeps its own limit.
+///
+/// # Errors
+/// As setrlimit(2).
+pub fn no_core() -> io::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
+    Ok(setrlimit(Resource::RLIMIT_CORE, 0, hard)?)
+}
+
+/// The children of a process, from /proc (`CONFIG_PROC_CHILDREN`), or of ourselves; empty when it can not be read.
+#[must_use]
+pub fn children_of(pid: Pid) -> Vec<Pid> {
+    let task = Path::new("/proc").join(pid.to_string()).join("task");
+    let Ok(threads) = fs::read_dir(task) else { return Vec::new() };
+    threads
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
+        .flat_map(|list| list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<Pid>>())
+        .collect()
+}
+
+/// Every descendant of ours that /proc shows, children first.
+#[must_use]
+pub fn descendants() -> Vec<Pid> {
+    let mut found = children_of(id());
+    let mut next = 0;
+    while let Some(pid) = found.get(next).copied() {
+        let children = children_of(pid);
+        found.extend(children.into_iter().filter(|child| *child > 1));
+        next += 1;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wait_statuses() {
+        // wait(2): low seven bits the signal, 0x80 the core flag, 0x7f stopped, else the exit code above.
+        let rows = [
+            (0x0000, Some(Change::Exited(0))),
+            (0x0700, Some(Change::Exited(7))),
+            (0xff00, Some(Change::Exited(255))),
+            (0x0009, Some(Change::Signaled(9))),
+            (0x008b, Some(Change::Signaled(11))),
+            (0x0022, Some(Change::Signaled(34))),
+            (0x137f, Some(Change::Stopped(19))),
+            (0xffff, None),
+        ];
+        for (status, change) in rows {
+            assert_eq!(decode(status), change, "{status:#06x}");
+        }
+    }
+
+    #[test]
+    fn odd_targets_never_become_broadcasts() {
+        for target in [Target::Process(0), Target::Process(-1), Target::Group(0), Target::Group(1), Target::Group(-5)] {
+            assert_eq!(kill(target, Signal::CONT).map_err(|e| e.raw_os_error()), Err(Some(libc::ESRCH)));
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! inotify(7): what changed by name in a directory.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+
+/// An inotify instance; its descriptor is readable when something happened.
+pub struct Watcher(Inotify);
+
+/// Names one watched directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watched(WatchDescriptor);
+
+/// What a watch saw.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Change {
+    /// This entry of this directory was created whole, renamed to, written and closed, or removed.
+    Entry(Watched, OsString),
+    /// The directory itself was removed, renamed or unmounted: the watch is of no more use.
+    Gone(Watched),
+    /// Events were lost (`IN_Q_OVERFLOW`): look at everything again.
+    Overflow,
+}
+
+impl Watcher {
+    /// A new instance.
+    ///
+    /// # Errors
+    /// As `inotify_init1(2)`: the user's limit of instances is a common one.
+    pub fn new() -> io::Result<Watcher> {
+        Ok(Watcher(Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?))
+    }
+
+    /// Watches the entries of a directory (not a symbolic link to one). No `IN_MODIFY`: a writer in place is heard when
+    /// it closes the file, and a busy log beside the credential file wakes nobody for each line.
+    ///
+    /// # Errors
+    /// As `inotify_add_watch(2)`.
+    pub fn add(&self, directory: &Path) -> io::Result<Watched> {
+        let flags = AddWatchFlags::IN_CLOSE_WRITE
+            | AddWatchFlags::IN_MOVED_TO
+            | AddWatchFlags::IN_MOVED_FROM
+            | AddWatchFlags::IN_CREATE
+            | AddWatchFlags::IN_DELETE
+            | AddWatchFlags::IN_DELETE_SELF
+            | AddWatchFlags::IN_MOVE_SELF
+            | AddWatchFlags::IN_DONT_FOLLOW
+            | AddWatchFlags::IN_ONLYDIR;
+        Ok(Watched(self.0.add_watch(directory, flags)?))
+    }
+
+    /// What happened since the last call; never waits.
+    ///
+    /// # Errors
+    /// As read(2).
+    pub fn changes(&self) -> io::Result<Vec<Change>> {
+        let mut changes = Vec::new();
+        loop {
+            match self.0.read_events() {
+                Ok(events) => changes.extend(events.into_iter().filter_map(|event| {
+                    let gone = AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_UNMOUNT;
+                    if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+                        Some(Change::Overflow)
+                    } else if event.mask.intersects(gone) {
+                        Some(Change::Gone(Watched(event.wd)))
+                    } else {
+                        event.name.map(|name| Change::Entry(Watched(event.wd), name))
+                    }
+                })),
+                Err(Errno::EAGAIN) => return Ok(changes),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
+
+impl AsFd for Watcher {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,155 @@
+//! Lays a login down as the agent's private working copy.
+//!
+//! The agent does not run yet, but an earlier one may have: everything below HOME is opened by handle, link by link
+//! refused.
+
+pub mod first_run;
+pub mod ground;
+pub mod read;
+pub mod tree;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::agent::definition::SessionFile;
+use crate::cli::{RunOptions, Scope};
+use crate::credential::Source;
+use crate::discover::{Facts, Material};
+use crate::plan::place::under_home;
+use crate::plan::{AgentPlan, LoginFile};
+use crate::report::Message;
+use crate::store::Capture;
+use crate::store::directory::keep_conflict;
+use crate::sys::dir::{Attributes, Dir};
+use crate::sys::privilege;
+
+use read::Owners;
+
+/// A working copy.
+pub struct WorkingCopy {
+    /// Where.
+    pub path: PathBuf,
+    /// Its directory.
+    pub dir: Dir,
+    /// The owner that its files get, where it is not us.
+    pub owner: Option<(u32, u32)>,
+}
+
+/// The owner that we give to what the agent shall own; `None` when that is us.
+#[must_use]
+pub fn agent_owner(facts: &Facts<'_>) -> Option<(u32, u32)> {
+    let agent = (facts.identity.uid, facts.identity.gid);
+    (agent != facts.current).then_some(agent)
+}
+
+/// Lays the working copy of one agent down.
+///
+/// # Errors
+/// A directory or file that can not be made, with the path and the capability that is missing.
+pub fn lay_down(
+    options: &RunOptions,
+    facts: &Facts<'_>,
+    plan: &AgentPlan<'_, '_>,
+    state_dir: &Dir,
+    say: &mut dyn FnMut(Message),
+) -> anyhow::Result<WorkingCopy> {
+    let owner = agent_owner(facts);
+    let path = plan.facts.working_copy.clone();
+    let dir = ground::private_directory(&path, &facts.state_dir, owner)?;
+    let copy = WorkingCopy { path, dir, owner };
+    if owner.is_some() {
+        tree::take_over(&copy.dir, owner);
+    }
+    settings(options, facts, plan, &copy, say);
+    if options.first_run.unwrap_or(true) {
+        first_run::answer(options, facts, plan, &copy, say);
+    }
+    if let Some(session) = &plan.facts.definition.session {
+        clear_left(plan, session, &copy, state_dir)?;
+        if let (LoginFile::Written, Some(Ok(Material::Session(login)))) = (plan.login, plan.chosen().map(|offer| &offer.found)) {
+            copy.write(&session.file, login.bytes.expose_secret())?;
+        }
+    }
+    Ok(copy)
+}
+
+impl WorkingCopy {
+    /// Writes a file of the working copy whole: 0600, the agent's.
+    ///
+    /// # Errors
+    /// What the kernel says, with the path.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        self.dir
+            .write_whole(OsStr::new(name), bytes, Attributes { mode: 0o600, owner: self.owner })
+            .with_context(|| ground::failure("write", &self.path.join(name)))
+    }
+
+    /// The uids whose files here are the agent's.
+    #[must_use]
+    pub fn owners(&self) -> Owners {
+        Owners::These(vec![self.owner.map_or(privilege::current().0, |(uid, _)| uid)])
+    }
+}
+
+/// Makes room at the login's place: a login that lost there is kept, what is none goes.
+fn clear_left(plan: &AgentPlan<'_, '_>, session: &SessionFile, copy: &WorkingCopy, state_dir: &Dir) -> anyhow::Result<()> {
+    let name = OsStr::new(&session.file);
+    if plan.login == LoginFile::Stays || copy.dir.stat_entry(name).is_err() {
+        return Ok(());
+    }
+    let left = Source::Home(copy.path.join(&session.file));
+    let found = plan.facts.offers.iter().find(|offer| offer.source == left).and_then(|offer| offer.session());
+    if let Some(left) = found.filter(|_| plan.choice.keep_left) {
+        let capture = plan.write_back.as_ref().filter(|target| target.writable && !target.single_file);
+        let kept = capture
+            .and_then(|target| Capture::open(&target.target).ok())
+            .is_some_and(|capture| capture.keep_conflict(session, left.bytes.expose_secret()).is_ok());
+        if !kept {
+            let attributes = Attributes { mode: 0o600, owner: None };
+            keep_conflict(state_dir, session, left.bytes.expose_secret(), attributes).context("cannot keep the login that was found")?;
+        }
+    }
+    if plan.login == LoginFile::Absent {
+        copy.dir.remove(name).with_context(|| ground::failure("remove", &copy.path.join(name)))?;
+    }
+    Ok(())
+}
+
+/// Copies the settings of the captured directory, and the files that the agent would have read outside its home.
+fn settings(options: &RunOptions, facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnMut(Message)) {
+    let definition = plan.facts.definition;
+    let scope = options.scope.unwrap_or_default();
+    if scope == Scope::Login {
+        return;
+    }
+    if let Some(from) = &plan.settings {
+        match Dir::open(from) {
+            Ok(source) => {
+                let login = definition.session.as_ref().map(|session| session.file.as_str());
+                let choice = tree::Selection { settings: &definition.settings, scope, login };
+                let skipped = tree::copy(&source, &copy.dir, &choice, copy.owner);
+                skipped.iter().for_each(|skipped| say(Message::warning(format!("{}/{skipped}", from.display()))));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => say(Message::warning(format!("no settings from {}: {}", from.display(), read::reason(&error)))),
+        }
+    }
+    for (outside, inside) in &definition.settings.outside {
+        let from = under_home(outside, &facts.home);
+        if copy.dir.stat_entry(OsStr::new(inside)).is_err() {
+            if let Some(bytes) = outside_file(&from, facts) {
+                if let Err(error) = copy.write(inside, &bytes) {
+                    say(Message::warning(format!("{}: {error:#}", from.display())));
+                }
+            }
+        }
+    }
+}
+
+fn outside_file(path: &Path, facts: &Facts<'_>) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+    let dir = Dir::open(path.parent()?).ok()?;
+    let owners = Owners::These(vec![facts.identity.uid, 0, facts.current.0]);
+    Some(read::entry(&dir, path.file_name()?, &owners).ok()?.bytes)
+}

@@ -1,0 +1,116 @@
+//! Makes the directories that a working copy and our state live in.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::report::Failure;
+use crate::sys::dir::{Attributes, Dir};
+use crate::sys::privilege;
+
+/// An error at a path, with the remedy that fits who we are.
+#[must_use]
+pub fn failure(verb: &str, path: &Path) -> Failure {
+    let what = format!("cannot {verb} {}", path.display());
+    let hint = if privilege::current().0 == 0 {
+        "as root this takes the capabilities CHOWN and DAC_OVERRIDE and a file system that is not read-only; --work-dir names another place"
+    } else {
+        "name a directory that this user can write to with --work-dir or --state-dir, or mount a tmpfs there"
+    };
+    Failure::new(what).hint(hint)
+}
+
+/// The directory of our state, made if it is not there. Others may pass through it to a working copy below and see
+/// nothing else.
+///
+/// # Errors
+/// It can not be made, or is not ours: in a shared /tmp another user may have been first.
+pub fn state_directory(path: &Path) -> anyhow::Result<Dir> {
+    let dir = make_all(path, Attributes { mode: 0o711, owner: None }).with_context(|| failure("make", path))?;
+    let stat = dir.stat().with_context(|| failure("look at", path))?;
+    if stat.uid != privilege::current().0 || stat.mode & 0o022 != 0 {
+        let hint = "remove it, or name another with --state-dir";
+        return Err(Failure::new(format!("the state directory {} belongs to uid {} or is writable for others", path.display(), stat.uid))
+            .hint(hint)
+            .into());
+    }
+    Ok(dir)
+}
+
+/// HOME, where it is ours to make.
+///
+/// # Errors
+/// It can not be made, or belongs to another user.
+pub fn home(path: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
+    let dir = make_all(path, Attributes { mode: 0o700, owner }).with_context(|| failure("make", path))?;
+    let stat = dir.stat().with_context(|| failure("look at", path))?;
+    let uid = owner.map_or(privilege::current().0, |(uid, _)| uid);
+    if path == Path::new(crate::plan::place::FALLBACK_HOME) && stat.uid != uid {
+        let what = format!("{} belongs to uid {}, and the agent is uid {uid}", path.display(), stat.uid);
+        return Err(Failure::new(what).hint("name another home with --home").into());
+    }
+    Ok(())
+}
+
+/// A directory of the agent's, 0700, made with what is missing above it.
+///
+/// # Errors
+/// It can not be made, or is no directory.
+pub fn private_directory(path: &Path, state_dir: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<Dir> {
+    let attributes = Attributes { mode: 0o700, owner };
+    let made = if path.starts_with(state_dir) {
+        // The state directory itself stays ours.
+        state_directory(state_dir).and_then(|_| make_all(path, attributes).with_context(|| failure("make", path)))
+    } else {
+        make_all(path, attributes).with_context(|| failure("make", path))
+    };
+    let dir = made?;
+    dir.dress(attributes).with_context(|| failure("take over", path))?;
+    Ok(dir)
+}
+
+/// Opens `path`, making what is missing. What exists above it is the image's or the operator's and may be a link; the
+/// last component is never one.
+fn make_all(path: &Path, attributes: Attributes) -> io::Result<Dir> {
+    let existing = path.ancestors().skip(1).find(|ancestor| ancestor.is_dir()).unwrap_or(Path::new("/"));
+    let missing = path.strip_prefix(existing).map_err(io::Error::other)?;
+    missing.components().try_fold(Dir::open(existing)?, |dir, name| dir.make(OsStr::new(&name), attributes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn what_is_missing_is_made_private() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("a/b/.x");
+        private_directory(&path, Path::new("/nowhere"), None).unwrap();
+        for part in ["a", "a/b", "a/b/.x"] {
+            assert_eq!(temp.path().join(part).metadata().unwrap().permissions().mode() & 0o7777, 0o700);
+        }
+    }
+
+    #[test]
+    fn a_link_in_the_place_is_refused_and_its_target_untouched() {
+        let temp = tempfile::tempdir().unwrap();
+        let target = temp.path().join("target");
+        std::fs::create_dir(&target).unwrap();
+        std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o755)).unwrap();
+        symlink(&target, temp.path().join(".x")).unwrap();
+        assert!(private_directory(&temp.path().join(".x"), Path::new("/nowhere"), None).is_err());
+        assert_eq!(target.metadata().unwrap().permissions().mode() & 0o7777, 0o755);
+    }
+
+    #[test]
+    fn a_state_directory_that_others_can_write_is_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("state");
+        assert!(state_directory(&path).is_ok());
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(state_directory(&path).is_err());
+    }
+}

@@ -1,0 +1,203 @@
+//! The one reader of ground that somebody else can write to.
+//!
+//! The agent owns its working copy and may be hostile: it could plant a link to another's secret and have PID 1 publish
+//! it. So a file is opened beneath a directory handle, must be regular, of an expected owner, with a single link (a hard
+//! link to another's file passes every other test), and small.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::agent::definition::{Format, SessionFile};
+use crate::credential::source::LIMIT;
+use crate::credential::{Document, Login};
+use crate::sync::reconcile::Version;
+use crate::sys::dir::{Dir, Kind, Stat, read_limited, stat_file};
+use crate::sys::errno;
+
+/// Why a file is not read.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// There is none.
+    Missing,
+    /// A symbolic link, or one that leads out of its directory.
+    Link,
+    /// A directory, device, socket or fifo.
+    NotRegular(Kind),
+    /// It belongs to this uid, which is nobody expected.
+    Owner(u32),
+    /// It has other names, so that it may be another's file.
+    Links,
+    /// It is larger than [`LIMIT`].
+    TooLarge,
+    /// The kernel says no.
+    Failed(io::Error),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unreadable::Missing => write!(f, "it is not there"),
+            Unreadable::Link => write!(f, "it is a symbolic link"),
+            Unreadable::NotRegular(Kind::Directory) => write!(f, "it is a directory"),
+            Unreadable::NotRegular(_) => write!(f, "it is not a regular file"),
+            Unreadable::Owner(uid) => write!(f, "it belongs to uid {uid}"),
+            Unreadable::Links => write!(f, "it has more than one hard link"),
+            Unreadable::TooLarge => write!(f, "it is larger than {LIMIT} bytes"),
+            Unreadable::Failed(error) => write!(f, "{}", reason(error)),
+        }
+    }
+}
+
+/// An I/O error in words, without Rust's "(os error N)".
+#[must_use]
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text.get(..end).unwrap_or_default().to_owned(),
+        None => text,
+    }
+}
+
+impl From<io::Error> for Unreadable {
+    fn from(error: io::Error) -> Unreadable {
+        match error.kind() {
+            io::ErrorKind::NotFound => Unreadable::Missing,
+            _ if errno::is_refused_link(&error) => Unreadable::Link,
+            _ => Unreadable::Failed(error),
+        }
+    }
+}
+
+/// Whose files are read.
+#[derive(Debug, Clone)]
+pub enum Owners {
+    /// Anybody's: the operator mounted or named the file.
+    Any,
+    /// These uids'.
+    These(Vec<u32>),
+}
+
+/// A file that was read.
+pub struct Content {
+    /// Its bytes.
+    pub bytes: Zeroizing<Vec<u8>>,
+    /// What it was when it was opened.
+    pub stat: Stat,
+}
+
+/// Reads the entry `name`, which may be no link at all.
+///
+/// # Errors
+/// Why not.
+pub fn entry(dir: &Dir, name: &OsStr, owners: &Owners) -> Result<Content, Unreadable> {
+    let file = dir.file(name)?;
+    checked(&file, owners, true)
+}
+
+/// Reads the file at `path` beneath `dir`, through links that stay beneath it: Kubernetes' secret volumes are made of
+/// such links.
+///
+/// # Errors
+/// Why not.
+pub fn beneath(dir: &Dir, path: &Path, owners: &Owners) -> Result<Content, Unreadable> {
+    let file = dir.file_beneath(path)?;
+    checked(&file, owners, matches!(owners, Owners::These(_)))
+}
+
+fn checked(file: &std::fs::File, owners: &Owners, single_link: bool) -> Result<Content, Unreadable> {
+    let stat = stat_file(file)?;
+    match (stat.kind, owners) {
+        (Kind::File, Owners::These(uids)) if !uids.contains(&stat.uid) => return Err(Unreadable::Owner(stat.uid)),
+        (Kind::File, _) => {}
+        (kind, _) => return Err(Unreadable::NotRegular(kind)),
+    }
+    // A file that was renamed over while we open it has no link left: that is a race, not a planted link.
+    if single_link && stat.links > 1 {
+        return Err(Unreadable::Links);
+    }
+    let bytes = read_limited(file, LIMIT)?.ok_or(Unreadable::TooLarge)?;
+    Ok(Content { bytes, stat })
+}
+
+/// A login file as it was found: what it says, and its bytes where there are any.
+pub struct Copy {
+    /// What it says.
+    pub version: Version,
+    /// Its bytes, whatever they are; `None` when it could not be read.
+    pub bytes: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// Reads the login file of `rule` in a directory. `through_links`: links that stay beneath it are followed, as
+/// Kubernetes' volumes need it.
+#[must_use]
+pub fn login(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool) -> Copy {
+    let read = |name: &str| {
+        if through_links { beneath(dir, Path::new(name), owners) } else { entry(dir, OsStr::new(name), owners) }
+    };
+    let bytes = match read(&rule.file) {
+        Ok(content) => content.bytes,
+        Err(Unreadable::Missing) => return Copy { version: Version::Absent, bytes: None },
+        Err(why) => return Copy { version: Version::Damaged(why.to_string()), bytes: None },
+    };
+    let version = match Document::parse(&bytes, rule.format).and_then(|document| document.login(rule)) {
+        Ok(login) => Version::Valid(Login { account: login.account.or_else(|| account_beside(rule, read)), ..login }),
+        Err(defect) => Version::defective(&defect),
+    };
+    Copy { version, bytes: Some(bytes) }
+}
+
+/// The account, where an agent keeps it in a file beside the login.
+fn account_beside(rule: &SessionFile, read: impl Fn(&str) -> Result<Content, Unreadable>) -> Option<String> {
+    rule.account.iter().find_map(|field| {
+        let content = read(field.file.as_deref()?).ok()?;
+        Document::parse(&content.bytes, Format::Jsonc).ok()?.text(field)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+
+    #[test]
+    fn what_an_agent_may_plant() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        std::fs::write(at("plain"), "FAKE").unwrap();
+        std::fs::write(at("victim"), "FAKE-other").unwrap();
+        symlink("/etc/passwd", at("out")).unwrap();
+        symlink("plain", at("link")).unwrap();
+        std::fs::hard_link(at("victim"), at("hard")).unwrap();
+        std::fs::create_dir(at("directory")).unwrap();
+        assert!(Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
+        std::fs::write(at("huge"), vec![b' '; 1024 * 1024 + 1]).unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        let me = Owners::These(vec![dir.stat().unwrap().uid]);
+        let said = |name: &str, owners: &Owners| match entry(&dir, name.as_ref(), owners) {
+            Ok(content) => String::from_utf8(content.bytes.to_vec()).unwrap(),
+            Err(why) => why.to_string(),
+        };
+        let rows = [
+            ("plain", "FAKE"),
+            ("none", "it is not there"),
+            ("out", "it is a symbolic link"),
+            ("link", "it is a symbolic link"),
+            ("hard", "it has more than one hard link"),
+            ("directory", "it is a directory"),
+            ("fifo", "it is not a regular file"),
+            ("huge", "it is larger than 1048576 bytes"),
+        ];
+        for (name, expected) in rows {
+            assert_eq!(said(name, &me), expected, "{name}");
+        }
+        assert_eq!(said("plain", &Owners::These(vec![4242])), format!("it belongs to uid {}", dir.stat().unwrap().uid));
+        assert_eq!(said("plain", &Owners::Any), "FAKE");
+        assert!(beneath(&dir, "link".as_ref(), &me).is_ok());
+        assert!(matches!(beneath(&dir, "out".as_ref(), &me), Err(Unreadable::Link)));
+    }
+}

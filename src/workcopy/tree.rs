@@ -1,0 +1,192 @@
+//! Copies the settings out of a captured directory, and takes over what an image left in the agent's place.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use crate::agent::definition::{Settings, matches};
+use crate::cli::Scope;
+use crate::store::directory::BOOKKEEPING;
+use crate::sys::dir::{Attributes, Dir, Kind, dress, read_limited, stat_file};
+use crate::sys::errno;
+
+/// How deep a tree is followed: a loop of links beneath the source ends here.
+const DEPTH: usize = 24;
+/// How many files are copied.
+const FILES: usize = 20_000;
+/// The largest file, in bytes.
+const FILE_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// What of a tree is copied.
+pub struct Selection<'s> {
+    /// The definition's lists.
+    pub settings: &'s Settings,
+    /// The operator's scope.
+    pub scope: Scope,
+    /// The login file, which has a way of its own.
+    pub login: Option<&'s str>,
+}
+
+impl Selection<'_> {
+    /// Whether this entry of the agent's home is copied.
+    #[must_use]
+    pub fn takes(&self, name: &str) -> bool {
+        let listed = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, name));
+        // Kubernetes' volumes hold their files in `..data`, and links to them beside it.
+        let is_ours = name == BOOKKEEPING || name.starts_with("..") || Some(name) == self.login;
+        !is_ours && !listed(&self.settings.leave) && (self.scope == Scope::All || listed(&self.settings.take))
+    }
+}
+
+/// Copies what is selected, each file whole, 0600 (0700 if its owner may execute it). What is there already stays: it
+/// is the image's, or the agent's own from an earlier run. Returns what was passed over, and why.
+#[must_use]
+pub fn copy(from: &Dir, to: &Dir, selection: &Selection<'_>, owner: Option<(u32, u32)>) -> Vec<String> {
+    let mut copying = Copying { root: from, owner, left: FILES, skipped: Vec::new() };
+    for name in from.names().unwrap_or_default() {
+        if name.to_str().is_some_and(|name| selection.takes(name)) {
+            copying.entry(Path::new(&name), to, &name, DEPTH);
+        }
+    }
+    copying.skipped
+}
+
+struct Copying<'d> {
+    root: &'d Dir,
+    owner: Option<(u32, u32)>,
+    left: usize,
+    skipped: Vec<String>,
+}
+
+impl Copying<'_> {
+    /// Copies the entry at `path` beneath the root to `to`. A link is what it leads to, as long as that is beneath the
+    /// root: as a file or a directory of its own, never as a link.
+    fn entry(&mut self, path: &Path, to: &Dir, name: &OsStr, depth: usize) {
+        if let Err(why) = self.try_entry(path, to, name, depth) {
+            self.skipped.push(format!("{}: {why}", path.display()));
+        }
+    }
+
+    fn try_entry(&mut self, path: &Path, to: &Dir, name: &OsStr, depth: usize) -> Result<(), String> {
+        if depth == 0 {
+            return Err(format!("not copied: deeper than {DEPTH} directories"));
+        }
+        self.left = self.left.checked_sub(1).ok_or_else(|| format!("not copied: more than {FILES} files"))?;
+        let said = |error: std::io::Error| format!("not copied: {}", super::read::reason(&error));
+        let file = match self.root.file_beneath(path) {
+            Ok(file) => file,
+            // A link to nowhere is common (a cache that was not captured) and no news.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if errno::is_refused_link(&error) => return Err("not copied: the link leads out of the directory".to_owned()),
+            Err(error) => return Err(said(error)),
+        };
+        let stat = stat_file(&file).map_err(said)?;
+        match stat.kind {
+            Kind::Directory => {
+                let below = self.root.sub_beneath(path).map_err(said)?;
+                let made = to.make(name, Attributes { mode: 0o700, owner: self.owner }).map_err(said)?;
+                for child in below.names().map_err(said)? {
+                    self.entry(&path.join(&child), &made, &child, depth - 1);
+                }
+                Ok(())
+            }
+            Kind::File if to.stat_entry(name).is_ok() => Ok(()),
+            Kind::File => {
+                let bytes = read_limited(&file, FILE_LIMIT).map_err(said)?;
+                let bytes = bytes.ok_or_else(|| format!("not copied: larger than {FILE_LIMIT} bytes"))?;
+                let mode = 0o600 | (stat.mode & 0o100);
+                to.write_whole(name, &bytes, Attributes { mode, owner: self.owner }).map_err(said)
+            }
+            Kind::Link | Kind::Special => Err("not copied: it is not a regular file".to_owned()),
+        }
+    }
+}
+
+/// Gives everything in the agent's place to the agent: an image builds it as root. A file with a second link is left
+/// alone, because it may be another's; so is whatever can not be opened without following a link.
+pub fn take_over(dir: &Dir, owner: Option<(u32, u32)>) {
+    let mut left = FILES;
+    let mut queue: Vec<(PathBuf, usize)> = vec![(PathBuf::new(), 0)];
+    while let Some((path, depth)) = queue.pop() {
+        let Some(below) = descend(dir, &path) else { continue };
+        for name in below.names().unwrap_or_default() {
+            let Some(rest) = left.checked_sub(1) else { return };
+            left = rest;
+            let Ok(stat) = below.stat_entry(&name) else { continue };
+            if stat.kind == Kind::Directory && depth < DEPTH {
+                queue.push((path.join(&name), depth + 1));
+            }
+            if owner != Some((stat.uid, stat.gid)) {
+                give(&below, &name, owner);
+            }
+        }
+    }
+}
+
+fn give(dir: &Dir, name: &OsString, owner: Option<(u32, u32)>) {
+    // Opened first, then judged by the handle: the name may change in between.
+    let given = dir.file(name).and_then(|file| {
+        let stat = stat_file(&file)?;
+        match stat.kind {
+            Kind::File if stat.links == 1 => dress(&file, Attributes { mode: stat.mode & 0o777, owner }),
+            Kind::Directory => dress(&file, Attributes { mode: stat.mode & 0o777, owner }),
+            _ => Ok(()),
+        }
+    });
+    // What stays root's is readable or not, as the image made it: no reason not to start.
+    drop(given);
+}
+
+fn descend(dir: &Dir, path: &Path) -> Option<Dir> {
+    let mut here = dir.sub_beneath(Path::new(".")).ok()?;
+    for name in path.components() {
+        here = here.sub(OsStr::new(&name)).ok()?;
+    }
+    Some(here)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn settings() -> Settings {
+        serde_json::from_str(r#"{ "take": ["keep", "k8s", "tools", "out", "loop", "fifo"], "leave": ["*.lock"] }"#).unwrap()
+    }
+
+    #[test]
+    fn scopes() {
+        let settings = settings();
+        let takes = |scope, name: &str| Selection { settings: &settings, scope, login: Some("login") }.takes(name);
+        let rows = [("keep", true, true), ("other", false, true), ("x.lock", false, false), ("login", false, false), ("..data", false, false), (".agent-init", false, false)];
+        for (name, in_settings, in_all) in rows {
+            assert_eq!((takes(Scope::Settings, name), takes(Scope::All, name)), (in_settings, in_all), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_tree() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let at = |name: &str| from.path().join(name);
+        std::fs::create_dir_all(at("tools")).unwrap();
+        std::fs::create_dir(at("..2024")).unwrap();
+        std::fs::write(at("keep"), "new").unwrap();
+        std::fs::write(at("tools/run"), "#!").unwrap();
+        std::fs::set_permissions(at("tools/run"), std::fs::Permissions::from_mode(0o6755)).unwrap();
+        std::fs::write(at("..2024/k8s"), "value").unwrap();
+        symlink("..2024", at("..data")).unwrap();
+        symlink("..data/k8s", at("k8s")).unwrap();
+        symlink("/etc", at("out")).unwrap();
+        symlink(".", at("loop")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
+        std::fs::write(to.path().join("keep"), "mine").unwrap();
+        let (source, target) = (Dir::open(from.path()).unwrap(), Dir::open(to.path()).unwrap());
+        let skipped = copy(&source, &target, &Selection { settings: &settings(), scope: Scope::Settings, login: None }, None);
+        let read = |name: &str| std::fs::read_to_string(to.path().join(name)).unwrap();
+        assert_eq!((read("keep").as_str(), read("k8s").as_str()), ("mine", "value"));
+        assert!(to.path().join("k8s").symlink_metadata().unwrap().is_file());
+        assert_eq!(to.path().join("tools/run").metadata().unwrap().permissions().mode() & 0o7777, 0o700);
+        assert!(!to.path().join("out").exists() && !to.path().join("fifo").exists());
+        assert!(skipped.iter().any(|line| line.contains("out: not copied: the link leads out")), "{skipped:?}");
+        assert!(skipped.iter().any(|line| line.contains("fifo: not copied")), "{skipped:?}");
+    }
+}
