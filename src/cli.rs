@@ -4,7 +4,7 @@
 //! twin; so an error can name the variable that it came from.
 
 mod options;
-pub mod value;
+pub(crate) mod value;
 
 use std::ffi::{OsStr, OsString};
 
@@ -12,7 +12,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 
 pub use options::RunOptions;
-pub use value::{AgentSelection, AuthMode, CaptureSpec, Forwarding, PerAgent, Requirement, Rewrite, Scope, Switch, SyncMode};
+pub use value::{
+    AgentSelection, AuthMode, CaptureSpec, Forwarding, PerAgent, Requirement, Rewrite, Scope, Switch, SyncMode,
+};
 
 use crate::discover::Environment;
 use crate::report::{Failure, Message};
@@ -47,7 +49,7 @@ struct Cli {
 enum Command {
     /// Run an agent (the default: `agent-init [OPTIONS] [--] COMMAND [ARG...]`)
     ///
-    /// Every option has an environment twin: --work-dir is AGENT_INIT_WORK_DIR. The option wins.
+    /// Every option has an environment twin: `--work-dir` is `AGENT_INIT_WORK_DIR`. The option wins.
     Run(Box<RunOptions>),
 }
 
@@ -88,12 +90,14 @@ fn with_command(arguments: &[OsString]) -> anyhow::Result<Vec<OsString>> {
 fn twins(environment: &Environment) -> (Vec<OsString>, Vec<Message>) {
     let mut words = Vec::new();
     let mut warnings = Vec::new();
-    let set: Vec<&str> = environment.names().filter_map(OsStr::to_str).filter(|name| name.starts_with(TWIN_PREFIX)).collect();
+    let set: Vec<&str> =
+        environment.names().filter_map(OsStr::to_str).filter(|name| name.starts_with(TWIN_PREFIX)).collect();
     if set.is_empty() {
         return (words, warnings);
     }
     let command = RunOptions::command();
-    let known: Vec<(String, &str)> = command.get_arguments().filter_map(|arg| arg.get_long()).map(|long| (twin_of(long), long)).collect();
+    let known: Vec<(String, &str)> =
+        command.get_arguments().filter_map(|arg| arg.get_long()).map(|long| (twin_of(long), long)).collect();
     for name in set {
         let Some((_, long)) = known.iter().find(|(twin, _)| twin == name) else {
             let nearest = known.iter().max_by(|(a, _), (b, _)| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));

@@ -78,17 +78,25 @@ pub struct CaptureFacts {
 ///
 /// # Errors
 /// What can not be read as the operator asked: an unknown user, both forms of one variable, a missing file.
-pub fn facts<'c>(options: &RunOptions, catalog: &'c Catalog, environment: &'c Environment) -> anyhow::Result<Facts<'c>> {
+pub fn facts<'c>(
+    options: &RunOptions,
+    catalog: &'c Catalog,
+    environment: &'c Environment,
+) -> anyhow::Result<Facts<'c>> {
     let current = privilege::current();
     let identity = who(options, environment, current)?;
     let home = home(options, environment, &identity, current)?;
     let wanted = select::candidates(options, catalog)?;
     let roots = offers::secret_directories(options.secrets.as_deref(), environment);
-    let mut ground = Ground { options, environment, home: &home, identity: &identity, state_dir: PathBuf::new(), mounts: None };
+    let mut ground =
+        Ground { options, environment, home: &home, identity: &identity, state_dir: PathBuf::new(), mounts: None };
     let mut agents = Vec::new();
     for candidate in wanted {
         let given = offers::given(candidate.definition, environment, &roots)?;
-        if candidate.is_certain || given.is_explicit() || (candidate.when_found && ground.has_any_login(candidate.definition)?) {
+        if candidate.is_certain
+            || given.is_explicit()
+            || (candidate.when_found && ground.has_any_login(candidate.definition)?)
+        {
             agents.push((candidate.definition, given));
         }
     }
@@ -97,7 +105,8 @@ pub fn facts<'c>(options: &RunOptions, catalog: &'c Catalog, environment: &'c En
         ground.state_dir = state_dir(options, environment, current.0)?;
         previous = state::load(&ground.state_dir, current.0);
     }
-    let agents = agents.into_iter().map(|(definition, given)| ground.agent(definition, given)).collect::<anyhow::Result<_>>()?;
+    let agents =
+        agents.into_iter().map(|(definition, given)| ground.agent(definition, given)).collect::<anyhow::Result<_>>()?;
     let state_dir = std::mem::take(&mut ground.state_dir);
     let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     Ok(Facts { environment, current, identity, home, working_directory, state_dir, previous, agents })
@@ -112,7 +121,10 @@ impl Facts<'_> {
     /// What an earlier run remembers of an agent whose working copy was in the same place.
     #[must_use]
     pub fn remembered(&self, agent: &AgentFacts<'_>) -> Option<&Served> {
-        self.previous.agents.iter().find(|served| served.agent == agent.definition.name && served.place == agent.working_copy)
+        self.previous
+            .agents
+            .iter()
+            .find(|served| served.agent == agent.definition.name && served.place == agent.working_copy)
     }
 }
 
@@ -148,9 +160,12 @@ impl<'c> Ground<'c, '_> {
         let work_dir = self.options.work_dir.as_deref();
         let working_copy = place::working_copy(&definition.name, &definition.home, &place, work_dir, &self.state_dir);
         if let Some(session) = &definition.session {
-            let elsewhere = (place.path != working_copy).then(|| offers::in_place(definition, session, &place, self.identity));
+            let elsewhere =
+                (place.path != working_copy).then(|| offers::in_place(definition, session, &place, self.identity));
             offers.extend(elsewhere.flatten());
-            offers.extend(capture.as_ref().and_then(|(capture, _)| offers::captured(definition, session, capture.as_ref()?)));
+            offers.extend(
+                capture.as_ref().and_then(|(capture, _)| offers::captured(definition, session, capture.as_ref()?)),
+            );
             offers.extend(offers::left(definition, session, &working_copy, self.identity));
         }
         let capture = capture.map(|(_, facts)| facts);
@@ -178,13 +193,19 @@ impl<'c> Ground<'c, '_> {
                 && Dir::open(existing).is_ok_and(|dir| dir.is_writable())
         });
         let mounted = mounts.at(&path).is_some();
-        let login = definition.session.as_ref().map(|session| path.join(&session.file)).filter(|file| mounts.at(file).is_some());
+        let login = definition
+            .session
+            .as_ref()
+            .map(|session| path.join(&session.file))
+            .filter(|file| mounts.at(file).is_some());
         let mounted_below = login.or_else(|| mounts.below(&path).map(|mount| mount.point.clone()));
         let mount_writable = Dir::open(&path).is_ok_and(|dir| match (&definition.session, &mounted_below) {
-            (Some(session), Some(below)) if *below == path.join(&session.file) => dir.may_write(OsStr::new(&session.file)),
+            (Some(session), Some(below)) if *below == path.join(&session.file) => {
+                dir.may_write(OsStr::new(&session.file))
+            }
             _ => dir.is_writable(),
         });
-        Ok(PlaceFacts { mounted, mount_writable, mounted_below, kind, writable, path })
+        Ok(PlaceFacts { path, mounted, mount_writable, mounted_below, kind, writable })
     }
 
     /// The directory of the agent's capture, whether or not it is there.
@@ -198,19 +219,24 @@ impl<'c> Ground<'c, '_> {
         };
         let Some(root) = root else { return Ok(None) };
         directory("--capture", &root)?;
-        let flat = definition.session.as_ref().is_some_and(|session| root.join(&session.file).symlink_metadata().is_ok());
+        let flat =
+            definition.session.as_ref().is_some_and(|session| root.join(&session.file).symlink_metadata().is_ok());
         Ok(Some(if flat { root } else { root.join(&definition.name) }))
     }
 
     fn capture(&self, definition: &Definition) -> anyhow::Result<Option<(Option<Capture>, CaptureFacts)>> {
-        let (Some(session), Some(path)) = (&definition.session, self.capture_path(definition)?) else { return Ok(None) };
+        let (Some(session), Some(path)) = (&definition.session, self.capture_path(definition)?) else {
+            return Ok(None);
+        };
         match Capture::open(&path) {
             Ok(capture) => {
-                let facts = CaptureFacts { writable: capture.is_writable(session), lineage: capture.record().lineage, path };
+                let facts =
+                    CaptureFacts { writable: capture.is_writable(session), lineage: capture.record().lineage, path };
                 Ok(Some((Some(capture), facts)))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let writable = path.parent().and_then(|root| Dir::open(root).ok()).is_some_and(|root| root.is_writable());
+                let writable =
+                    path.parent().and_then(|root| Dir::open(root).ok()).is_some_and(|root| root.is_writable());
                 Ok(Some((None, CaptureFacts { path, writable, lineage: Lineage::default() })))
             }
             Err(error) => {
@@ -271,7 +297,12 @@ fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes.to_vec())
 }
 
-fn home(options: &RunOptions, environment: &Environment, identity: &Identity, current: (u32, u32)) -> anyhow::Result<PathBuf> {
+fn home(
+    options: &RunOptions,
+    environment: &Environment,
+    identity: &Identity,
+    current: (u32, u32),
+) -> anyhow::Result<PathBuf> {
     if let Some(home) = options.home.as_deref().filter(|home| !home.is_absolute()) {
         return Err(Failure::new(format!("--home {}: the path is not absolute", home.display())).into());
     }

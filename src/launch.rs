@@ -88,7 +88,8 @@ impl Launch<'_> {
     /// The child's side; never returns.
     fn become_agent(&self, parent: Pid, writer: &Writer) -> ! {
         let (step, error) = self.steps(parent);
-        let number = STEPS.iter().position(|known| *known == step).and_then(|index| u8::try_from(index).ok()).unwrap_or(u8::MAX);
+        let number =
+            STEPS.iter().position(|known| *known == step).and_then(|index| u8::try_from(index).ok()).unwrap_or(u8::MAX);
         let mut report = vec![number];
         report.extend_from_slice(&error.raw_os_error().unwrap_or(0).to_ne_bytes());
         let _ = writer.write(&report);
@@ -144,10 +145,14 @@ impl Launch<'_> {
     fn explain(&self, step: Step, error: &io::Error) -> Failure {
         let reason = crate::workcopy::read::reason(error);
         let who = format!("{}:{}", self.identity.uid, self.identity.gid);
-        let caps = |names: &str| format!("agent-init lacks a capability for it: add {names} (docker: --cap-add, compose: cap_add)");
+        let caps = |names: &str| {
+            format!("agent-init lacks a capability for it: add {names} (docker: --cap-add, compose: cap_add)")
+        };
         match step {
             Step::Exec => self.exec_failure(error, &reason),
-            Step::Groups | Step::Gid => Failure::new(format!("cannot set the groups of {who}: {reason}")).hint(caps("SETGID")),
+            Step::Groups | Step::Gid => {
+                Failure::new(format!("cannot set the groups of {who}: {reason}")).hint(caps("SETGID"))
+            }
             Step::Uid => Failure::new(format!("cannot become user {who}: {reason}")).hint(caps("SETUID")),
             Step::BoundingSet => Failure::new(format!("cannot drop the bounding set: {reason}")).hint(caps("SETPCAP")),
             step => Failure::new(format!("cannot start the agent: step {step:?}: {reason}")),
@@ -178,7 +183,9 @@ fn firmly(firmness: Firmness, step: fn() -> io::Result<()>) -> io::Result<()> {
     match firmness {
         Firmness::No => Ok(()),
         // Without CAP_SETPCAP the kernel refuses (EPERM), and with no_new_privs nothing is left to gain.
-        Firmness::Tried => step().or_else(|error| if error.kind() == io::ErrorKind::PermissionDenied { Ok(()) } else { Err(error) }),
+        Firmness::Tried => {
+            step().or_else(|error| if error.kind() == io::ErrorKind::PermissionDenied { Ok(()) } else { Err(error) })
+        }
         Firmness::Insisted => step(),
     }
 }

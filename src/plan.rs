@@ -15,6 +15,7 @@ use crate::cli::{AuthMode, Requirement, RunOptions, Switch, SyncMode};
 use crate::credential::Source;
 use crate::discover::{AgentFacts, Facts, Offer};
 use crate::report::{Failure, Message};
+use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::Base;
 
 use environment::Changes;
@@ -97,12 +98,12 @@ pub fn plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> anyhow::Resul
     let agents: Vec<_> = facts.agents.iter().map(|agent| agent_plan(options, facts, agent)).collect();
     required(options, &agents)?;
     let changed = facts.identity.differs_from(facts.current);
-    let makes_home = (options.home.is_some() || facts.home == Path::new(place::FALLBACK_HOME)).then(|| facts.home.clone());
+    let makes_home =
+        (options.home.is_some() || facts.home == Path::new(place::FALLBACK_HOME)).then(|| facts.home.clone());
     let firmness = |switch: Option<Switch>| match switch.unwrap_or_default() {
         Switch::On => Firmness::Insisted,
-        Switch::Off => Firmness::No,
         Switch::Auto if changed && facts.identity.uid != 0 => Firmness::Tried,
-        Switch::Auto => Firmness::No,
+        Switch::Auto | Switch::Off => Firmness::No,
     };
     Ok(Plan {
         environment: environment::changes(facts, &agents, changed || options.home.is_some()),
@@ -119,7 +120,7 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
     let order: Vec<Method> = definition.methods.iter().map(|rule| rule.method).collect();
     let left_at = definition.session.as_ref().map(|session| Source::Home(agent.working_copy.join(&session.file)));
     let remembered = facts.remembered(agent);
-    let none = Default::default();
+    let none = Lineage::default();
     let choice = method::choose(&Question {
         offers: &agent.offers,
         order: &order,
@@ -141,7 +142,8 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
         (LoginFile::Stays, _) => remembered.and_then(crate::state::Served::agreed),
         _ => session.map(|session| Base::from(&session.login)),
     };
-    let mut plan = AgentPlan { facts: agent, settings: settings(agent), choice, login, write_back, base, warnings: Vec::new() };
+    let mut plan =
+        AgentPlan { facts: agent, settings: settings(agent), choice, login, write_back, base, warnings: Vec::new() };
     plan.warnings = warnings(&plan, mode, left_at.as_ref());
     plan
 }
@@ -164,7 +166,13 @@ fn write_back(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Offer<'_>) 
     }
     let displaced = matches!(&chosen.source, Source::Home(path) if *path == file && !agent.place.is_usable());
     if displaced {
-        return Some(WriteBack { target: agent.place.path.clone(), single_file: false, writable: agent.place.writable, live, replaces: false });
+        return Some(WriteBack {
+            target: agent.place.path.clone(),
+            single_file: false,
+            writable: agent.place.writable,
+            live,
+            replaces: false,
+        });
     }
     let capture = agent.capture.as_ref()?;
     let stored = agent.offers.iter().find(|offer| matches!(offer.source, Source::Capture(_))).and_then(Offer::session);
@@ -204,7 +212,8 @@ fn required(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::Resul
 fn found_in_vain(agents: &[AgentPlan<'_, '_>], name: Option<&str>) -> String {
     let mut found = Vec::new();
     for plan in agents.iter().filter(|plan| plan.is(name)) {
-        let offers = plan.choice.set_aside.iter().filter_map(|aside| Some((plan.facts.offers.get(aside.offer)?, aside)));
+        let offers =
+            plan.choice.set_aside.iter().filter_map(|aside| Some((plan.facts.offers.get(aside.offer)?, aside)));
         found.extend(offers.map(|(offer, aside)| format!("{}: {}", offer.source, aside.why)));
     }
     if found.is_empty() { "nothing was found".to_owned() } else { found.join("; ") }
@@ -222,13 +231,22 @@ fn warnings(plan: &AgentPlan<'_, '_>, mode: AuthMode, left_at: Option<&Source>) 
     let is_in_place = Some(&chosen.source) == left_at;
     match &plan.write_back {
         None if refreshable && !is_in_place => {
-            let text = format!("{agent}: the login from {} is not carried back: its first refresh strands the source", chosen.source);
-            let hint = if mode == AuthMode::Copy { "--auth sync shares it" } else { "mount a writable directory as /capture" };
+            let text = format!(
+                "{agent}: the login from {} is not carried back: its first refresh strands the source",
+                chosen.source
+            );
+            let hint =
+                if mode == AuthMode::Copy { "--auth sync shares it" } else { "mount a writable directory as /capture" };
             messages.push(Message::warning(text).hint(hint));
         }
         Some(target) if refreshable && !target.writable => {
-            let text = format!("{agent}: {} is not writable: refreshed logins stay in this container", target.target.display());
-            messages.push(Message::warning(text).hint("mount it read-write, and owned by the user that agent-init runs as"));
+            let text = format!(
+                "{agent}: {} is not writable: refreshed logins stay in this container",
+                target.target.display()
+            );
+            messages.push(
+                Message::warning(text).hint("mount it read-write, and owned by the user that agent-init runs as"),
+            );
         }
         _ => {}
     }
@@ -254,21 +272,18 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
         let Some(chosen) = self.chosen() else {
             return Message::notice(format!("{agent} auth: none (manual /login required)"));
         };
-        let mut line = format!("{agent} auth: {}", chosen.rule.label);
+        let mut words = vec![chosen.source.to_string()];
+        let mut how = "";
         if let Some(session) = chosen.session() {
-            let how = match (self.login, &self.write_back) {
-                (_, Some(_)) => "sync",
-                (LoginFile::Stays, None) => "in place",
-                _ => "copy",
+            how = match (self.login, &self.write_back) {
+                (_, Some(_)) => " (sync)",
+                (LoginFile::Stays, None) => " (in place)",
+                _ => " (copy)",
             };
-            line += &format!(" ({how}), {}", chosen.source);
-            line += &session.login.account.as_ref().map(|account| format!(", {account}")).unwrap_or_default();
-            if let Some(expires) = session.login.expires_at {
-                line += &format!(", access token expires {}", humantime::format_rfc3339_seconds(expires));
-            }
-        } else {
-            line += &format!(", {}", chosen.source);
+            words.extend(session.login.account.clone());
+            let expiry = |expires| format!("access token expires {}", humantime::format_rfc3339_seconds(expires));
+            words.extend(session.login.expires_at.map(expiry));
         }
-        Message::notice(line)
+        Message::notice(format!("{agent} auth: {}{how}, {}", chosen.rule.label, words.join(", ")))
     }
 }

@@ -146,7 +146,7 @@ pub struct Reporter {
 
 impl Reporter {
     /// Says it, if this level is shown.
-    pub fn say(&self, message: &Message) {
+    pub fn say(self, message: &Message) {
         if message.level <= self.level {
             let mut stderr = io::stderr();
             // A full pipe would block us; a closed one gives EPIPE, and there is nobody to tell.
@@ -157,11 +157,13 @@ impl Reporter {
     }
 
     /// Says all of them.
-    pub fn say_all<'m>(&self, messages: impl IntoIterator<Item = &'m Message>) {
-        messages.into_iter().for_each(|message| self.say(message));
+    pub fn say_all<'m>(self, messages: impl IntoIterator<Item = &'m Message>) {
+        for message in messages {
+            self.say(message);
+        }
     }
 
-    fn render(&self, message: &Message) -> String {
+    fn render(self, message: &Message) -> String {
         match self.format {
             LogFormat::Text => {
                 let prefix = match message.level {
@@ -169,11 +171,13 @@ impl Reporter {
                     Level::Warning => "warning: ",
                     Level::Notice | Level::Detail => "",
                 };
-                let hint = message.hint.as_ref().map(|hint| format!("  hint: {}\n", sanitized(hint))).unwrap_or_default();
+                let hint =
+                    message.hint.as_ref().map(|hint| format!("  hint: {}\n", sanitized(hint))).unwrap_or_default();
                 format!("agent-init: {prefix}{}\n{hint}", sanitized(&message.text))
             }
             LogFormat::Json => {
-                let mut line = serde_json::json!({ "level": message.level.word(), "message": sanitized(&message.text) });
+                let mut line =
+                    serde_json::json!({ "level": message.level.word(), "message": sanitized(&message.text) });
                 if let Some(hint) = &message.hint {
                     line["hint"] = sanitized(hint).into();
                 }

@@ -158,7 +158,9 @@ impl Supervisor {
         if process::id() == 1 {
             self.send(Target::Everyone, signal);
         } else {
-            process::descendants().into_iter().for_each(|pid| self.send(Target::Process(pid), signal));
+            for pid in process::descendants() {
+                self.send(Target::Process(pid), signal);
+            }
         }
         // A stopped process acts on a TERM only once it is continued.
         if signal == Signal::TERM {

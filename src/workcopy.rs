@@ -68,7 +68,9 @@ pub fn lay_down(
     }
     if let Some(session) = &plan.facts.definition.session {
         clear_left(plan, session, &copy, state_dir)?;
-        if let (LoginFile::Written, Some(Ok(Material::Session(login)))) = (plan.login, plan.chosen().map(|offer| &offer.found)) {
+        if let (LoginFile::Written, Some(Ok(Material::Session(login)))) =
+            (plan.login, plan.chosen().map(|offer| &offer.found))
+        {
             copy.write(&session.file, login.bytes.expose_secret())?;
         }
     }
@@ -94,7 +96,12 @@ impl WorkingCopy {
 }
 
 /// Makes room at the login's place: a login that lost there is kept, what is none goes.
-fn clear_left(plan: &AgentPlan<'_, '_>, session: &SessionFile, copy: &WorkingCopy, state_dir: &Dir) -> anyhow::Result<()> {
+fn clear_left(
+    plan: &AgentPlan<'_, '_>,
+    session: &SessionFile,
+    copy: &WorkingCopy,
+    state_dir: &Dir,
+) -> anyhow::Result<()> {
     let name = OsStr::new(&session.file);
     if plan.login == LoginFile::Stays || copy.dir.stat_entry(name).is_err() {
         return Ok(());
@@ -108,7 +115,8 @@ fn clear_left(plan: &AgentPlan<'_, '_>, session: &SessionFile, copy: &WorkingCop
             .is_some_and(|capture| capture.keep_conflict(session, left.bytes.expose_secret()).is_ok());
         if !kept {
             let attributes = Attributes { mode: 0o600, owner: None };
-            keep_conflict(state_dir, session, left.bytes.expose_secret(), attributes).context("cannot keep the login that was found")?;
+            keep_conflict(state_dir, session, left.bytes.expose_secret(), attributes)
+                .context("cannot keep the login that was found")?;
         }
     }
     if plan.login == LoginFile::Absent {
@@ -118,7 +126,13 @@ fn clear_left(plan: &AgentPlan<'_, '_>, session: &SessionFile, copy: &WorkingCop
 }
 
 /// Copies the settings of the captured directory, and the files that the agent would have read outside its home.
-fn settings(options: &RunOptions, facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnMut(Message)) {
+fn settings(
+    options: &RunOptions,
+    facts: &Facts<'_>,
+    plan: &AgentPlan<'_, '_>,
+    copy: &WorkingCopy,
+    say: &mut dyn FnMut(Message),
+) {
     let definition = plan.facts.definition;
     let scope = options.scope.unwrap_or_default();
     if scope == Scope::Login {
@@ -130,20 +144,23 @@ fn settings(options: &RunOptions, facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, c
                 let login = definition.session.as_ref().map(|session| session.file.as_str());
                 let choice = tree::Selection { settings: &definition.settings, scope, login };
                 let skipped = tree::copy(&source, &copy.dir, &choice, copy.owner);
-                skipped.iter().for_each(|skipped| say(Message::warning(format!("{}/{skipped}", from.display()))));
+                for skipped in skipped {
+                    say(Message::warning(format!("{}/{skipped}", from.display())));
+                }
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => say(Message::warning(format!("no settings from {}: {}", from.display(), read::reason(&error)))),
+            Err(error) => {
+                say(Message::warning(format!("no settings from {}: {}", from.display(), read::reason(&error))));
+            }
         }
     }
     for (outside, inside) in &definition.settings.outside {
         let from = under_home(outside, &facts.home);
-        if copy.dir.stat_entry(OsStr::new(inside)).is_err() {
-            if let Some(bytes) = outside_file(&from, facts) {
-                if let Err(error) = copy.write(inside, &bytes) {
-                    say(Message::warning(format!("{}: {error:#}", from.display())));
-                }
-            }
+        if copy.dir.stat_entry(OsStr::new(inside)).is_err()
+            && let Some(bytes) = outside_file(&from, facts)
+            && let Err(error) = copy.write(inside, &bytes)
+        {
+            say(Message::warning(format!("{}: {error:#}", from.display())));
         }
     }
 }

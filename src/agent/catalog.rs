@@ -5,10 +5,8 @@ use anyhow::Context;
 use super::definition::{Definition, Method};
 use crate::report::Failure;
 
-const BUILT_IN: &[(&str, &str)] = &[
-    ("claude", include_str!("definitions/claude.json")),
-    ("codex", include_str!("definitions/codex.json")),
-];
+const BUILT_IN: &[(&str, &str)] =
+    &[("claude", include_str!("definitions/claude.json")), ("codex", include_str!("definitions/codex.json"))];
 
 /// The known agents.
 #[derive(Debug)]
@@ -41,7 +39,9 @@ impl Catalog {
     pub fn named(&self, name: &str) -> anyhow::Result<&Definition> {
         self.iter().find(|definition| definition.name == name).ok_or_else(|| {
             let known: Vec<&str> = self.iter().map(|definition| definition.name.as_str()).collect();
-            Failure::new(format!("unknown agent '{name}'")).hint(format!("the known agents are {}", known.join(", "))).into()
+            Failure::new(format!("unknown agent '{name}'"))
+                .hint(format!("the known agents are {}", known.join(", ")))
+                .into()
         })
     }
 }

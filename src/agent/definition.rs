@@ -148,11 +148,7 @@ pub struct Field {
 #[serde(untagged)]
 enum FieldForm {
     Pointer(String),
-    Whole {
-        pointer: String,
-        claim: Option<String>,
-        file: Option<String>,
-    },
+    Whole { pointer: String, claim: Option<String>, file: Option<String> },
 }
 
 impl From<FieldForm> for Field {

@@ -33,7 +33,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "DIR", value_parser = value::capture)]
     pub capture: Option<CaptureSpec>,
 
-    /// Directories of secret files [default: /run/secrets and $CREDENTIALS_DIRECTORY]
+    /// Directories of secret files [default: /run/secrets and `$CREDENTIALS_DIRECTORY`]
     #[arg(long, value_name = "DIR[:DIR]")]
     pub secrets: Option<OsString>,
 
@@ -93,7 +93,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "SWITCH", value_enum)]
     pub drop_caps: Option<Switch>,
 
-    /// Set no_new_privs in the agent: on, off or auto [default: auto]
+    /// Set `no_new_privs` in the agent: on, off or auto [default: auto]
     #[arg(long, value_name = "SWITCH", value_enum)]
     pub no_new_privs: Option<Switch>,
 

@@ -31,7 +31,8 @@ fn where_the_command_begins() {
 
 #[test]
 fn an_option_wins_over_its_twin_and_an_empty_twin_is_not_set() {
-    let (options, warnings) = run(&["--grace", "3s", "x"], &[("AGENT_INIT_GRACE", "9s"), ("AGENT_INIT_USER", "")]).unwrap();
+    let (options, warnings) =
+        run(&["--grace", "3s", "x"], &[("AGENT_INIT_GRACE", "9s"), ("AGENT_INIT_USER", "")]).unwrap();
     assert_eq!(options.grace(), std::time::Duration::from_secs(3));
     assert_eq!(options.user, None);
     assert!(warnings.is_empty());

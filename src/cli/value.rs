@@ -66,7 +66,9 @@ fn per_agent<T>(text: &str, value: impl Fn(&str) -> Result<T, String>) -> Result
     let mut found = PerAgent { default: None, named: Vec::new() };
     for part in text.split(',') {
         match part.split_once('=').filter(|(name, _)| !name.contains('/')) {
-            Some((name, _)) if found.named.iter().any(|(known, _)| known == name) => return Err(format!("'{name}' stands twice")),
+            Some((name, _)) if found.named.iter().any(|(known, _)| known == name) => {
+                return Err(format!("'{name}' stands twice"));
+            }
             Some((name, text)) => found.named.push((name.to_owned(), value(text)?)),
             None if found.default.is_some() => return Err("there are two values for all agents".to_owned()),
             None => found.default = Some(value(part)?),
@@ -88,7 +90,10 @@ pub type CaptureSpec = PerAgent<PathBuf>;
 
 /// Reads a capture root, or a directory for each agent.
 pub fn capture(text: &str) -> Result<CaptureSpec, String> {
-    per_agent(text, |path| if path.is_empty() { Err("a directory is empty".to_owned()) } else { Ok(PathBuf::from(path)) })
+    per_agent(
+        text,
+        |path| if path.is_empty() { Err("a directory is empty".to_owned()) } else { Ok(PathBuf::from(path)) },
+    )
 }
 
 /// What of a captured directory goes into the working copy.

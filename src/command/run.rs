@@ -36,7 +36,7 @@ pub fn run(options: &RunOptions, warnings: &[Message], environment: Environment)
     let facts = discover::facts(options, &catalog, &environment)?;
     process::forbid_dumps().context("cannot forbid core dumps")?;
     let plan = plan::plan(options, &facts)?;
-    announce(&reporter, &facts, &plan);
+    announce(reporter, &facts, &plan);
 
     let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
     let engine = prepare(options, &facts, &plan, reporter)?;
@@ -81,7 +81,7 @@ pub fn run(options: &RunOptions, warnings: &[Message], environment: Environment)
     Ok(supervisor.run())
 }
 
-fn announce(reporter: &Reporter, facts: &Facts<'_>, plan: &Plan<'_, '_>) {
+fn announce(reporter: Reporter, facts: &Facts<'_>, plan: &Plan<'_, '_>) {
     reporter.say_all(facts.warnings());
     for agent in &plan.agents {
         reporter.say_all(&agent.warnings);
@@ -102,7 +102,11 @@ fn prepare(options: &RunOptions, facts: &Facts<'_>, plan: &Plan<'_, '_>, reporte
     let mut served = Vec::new();
     for agent in &plan.agents {
         let copy = workcopy::lay_down(options, facts, agent, &state_dir, &mut |message| reporter.say(&message))?;
-        reporter.say(&Message::detail(format!("{}: the working copy is {}", agent.facts.definition.name, copy.path.display())));
+        reporter.say(&Message::detail(format!(
+            "{}: the working copy is {}",
+            agent.facts.definition.name,
+            copy.path.display()
+        )));
         served.push(remembered(facts, agent));
         if let Some(write_back) = agent.write_back.as_ref().filter(|target| target.writable) {
             links.push(link(facts, agent, write_back, copy)?);
@@ -140,7 +144,12 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
     served
 }
 
-fn link(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, write_back: &WriteBack, copy: WorkingCopy) -> anyhow::Result<Link> {
+fn link(
+    facts: &Facts<'_>,
+    plan: &AgentPlan<'_, '_>,
+    write_back: &WriteBack,
+    copy: WorkingCopy,
+) -> anyhow::Result<Link> {
     let definition = plan.facts.definition;
     let rule = definition.session.clone().context("no session")?;
     let target = &write_back.target;
@@ -170,5 +179,6 @@ fn make_capture(path: &std::path::Path) -> std::io::Result<()> {
 fn program(options: &RunOptions, facts: &Facts<'_>, plan: &Plan<'_, '_>) -> anyhow::Result<Program> {
     let credentials = environment::credentials(&plan.agents);
     let set: Vec<(String, OsString)> = plan.environment.set.iter().cloned().chain(credentials).collect();
-    Program::new(&options.command, &facts.environment.with(&plan.environment.unset, &set)).context("COMMAND or environment has a NUL byte")
+    Program::new(&options.command, &facts.environment.with(&plan.environment.unset, &set))
+        .context("COMMAND or environment has a NUL byte")
 }

@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn trailing_newlines_only() {
-        let rows: [(&[u8], &[u8]); 5] = [(b"v\n", b"v"), (b"v\r\n\n", b"v"), (b" v ", b" v "), (b"\n\n", b""), (b"a\nb\n", b"a\nb")];
+        let rows: [(&[u8], &[u8]); 5] =
+            [(b"v\n", b"v"), (b"v\r\n\n", b"v"), (b" v ", b" v "), (b"\n\n", b""), (b"a\nb\n", b"a\nb")];
         for (given, left) in rows {
             assert_eq!(without_trailing_newlines(given), left);
         }

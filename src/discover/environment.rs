@@ -67,7 +67,8 @@ mod tests {
     #[test]
     fn set_and_unset() {
         let environment = Environment::new([("A", "1"), ("B", "2"), ("C", "")].map(|(k, v)| (k.into(), v.into())));
-        let changed = environment.with(&HashSet::from(["A".into()]), &[("B".into(), "3".into()), ("D".into(), "4".into())]);
+        let changed =
+            environment.with(&HashSet::from(["A".into()]), &[("B".into(), "3".into()), ("D".into(), "4".into())]);
         assert_eq!(changed, ["C=", "B=3", "D=4"]);
         assert_eq!(environment.get("C"), Some(OsStr::new("")));
         assert_eq!(environment.get_filled("C"), None);

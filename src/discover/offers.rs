@@ -76,7 +76,9 @@ enum Form {
 impl Form {
     fn name(&self) -> String {
         match self {
-            Form::Value { variable, .. } | Form::Base64 { variable, .. } | Form::File { variable, .. } => variable.clone(),
+            Form::Value { variable, .. } | Form::Base64 { variable, .. } | Form::File { variable, .. } => {
+                variable.clone()
+            }
             Form::Secret { path } => path.display().to_string(),
         }
     }
@@ -157,7 +159,9 @@ impl Given {
             let base64 = filled(format!("{name}_B64"));
             forms.extend(base64.map(|(variable, value)| Form::Base64 { variable, value: secret(value) }));
         }
-        forms.extend(filled(format!("{name}_FILE")).map(|(variable, value)| Form::File { variable, path: value.into() }));
+        forms.extend(
+            filled(format!("{name}_FILE")).map(|(variable, value)| Form::File { variable, path: value.into() }),
+        );
         if let Some((variable, _)) = filled(format!("{name}_COMMAND")) {
             let hint = "give the value by a file or a variable";
             return Err(Failure::new(format!("{variable}: commands are not in this version")).hint(hint).into());
@@ -245,7 +249,10 @@ fn judge(session: &SessionFile, bytes: Secret) -> Result<Material, String> {
 }
 
 fn content(form: &Form) -> anyhow::Result<Secret> {
-    let too_large = || Failure::new(format!("{} is larger than {LIMIT} bytes", form.name())).hint("a login is a few kB: is it the right one?");
+    let too_large = || {
+        Failure::new(format!("{} is larger than {LIMIT} bytes", form.name()))
+            .hint("a login is a few kB: is it the right one?")
+    };
     let bytes = match form {
         Form::Value { value, .. } => value.duplicate(),
         Form::Base64 { variable, value } => {
@@ -257,10 +264,16 @@ fn content(form: &Form) -> anyhow::Result<Secret> {
             Ok(bytes) => bytes,
             Err(Unreadable::TooLarge) => return Err(too_large().into()),
             Err(why) => {
-                let place = if form.name() == path.display().to_string() { String::new() } else { format!("{} names ", form.name()) };
+                let place = if form.name() == path.display().to_string() {
+                    String::new()
+                } else {
+                    format!("{} names ", form.name())
+                };
                 let hint = match &why {
                     Unreadable::Missing => "is the secret or volume mounted?".to_owned(),
-                    Unreadable::NotRegular(_) => "docker makes a directory for a bind mount whose source is missing".to_owned(),
+                    Unreadable::NotRegular(_) => {
+                        "docker makes a directory for a bind mount whose source is missing".to_owned()
+                    }
                     _ => format!("this is uid {}: give it the right to read the file", privilege::current().0),
                 };
                 return Err(Failure::new(format!("{place}{}: {why}", path.display())).hint(hint).into());
@@ -279,7 +292,13 @@ fn file(path: &Path) -> Result<Secret, Unreadable> {
 }
 
 /// The login at the agent's own place, when the operator mounted that, or when the working copy can not be there.
-pub fn in_place<'c>(definition: &'c Definition, session: &SessionFile, place: &PlaceFacts, identity: &Identity) -> Option<Offer<'c>> {
+#[must_use]
+pub fn in_place<'c>(
+    definition: &'c Definition,
+    session: &SessionFile,
+    place: &PlaceFacts,
+    identity: &Identity,
+) -> Option<Offer<'c>> {
     let file = place.path.join(&session.file);
     let dir = Dir::open(&place.path).ok()?;
     let is_file_mount = place.mounted_below.as_ref() == Some(&file);
@@ -293,7 +312,13 @@ pub fn in_place<'c>(definition: &'c Definition, session: &SessionFile, place: &P
 }
 
 /// The login that an earlier run, the image or a volume left where the working copy goes.
-pub fn left<'c>(definition: &'c Definition, session: &SessionFile, working_copy: &Path, identity: &Identity) -> Option<Offer<'c>> {
+#[must_use]
+pub fn left<'c>(
+    definition: &'c Definition,
+    session: &SessionFile,
+    working_copy: &Path,
+    identity: &Identity,
+) -> Option<Offer<'c>> {
     let dir = Dir::open(working_copy).ok()?;
     let copy = read::login(&dir, session, &found_owners(identity), false);
     offer(definition, Source::Home(working_copy.join(&session.file)), copy)
@@ -305,6 +330,7 @@ fn found_owners(identity: &Identity) -> Owners {
 }
 
 /// The login in the capture.
+#[must_use]
 pub fn captured<'c>(definition: &'c Definition, session: &SessionFile, capture: &Capture) -> Option<Offer<'c>> {
     offer(definition, Source::Capture(capture.path.clone()), capture.read(session))
 }
@@ -312,9 +338,8 @@ pub fn captured<'c>(definition: &'c Definition, session: &SessionFile, capture: 
 /// A copy as an offer; what is not there is none.
 fn offer(definition: &Definition, source: Source, copy: Copy) -> Option<Offer<'_>> {
     let found = match (copy.version, copy.bytes) {
-        (Version::Absent, _) => return None,
+        (Version::Absent, _) | (Version::Valid(_), None) => return None,
         (Version::Valid(login), Some(bytes)) => Ok(Material::Session(Session { bytes: Secret::new(bytes), login })),
-        (Version::Valid(_), None) => return None,
         (Version::LoggedOut, _) => Err("nobody is logged in: its tokens are blank or not there".to_owned()),
         (Version::Damaged(why), _) => Err(why),
     };
@@ -322,6 +347,7 @@ fn offer(definition: &Definition, source: Source, copy: Copy) -> Option<Offer<'_
 }
 
 /// Every variable of an agent's, chosen or not: what is removed from its environment unless it was chosen.
+#[must_use]
 pub fn variables(definition: &Definition) -> Vec<String> {
     let forms = |name: &str| ["", "_FILE", "_COMMAND"].map(|suffix| format!("{name}{suffix}"));
     let session = definition.session_variable();
@@ -335,6 +361,7 @@ pub fn variables(definition: &Definition) -> Vec<String> {
 }
 
 /// The value of a material as an environment string.
+#[must_use]
 pub fn as_variable(secret: &Secret) -> OsString {
     OsStr::from_bytes(secret.expose_secret()).to_owned()
 }

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 
-use crate::discover::{Facts, Material, Offer};
 use crate::discover::offers::{as_variable, variables};
+use crate::discover::{Facts, Material, Offer};
 
 use super::AgentPlan;
 use super::place;

@@ -141,7 +141,8 @@ fn by_spec(accounts: &Accounts, spec: &str) -> anyhow::Result<Identity> {
     let group = group_text.map(|text| group_id(accounts, text)).transpose()?;
     let identity = match (entry, asked) {
         (Some(user), _) => {
-            let damaged = |what: &str| Failure::new(format!("the entry of '{user_text}' in /etc/passwd has no valid {what}"));
+            let damaged =
+                |what: &str| Failure::new(format!("the entry of '{user_text}' in /etc/passwd has no valid {what}"));
             let uid = number(user.uid).ok_or_else(|| damaged("uid"))?;
             let gid = match group {
                 Some(gid) => gid,
@@ -153,7 +154,9 @@ fn by_spec(accounts: &Accounts, spec: &str) -> anyhow::Result<Identity> {
         }
         (None, Some(uid)) => by_number(accounts, uid, group, Some(Vec::new())),
         (None, None) if user_text.bytes().all(|byte| byte.is_ascii_digit()) => {
-            return Err(Failure::new(format!("user '{user_text}' is out of range")).hint("uids go up to 4294967294").into());
+            return Err(Failure::new(format!("user '{user_text}' is out of range"))
+                .hint("uids go up to 4294967294")
+                .into());
         }
         (None, None) => {
             return Err(Failure::new(format!("no user '{user_text}' in /etc/passwd")).hint(FORMS).into());
@@ -169,7 +172,8 @@ fn group_id(accounts: &Accounts, text: &str) -> anyhow::Result<u32> {
     let entry = accounts.groups().find(|(name, gid, _)| *name == text || (asked.is_some() && number(gid) == asked));
     match (entry, asked) {
         (Some((_, gid, _)), _) => {
-            Ok(number(gid).ok_or_else(|| Failure::new(format!("the entry of '{text}' in /etc/group has no valid gid")))?)
+            Ok(number(gid)
+                .ok_or_else(|| Failure::new(format!("the entry of '{text}' in /etc/group has no valid gid")))?)
         }
         (None, Some(gid)) => Ok(gid),
         (None, None) => Err(Failure::new(format!("no group '{text}' in /etc/group")).hint(FORMS).into()),
@@ -233,7 +237,23 @@ mod tests {
 
     #[test]
     fn what_is_no_user_is_never_root() {
-        for text in ["", ":", "node:", ":wheel", "nobody", "node:nogroup", "bad", "minus", "4294967295", "-1", "+1", "0x0", "99999999999", "node:no-gid", "node:1:2"] {
+        for text in [
+            "",
+            ":",
+            "node:",
+            ":wheel",
+            "nobody",
+            "node:nogroup",
+            "bad",
+            "minus",
+            "4294967295",
+            "-1",
+            "+1",
+            "0x0",
+            "99999999999",
+            "node:no-gid",
+            "node:1:2",
+        ] {
             assert!(spec(text).is_err(), "{text}: {:?}", spec(text));
         }
     }

@@ -59,7 +59,11 @@ pub fn choose(question: &Question<'_, '_>) -> Choice {
             Err(_) if question.is_left(offer) => {}
             Err(reason) => choice.set_aside(index, format!("not usable: {reason}"), true),
             Ok(_) if !allows(question.mode, offer.rule.method) => {
-                choice.set_aside(index, format!("the mode is {}", word(question.mode)), question.mode != AuthMode::Ignore);
+                choice.set_aside(
+                    index,
+                    format!("the mode is {}", word(question.mode)),
+                    question.mode != AuthMode::Ignore,
+                );
             }
             Ok(_) => usable.push(index),
         }
@@ -72,9 +76,13 @@ pub fn choose(question: &Question<'_, '_>) -> Choice {
         let sessions: Vec<usize> = usable.iter().copied().filter(is_session).collect();
         question.choose_session(&sessions, &mut choice);
     } else {
-        choice.keep_left = usable.iter().any(|index| question.offers.get(*index).is_some_and(|offer| question.is_left(offer)));
+        choice.keep_left =
+            usable.iter().any(|index| question.offers.get(*index).is_some_and(|offer| question.is_left(offer)));
     }
-    let why = choice.chosen.and_then(|chosen| question.offers.get(chosen)).map(|chosen| format!("{} is preferred", chosen.source));
+    let why = choice
+        .chosen
+        .and_then(|chosen| question.offers.get(chosen))
+        .map(|chosen| format!("{} is preferred", chosen.source));
     for index in usable {
         if choice.chosen != Some(index) && !choice.set_aside.iter().any(|aside| aside.offer == index) {
             choice.set_aside(index, why.clone().unwrap_or_default(), true);
@@ -99,7 +107,9 @@ impl Question<'_, '_> {
     }
 
     fn rank(&self, offer: &Offer<'_>) -> (usize, usize, usize) {
-        let position = |methods: &[Method]| methods.iter().position(|method| *method == offer.rule.method).unwrap_or(methods.len());
+        let position = |methods: &[Method]| {
+            methods.iter().position(|method| *method == offer.rule.method).unwrap_or(methods.len())
+        };
         let place = match &offer.source {
             Source::Env(_) | Source::File(_) | Source::Secret(_) => 0,
             Source::Mount(_) => 1,
@@ -111,14 +121,16 @@ impl Question<'_, '_> {
 
     /// Among sessions the first wins, but an ancestor never: what was refreshed from it is newer.
     fn choose_session(&self, sessions: &[usize], choice: &mut Choice) {
-        let by = |test: &dyn Fn(&Offer<'_>) -> bool| sessions.iter().copied().find(|index| self.offers.get(*index).is_some_and(test));
+        let by = |test: &dyn Fn(&Offer<'_>) -> bool| {
+            sessions.iter().copied().find(|index| self.offers.get(*index).is_some_and(test))
+        };
         let Some(mut chosen) = sessions.first().copied() else { return };
         let captured = by(&|offer| matches!(offer.source, Source::Capture(_)));
-        if let (Some(given), Some(stored)) = (self.session(chosen), captured.filter(|stored| *stored != chosen)) {
-            if self.captured.contains(given.login.digest) {
-                choice.set_aside(chosen, "the capture holds this login or one that was refreshed from it", false);
-                chosen = stored;
-            }
+        if let (Some(given), Some(stored)) = (self.session(chosen), captured.filter(|stored| *stored != chosen))
+            && self.captured.contains(given.login.digest)
+        {
+            choice.set_aside(chosen, "the capture holds this login or one that was refreshed from it", false);
+            chosen = stored;
         }
         choice.chosen = Some(chosen);
         let Some(left) = by(&|offer| self.is_left(offer)).filter(|left| *left != chosen) else { return };
@@ -132,7 +144,11 @@ impl Question<'_, '_> {
             }
             Continuation::Older => choice.set_aside(left, "it is older than what was chosen", false),
             Continuation::Stranger => {
-                choice.set_aside(left, "it was found in the place of the working copy, and is kept under conflicts/", true);
+                choice.set_aside(
+                    left,
+                    "it was found in the place of the working copy, and is kept under conflicts/",
+                    true,
+                );
                 choice.keep_left = true;
             }
         }

@@ -28,7 +28,8 @@ pub fn home(option: Option<&Path>, identity: &Identity, changed: bool, variable:
     if let Some(option) = option {
         return option.to_owned();
     }
-    let variable = variable.filter(|seen| seen.path.is_absolute() && (identity.uid == 0 || seen.path != Path::new("/")));
+    let variable =
+        variable.filter(|seen| seen.path.is_absolute() && (identity.uid == 0 || seen.path != Path::new("/")));
     let kept = variable.filter(|_| !changed).map(|seen| seen.path.clone());
     let usable = || {
         let seen = variable.filter(|seen| seen.stat.is_some_and(|stat| may_use(&stat, identity)))?;
@@ -74,7 +75,10 @@ impl PlaceFacts {
     /// Whether the working copy can be here: a mount is the operator's, and is a source; a link leads who knows where.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        !self.mounted && self.mounted_below.is_none() && self.writable && matches!(self.kind, None | Some(Kind::Directory))
+        !self.mounted
+            && self.mounted_below.is_none()
+            && self.writable
+            && matches!(self.kind, None | Some(Kind::Directory))
     }
 }
 
@@ -96,7 +100,13 @@ pub fn under_home(path: &str, agent_home: &Path) -> PathBuf {
 
 /// Where the working copy goes.
 #[must_use]
-pub fn working_copy(agent: &str, home: &Home, facts: &PlaceFacts, work_dir: Option<&Path>, state_dir: &Path) -> PathBuf {
+pub fn working_copy(
+    agent: &str,
+    home: &Home,
+    facts: &PlaceFacts,
+    work_dir: Option<&Path>,
+    state_dir: &Path,
+) -> PathBuf {
     let parent = match work_dir {
         Some(work_dir) => work_dir.join(agent),
         None if facts.is_usable() => return facts.path.clone(),
@@ -145,7 +155,11 @@ mod tests {
             (None, identity(0, Some("/root")), false, Some(&slash), "/"),
         ];
         for (option, identity, changed, variable, expected) in rows {
-            assert_eq!(home(option.map(Path::new), &identity, changed, variable), Path::new(expected), "{identity:?} {changed}");
+            assert_eq!(
+                home(option.map(Path::new), &identity, changed, variable),
+                Path::new(expected),
+                "{identity:?} {changed}"
+            );
         }
     }
 
@@ -153,7 +167,9 @@ mod tests {
     fn the_place_of_the_working_copy() {
         let home: Home = serde_json::from_str(r#"{ "variable": "X_HOME", "default": "~/.x" }"#).unwrap();
         let free = PlaceFacts { path: "/h/.x".into(), writable: true, ..PlaceFacts::default() };
-        let place = |facts: &PlaceFacts, work_dir: Option<&str>| working_copy("x", &home, facts, work_dir.map(Path::new), Path::new("/s"));
+        let place = |facts: &PlaceFacts, work_dir: Option<&str>| {
+            working_copy("x", &home, facts, work_dir.map(Path::new), Path::new("/s"))
+        };
         assert_eq!(place(&free, None), Path::new("/h/.x"));
         assert_eq!(place(&free, Some("/w")), Path::new("/w/x"));
         for facts in [
@@ -169,7 +185,8 @@ mod tests {
 
     #[test]
     fn a_variable_that_names_a_parent() {
-        let home: Home = serde_json::from_str(r#"{ "variable": "X_DATA", "suffix": "x", "default": "~/.local/x" }"#).unwrap();
+        let home: Home =
+            serde_json::from_str(r#"{ "variable": "X_DATA", "suffix": "x", "default": "~/.local/x" }"#).unwrap();
         assert_eq!(own(&home, None, Path::new("/h")), Path::new("/h/.local/x"));
         assert_eq!(own(&home, Some(Path::new("/d")), Path::new("/h")), Path::new("/d/x"));
         assert_eq!(own(&home, Some(Path::new("relative")), Path::new("/h")), Path::new("/h/.local/x"));

@@ -30,8 +30,14 @@ pub fn candidates<'c>(options: &RunOptions, catalog: &'c Catalog) -> anyhow::Res
         AgentSelection::Nobody => Ok(Vec::new()),
         AgentSelection::Named(names) => names.iter().map(|name| catalog.named(name).map(certain)).collect(),
         AgentSelection::Auto => {
-            let command = options.command.first().and_then(|command| Path::new(command).file_name()).and_then(|name| name.to_str());
-            let is_its = |definition: &Definition| command.is_some_and(|command| definition.commands.iter().any(|known| known == command));
+            let command = options
+                .command
+                .first()
+                .and_then(|command| Path::new(command).file_name())
+                .and_then(|name| name.to_str());
+            let is_its = |definition: &Definition| {
+                command.is_some_and(|command| definition.commands.iter().any(|known| known == command))
+            };
             let any = catalog.iter().any(is_its);
             Ok(catalog
                 .iter()

@@ -193,7 +193,8 @@ mod tests {
     use serde_json::json;
 
     fn rule() -> SessionFile {
-        serde_json::from_value(json!({ "file": "login.json", "access-token": ["/oauth/access"], "travels": ["oauth"] })).unwrap()
+        serde_json::from_value(json!({ "file": "login.json", "access-token": ["/oauth/access"], "travels": ["oauth"] }))
+            .unwrap()
     }
 
     #[test]
@@ -206,7 +207,8 @@ mod tests {
         let mut lineage = Lineage::default();
         lineage.push(login.digest);
         capture.put(&rule(), new.as_bytes(), &lineage).unwrap();
-        let stored: serde_json::Value = serde_json::from_slice(&std::fs::read(temp.path().join("login.json")).unwrap()).unwrap();
+        let stored: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(temp.path().join("login.json")).unwrap()).unwrap();
         assert_eq!(stored, json!({ "oauth": { "access": "FAKE-new" }, "theirs": 1 }));
         assert!(capture.record().lineage.contains(login.digest));
     }

@@ -66,7 +66,9 @@ impl Children {
                     self.any_left = false;
                     return Ok(reaped);
                 }
-                Waited::Child(pid, Change::Stopped(_)) => reaped.agent_stopped |= pid == self.agent && self.end.is_none(),
+                Waited::Child(pid, Change::Stopped(_)) => {
+                    reaped.agent_stopped |= pid == self.agent && self.end.is_none();
+                }
                 Waited::Child(pid, Change::Exited(code)) => self.ended(pid, End::Exited(code), &mut reaped),
                 Waited::Child(pid, Change::Signaled(signal)) => self.ended(pid, End::Signaled(signal), &mut reaped),
             }
@@ -108,7 +110,13 @@ mod tests {
 
     #[test]
     fn exit_statuses() {
-        let rows = [(End::Exited(0), 0), (End::Exited(255), 255), (End::Signaled(9), 137), (End::Signaled(15), 143), (End::Signaled(64), 192)];
+        let rows = [
+            (End::Exited(0), 0),
+            (End::Exited(255), 255),
+            (End::Signaled(9), 137),
+            (End::Signaled(15), 143),
+            (End::Signaled(64), 192),
+        ];
         for (end, status) in rows {
             assert_eq!(end.exit_status(), status, "{end:?}");
         }

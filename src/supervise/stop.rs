@@ -109,27 +109,28 @@ impl Stop {
     /// What to do about an event. `refreshing`: the agent is in the middle of a refresh.
     pub fn step(&mut self, now: Instant, event: Event, refreshing: bool) -> Option<Act> {
         let (phase, act) = match (self.phase, event) {
-            (Phase::Over, _) => (Phase::Over, None),
-            (_, Event::NobodyLeft) => (Phase::Over, None),
-            (phase, Event::AgentEnded { any_left }) => self.agent_ended(phase, now, any_left),
+            (Phase::Over, _) | (_, Event::NobodyLeft) => (Phase::Over, None),
+            (phase, Event::AgentEnded { any_left }) => Self::agent_ended(phase, now, any_left),
             (Phase::Running, Event::Signal(signal)) if signal == self.signal => self.begin(now, refreshing),
-            (Phase::Holding { .. } | Phase::Stopping { .. } | Phase::Clearing { .. }, Event::Signal(signal)) if signal == self.signal => {
+            (Phase::Holding { .. } | Phase::Stopping { .. } | Phase::Clearing { .. }, Event::Signal(signal))
+                if signal == self.signal =>
+            {
                 self.kill(now)
             }
             (phase @ (Phase::Killing { .. } | Phase::Clearing { .. }), Event::Signal(_)) => (phase, None),
             (phase, Event::Signal(signal)) => (phase, Some(Act::Forward(signal))),
-            (Phase::Holding { kill_at, .. }, Event::RefreshDone) => (Phase::Stopping { kill_at }, Some(Act::Forward(self.signal))),
-            (phase, Event::RefreshDone) => (phase, None),
+            (Phase::Holding { kill_at, .. }, Event::RefreshDone) => {
+                (Phase::Stopping { kill_at }, Some(Act::Forward(self.signal)))
+            }
             (Phase::Holding { until, kill_at }, Event::Deadline) if now >= until && now < kill_at => {
                 (Phase::Stopping { kill_at }, Some(Act::Forward(self.signal)))
             }
-            (Phase::Holding { kill_at, .. } | Phase::Stopping { kill_at } | Phase::Clearing { kill_at }, Event::Deadline)
-                if now >= kill_at =>
-            {
-                self.kill(now)
-            }
+            (
+                Phase::Holding { kill_at, .. } | Phase::Stopping { kill_at } | Phase::Clearing { kill_at },
+                Event::Deadline,
+            ) if now >= kill_at => self.kill(now),
             (Phase::Killing { over_at }, Event::Deadline) if now >= over_at => (Phase::Over, None),
-            (phase, Event::Deadline) => (phase, None),
+            (phase, Event::RefreshDone | Event::Deadline) => (phase, None),
         };
         self.phase = phase;
         act
@@ -146,7 +147,7 @@ impl Stop {
         }
     }
 
-    fn agent_ended(&mut self, phase: Phase, now: Instant, any_left: bool) -> (Phase, Option<Act>) {
+    fn agent_ended(phase: Phase, now: Instant, any_left: bool) -> (Phase, Option<Act>) {
         let clearing = |kill_at| (Phase::Clearing { kill_at }, Some(Act::TermRest));
         match phase {
             _ if !any_left => (Phase::Over, None),
@@ -192,7 +193,10 @@ mod tests {
         let forward_usr1 = Some(Act::Forward(Signal::USR1));
         let scripts: [(&str, &[(f64, Event, bool, Option<Act>)]); 10] = [
             ("the agent ends by itself", &[(1.0, ENDED, false, None)]),
-            ("it leaves others behind", &[(1.0, ENDED_WITH_REST, false, Some(Act::TermRest)), (1.1, NobodyLeft, false, None)]),
+            (
+                "it leaves others behind",
+                &[(1.0, ENDED_WITH_REST, false, Some(Act::TermRest)), (1.1, NobodyLeft, false, None)],
+            ),
             (
                 "who ignore TERM",
                 &[
@@ -205,16 +209,48 @@ mod tests {
             ("a stop that is obeyed", &[(1.0, TERM, false, forward), (1.2, ENDED, false, None)]),
             (
                 "a stop that is ignored",
-                &[(1.0, TERM, false, forward), (7.9, Deadline, false, None), (8.0, Deadline, false, Some(Act::KillAll)), (8.1, ENDED, false, None)],
+                &[
+                    (1.0, TERM, false, forward),
+                    (7.9, Deadline, false, None),
+                    (8.0, Deadline, false, Some(Act::KillAll)),
+                    (8.1, ENDED, false, None),
+                ],
             ),
-            ("a second stop signal", &[(1.0, TERM, false, forward), (1.1, TERM, false, Some(Act::KillAll)), (1.2, ENDED, false, None)]),
+            (
+                "a second stop signal",
+                &[(1.0, TERM, false, forward), (1.1, TERM, false, Some(Act::KillAll)), (1.2, ENDED, false, None)],
+            ),
             (
                 "a stop during a refresh",
-                &[(1.0, TERM, true, None), (1.5, RefreshDone, false, forward), (1.6, RefreshDone, false, None), (2.0, ENDED, false, None)],
+                &[
+                    (1.0, TERM, true, None),
+                    (1.5, RefreshDone, false, forward),
+                    (1.6, RefreshDone, false, None),
+                    (2.0, ENDED, false, None),
+                ],
             ),
-            ("a refresh that never ends", &[(1.0, TERM, true, None), (3.9, Deadline, true, None), (4.0, Deadline, true, forward), (4.1, ENDED, false, None)]),
-            ("impatience during a refresh", &[(1.0, TERM, true, None), (1.1, TERM, true, Some(Act::KillAll)), (1.2, ENDED, false, None)]),
-            ("other signals pass", &[(1.0, usr1, false, forward_usr1), (1.1, TERM, false, forward), (1.2, usr1, false, forward_usr1), (1.3, ENDED, false, None)]),
+            (
+                "a refresh that never ends",
+                &[
+                    (1.0, TERM, true, None),
+                    (3.9, Deadline, true, None),
+                    (4.0, Deadline, true, forward),
+                    (4.1, ENDED, false, None),
+                ],
+            ),
+            (
+                "impatience during a refresh",
+                &[(1.0, TERM, true, None), (1.1, TERM, true, Some(Act::KillAll)), (1.2, ENDED, false, None)],
+            ),
+            (
+                "other signals pass",
+                &[
+                    (1.0, usr1, false, forward_usr1),
+                    (1.1, TERM, false, forward),
+                    (1.2, usr1, false, forward_usr1),
+                    (1.3, ENDED, false, None),
+                ],
+            ),
         ];
         for (name, script) in scripts {
             assert!(play(script).is_over(), "{name}");

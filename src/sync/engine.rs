@@ -56,7 +56,8 @@ impl Engine {
 
     fn no_watch(&self, why: &str) {
         let text = format!("changes are not seen as they happen ({why}): the login is carried back at the end only");
-        self.reporter.say(&Message::warning(text).hint("raise fs.inotify.max_user_instances and max_user_watches on the host"));
+        self.reporter
+            .say(&Message::warning(text).hint("raise fs.inotify.max_user_instances and max_user_watches on the host"));
     }
 
     /// The descriptor that is readable when something happened.
@@ -163,20 +164,19 @@ impl Engine {
                 link.remember(served);
             }
         }
-        if *state != before {
-            if let Err(error) = state::save(dir, state) {
-                self.reporter.say(&Message::warning(format!("{error:#}")));
-            }
+        if *state != before
+            && let Err(error) = state::save(dir, state)
+        {
+            self.reporter.say(&Message::warning(format!("{error:#}")));
         }
     }
 
     /// Writes down that the agent runs.
     pub fn started(&mut self, agent: crate::sys::process::Pid) {
-        if let Some((dir, state)) = &mut self.state {
-            state.agent_pid = Some(agent);
-            if let Err(error) = state::save(dir, state) {
-                self.reporter.say(&Message::warning(format!("{error:#}")));
-            }
+        let Some((dir, state)) = &mut self.state else { return };
+        state.agent_pid = Some(agent);
+        if let Err(error) = state::save(dir, state) {
+            self.reporter.say(&Message::warning(format!("{error:#}")));
         }
     }
 }

@@ -144,15 +144,27 @@ impl Link {
     /// The directory of one end has gone.
     #[must_use]
     pub fn lost(&self) -> Message {
-        let text = format!("{}: a directory of the login was removed or unmounted: the login is carried back at the end only", self.agent);
+        let text = format!(
+            "{}: a directory of the login was removed or unmounted: the login is carried back at the end only",
+            self.agent
+        );
         Message::warning(text)
     }
 
     /// The last exchange did not succeed.
     #[must_use]
     pub fn unfinished(&self) -> Message {
-        let text = format!("{}: the login in {} was not carried back to {}", self.agent, self.working.path.display(), self.capture.path.display());
-        Message { level: crate::report::Level::Error, text, hint: Some("it is lost with this container unless you copy it out".to_owned()) }
+        let text = format!(
+            "{}: the login in {} was not carried back to {}",
+            self.agent,
+            self.working.path.display(),
+            self.capture.path.display()
+        );
+        Message {
+            level: crate::report::Level::Error,
+            text,
+            hint: Some("it is lost with this container unless you copy it out".to_owned()),
+        }
     }
 
     /// Compares both ends and does what the table says.
@@ -223,14 +235,19 @@ impl Link {
             }
             Outcome::LoggedOut => {
                 self.last = Some("logged-out");
-                let text = format!("{}: the agent's login is blank or gone; the captured one stays as it is", self.agent);
+                let text =
+                    format!("{}: the agent's login is blank or gone; the captured one stays as it is", self.agent);
                 let hint = "someone logged out, or the vendor refused a refresh: log in again with a setup container";
                 messages.push(Message::warning(text).hint(hint));
             }
             _ => {
                 self.last = Some("torn");
                 if let Version::Damaged(why) = &working.version {
-                    let text = format!("{}: {} is not carried back: {why}", self.agent, self.working.path.join(&self.rule.file).display());
+                    let text = format!(
+                        "{}: {} is not carried back: {why}",
+                        self.agent,
+                        self.working.path.join(&self.rule.file).display()
+                    );
                     messages.push(Message::warning(text));
                 }
             }
@@ -238,7 +255,13 @@ impl Link {
     }
 
     /// With the lock held.
-    fn carry(&mut self, outcome: Outcome, working: &Copy, stored: &Copy, messages: &mut Vec<Message>) -> Result<(), Trouble> {
+    fn carry(
+        &mut self,
+        outcome: Outcome,
+        working: &Copy,
+        stored: &Copy,
+        messages: &mut Vec<Message>,
+    ) -> Result<(), Trouble> {
         match (outcome, working.version.login(), stored.version.login()) {
             (Outcome::Publish { keep_other }, Some(ours), _) => {
                 if keep_other || self.replaces {
@@ -255,7 +278,11 @@ impl Link {
             (Outcome::Kept, Some(_), Some(_)) => {
                 self.keep(working)?;
                 self.last = Some("kept");
-                let text = format!("{}: {} holds another account's login: it stays, and ours is kept under conflicts/", self.agent, self.capture.path.display());
+                let text = format!(
+                    "{}: {} holds another account's login: it stays, and ours is kept under conflicts/",
+                    self.agent,
+                    self.capture.path.display()
+                );
                 messages.push(Message::warning(text).hint("give each account a capture of its own"));
                 Ok(())
             }
@@ -272,11 +299,21 @@ impl Link {
         self.base = Some(Base::from(ours));
         self.replaces = false;
         self.last = Some("published");
-        messages.push(Message::detail(format!("{}: published the login to {}", self.agent, self.capture.path.display())));
+        messages.push(Message::detail(format!(
+            "{}: published the login to {}",
+            self.agent,
+            self.capture.path.display()
+        )));
         Ok(())
     }
 
-    fn adopt(&mut self, theirs: &Login, working: &Copy, stored: &Copy, messages: &mut Vec<Message>) -> Result<(), Trouble> {
+    fn adopt(
+        &mut self,
+        theirs: &Login,
+        working: &Copy,
+        stored: &Copy,
+        messages: &mut Vec<Message>,
+    ) -> Result<(), Trouble> {
         let Some(bytes) = &stored.bytes else { return Ok(()) };
         let merged = self.beside_siblings(bytes, working);
         let bytes = merged.as_ref().map_or(bytes.as_slice(), |merged| merged.as_slice());
@@ -284,7 +321,11 @@ impl Link {
         self.lineage.push(theirs.digest);
         self.base = Some(Base::from(theirs));
         self.last = Some("adopted");
-        messages.push(Message::detail(format!("{}: adopted the login from {}", self.agent, self.capture.path.display())));
+        messages.push(Message::detail(format!(
+            "{}: adopted the login from {}",
+            self.agent,
+            self.capture.path.display()
+        )));
         Ok(())
     }
 

@@ -80,8 +80,12 @@ pub fn reconcile(base: Option<Base>, working: &Version, stored: &Version, lineag
     match (working, stored) {
         (Version::Valid(ours), Version::Valid(theirs)) if Base::from(ours) == Base::from(theirs) => Outcome::Unchanged,
         // An ancestor never wins: its refresh token is spent.
-        (Version::Valid(ours), Version::Valid(_)) if lineage.is_ancestor(ours.digest) => Outcome::Adopt { keep_other: false },
-        (Version::Valid(_), Version::Valid(theirs)) if lineage.is_ancestor(theirs.digest) => Outcome::Publish { keep_other: false },
+        (Version::Valid(ours), Version::Valid(_)) if lineage.is_ancestor(ours.digest) => {
+            Outcome::Adopt { keep_other: false }
+        }
+        (Version::Valid(_), Version::Valid(theirs)) if lineage.is_ancestor(theirs.digest) => {
+            Outcome::Publish { keep_other: false }
+        }
         (Version::Valid(ours), Version::Valid(theirs)) => match (changed(ours), changed(theirs)) {
             (true, false) => Outcome::Publish { keep_other: false },
             (false, _) => Outcome::Adopt { keep_other: false },
@@ -93,7 +97,9 @@ pub fn reconcile(base: Option<Base>, working: &Version, stored: &Version, lineag
         (Version::Valid(_), _) => Outcome::Unchanged,
         (Version::Damaged(_), Version::Valid(_)) => Outcome::Adopt { keep_other: true },
         (Version::Damaged(_), _) => Outcome::Damaged,
-        (Version::LoggedOut | Version::Absent, Version::Valid(theirs)) if changed(theirs) && !lineage.is_ancestor(theirs.digest) => {
+        (Version::LoggedOut | Version::Absent, Version::Valid(theirs))
+            if changed(theirs) && !lineage.is_ancestor(theirs.digest) =>
+        {
             Outcome::Adopt { keep_other: false }
         }
         // The stored login is the one that the vendor refused: to give it to the agent again would help nobody.
@@ -145,7 +151,8 @@ mod tests {
     fn decide(working: &Version, stored: &Version) -> Outcome {
         let base = Base { digest: digest(BASE), content: digest(BASE + 1000) };
         let mut lineage = Lineage::default();
-        [digest(4), digest(BASE)].into_iter().for_each(|known| lineage.push(known));
+        lineage.push(digest(4));
+        lineage.push(digest(BASE));
         reconcile(Some(base), working, stored, &lineage)
     }
 
@@ -203,7 +210,8 @@ mod tests {
             Just(Version::Absent),
             Just(Version::LoggedOut),
             Just(Version::Damaged("torn".into())),
-            (3u64..9, 0u64..4, prop_oneof![Just(None), Just(Some("a")), Just(Some("b"))]).prop_map(|(n, e, a)| login(n, e, a)),
+            (3u64..9, 0u64..4, prop_oneof![Just(None), Just(Some("a")), Just(Some("b"))])
+                .prop_map(|(n, e, a)| login(n, e, a)),
         ]
     }
 

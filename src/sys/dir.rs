@@ -215,7 +215,13 @@ impl Dir {
     ///
     /// # Errors
     /// As [`Dir::write_whole`].
-    pub fn write_whole_by_way_of(&self, nursery: &Dir, name: &OsStr, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
+    pub fn write_whole_by_way_of(
+        &self,
+        nursery: &Dir,
+        name: &OsStr,
+        bytes: &[u8],
+        attributes: Attributes,
+    ) -> io::Result<()> {
         single(name)?;
         let temporary = temporary_name(name);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -324,7 +330,8 @@ pub fn dress(file: impl AsFd, attributes: Attributes) -> io::Result<()> {
 /// # Errors
 /// As read(2).
 pub fn read_limited(file: &File, limit: u64) -> io::Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
-    let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(usize::try_from(stat_file(file)?.size.min(limit)).unwrap_or(0) + 1));
+    let mut bytes =
+        zeroize::Zeroizing::new(Vec::with_capacity(usize::try_from(stat_file(file)?.size.min(limit)).unwrap_or(0) + 1));
     file.take(limit + 1).read_to_end(&mut bytes)?;
     Ok((bytes.len() as u64 <= limit).then_some(bytes))
 }

@@ -213,7 +213,8 @@ mod tests {
         for (text, number) in rows {
             assert_eq!(text.parse::<Signal>().map(Signal::number), Ok(number), "{text}");
         }
-        for text in ["", "0", "65", "-1", "TERMINATE", "RTMIN+99", "RTMIN-1", "RTMAX+1", "99999999999", "RTMIN+", "SIG"] {
+        for text in ["", "0", "65", "-1", "TERMINATE", "RTMIN+99", "RTMIN-1", "RTMAX+1", "99999999999", "RTMIN+", "SIG"]
+        {
             assert!(text.parse::<Signal>().is_err(), "{text}");
         }
     }

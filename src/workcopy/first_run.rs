@@ -17,7 +17,13 @@ use super::read::{self, Unreadable};
 
 /// Writes the first-run state of an agent. Settings that can not be read as what they should be are left alone: they
 /// are the person's, and the agent says what is wrong with them better than we could.
-pub fn answer(options: &RunOptions, facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnMut(Message)) {
+pub fn answer(
+    options: &RunOptions,
+    facts: &Facts<'_>,
+    plan: &AgentPlan<'_, '_>,
+    copy: &WorkingCopy,
+    say: &mut dyn FnMut(Message),
+) {
     let trusted = trusted(options, &facts.working_directory);
     for entry in &plan.facts.definition.first_run {
         let name = OsStr::new(&entry.file);
@@ -50,7 +56,10 @@ pub fn answer(options: &RunOptions, facts: &Facts<'_>, plan: &AgentPlan<'_, '_>,
 /// The directories that are trusted; one that JSON can not name is none.
 fn trusted(options: &RunOptions, working_directory: &Path) -> Vec<String> {
     match &options.trust {
-        Some(paths) => std::env::split_paths(paths).filter_map(|path| path.to_str().map(str::to_owned)).filter(|path| !path.is_empty()).collect(),
+        Some(paths) => std::env::split_paths(paths)
+            .filter_map(|path| path.to_str().map(str::to_owned))
+            .filter(|path| !path.is_empty())
+            .collect(),
         None => working_directory.to_str().map(str::to_owned).into_iter().collect(),
     }
 }
@@ -98,7 +107,8 @@ fn merged(text: &[u8], state: Value) -> Result<Option<Vec<u8>>, String> {
     let mut document: Value = if text.trim_ascii().is_empty() {
         Value::Object(Map::new())
     } else {
-        serde_json::from_slice(text).map_err(|error| format!("it is not JSON (line {}, column {})", error.line(), error.column()))?
+        serde_json::from_slice(text)
+            .map_err(|error| format!("it is not JSON (line {}, column {})", error.line(), error.column()))?
     };
     if !document.is_object() {
         return Err("it is JSON, but not an object".to_owned());
@@ -160,9 +170,14 @@ mod tests {
 
     #[test]
     fn placeholders() {
-        let state = object(&json!({ "done": true, "trust": { "{trusted}": { "ok": true } }, "keys": { "approved": ["{key-tail}"] } }));
+        let state = object(
+            &json!({ "done": true, "trust": { "{trusted}": { "ok": true } }, "keys": { "approved": ["{key-tail}"] } }),
+        );
         let full = expanded(&state, &["/a".into(), "/b".into()], Some("tail"));
-        assert_eq!(Value::Object(full), json!({ "done": true, "trust": { "/a": { "ok": true }, "/b": { "ok": true } }, "keys": { "approved": ["tail"] } }));
+        assert_eq!(
+            Value::Object(full),
+            json!({ "done": true, "trust": { "/a": { "ok": true }, "/b": { "ok": true } }, "keys": { "approved": ["tail"] } })
+        );
         assert_eq!(Value::Object(expanded(&state, &[], None)), json!({ "done": true }));
     }
 
@@ -172,7 +187,10 @@ mod tests {
         let state = json!({ "trust": { "/a": { "ok": true } }, "keys": { "approved": ["x", "y"] } });
         let once = merged(there, state.clone()).unwrap().unwrap();
         let value: Value = serde_json::from_slice(&once).unwrap();
-        assert_eq!(value, json!({ "theme": "dark", "trust": { "/z": { "ok": false }, "/a": { "ok": true } }, "keys": { "approved": ["x", "y"] } }));
+        assert_eq!(
+            value,
+            json!({ "theme": "dark", "trust": { "/z": { "ok": false }, "/a": { "ok": true } }, "keys": { "approved": ["x", "y"] } })
+        );
         assert_eq!(merged(&once, state), Ok(None));
         assert!(merged(b"{ not json", json!({})).is_err());
         assert!(merged(b"[]", json!({})).is_err());
@@ -187,7 +205,10 @@ mod tests {
         .unwrap();
         let paths = ["/a".to_owned(), "/with \"quote".to_owned()];
         let once = appended(b"x = 1\n", &entry, &paths).unwrap();
-        assert_eq!(String::from_utf8_lossy(&once), "x = 1\n\n[p.\"/a\"]\nok = true\n\n[p.\"/with \\\"quote\"]\nok = true\n");
+        assert_eq!(
+            String::from_utf8_lossy(&once),
+            "x = 1\n\n[p.\"/a\"]\nok = true\n\n[p.\"/with \\\"quote\"]\nok = true\n"
+        );
         assert_eq!(appended(&once, &entry, &paths), None);
     }
 

@@ -32,9 +32,13 @@ pub fn state_directory(path: &Path) -> anyhow::Result<Dir> {
     let stat = dir.stat().with_context(|| failure("look at", path))?;
     if stat.uid != privilege::current().0 || stat.mode & 0o022 != 0 {
         let hint = "remove it, or name another with --state-dir";
-        return Err(Failure::new(format!("the state directory {} belongs to uid {} or is writable for others", path.display(), stat.uid))
-            .hint(hint)
-            .into());
+        return Err(Failure::new(format!(
+            "the state directory {} belongs to uid {} or is writable for others",
+            path.display(),
+            stat.uid
+        ))
+        .hint(hint)
+        .into());
     }
     Ok(dir)
 }

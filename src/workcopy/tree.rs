@@ -76,7 +76,9 @@ impl Copying<'_> {
             Ok(file) => file,
             // A link to nowhere is common (a cache that was not captured) and no news.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) if errno::is_refused_link(&error) => return Err("not copied: the link leads out of the directory".to_owned()),
+            Err(error) if errno::is_refused_link(&error) => {
+                return Err("not copied: the link leads out of the directory".to_owned());
+            }
             Err(error) => return Err(said(error)),
         };
         let stat = stat_file(&file).map_err(said)?;
@@ -150,14 +152,22 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn settings() -> Settings {
-        serde_json::from_str(r#"{ "take": ["keep", "k8s", "tools", "out", "loop", "fifo"], "leave": ["*.lock"] }"#).unwrap()
+        serde_json::from_str(r#"{ "take": ["keep", "k8s", "tools", "out", "loop", "fifo"], "leave": ["*.lock"] }"#)
+            .unwrap()
     }
 
     #[test]
     fn scopes() {
         let settings = settings();
         let takes = |scope, name: &str| Selection { settings: &settings, scope, login: Some("login") }.takes(name);
-        let rows = [("keep", true, true), ("other", false, true), ("x.lock", false, false), ("login", false, false), ("..data", false, false), (".agent-init", false, false)];
+        let rows = [
+            ("keep", true, true),
+            ("other", false, true),
+            ("x.lock", false, false),
+            ("login", false, false),
+            ("..data", false, false),
+            (".agent-init", false, false),
+        ];
         for (name, in_settings, in_all) in rows {
             assert_eq!((takes(Scope::Settings, name), takes(Scope::All, name)), (in_settings, in_all), "{name}");
         }
@@ -180,7 +190,8 @@ mod tests {
         assert!(std::process::Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
         std::fs::write(to.path().join("keep"), "mine").unwrap();
         let (source, target) = (Dir::open(from.path()).unwrap(), Dir::open(to.path()).unwrap());
-        let skipped = copy(&source, &target, &Selection { settings: &settings(), scope: Scope::Settings, login: None }, None);
+        let skipped =
+            copy(&source, &target, &Selection { settings: &settings(), scope: Scope::Settings, login: None }, None);
         let read = |name: &str| std::fs::read_to_string(to.path().join(name)).unwrap();
         assert_eq!((read("keep").as_str(), read("k8s").as_str()), ("mine", "value"));
         assert!(to.path().join("k8s").symlink_metadata().unwrap().is_file());
