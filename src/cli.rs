@@ -27,30 +27,12 @@ pub const TWIN_PREFIX: &str = "AGENT_INIT_";
 
 /// What was asked for.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of them")]
 pub enum Invocation {
     /// Run an agent.
-    Run(Box<RunOptions>, Vec<Message>),
+    Run(RunOptions, Vec<Message>),
     /// Print this on standard output and end well.
     Print(String),
-}
-
-/// The ENTRYPOINT of agent containers.
-///
-/// Finds a login, lays it down as a private working copy, drops privilege, runs COMMAND as PID 1 should, and carries
-/// refreshed tokens back.
-#[derive(Debug, Parser)]
-#[command(name = "agent-init", version, disable_help_subcommand = true, subcommand_required = true)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Command {
-    /// Run an agent (the default: `agent-init [OPTIONS] [--] COMMAND [ARG...]`)
-    ///
-    /// Every option has an environment twin: `--work-dir` is `AGENT_INIT_WORK_DIR`. The option wins.
-    Run(Box<RunOptions>),
 }
 
 /// Reads arguments (without the program's name) and environment.
@@ -58,9 +40,9 @@ enum Command {
 /// # Errors
 /// A [`Failure`] that names the option or variable and what it takes.
 pub fn parse(arguments: &[OsString], environment: &Environment) -> anyhow::Result<Invocation> {
-    let words = with_command(arguments)?;
-    let options = match Cli::try_parse_from(words) {
-        Ok(Cli { command: Command::Run(options) }) => options,
+    let words = without_command(arguments)?;
+    let options = match RunOptions::try_parse_from(program().chain(words.iter().cloned())) {
+        Ok(options) => options,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Invocation::Print(error.render().to_string()));
         }
@@ -69,21 +51,24 @@ pub fn parse(arguments: &[OsString], environment: &Environment) -> anyhow::Resul
     let (twins, warnings) = twins(environment);
     let twins = if twins.is_empty() { RunOptions::default() } else { parse_twins(&twins)? };
     let options = options.or(twins).checked()?;
-    Ok(Invocation::Run(Box::new(options), warnings))
+    Ok(Invocation::Run(options, warnings))
 }
 
-/// The words for clap: the program, the command (`run` unless one is named), the rest.
-fn with_command(arguments: &[OsString]) -> anyhow::Result<Vec<OsString>> {
-    let first = arguments.first().and_then(|word| word.to_str());
-    let named = first.is_some_and(|word| COMMANDS.contains(&word));
-    let top = matches!(first, Some("--help" | "-h" | "--version" | "-V"));
-    if let Some(command) = first.filter(|word| named && *word != "run") {
-        return Err(Failure::new(format!("the command '{command}' is not in this version"))
+/// The words without the name of the command; none is `run`.
+fn without_command(arguments: &[OsString]) -> anyhow::Result<&[OsString]> {
+    let Some((first, rest)) = arguments.split_first() else { return Ok(arguments) };
+    match first.to_str().filter(|word| COMMANDS.contains(word)) {
+        None => Ok(arguments),
+        Some("run") => Ok(rest),
+        Some(command) => Err(Failure::new(format!("the command '{command}' is not in this version"))
             .hint(format!("to run a program of that name: agent-init -- {command}"))
-            .into());
+            .into()),
     }
-    let run = (!named && !top).then(|| OsString::from("run"));
-    Ok(std::iter::once(OsString::from("agent-init")).chain(run).chain(arguments.iter().cloned()).collect())
+}
+
+/// The word that clap expects before the arguments.
+fn program() -> impl Iterator<Item = OsString> {
+    std::iter::once(OsString::from("agent-init"))
 }
 
 /// The environment's twins as `--name=value` words, and a warning for each variable that is none.
@@ -121,8 +106,8 @@ fn twin_of(long: &str) -> String {
 }
 
 fn parse_twins(words: &[OsString]) -> anyhow::Result<RunOptions> {
-    let program = [OsString::from("agent-init")];
-    RunOptions::try_parse_from(program.iter().chain(words)).map_err(|error| explain(&error, Some(twin_of)).into())
+    let words = program().chain(words.iter().cloned());
+    RunOptions::try_parse_from(words).map_err(|error| explain(&error, Some(twin_of)).into())
 }
 
 /// Clap's finding in our form. `name` turns an option into the name by which it was given.

@@ -8,6 +8,7 @@ pub mod offers;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -179,7 +180,10 @@ impl<'c> Ground<'c, '_> {
         }
         let mounts = self.mounts.as_ref().context("mounts")?;
         let path = self.own_place(definition);
-        let kind = path.symlink_metadata().ok().map(|found| match found.file_type() {
+        let found = path.symlink_metadata().ok();
+        let ours = [self.identity.uid, privilege::current().0, 0];
+        let foreign = self.identity.uid != 0 && found.as_ref().is_some_and(|found| !ours.contains(&found.uid()));
+        let kind = found.map(|found| match found.file_type() {
             kind if kind.is_dir() => Kind::Directory,
             kind if kind.is_symlink() => Kind::Link,
             kind if kind.is_file() => Kind::File,
@@ -205,7 +209,7 @@ impl<'c> Ground<'c, '_> {
             }
             _ => dir.is_writable(),
         });
-        Ok(PlaceFacts { path, mounted, mount_writable, mounted_below, kind, writable })
+        Ok(PlaceFacts { path, mounted, mount_writable, mounted_below, kind, foreign, writable })
     }
 
     /// The directory of the agent's capture, whether or not it is there.
@@ -261,7 +265,6 @@ fn who(options: &RunOptions, environment: &Environment, current: (u32, u32)) -> 
     let wanted = match (&options.user, &options.user_from) {
         (Some(spec), _) => Wanted::Spec(spec.clone()),
         (None, Some(path)) => {
-            use std::os::unix::fs::MetadataExt;
             let hint = "name a path whose owner the agent shall be, such as a bind-mounted workspace";
             let failure = || Failure::new(format!("--user-from {}", path.display())).hint(hint);
             let owner = path.metadata().with_context(failure)?;

@@ -245,7 +245,7 @@ pub struct Surroundings {
 }
 
 /// Directories that the agent makes as locks around a refresh.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RefreshLock {
     /// Made in its home for as long as a refresh is under way.

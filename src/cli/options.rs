@@ -13,9 +13,21 @@ use crate::agent::definition::Method;
 use crate::report::{Failure, Level, LogFormat, Reporter};
 use crate::sys::signal::Signal;
 
-/// The options of `run`, as they were given; the accessors know the defaults.
+const USAGE: &str = "agent-init [run] [OPTIONS] [--] COMMAND [ARG...]";
+
+const AFTER: &str = "\
+Every option has an environment twin: --work-dir is AGENT_INIT_WORK_DIR. The option wins.
+Options end at COMMAND: what follows it is COMMAND's own.
+
+Examples:
+  ENTRYPOINT [\"agent-init\", \"--user\", \"node\"]          CMD [\"AGENT\"]
+  docker run -v login:/capture IMAGE AGENT -p \"hello\"
+  docker run -e AGENT_CREDENTIALS_B64 IMAGE AGENT -p \"hello\"";
+
+/// The ENTRYPOINT of agent containers: finds a login, lays it down as a private working copy, drops privilege, runs
+/// COMMAND as PID 1 should, and carries refreshed tokens back.
 #[derive(Debug, Default, Parser)]
-#[command(name = "agent-init run", no_binary_name = false, args_override_self = true)]
+#[command(name = "agent-init", version, override_usage = USAGE, after_help = AFTER, args_override_self = true)]
 pub struct RunOptions {
     /// Agents to serve: names, `auto` (by COMMAND and by what was given) or `none` (a plain init) [default: auto]
     #[arg(long, value_name = "NAME[,NAME]", value_parser = value::agents)]
@@ -178,7 +190,7 @@ impl RunOptions {
             return Err(Failure::new("--stop-signal: a signal that can not be caught, or SIGCHLD").into());
         }
         if self.command.is_empty() {
-            let hint = "usage: agent-init [run] [OPTIONS] [--] COMMAND [ARG...]; agent-init --help shows the options";
+            let hint = format!("usage: {USAGE}; agent-init --help shows the options");
             return Err(Failure::new("no COMMAND to run").hint(hint).into());
         }
         Ok(self)

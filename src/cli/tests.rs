@@ -7,7 +7,7 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
 fn run(words: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<(RunOptions, Vec<Message>)> {
     let words: Vec<OsString> = words.iter().map(OsString::from).collect();
     match parse(&words, &environment(variables))? {
-        Invocation::Run(options, warnings) => Ok((*options, warnings)),
+        Invocation::Run(options, warnings) => Ok((options, warnings)),
         Invocation::Print(text) => panic!("{text}"),
     }
 }

@@ -16,7 +16,7 @@ use crate::supervise::Supervisor;
 use crate::supervise::children::Children;
 use crate::supervise::stop::Stop;
 use crate::sync::Engine;
-use crate::sync::link::Link;
+use crate::sync::link::{Ends, Link};
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::process::{self, Program};
 use crate::sys::signal::{Signal, Signals};
@@ -161,7 +161,16 @@ fn link(
     let capture = capture.with_context(|| ground::failure("open", target))?;
     // A login that replaces the stored one starts from it, so that the table says: publish.
     let base = if write_back.replaces { capture.read(&rule).version.login().map(Into::into) } else { plan.base };
-    Ok(Link::new(definition, rule, copy, capture, base, write_back.replaces, write_back.live))
+    Ok(Link::new(Ends {
+        agent: definition.name.clone(),
+        refresh_lock: definition.refresh_lock.clone(),
+        rule,
+        working: copy,
+        capture,
+        base,
+        replaces: write_back.replaces,
+        live: write_back.live,
+    }))
 }
 
 /// The agent's directory below a capture root that has none for it yet, with the root's owner.

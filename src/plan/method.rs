@@ -129,7 +129,7 @@ impl Question<'_, '_> {
         if let (Some(given), Some(stored)) = (self.session(chosen), captured.filter(|stored| *stored != chosen))
             && self.captured.contains(given.login.digest)
         {
-            choice.set_aside(chosen, "the capture holds this login or one that was refreshed from it", false);
+            choice.set_aside(chosen, "the capture holds this login or one that was refreshed from it", true);
             chosen = stored;
         }
         choice.chosen = Some(chosen);
@@ -139,7 +139,7 @@ impl Question<'_, '_> {
         match self.continues(ours, theirs, is_new) {
             Continuation::Same => choice.set_aside(left, "it is the same login", false),
             Continuation::Newer => {
-                choice.set_aside(chosen, "the working copy of an earlier run was refreshed from it", false);
+                choice.set_aside(chosen, "the working copy of an earlier run was refreshed from it", is_new);
                 choice.chosen = Some(left);
             }
             Continuation::Older => choice.set_aside(left, "it is older than what was chosen", false),

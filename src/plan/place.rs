@@ -67,6 +67,8 @@ pub struct PlaceFacts {
     pub mounted_below: Option<PathBuf>,
     /// What it is, if it is there; a symbolic link is a link.
     pub kind: Option<Kind>,
+    /// It belongs to a user who is neither the agent nor root: it is somebody's, and not ours to take.
+    pub foreign: bool,
     /// It, or the existing directory in which it would be made, can be written.
     pub writable: bool,
 }
@@ -75,10 +77,8 @@ impl PlaceFacts {
     /// Whether the working copy can be here: a mount is the operator's, and is a source; a link leads who knows where.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        !self.mounted
-            && self.mounted_below.is_none()
-            && self.writable
-            && matches!(self.kind, None | Some(Kind::Directory))
+        let is_mount = self.mounted || self.mounted_below.is_some();
+        !is_mount && !self.foreign && self.writable && matches!(self.kind, None | Some(Kind::Directory))
     }
 }
 
@@ -173,6 +173,7 @@ mod tests {
         assert_eq!(place(&free, None), Path::new("/h/.x"));
         assert_eq!(place(&free, Some("/w")), Path::new("/w/x"));
         for facts in [
+            PlaceFacts { foreign: true, ..free.clone() },
             PlaceFacts { mounted: true, ..free.clone() },
             PlaceFacts { mounted_below: Some("/h/.x/login".into()), ..free.clone() },
             PlaceFacts { writable: false, ..free.clone() },

@@ -109,7 +109,7 @@ impl Capture {
     /// # Errors
     /// As openat(2) and flock(2).
     pub fn lock(&self) -> io::Result<Option<Lock>> {
-        self.notes()?.lock(OsStr::new("lock"))
+        self.notes()?.lock(OsStr::new("lock"), self.attributes(0o666).owner)
     }
 
     /// Stores the login of `bytes` durably: the keys that travel, beside the siblings that are there. With the lock held.

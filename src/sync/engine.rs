@@ -12,7 +12,7 @@ use crate::sys::poll;
 use crate::sys::watch::{Change, Watched, Watcher};
 use crate::workcopy::read::reason;
 
-use super::link::{Link, Next};
+use super::link::Link;
 
 /// How long the last publish may take when nothing limits it.
 const LAST: Duration = Duration::from_secs(5);
@@ -32,7 +32,7 @@ impl Engine {
     #[must_use]
     pub fn new(links: Vec<Link>, state: Option<(Dir, State)>, reporter: Reporter) -> Engine {
         let mut engine = Engine { links, watcher: None, watched: Vec::new(), state, reporter };
-        if engine.links.iter().any(|link| link.live) {
+        if engine.links.iter().any(|link| !link.watched_directories().is_empty()) {
             match Watcher::new() {
                 Ok(watcher) => engine.watch(watcher),
                 Err(error) => engine.no_watch(&reason(&error)),
@@ -42,9 +42,8 @@ impl Engine {
     }
 
     fn watch(&mut self, watcher: Watcher) {
-        for index in 0..self.links.len() {
-            let Some(link) = self.links.get(index).filter(|link| link.live) else { continue };
-            for directory in link.directories() {
+        for (index, link) in self.links.iter().enumerate() {
+            for directory in link.watched_directories() {
                 match watcher.add(&directory) {
                     Ok(watched) => self.watched.push((watched, index)),
                     Err(error) => self.no_watch(&format!("{}: {}", directory.display(), reason(&error))),
@@ -69,7 +68,7 @@ impl Engine {
     /// The next moment at which something is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.links.iter().filter_map(|link| link.due).min()
+        self.links.iter().filter_map(Link::due).min()
     }
 
     /// Whether an agent is in the middle of a refresh, so that its end now would lose a token.
@@ -80,41 +79,41 @@ impl Engine {
 
     /// Before the agent starts: what is stored and what was laid down are made to agree.
     pub fn begin(&mut self) {
-        let now = Instant::now();
-        self.links.iter_mut().for_each(|link| link.due = Some(now));
-        self.settle(now + LAST);
-        self.save();
+        self.settle(Instant::now() + LAST);
     }
 
     /// Reads what happened and does what is due; never waits.
     pub fn step(&mut self, now: Instant) {
         self.read_changes(now);
         if self.deadline().is_some_and(|due| due <= now) {
-            self.act(now);
+            self.act(now, true);
             self.save();
         }
     }
 
     /// The last exchange of every link, until `deadline` at the latest.
     pub fn finish(&mut self, deadline: Option<Instant>) {
-        let now = Instant::now();
-        self.links.iter_mut().for_each(|link| link.due = Some(now));
-        self.settle(deadline.unwrap_or(now + LAST).max(now));
-        for link in self.links.iter().filter(|link| link.due.is_some()) {
-            self.reporter.say(&link.unfinished());
+        self.settle(deadline.unwrap_or_else(|| Instant::now() + LAST));
+        for link in &mut self.links {
+            link.give_up();
+            self.reporter.say_all(&link.messages());
         }
-        self.save();
     }
 
-    /// Acts until nothing is due that waiting would help, or until `deadline`; every link has its turn at least once.
+    /// A turn for every link while no agent runs, and others until nothing is due that waiting would help.
     fn settle(&mut self, deadline: Instant) {
+        let now = Instant::now();
+        for link in &mut self.links {
+            link.ask(now);
+        }
         loop {
-            self.act(Instant::now());
-            match self.links.iter().filter(|link| link.is_waiting()).filter_map(|link| link.due).min() {
+            self.act(Instant::now(), false);
+            match self.links.iter().filter(|link| link.is_worth_waiting_for()).filter_map(Link::due).min() {
                 Some(due) if due < deadline => drop(poll::wait_readable(&[], Some(due))),
-                _ => return,
+                _ => break,
             }
         }
+        self.save();
     }
 
     fn read_changes(&mut self, now: Instant) {
@@ -126,32 +125,31 @@ impl Engine {
         for change in changes {
             match change {
                 Change::Entry(watched, name) => {
-                    for (_, index) in self.watched.iter().filter(|(known, _)| *known == watched) {
-                        if let Some(link) = self.links.get_mut(*index) {
-                            link.happened(&name, now);
-                        }
-                    }
+                    self.links_of(watched).for_each(|link| link.entry_changed(&name, now));
                 }
                 Change::Gone(watched) => {
-                    for (_, index) in self.watched.extract_if(.., |(known, _)| *known == watched) {
-                        if let Some(link) = self.links.get(index) {
-                            self.reporter.say(&link.lost());
-                        }
-                    }
+                    self.links_of(watched).for_each(Link::directory_gone);
+                    self.watched.retain(|(known, _)| *known != watched);
                 }
-                Change::Overflow => self.links.iter_mut().for_each(|link| link.due = Some(now)),
+                Change::Overflow => self.links.iter_mut().for_each(|link| link.ask(now)),
             }
         }
     }
 
-    fn act(&mut self, now: Instant) {
-        for link in self.links.iter_mut().filter(|link| link.due.is_some_and(|due| due <= now)) {
-            let (messages, next) = link.exchange(now);
-            self.reporter.say_all(&messages);
-            link.due = match next {
-                Next::Rest => None,
-                Next::At(moment) => Some(moment),
-            };
+    /// The links that a watch is about.
+    fn links_of(&mut self, watched: Watched) -> impl Iterator<Item = &mut Link> {
+        let about = &self.watched;
+        self.links
+            .iter_mut()
+            .enumerate()
+            .filter(move |(index, _)| about.contains(&(watched, *index)))
+            .map(|(_, link)| link)
+    }
+
+    fn act(&mut self, now: Instant, agent_lives: bool) {
+        for link in self.links.iter_mut().filter(|link| link.due().is_some_and(|due| due <= now)) {
+            link.exchange(now, agent_lives);
+            self.reporter.say_all(&link.messages());
         }
     }
 
@@ -160,7 +158,7 @@ impl Engine {
         let Some((dir, state)) = &mut self.state else { return };
         let before = state.clone();
         for link in &self.links {
-            if let Some(served) = state.agents.iter_mut().find(|served| served.agent == link.agent) {
+            if let Some(served) = state.agents.iter_mut().find(|served| served.agent == link.agent()) {
                 link.remember(served);
             }
         }

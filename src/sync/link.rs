@@ -5,10 +5,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::agent::Definition;
-use crate::agent::definition::SessionFile;
+use zeroize::Zeroizing;
+
+use crate::agent::definition::{RefreshLock, SessionFile};
 use crate::credential::{Document, Login};
-use crate::report::Message;
+use crate::report::{Level, Message};
 use crate::state::Served;
 use crate::store::Capture;
 use crate::workcopy::WorkingCopy;
@@ -17,51 +18,55 @@ use crate::workcopy::read::{self, Copy, reason};
 use super::lineage::Lineage;
 use super::reconcile::{Base, Outcome, Version, reconcile};
 
-/// A file that does not parse may be in the middle of a write: it is damaged only after so long.
+/// A file that does not parse, or is not there, may be in the middle of a write: it counts only after so long.
 const TORN: Duration = Duration::from_millis(500);
 /// Between two looks at such a file, and between two tries to lock.
 const AGAIN: Duration = Duration::from_millis(20);
 /// Between two tries to publish when the store refuses.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// When a link wants its next turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// When something happens.
-    Rest,
-    /// At this moment.
-    At(Instant),
+/// What a link is made of.
+pub struct Ends {
+    /// The agent's name.
+    pub agent: String,
+    /// What a login of it is.
+    pub rule: SessionFile,
+    /// How it shows that it refreshes.
+    pub refresh_lock: Option<RefreshLock>,
+    /// Where the agent has its login.
+    pub working: WorkingCopy,
+    /// Where the login lives.
+    pub capture: Capture,
+    /// What is agreed.
+    pub base: Option<Base>,
+    /// What is stored is another login, which is replaced and kept.
+    pub replaces: bool,
+    /// Changes are carried as they happen; else at the end only.
+    pub live: bool,
 }
 
 /// One link.
 pub struct Link {
-    /// The agent's name.
-    pub agent: String,
-    /// Changes are carried as they happen; else at the end only.
-    pub live: bool,
-    /// When the next turn is due.
-    pub due: Option<Instant>,
-    rule: SessionFile,
-    intent: Option<String>,
-    working: WorkingCopy,
-    capture: Capture,
-    base: Option<Base>,
+    ends: Ends,
     lineage: Lineage,
-    /// The stored login is replaced by another one at the start, and kept.
-    replaces: bool,
+    due: Option<Instant>,
+    /// Waiting helps nobody: the store refused.
+    refused: bool,
     /// Since when one side does not parse.
     torn_since: Option<Instant>,
     /// The pair of versions that was last dealt with: a conflict is kept once, not at every event.
     settled: Option<(Version, Version)>,
     last: Option<&'static str>,
-    last_warning: Option<String>,
-    is_retry: bool,
+    outbox: Vec<Message>,
+    said: Vec<String>,
 }
 
 /// Why an exchange did not come to its end.
 enum Trouble {
     /// Another container is writing.
     Busy,
+    /// One side does not parse, and may yet.
+    Torn,
     /// The kernel says no.
     Failed(String),
 }
@@ -73,280 +78,276 @@ impl From<io::Error> for Trouble {
 }
 
 impl Link {
-    /// A link for the session of `definition`. `base`: what is agreed. `replaces`: what is stored is another login, which
-    /// is replaced and kept.
+    /// A link between these ends.
     #[must_use]
-    pub fn new(
-        definition: &Definition,
-        rule: SessionFile,
-        working: WorkingCopy,
-        capture: Capture,
-        base: Option<Base>,
-        replaces: bool,
-        live: bool,
-    ) -> Link {
-        let mut lineage = capture.record().lineage;
-        if let Some(base) = base.filter(|_| lineage.is_empty()) {
+    pub fn new(ends: Ends) -> Link {
+        let mut lineage = ends.capture.record().lineage;
+        if let Some(base) = ends.base.filter(|_| lineage.is_empty()) {
             lineage.push(base.digest);
         }
         Link {
-            agent: definition.name.clone(),
-            live,
-            due: None,
-            rule,
-            intent: definition.refresh_lock.as_ref().map(|lock| lock.intent.clone()),
-            working,
-            capture,
-            base,
+            ends,
             lineage,
-            replaces,
+            due: None,
+            refused: false,
             torn_since: None,
             settled: None,
             last: None,
-            last_warning: None,
-            is_retry: false,
+            outbox: Vec::new(),
+            said: Vec::new(),
         }
     }
 
-    /// The directories whose entries matter.
+    /// The agent's name.
     #[must_use]
-    pub fn directories(&self) -> [PathBuf; 2] {
-        [self.working.path.clone(), self.capture.directory()]
+    pub fn agent(&self) -> &str {
+        &self.ends.agent
+    }
+
+    /// The directories whose entries matter, if changes are carried as they happen.
+    #[must_use]
+    pub fn watched_directories(&self) -> Vec<PathBuf> {
+        let both = || vec![self.ends.working.path.clone(), self.ends.capture.directory()];
+        if self.ends.live { both() } else { Vec::new() }
+    }
+
+    /// When the next turn is due.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Whether a turn is due that waiting would help.
+    #[must_use]
+    pub fn is_worth_waiting_for(&self) -> bool {
+        self.due.is_some() && !self.refused
+    }
+
+    /// Asks for a turn.
+    pub fn ask(&mut self, now: Instant) {
+        self.due = Some(now);
     }
 
     /// An entry of one of the directories changed.
-    pub fn happened(&mut self, name: &OsStr, now: Instant) {
-        if name == OsStr::new(&self.rule.file) {
-            self.due = Some(now);
+    pub fn entry_changed(&mut self, name: &OsStr, now: Instant) {
+        if name == OsStr::new(&self.ends.rule.file) {
+            self.ask(now);
         }
     }
 
     /// Whether the agent is in the middle of a refresh.
     #[must_use]
     pub fn is_refreshing(&self) -> bool {
-        self.intent.as_ref().is_some_and(|intent| self.working.dir.stat_entry(OsStr::new(intent)).is_ok())
-    }
-
-    /// Whether the next turn is one that waiting helps: not a retry of what the store refused.
-    #[must_use]
-    pub fn is_waiting(&self) -> bool {
-        self.due.is_some() && !self.is_retry
+        let intent = self.ends.refresh_lock.as_ref().map(|lock| OsStr::new(&lock.intent));
+        intent.is_some_and(|intent| self.ends.working.dir.stat_entry(intent).is_ok())
     }
 
     /// What the state file remembers.
     pub fn remember(&self, served: &mut Served) {
-        if let Some(base) = self.base {
+        if let Some(base) = self.ends.base {
             served.agree(base);
         }
         served.last = self.last.map(str::to_owned);
     }
 
-    /// The directory of one end has gone.
-    #[must_use]
-    pub fn lost(&self) -> Message {
-        let text = format!(
-            "{}: a directory of the login was removed or unmounted: the login is carried back at the end only",
-            self.agent
-        );
-        Message::warning(text)
+    /// What there is to say since the last call.
+    pub fn messages(&mut self) -> Vec<Message> {
+        std::mem::take(&mut self.outbox)
     }
 
-    /// The last exchange did not succeed.
-    #[must_use]
-    pub fn unfinished(&self) -> Message {
+    /// The directory of one end has gone.
+    pub fn directory_gone(&mut self) {
+        let agent = &self.ends.agent;
         let text = format!(
-            "{}: the login in {} was not carried back to {}",
-            self.agent,
-            self.working.path.display(),
-            self.capture.path.display()
+            "{agent}: a directory of the login was removed or unmounted: the login is carried back at the end only"
         );
-        Message {
-            level: crate::report::Level::Error,
-            text,
-            hint: Some("it is lost with this container unless you copy it out".to_owned()),
+        self.say_once(Message::warning(text));
+    }
+
+    /// There will be no other turn.
+    pub fn give_up(&mut self) {
+        if self.due.is_some() {
+            let (agent, from, to) =
+                (&self.ends.agent, self.ends.working.path.display(), self.ends.capture.path.display());
+            let text = format!("{agent}: the login in {from} was not carried back to {to}");
+            let hint = Some("it is lost with this container unless you copy it out".to_owned());
+            self.outbox.push(Message { level: Level::Error, text, hint });
         }
     }
 
-    /// Compares both ends and does what the table says.
-    pub fn exchange(&mut self, now: Instant) -> (Vec<Message>, Next) {
-        let mut messages = Vec::new();
-        self.is_retry = false;
-        let next = match self.try_exchange(now, &mut messages) {
-            Ok(next) => next,
-            Err(Trouble::Busy) => Next::At(now + AGAIN),
+    /// A turn: compares both ends and does what the table says. `agent_lives`: the working copy may be in the middle of a
+    /// write.
+    pub fn exchange(&mut self, now: Instant, agent_lives: bool) {
+        let exchanged = self.try_exchange(now, agent_lives);
+        self.refused = matches!(exchanged, Err(Trouble::Failed(_)));
+        self.due = match exchanged {
+            Ok(()) => None,
+            Err(Trouble::Busy | Trouble::Torn) => Some(now + AGAIN),
             Err(Trouble::Failed(why)) => {
-                let text = format!("{}: cannot carry the login to {}: {why}", self.agent, self.capture.path.display());
-                if self.last_warning.as_ref() != Some(&text) {
-                    self.last_warning = Some(text.clone());
-                    let hint = "it stays in the working copy, and is tried again as long as this container runs";
-                    messages.push(Message::warning(text).hint(hint));
-                }
+                let (agent, to) = (&self.ends.agent, self.ends.capture.path.display());
+                let text = format!("{agent}: cannot carry the login to {to}: {why}");
+                let hint = "it stays in the working copy, and is tried again as long as this container runs";
+                self.say_once(Message::warning(text).hint(hint));
                 self.last = Some("failed");
-                self.is_retry = true;
-                Next::At(now + RETRY)
+                Some(now + RETRY)
             }
         };
-        (messages, next)
     }
 
-    fn try_exchange(&mut self, now: Instant, messages: &mut Vec<Message>) -> Result<Next, Trouble> {
+    fn try_exchange(&mut self, now: Instant, agent_lives: bool) -> Result<(), Trouble> {
         let (working, stored) = self.read();
         if self.settled.as_ref() == Some(&(working.version.clone(), stored.version.clone())) {
-            return Ok(Next::Rest);
+            return Ok(());
         }
-        let is_damaged = |copy: &Copy| matches!(copy.version, Version::Damaged(_));
-        if is_damaged(&working) || is_damaged(&stored) {
+        let is_torn = |copy: &Copy| matches!(copy.version, Version::Damaged(_) | Version::Absent);
+        if (is_torn(&working) && agent_lives) || matches!(stored.version, Version::Damaged(_)) {
             let since = *self.torn_since.get_or_insert(now);
             if now < since + TORN {
-                return Ok(Next::At(now + AGAIN));
+                return Err(Trouble::Torn);
             }
         }
         self.torn_since = None;
-        let outcome = reconcile(self.base, &working.version, &stored.version, &self.lineage);
-        if matches!(outcome, Outcome::Unchanged | Outcome::LoggedOut | Outcome::Damaged) {
-            self.nothing_travels(outcome, &working, messages);
+        let outcome = reconcile(self.ends.base, &working.version, &stored.version, &self.lineage);
+        if !outcome.carries() {
+            self.nothing_travels(outcome, &working);
             self.settled = Some((working.version, stored.version));
-            return Ok(Next::Rest);
+            return Ok(());
         }
-        let _lock = self.capture.lock()?.ok_or(Trouble::Busy)?;
+        let _lock = self.ends.capture.lock()?.ok_or(Trouble::Busy)?;
         // Another container may have published before we had the lock.
         let (working, stored) = self.read();
-        self.lineage = merged(&self.lineage, self.capture.record().lineage);
-        let outcome = reconcile(self.base, &working.version, &stored.version, &self.lineage);
-        self.carry(outcome, &working, &stored, messages)?;
-        self.last_warning = None;
-        let (working, stored) = self.read();
-        self.settled = Some((working.version, stored.version));
-        Ok(Next::Rest)
+        let recorded = self.ends.capture.record().lineage;
+        if !recorded.is_empty() {
+            self.lineage = recorded;
+        }
+        let outcome = reconcile(self.ends.base, &working.version, &stored.version, &self.lineage);
+        self.carry(outcome, &working, &stored)?;
+        // What travelled makes an event of its own, which finds both ends alike; a conflict that was kept makes none.
+        self.settled = (outcome == Outcome::Kept).then_some((working.version, stored.version));
+        Ok(())
     }
 
     fn read(&self) -> (Copy, Copy) {
-        (read::login(&self.working.dir, &self.rule, &self.working.owners(), false), self.capture.read(&self.rule))
+        let Ends { rule, working, capture, .. } = &self.ends;
+        (read::login(&working.dir, rule, &working.owners(), false), capture.read(rule))
     }
 
-    fn nothing_travels(&mut self, outcome: Outcome, working: &Copy, messages: &mut Vec<Message>) {
+    fn nothing_travels(&mut self, outcome: Outcome, working: &Copy) {
         match outcome {
-            Outcome::Unchanged => {
-                self.last.get_or_insert("unchanged");
-                if let Some(login) = working.version.login() {
-                    // Both ends may have come to the same login by themselves.
-                    self.base = Some(Base::from(login));
-                }
-            }
             Outcome::LoggedOut => {
                 self.last = Some("logged-out");
                 let text =
-                    format!("{}: the agent's login is blank or gone; the captured one stays as it is", self.agent);
+                    format!("{}: the agent's login is blank or gone; the captured one stays as it is", self.ends.agent);
                 let hint = "someone logged out, or the vendor refused a refresh: log in again with a setup container";
-                messages.push(Message::warning(text).hint(hint));
+                self.say_once(Message::warning(text).hint(hint));
+            }
+            Outcome::Damaged => {
+                self.last = Some("torn");
+                self.say_damaged(working);
             }
             _ => {
-                self.last = Some("torn");
-                if let Version::Damaged(why) = &working.version {
-                    let text = format!(
-                        "{}: {} is not carried back: {why}",
-                        self.agent,
-                        self.working.path.join(&self.rule.file).display()
-                    );
-                    messages.push(Message::warning(text));
+                self.last.get_or_insert("unchanged");
+                if let Some(login) = working.version.login() {
+                    // Both ends may have come to the same login by themselves.
+                    self.ends.base = Some(Base::from(login));
                 }
             }
         }
     }
 
     /// With the lock held.
-    fn carry(
-        &mut self,
-        outcome: Outcome,
-        working: &Copy,
-        stored: &Copy,
-        messages: &mut Vec<Message>,
-    ) -> Result<(), Trouble> {
+    fn carry(&mut self, outcome: Outcome, working: &Copy, stored: &Copy) -> Result<(), Trouble> {
         match (outcome, working.version.login(), stored.version.login()) {
             (Outcome::Publish { keep_other }, Some(ours), _) => {
-                if keep_other || self.replaces {
+                if keep_other || self.ends.replaces {
                     self.keep(stored)?;
                 }
-                self.publish(ours, working, messages)
+                self.publish(ours, working)
             }
             (Outcome::Adopt { keep_other }, _, Some(theirs)) => {
+                self.say_damaged(working);
                 if keep_other {
                     self.keep(working)?;
                 }
-                self.adopt(theirs, working, stored, messages)
+                self.adopt(theirs, working, stored)
             }
-            (Outcome::Kept, Some(_), Some(_)) => {
+            (Outcome::Kept, ..) => {
                 self.keep(working)?;
                 self.last = Some("kept");
-                let text = format!(
-                    "{}: {} holds another account's login: it stays, and ours is kept under conflicts/",
-                    self.agent,
-                    self.capture.path.display()
-                );
-                messages.push(Message::warning(text).hint("give each account a capture of its own"));
+                let (agent, at) = (&self.ends.agent, self.ends.capture.path.display());
+                let text =
+                    format!("{agent}: {at} holds another account's login: it stays, and ours is kept under conflicts/");
+                self.say_once(Message::warning(text).hint("give each account a capture of its own"));
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    fn publish(&mut self, ours: &Login, working: &Copy, messages: &mut Vec<Message>) -> Result<(), Trouble> {
+    fn publish(&mut self, ours: &Login, working: &Copy) -> Result<(), Trouble> {
         let Some(bytes) = &working.bytes else { return Ok(()) };
         let mut lineage = self.lineage.clone();
         lineage.push(ours.digest);
-        self.capture.put(&self.rule, bytes, &lineage)?;
+        self.ends.capture.put(&self.ends.rule, bytes, &lineage)?;
         self.lineage = lineage;
-        self.base = Some(Base::from(ours));
-        self.replaces = false;
-        self.last = Some("published");
-        messages.push(Message::detail(format!(
-            "{}: published the login to {}",
-            self.agent,
-            self.capture.path.display()
-        )));
+        self.ends.replaces = false;
+        self.agreed(ours, "published");
         Ok(())
     }
 
-    fn adopt(
-        &mut self,
-        theirs: &Login,
-        working: &Copy,
-        stored: &Copy,
-        messages: &mut Vec<Message>,
-    ) -> Result<(), Trouble> {
+    fn adopt(&mut self, theirs: &Login, working: &Copy, stored: &Copy) -> Result<(), Trouble> {
         let Some(bytes) = &stored.bytes else { return Ok(()) };
         let merged = self.beside_siblings(bytes, working);
-        let bytes = merged.as_ref().map_or(bytes.as_slice(), |merged| merged.as_slice());
-        self.working.write(&self.rule.file, bytes).map_err(|error| Trouble::Failed(format!("{error:#}")))?;
+        let bytes = merged.as_ref().unwrap_or(bytes);
+        let written = self.ends.working.write(&self.ends.rule.file, bytes);
+        written.map_err(|error| Trouble::Failed(format!("{error:#}")))?;
         self.lineage.push(theirs.digest);
-        self.base = Some(Base::from(theirs));
-        self.last = Some("adopted");
-        messages.push(Message::detail(format!(
-            "{}: adopted the login from {}",
-            self.agent,
-            self.capture.path.display()
-        )));
+        self.agreed(theirs, "adopted");
         Ok(())
+    }
+
+    fn agreed(&mut self, login: &Login, word: &'static str) {
+        self.ends.base = Some(Base::from(login));
+        self.last = Some(word);
+        // What was wrong before is news when it happens again.
+        self.said.clear();
+        let text = format!("{}: {word} the login ({})", self.ends.agent, self.ends.capture.path.display());
+        self.outbox.push(Message::detail(text));
     }
 
     /// What the agent keeps beside its login stays the agent's.
-    fn beside_siblings(&self, bytes: &[u8], working: &Copy) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-        if self.rule.travels.is_empty() {
+    fn beside_siblings(&self, bytes: &[u8], working: &Copy) -> Option<Zeroizing<Vec<u8>>> {
+        let rule = &self.ends.rule;
+        if rule.travels.is_empty() {
             return None;
         }
-        let there = Document::parse(working.bytes.as_ref()?, self.rule.format).ok()?;
-        Some(Document::parse(bytes, self.rule.format).ok()?.merged_into(&there, &self.rule))
+        let there = Document::parse(working.bytes.as_ref()?, rule.format).ok()?;
+        Some(Document::parse(bytes, rule.format).ok()?.merged_into(&there, rule))
     }
 
     fn keep(&self, copy: &Copy) -> Result<(), Trouble> {
         match &copy.bytes {
-            Some(bytes) => Ok(self.capture.keep_conflict(&self.rule, bytes)?),
+            Some(bytes) => Ok(self.ends.capture.keep_conflict(&self.ends.rule, bytes)?),
             None => Ok(()),
         }
     }
-}
 
-/// Our line and the one that others wrote: theirs, unless it is not there.
-fn merged(ours: &Lineage, recorded: Lineage) -> Lineage {
-    if recorded.is_empty() { ours.clone() } else { recorded }
+    /// A word about a file of the agent's that is no login.
+    fn say_damaged(&mut self, working: &Copy) {
+        if let Version::Damaged(why) = &working.version {
+            let path = self.ends.working.path.join(&self.ends.rule.file);
+            self.say_once(Message::warning(format!(
+                "{}: {} is not carried back: {why}",
+                self.ends.agent,
+                path.display()
+            )));
+        }
+    }
+
+    fn say_once(&mut self, message: Message) {
+        if !self.said.contains(&message.text) {
+            self.said.push(message.text.clone());
+            self.outbox.push(message);
+        }
+    }
 }

@@ -71,6 +71,14 @@ pub enum Outcome {
     Damaged,
 }
 
+impl Outcome {
+    /// Whether something is written to a store or a working copy, so that the lock is needed.
+    #[must_use]
+    pub fn carries(self) -> bool {
+        matches!(self, Outcome::Publish { .. } | Outcome::Adopt { .. } | Outcome::Kept)
+    }
+}
+
 /// Decides.
 ///
 /// A side that does not parse may be in the middle of a write: the caller asks with `Damaged` only after it has waited.

@@ -282,12 +282,12 @@ impl Dir {
     ///
     /// # Errors
     /// As openat(2) and flock(2).
-    pub fn lock(&self, name: &OsStr) -> io::Result<Option<Lock>> {
+    pub fn lock(&self, name: &OsStr, owner: Option<(u32, u32)>) -> io::Result<Option<Lock>> {
         single(name)?;
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let file = File::from(openat(&self.0, name, flags, Mode::from_bits_truncate(0o666))?);
-        // The umask has its say at open; only the owner may widen the mode, and only once is needed.
-        let _ = fchmod(&file, Mode::from_bits_truncate(0o666));
+        // The umask has its say at open. Only its owner or root may widen the mode, and once is enough.
+        let _ = dress(&file, Attributes { mode: 0o666, owner });
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Some(Lock(lock))),
             Err((_, Errno::EWOULDBLOCK)) => Ok(None),
@@ -413,11 +413,11 @@ mod tests {
     #[test]
     fn a_lock_is_exclusive_and_ends_with_its_holder() {
         let (temp, dir) = dir();
-        let held = dir.lock("lock".as_ref()).unwrap();
+        let held = dir.lock("lock".as_ref(), None).unwrap();
         assert!(held.is_some());
-        assert!(dir.lock("lock".as_ref()).unwrap().is_none());
+        assert!(dir.lock("lock".as_ref(), None).unwrap().is_none());
         drop(held);
-        assert!(dir.lock("lock".as_ref()).unwrap().is_some());
+        assert!(dir.lock("lock".as_ref(), None).unwrap().is_some());
         assert_eq!(std::fs::metadata(temp.path().join("lock")).unwrap().mode() & 0o777, 0o666);
     }
 }
