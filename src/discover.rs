@@ -24,7 +24,7 @@ use crate::plan::place::{self, PlaceFacts, Seen};
 use crate::plan::select;
 use crate::report::{Failure, Message};
 use crate::state::{self, Served, State};
-use crate::store::Capture;
+use crate::store::{Capture, Recovery};
 use crate::sync::lineage::Lineage;
 use crate::sys::dir::{Dir, Kind, read_limited, stat_file};
 use crate::sys::privilege;
@@ -167,7 +167,12 @@ impl<'c> Ground<'c, '_> {
             offers.extend(
                 capture.as_ref().and_then(|(capture, _)| offers::captured(definition, session, capture.as_ref()?)),
             );
-            offers.extend(offers::left(definition, session, &working_copy, self.identity));
+            let recovery = Recovery::new(&self.state_dir, &definition.name, &session.file).directory();
+            let left = |place: &Path| offers::left(definition, session, place, self.identity);
+            let in_place = left(&working_copy);
+            let recovered =
+                if in_place.as_ref().is_some_and(|offer| offer.found.is_ok()) { None } else { left(&recovery) };
+            offers.extend(in_place.into_iter().chain(recovered));
         }
         let capture = capture.map(|(_, facts)| facts);
         Ok(AgentFacts { definition, offers, given, place, working_copy, capture })

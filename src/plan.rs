@@ -15,6 +15,8 @@ use crate::cli::{AuthMode, Requirement, RunOptions, Switch, SyncMode};
 use crate::credential::Source;
 use crate::discover::{AgentFacts, Facts, Offer};
 use crate::report::{Failure, Message};
+use crate::state::Served;
+use crate::store::Recovery;
 use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::Base;
 
@@ -118,7 +120,10 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
     let definition = agent.definition;
     let mode = options.auth_of(&definition.name);
     let order: Vec<Method> = definition.methods.iter().map(|rule| rule.method).collect();
-    let left_at = definition.session.as_ref().map(|session| Source::Home(agent.working_copy.join(&session.file)));
+    let session_file = definition.session.as_ref().map(|session| session.file.as_str()).unwrap_or_default();
+    let in_place = Source::Home(agent.working_copy.join(session_file));
+    let recovery = Recovery::new(&facts.state_dir, &definition.name, session_file);
+    let left_at = [in_place.clone(), Source::Home(recovery.directory().join(session_file))];
     let remembered = facts.remembered(agent);
     let none = Lineage::default();
     let choice = method::choose(&Question {
@@ -126,25 +131,26 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
         order: &order,
         mode,
         prefer: options.prefer.as_ref().map_or(&[], |prefer| prefer.0.as_slice()),
-        left_at: left_at.clone(),
+        left_at: &left_at,
         remembered,
         captured: agent.capture.as_ref().map_or(&none, |capture| &capture.lineage),
     });
     let chosen = choice.chosen.and_then(|index| agent.offers.get(index));
     let session = chosen.and_then(Offer::session);
     let login = match (session, chosen) {
-        (Some(_), Some(chosen)) if Some(&chosen.source) == left_at.as_ref() => LoginFile::Stays,
+        (Some(_), Some(chosen)) if chosen.source == in_place => LoginFile::Stays,
         (Some(_), _) => LoginFile::Written,
         (None, _) => LoginFile::Absent,
     };
     let write_back = chosen.filter(|_| session.is_some()).and_then(|chosen| write_back(options, agent, chosen));
-    let base = match (login, &write_back) {
-        (LoginFile::Stays, _) => remembered.and_then(crate::state::Served::agreed),
-        _ => session.map(|session| Base::from(&session.login)),
+    let base = if chosen.is_some_and(|chosen| left_at.contains(&chosen.source)) {
+        remembered.and_then(Served::agreed)
+    } else {
+        session.map(|session| Base::from(&session.login))
     };
     let mut plan =
         AgentPlan { facts: agent, settings: settings(agent), choice, login, write_back, base, warnings: Vec::new() };
-    plan.warnings = warnings(&plan, mode, left_at.as_ref());
+    plan.warnings = warnings(&plan, mode);
     plan
 }
 
@@ -219,7 +225,7 @@ fn found_in_vain(agents: &[AgentPlan<'_, '_>], name: Option<&str>) -> String {
     if found.is_empty() { "nothing was found".to_owned() } else { found.join("; ") }
 }
 
-fn warnings(plan: &AgentPlan<'_, '_>, mode: AuthMode, left_at: Option<&Source>) -> Vec<Message> {
+fn warnings(plan: &AgentPlan<'_, '_>, mode: AuthMode) -> Vec<Message> {
     let agent = &plan.facts.definition.name;
     let aside = plan.choice.set_aside.iter().filter_map(|aside| {
         let text = format!("{agent}: {} is set aside: {}", plan.facts.offers.get(aside.offer)?.source, aside.why);
@@ -228,9 +234,8 @@ fn warnings(plan: &AgentPlan<'_, '_>, mode: AuthMode, left_at: Option<&Source>) 
     let mut messages: Vec<Message> = aside.collect();
     let Some(chosen) = plan.chosen() else { return messages };
     let refreshable = chosen.session().is_some_and(|session| session.login.refreshable);
-    let is_in_place = Some(&chosen.source) == left_at;
     match &plan.write_back {
-        None if refreshable && !is_in_place => {
+        None if refreshable && plan.login != LoginFile::Stays => {
             let text = format!(
                 "{agent}: the login from {} is not carried back: its first refresh strands the source",
                 chosen.source

@@ -1,5 +1,7 @@
 //! Where a login lives between containers.
 
 pub mod directory;
+pub mod recovery;
 
 pub use directory::Capture;
+pub use recovery::Recovery;

@@ -8,10 +8,10 @@ use crate::agent::Catalog;
 use crate::cli::RunOptions;
 use crate::discover::{self, Environment, Facts};
 use crate::launch::Launch;
-use crate::plan::{self, AgentPlan, Plan, WriteBack, environment};
-use crate::report::{Message, Reporter};
+use crate::plan::{self, AgentPlan, LoginFile, Plan, WriteBack, environment};
+use crate::report::{Level, Message, Reporter};
 use crate::state::{Served, State};
-use crate::store::Capture;
+use crate::store::{Capture, Recovery};
 use crate::supervise::Supervisor;
 use crate::supervise::children::Children;
 use crate::supervise::stop::Stop;
@@ -90,31 +90,42 @@ fn announce(reporter: Reporter, facts: &Facts<'_>, plan: &Plan<'_, '_>) {
 }
 
 /// Lays the working copies down and links them to their stores.
+///
+/// What can not be made stops the start when a login is to be laid down, or when the operator asked for it by name; else
+/// the agent may do without.
 fn prepare(options: &RunOptions, facts: &Facts<'_>, plan: &Plan<'_, '_>, reporter: Reporter) -> anyhow::Result<Engine> {
+    let or_say = |result: anyhow::Result<()>, is_fatal: bool| match result {
+        Err(error) if !is_fatal => {
+            reporter.say(&Message { level: Level::Warning, ..Message::error(&error) });
+            Ok(())
+        }
+        other => other,
+    };
     if let Some(home) = &plan.makes_home {
-        ground::home(home, workcopy::agent_owner(facts))?;
+        or_say(ground::home(home, workcopy::agent_owner(facts)), options.home.is_some())?;
     }
-    if plan.agents.is_empty() {
-        return Ok(Engine::new(Vec::new(), None, reporter));
-    }
-    let state_dir = ground::state_directory(&facts.state_dir)?;
     let mut links = Vec::new();
     let mut served = Vec::new();
+    let mut state_dir = None;
     for agent in &plan.agents {
-        let copy = workcopy::lay_down(options, facts, agent, &state_dir, &mut |message| reporter.say(&message))?;
-        reporter.say(&Message::detail(format!(
-            "{}: the working copy is {}",
-            agent.facts.definition.name,
-            copy.path.display()
-        )));
-        served.push(remembered(facts, agent));
-        if let Some(write_back) = agent.write_back.as_ref().filter(|target| target.writable) {
-            links.push(link(facts, agent, write_back, copy)?);
-        }
+        let mut lay_down = || {
+            let state = ground::state_directory(&facts.state_dir)?;
+            let say = &mut |message| reporter.say(&message);
+            let copy = workcopy::lay_down(options, facts, agent, &state, say)?;
+            state_dir = Some(state);
+            let text = format!("{}: the working copy is {}", agent.facts.definition.name, copy.path.display());
+            reporter.say(&Message::detail(text));
+            served.push(remembered(facts, agent));
+            if let Some(write_back) = &agent.write_back {
+                links.extend(link(facts, agent, write_back, copy)?);
+            }
+            Ok(())
+        };
+        or_say(lay_down(), agent.login != LoginFile::Absent)?;
     }
     let user = (facts.identity.uid, facts.identity.gid);
     let state = State { version: 1, pid: process::id(), agent_pid: None, user, agents: served };
-    let mut engine = Engine::new(links, Some((state_dir, state)), reporter);
+    let mut engine = Engine::new(links, state_dir.map(|dir| (dir, state)), reporter);
     engine.begin();
     Ok(engine)
 }
@@ -149,19 +160,25 @@ fn link(
     plan: &AgentPlan<'_, '_>,
     write_back: &WriteBack,
     copy: WorkingCopy,
-) -> anyhow::Result<Link> {
+) -> anyhow::Result<Option<Link>> {
     let definition = plan.facts.definition;
     let rule = definition.session.clone().context("no session")?;
+    let recovery = Recovery::new(&facts.state_dir, &definition.name, &rule.file);
     let target = &write_back.target;
     let capture = if write_back.single_file {
         Capture::of_single_file(target, &facts.state_dir)
     } else {
         make_capture(target).and_then(|()| Capture::open(target))
     };
-    let capture = capture.with_context(|| ground::failure("open", target))?;
+    let capture = match capture {
+        Ok(capture) => capture,
+        // The plan has said what that means.
+        Err(_) if !write_back.writable => return Ok(None),
+        Err(error) => return Err(error).with_context(|| ground::failure("open", target)),
+    };
     // A login that replaces the stored one starts from it, so that the table says: publish.
     let base = if write_back.replaces { capture.read(&rule).version.login().map(Into::into) } else { plan.base };
-    Ok(Link::new(Ends {
+    Ok(Some(Link::new(Ends {
         agent: definition.name.clone(),
         refresh_lock: definition.refresh_lock.clone(),
         rule,
@@ -170,7 +187,9 @@ fn link(
         base,
         replaces: write_back.replaces,
         live: write_back.live,
-    }))
+        recovery,
+        refusal_is_known: !write_back.writable,
+    })))
 }
 
 /// The agent's directory below a capture root that has none for it yet, with the root's owner.

@@ -311,17 +311,18 @@ pub fn in_place<'c>(
     offer(definition, source, copy)
 }
 
-/// The login that an earlier run, the image or a volume left where the working copy goes.
+/// The login that an earlier run, the image or a volume left in this directory: where the working copy goes, or where
+/// a recovery copy is kept.
 #[must_use]
 pub fn left<'c>(
     definition: &'c Definition,
     session: &SessionFile,
-    working_copy: &Path,
+    place: &Path,
     identity: &Identity,
 ) -> Option<Offer<'c>> {
-    let dir = Dir::open(working_copy).ok()?;
+    let dir = Dir::open(place).ok()?;
     let copy = read::login(&dir, session, &found_owners(identity), false);
-    offer(definition, Source::Home(working_copy.join(&session.file)), copy)
+    offer(definition, Source::Home(place.join(&session.file)), copy)
 }
 
 /// Whose files are believed where anybody could have put them: the agent's, the image's and ours.

@@ -18,8 +18,8 @@ pub struct Question<'q, 'c> {
     pub mode: AuthMode,
     /// The operator's preference.
     pub prefer: &'q [Method],
-    /// Where the working copy's login file is, if the agent has one.
-    pub left_at: Option<Source>,
+    /// Where earlier runs leave a login: in the working copy, or in the recovery copy.
+    pub left_at: &'q [Source],
     /// What an earlier run remembers of the same place.
     pub remembered: Option<&'q Served>,
     /// The logins that were stored in the capture.
@@ -103,7 +103,7 @@ impl Question<'_, '_> {
     }
 
     fn is_left(&self, offer: &Offer<'_>) -> bool {
-        self.left_at.as_ref() == Some(&offer.source)
+        self.left_at.contains(&offer.source)
     }
 
     fn rank(&self, offer: &Offer<'_>) -> (usize, usize, usize) {

@@ -11,7 +11,7 @@ use crate::agent::definition::{RefreshLock, SessionFile};
 use crate::credential::{Document, Login};
 use crate::report::{Level, Message};
 use crate::state::Served;
-use crate::store::Capture;
+use crate::store::{Capture, Recovery};
 use crate::workcopy::WorkingCopy;
 use crate::workcopy::read::{self, Copy, reason};
 
@@ -43,6 +43,10 @@ pub struct Ends {
     pub replaces: bool,
     /// Changes are carried as they happen; else at the end only.
     pub live: bool,
+    /// Where a login is kept that the store refuses.
+    pub recovery: Recovery,
+    /// That the store refuses was said already.
+    pub refusal_is_known: bool,
 }
 
 /// One link.
@@ -170,7 +174,8 @@ impl Link {
             let (agent, from, to) =
                 (&self.ends.agent, self.ends.working.path.display(), self.ends.capture.path.display());
             let text = format!("{agent}: the login in {from} was not carried back to {to}");
-            let hint = Some("it is lost with this container unless you copy it out".to_owned());
+            let kept = self.ends.recovery.directory();
+            let hint = Some(format!("a copy is in {}: a next start of this container publishes it", kept.display()));
             self.outbox.push(Message { level: Level::Error, text, hint });
         }
     }
@@ -184,29 +189,18 @@ impl Link {
             Ok(()) => None,
             Err(Trouble::Busy | Trouble::Torn) => Some(now + AGAIN),
             Err(Trouble::Failed(why)) => {
-                let (agent, to) = (&self.ends.agent, self.ends.capture.path.display());
-                let text = format!("{agent}: cannot carry the login to {to}: {why}");
-                let hint = "it stays in the working copy, and is tried again as long as this container runs";
-                self.say_once(Message::warning(text).hint(hint));
                 self.last = Some("failed");
+                self.recover(&why);
                 Some(now + RETRY)
             }
         };
     }
 
     fn try_exchange(&mut self, now: Instant, agent_lives: bool) -> Result<(), Trouble> {
-        let (working, stored) = self.read();
+        let (working, stored) = self.read_whole(now, agent_lives)?;
         if self.settled.as_ref() == Some(&(working.version.clone(), stored.version.clone())) {
             return Ok(());
         }
-        let is_torn = |copy: &Copy| matches!(copy.version, Version::Damaged(_) | Version::Absent);
-        if (is_torn(&working) && agent_lives) || matches!(stored.version, Version::Damaged(_)) {
-            let since = *self.torn_since.get_or_insert(now);
-            if now < since + TORN {
-                return Err(Trouble::Torn);
-            }
-        }
-        self.torn_since = None;
         let outcome = reconcile(self.ends.base, &working.version, &stored.version, &self.lineage);
         if !outcome.carries() {
             self.nothing_travels(outcome, &working);
@@ -214,8 +208,8 @@ impl Link {
             return Ok(());
         }
         let _lock = self.ends.capture.lock()?.ok_or(Trouble::Busy)?;
-        // Another container may have published before we had the lock.
-        let (working, stored) = self.read();
+        // Another container may have published before we had the lock, and the agent may be writing again.
+        let (working, stored) = self.read_whole(now, agent_lives)?;
         let recorded = self.ends.capture.record().lineage;
         if !recorded.is_empty() {
             self.lineage = recorded;
@@ -225,6 +219,38 @@ impl Link {
         // What travelled makes an event of its own, which finds both ends alike; a conflict that was kept makes none.
         self.settled = (outcome == Outcome::Kept).then_some((working.version, stored.version));
         Ok(())
+    }
+
+    /// The store refused: the login is kept where it survives the agent, and is tried again.
+    fn recover(&mut self, why: &str) {
+        let (working, _) = self.read();
+        let (agent, to) = (&self.ends.agent, self.ends.capture.path.display());
+        let text = format!("{agent}: cannot carry the login to {to}: {why}");
+        let kept = match (&working.version, &working.bytes) {
+            (Version::Valid(_), Some(bytes)) => self.ends.recovery.keep(bytes),
+            _ => Ok(()),
+        };
+        let hint = match kept {
+            Ok(()) => format!("it is kept in {}, and tried again", self.ends.recovery.directory().display()),
+            Err(error) => format!("it is in the working copy alone ({}), and tried again", reason(&error)),
+        };
+        if !self.ends.refusal_is_known {
+            self.say_once(Message::warning(text).hint(hint));
+        }
+    }
+
+    /// Both ends; a side that may be in the middle of a write gets its time to end it.
+    fn read_whole(&mut self, now: Instant, agent_lives: bool) -> Result<(Copy, Copy), Trouble> {
+        let (working, stored) = self.read();
+        let is_torn = |copy: &Copy| matches!(copy.version, Version::Damaged(_) | Version::Absent);
+        if (is_torn(&working) && agent_lives) || matches!(stored.version, Version::Damaged(_)) {
+            if now < *self.torn_since.get_or_insert(now) + TORN {
+                return Err(Trouble::Torn);
+            }
+        } else {
+            self.torn_since = None;
+        }
+        Ok((working, stored))
     }
 
     fn read(&self) -> (Copy, Copy) {
@@ -291,6 +317,9 @@ impl Link {
         self.ends.capture.put(&self.ends.rule, bytes, &lineage)?;
         self.lineage = lineage;
         self.ends.replaces = false;
+        // What was wrong before is news when it happens again.
+        self.said.clear();
+        self.ends.refusal_is_known = false;
         self.agreed(ours, "published");
         Ok(())
     }
@@ -309,8 +338,10 @@ impl Link {
     fn agreed(&mut self, login: &Login, word: &'static str) {
         self.ends.base = Some(Base::from(login));
         self.last = Some(word);
-        // What was wrong before is news when it happens again.
-        self.said.clear();
+        if let Err(error) = self.ends.recovery.clear() {
+            let text = format!("{}: cannot remove the recovery copy: {}", self.ends.agent, reason(&error));
+            self.say_once(Message::warning(text));
+        }
         let text = format!("{}: {word} the login ({})", self.ends.agent, self.ends.capture.path.display());
         self.outbox.push(Message::detail(text));
     }

@@ -316,13 +316,15 @@ pub fn stat_file(file: &File) -> io::Result<Stat> {
 /// # Errors
 /// As fchown(2) and fchmod(2).
 pub fn dress(file: impl AsFd, attributes: Attributes) -> io::Result<()> {
-    if let Some((uid, gid)) = attributes.owner {
-        let now = Stat::from(fstat(&file)?);
-        if (now.uid, now.gid) != (uid, gid) {
-            fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-        }
+    let now = Stat::from(fstat(&file)?);
+    // The mode first: once the file is another's, it takes CAP_FOWNER.
+    if now.mode != attributes.mode {
+        fchmod(&file, Mode::from_bits_truncate(attributes.mode))?;
     }
-    Ok(fchmod(&file, Mode::from_bits_truncate(attributes.mode))?)
+    if let Some((uid, gid)) = attributes.owner.filter(|owner| *owner != (now.uid, now.gid)) {
+        fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    }
+    Ok(())
 }
 
 /// At most `limit` bytes of a file: `None` when there are more. What is read is wiped when it is dropped.

@@ -1,0 +1,66 @@
+//! The login that a store refused: kept in our state directory until the store takes it, by this run or the next.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::sys::dir::{Attributes, Dir};
+
+/// The recovery copy of one agent's login.
+#[derive(Debug)]
+pub struct Recovery {
+    state_dir: PathBuf,
+    agent: String,
+    file: String,
+}
+
+const PRIVATE: Attributes = Attributes { mode: 0o700, owner: None };
+
+impl Recovery {
+    /// The copy of this agent's login file below our state directory.
+    #[must_use]
+    pub fn new(state_dir: &Path, agent: &str, file: &str) -> Recovery {
+        Recovery { state_dir: state_dir.to_owned(), agent: agent.to_owned(), file: file.to_owned() }
+    }
+
+    /// The directory that holds it.
+    #[must_use]
+    pub fn directory(&self) -> PathBuf {
+        self.state_dir.join("recovery").join(&self.agent)
+    }
+
+    /// Keeps these bytes.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn keep(&self, bytes: &[u8]) -> io::Result<()> {
+        let recovery = Dir::open(&self.state_dir)?.make(OsStr::new("recovery"), PRIVATE)?;
+        let dir = recovery.make(OsStr::new(&self.agent), PRIVATE)?;
+        dir.write_whole(OsStr::new(&self.file), bytes, Attributes { mode: 0o600, owner: None })
+    }
+
+    /// Forgets the copy: the store has it, or a newer one.
+    ///
+    /// # Errors
+    /// What the kernel says; a copy that is not there is none.
+    pub fn clear(&self) -> io::Result<()> {
+        let removed = Dir::open(&self.directory()).and_then(|dir| dir.remove(OsStr::new(&self.file)));
+        removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_and_cleared() {
+        let temp = tempfile::tempdir().unwrap();
+        let recovery = Recovery::new(temp.path(), "x", "login");
+        recovery.clear().unwrap();
+        recovery.keep(b"FAKE").unwrap();
+        assert_eq!(std::fs::read(recovery.directory().join("login")).unwrap(), b"FAKE");
+        recovery.clear().unwrap();
+        assert!(!recovery.directory().join("login").exists());
+    }
+}

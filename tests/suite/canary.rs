@@ -1,0 +1,125 @@
+//! Planted secrets appear in no output, no command line and no file but the credential files themselves.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::{Give, Outcome, Sandbox, Session, base64, codex_auth, needs_root};
+
+/// In every token that the tests make; nothing else says it.
+const CANARY: &str = "FAKE";
+
+/// Starts of every kind: good, bad, refused, in conflict.
+const STARTS: &[(&str, Give)] = &[
+    ("session", |_, run| run.env("CLAUDE_CREDENTIALS", Session::new("a").json())),
+    ("base64", |_, run| run.env("CLAUDE_CREDENTIALS_B64", Session::new("a").b64())),
+    ("token", |_, run| run.env("CLAUDE_CODE_OAUTH_TOKEN", "FAKE-token")),
+    ("short key", |_, run| run.env("ANTHROPIC_API_KEY", "FAKE")),
+    ("everything", |s, run| {
+        s.captured("claude", ".credentials.json", &Session::new("a").json());
+        let run = run.env("CLAUDE_CREDENTIALS", Session::new("b").json()).env("CLAUDE_CODE_OAUTH_TOKEN", "FAKE-token");
+        run.env("ANTHROPIC_API_KEY", "sk-FAKE")
+            .env("ANTHROPIC_AUTH_TOKEN", "FAKE")
+            .env("CODEX_CREDENTIALS", codex_auth("a"))
+    }),
+    ("both forms", |_, run| {
+        run.env("CLAUDE_CREDENTIALS", Session::new("a").json()).env("CLAUDE_CREDENTIALS_B64", "FAKE")
+    }),
+    ("bad base64", |_, run| run.env("CLAUDE_CREDENTIALS_B64", "FAKE-%%%")),
+    ("no JSON", |_, run| run.env("CLAUDE_CREDENTIALS", "FAKE no json")),
+    ("wrong types", |_, run| {
+        run.env(
+            "CLAUDE_CREDENTIALS",
+            r#"{"claudeAiOauth":{"accessToken":["FAKE"],"refreshToken":"FAKE","FAKE":"FAKE"}}"#,
+        )
+    }),
+    ("wrong expiry", |_, run| {
+        run.env("CLAUDE_CREDENTIALS", r#"{"claudeAiOauth":{"accessToken":"FAKE","refreshToken":"FAKE","expiresAt":"FAKE","scopes":["user:inference"]}}"#)
+    }),
+    ("wrong scopes", |_, run| {
+        run.env("CLAUDE_CREDENTIALS", r#"{"claudeAiOauth":{"accessToken":"FAKE","scopes":"FAKE"}}"#)
+    }),
+    ("base64 of no JSON", |_, run| run.env("CLAUDE_CREDENTIALS_B64", base64("{\"FAKE"))),
+    ("no JWT", |_, run| {
+        run.env("CODEX_CREDENTIALS", r#"{"tokens":{"id_token":"FAKE","access_token":"FAKE","refresh_token":"FAKE"}}"#)
+    }),
+    ("misspelt variable", |_, run| run.env("AGENT_INIT_CAPTUR", "FAKE")),
+    ("broken settings", |s, run| {
+        s.write("home/.claude/settings.json", "{\"env\":{\"KEY\":\"FAKE");
+        run.env("ANTHROPIC_API_KEY", "sk-FAKE")
+    }),
+];
+
+#[track_caller]
+fn assert_clean(what: &str, outcome: &Outcome) {
+    assert!(!outcome.stdout.contains(CANARY) && !outcome.stderr.contains(CANARY), "{what}\n{outcome}");
+}
+
+/// Every file below that contains the canary.
+fn stained(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(stained(&path));
+        } else if String::from_utf8_lossy(&fs::read(&path).unwrap()).contains(CANARY) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Where a secret belongs.
+fn belongs(path: &Path) -> bool {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let recovery =
+        path.components().any(|part| ["conflicts", "recovery"].contains(&part.as_os_str().to_str().unwrap()));
+    // The approval of a key is its last 20 characters.
+    recovery || [".credentials.json", "auth.json", ".claude.json"].contains(&name)
+}
+
+#[test]
+fn no_output_and_no_bookkeeping_shows_a_secret() {
+    let ways: &[&[&str]] = &[
+        &[],
+        &["-v"],
+        &["--log-format", "json"],
+        &["--log-format", "json", "-v"],
+        &["--require"],
+        &["--sync", "exit"],
+    ];
+    for (what, give) in STARTS {
+        for options in ways {
+            let sandbox = Sandbox::new();
+            let script = "test -z \"${F:+x}\" || test ! -e \"$F\" || refresh b; blank 2>/dev/null; exit 3";
+            let outcome = give(&sandbox, sandbox.claude(script).options(options.iter().copied())).run();
+            assert_clean(&format!("{what} {options:?}"), &outcome);
+            for directory in ["state", "capture"] {
+                let wrong: Vec<PathBuf> =
+                    stained(&sandbox.path(directory)).into_iter().filter(|path| !belongs(path)).collect();
+                assert!(wrong.is_empty(), "{what} {options:?}: {wrong:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_command_line_and_no_other_environment_shows_a_secret() {
+    needs_root!();
+    for (what, give) in STARTS {
+        let sandbox = Sandbox::new();
+        let script = "cat /proc/[0-9]*/cmdline | tr '\\0' ' '; for n in $(env | cut -d= -f1); do case $n in *_B64|*_FILE|*_COMMAND|CLAUDE_CREDENTIALS|CODEX_CREDENTIALS) say left:$n ;; esac; done";
+        let outcome = give(&sandbox, sandbox.claude(script).options(["--user", "node"]).pid1()).run();
+        assert_clean(what, &outcome);
+        outcome.prints_no(&["left:C", "left:A"]);
+    }
+}
+
+#[test]
+fn refused_options_do_not_show_their_neighbours() {
+    let sandbox = Sandbox::new();
+    for options in [["--agent", "nosuch"], ["--grace", "soon"], ["--user", "nosuch"], ["--nosuch", "x"]] {
+        let run = sandbox.raw(options).arguments(["--", "claude", "FAKE-prompt"]).env("ANTHROPIC_API_KEY", "sk-FAKE");
+        let outcome = run.run().code(125);
+        assert_clean(options[1], &outcome);
+    }
+}

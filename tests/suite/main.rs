@@ -1,0 +1,20 @@
+//! Black-box tests: the real binary, run as root in namespaces and as an ordinary user.
+//!
+//! `$TEST_BINARY` names the binary under test; without it, cargo's own build is used.
+#![allow(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot go on should panic, and builders take their arguments by value"
+)]
+
+mod canary;
+mod cli;
+mod docker;
+mod hostile;
+mod identity;
+mod process;
+mod publish;
+mod real_agents;
+mod sources;
+mod support;
+mod workcopy;

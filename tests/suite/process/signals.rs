@@ -1,0 +1,133 @@
+//! Signals: forwarded, and handed on as they were.
+
+use crate::support::{Run, Sandbox, needs_root};
+
+/// Everything that can be caught (KILL 9, STOP 19; 32 and 33 are the C library's).
+fn catchable() -> impl Iterator<Item = i32> {
+    (1..=64).filter(|number| ![9, 19, 32, 33].contains(number))
+}
+
+fn pid1_or_not(run: impl Fn() -> Run) -> Vec<(&'static str, Run)> {
+    let mut runs = vec![("not PID 1", run())];
+    if crate::support::root_or_skip("as PID 1") {
+        runs.push(("PID 1", run().pid1()));
+    }
+    runs
+}
+
+/// The stop signal (TERM) has tests of its own; CHLD is the init's.
+fn forwarded() -> impl Iterator<Item = i32> {
+    catchable().filter(|number| ![15, 17].contains(number))
+}
+
+#[test]
+fn each_signal_reaches_the_agent() {
+    let sandbox = Sandbox::new();
+    let mut gate = sandbox.gate("gate");
+    let numbers: Vec<String> = forwarded().map(|number| number.to_string()).collect();
+    let script = "for n in $1; do trap \"say got $n.\" $n; done; say ready; hold \"$2\"";
+    let arguments = [numbers.join(" "), gate.to_string()];
+    for (what, run) in pid1_or_not(|| sandbox.claude(script).arguments(arguments.clone())) {
+        let mut live = run.start();
+        live.line("ready");
+        for number in forwarded() {
+            live.signal(number);
+            live.line(&format!("got {number}."));
+        }
+        gate.open();
+        println!("{what}");
+        live.wait().ok();
+    }
+}
+
+#[test]
+fn a_signal_that_kills_the_agent_is_its_exit_status() {
+    let sandbox = Sandbox::new();
+    // Default action is to end: all but CHLD, CONT, URG, WINCH and the terminal's stops.
+    for number in [1, 2, 3, 4, 6, 8, 10, 11, 12, 13, 14, 15, 31, 34, 50, 64] {
+        for (what, run) in pid1_or_not(|| sandbox.raw(["--", "sh", "-c", "ulimit -c 0; echo ready; exec sleep 1000"])) {
+            let mut live = run.start();
+            live.line("ready");
+            live.signal(number);
+            let outcome = live.wait();
+            assert_eq!(outcome.code, Some(128 + number), "{what}\n{outcome}");
+        }
+    }
+}
+
+#[test]
+fn the_whole_group_gets_a_forwarded_signal() {
+    let sandbox = Sandbox::new();
+    let mut gate = sandbox.gate("gate");
+    let script = format!(
+        "(trap 'say child got it; exit' USR1; say child ready; hold {gate}) & trap 'say agent got it' USR1; say ready; hold {gate}"
+    );
+    for (_, run) in pid1_or_not(|| sandbox.claude(&script)) {
+        let mut live = run.start();
+        live.line("ready");
+        if !live.so_far().contains("child ready") {
+            live.line("child ready");
+        }
+        live.signal(10);
+        live.line("got it");
+        live.line("got it");
+        gate.open();
+        live.wait().ok().prints(&["child got it", "agent got it"]);
+    }
+}
+
+#[test]
+fn mask_and_dispositions_are_handed_on() {
+    let sandbox = Sandbox::new();
+    // Through `env`: what it ignores or blocks, and what the agent then shows (CHLD and PIPE are always default).
+    let cases: &[(&[&str], u64, u64)] = &[
+        (&[], 0, 0),
+        (&["--block-signal=USR1"], 1 << 9, 0),
+        (&["--block-signal=TERM,CHLD,RTMIN+2"], 1 << 14 | 1 << 16 | 1 << 35, 0),
+        (&["--ignore-signal=HUP"], 0, 1),
+        (&["--ignore-signal=INT,QUIT,TERM,TSTP,TTIN,TTOU"], 0, 1 << 1 | 1 << 2 | 1 << 14 | 1 << 19 | 1 << 20 | 1 << 21),
+        (&["--ignore-signal=CHLD,PIPE"], 0, 0),
+        (&["--block-signal=PIPE", "--ignore-signal=USR2"], 1 << 12, 1 << 11),
+    ];
+    let show = ["-E", "^Sig(Blk|Ign)", "/proc/self/status"];
+    // What this very process was started with is handed on as well.
+    let ours = masks(&sandbox.raw(show).program("/bin/grep").run().stdout);
+    for (given, blocked, ignored) in cases {
+        for (what, run) in pid1_or_not(|| sandbox.raw(["--", "grep"]).arguments(show)) {
+            let outcome = run.through(["env"]).through(given.iter().copied()).run().ok();
+            let expected = (ours.0 | blocked, ours.1 | ignored);
+            assert_eq!(masks(&outcome.stdout), expected, "{what}: {given:?}\n{outcome}");
+        }
+    }
+}
+
+/// Blocked and ignored signals.
+fn masks(status: &str) -> (u64, u64) {
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        u64::from_str_radix(line.trim(), 16).unwrap()
+    };
+    (field("SigBlk:"), field("SigIgn:"))
+}
+
+#[test]
+fn started_with_sigchld_ignored_or_blocked() {
+    let sandbox = Sandbox::new();
+    for how in ["--ignore-signal=CHLD", "--block-signal=CHLD"] {
+        for (what, run) in pid1_or_not(|| sandbox.raw(["--", "sh", "-c", "sleep 0 & true; exit 7"])) {
+            let outcome = run.through(["env", how]).run();
+            assert_eq!(outcome.code, Some(7), "{what}: {how}\n{outcome}");
+        }
+    }
+}
+
+/// Nobody could ever continue it.
+#[test]
+fn an_agent_that_stops_under_pid_1_goes_on() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    for signal in ["STOP", "TSTP"] {
+        let script = format!("sh -c 'kill -{signal} $PPID'; say on");
+        sandbox.claude(&script).pid1().run().ok().prints(&["on"]);
+    }
+}

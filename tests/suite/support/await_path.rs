@@ -1,0 +1,29 @@
+//! Waiting for the file system without polling.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Instant;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
+use super::LIMIT;
+
+/// Waits until `done` holds, looking again at each change in `directory` (not below it).
+pub fn await_path(directory: &Path, what: &str, mut done: impl FnMut() -> bool) {
+    let watch = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).unwrap();
+    let changes = AddWatchFlags::IN_CREATE
+        | AddWatchFlags::IN_CLOSE_WRITE
+        | AddWatchFlags::IN_MOVE
+        | AddWatchFlags::IN_ATTRIB
+        | AddWatchFlags::IN_DELETE;
+    watch.add_watch(directory, changes).unwrap();
+    let limit = Instant::now() + LIMIT;
+    while !done() {
+        let left = limit.saturating_duration_since(Instant::now());
+        assert!(!left.is_zero(), "{what} did not come about in {}", directory.display());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        poll(&mut [PollFd::new(watch.as_fd(), PollFlags::POLLIN)], timeout).unwrap();
+        while watch.read_events().is_ok_and(|events| !events.is_empty()) {}
+    }
+}
