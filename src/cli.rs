@@ -3,6 +3,7 @@
 //! Options and their environment twins are parsed by the same rules, one after the other, and an option wins over its
 //! twin; so an error can name the variable that it came from.
 
+mod dropin;
 mod options;
 pub(crate) mod value;
 
@@ -17,7 +18,8 @@ pub use value::{
 };
 
 use crate::discover::Environment;
-use crate::report::{Failure, Message};
+use crate::report::{EXIT_FAILURE, Failure, Message};
+use crate::sys::signal::Signal;
 
 /// The commands that are named by a first word; any other first word is the agent's COMMAND.
 const COMMANDS: &[&str] = &["run", "setup", "status", "plan", "doctor", "healthcheck", "exec", "agents", "install"];
@@ -30,18 +32,59 @@ pub const TWIN_PREFIX: &str = "AGENT_INIT_";
 #[allow(clippy::large_enum_variant, reason = "there is one of them")]
 pub enum Invocation {
     /// Run an agent.
-    Run(RunOptions, Vec<Message>),
+    Run(RunOptions, Manner, Vec<Message>),
     /// Print this on standard output and end well.
     Print(String),
 }
 
-/// Reads arguments (without the program's name) and environment.
+/// What the name under which we were started changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manner {
+    /// The stop signal starts a stop within a budget, and a second one kills. Else signals are passed on and no more.
+    pub escalates: bool,
+    /// The signal that we want when our parent dies.
+    pub parent_death: Option<Signal>,
+    /// Exit statuses of COMMAND that become 0.
+    pub expected: Vec<u8>,
+    /// Reaping is worth a warning.
+    pub says_reaped: bool,
+    /// The exit status of our own failures.
+    pub failure: u8,
+    /// The exit status when COMMAND can not be executed; else 127 or 126.
+    pub exec_failure: Option<u8>,
+}
+
+impl Default for Manner {
+    fn default() -> Manner {
+        Manner {
+            escalates: true,
+            parent_death: None,
+            expected: Vec::new(),
+            says_reaped: false,
+            failure: EXIT_FAILURE,
+            exec_failure: None,
+        }
+    }
+}
+
+impl Manner {
+    /// The exit status for a failure.
+    #[must_use]
+    pub fn exit_status(&self, failure: u8) -> u8 {
+        if failure == EXIT_FAILURE { self.failure } else { self.exec_failure.unwrap_or(failure) }
+    }
+}
+
+/// Reads arguments and environment. `program`: the name under which we were started.
 ///
 /// # Errors
 /// A [`Failure`] that names the option or variable and what it takes.
-pub fn parse(arguments: &[OsString], environment: &Environment) -> anyhow::Result<Invocation> {
+pub fn parse(program: &OsStr, arguments: &[OsString], environment: &Environment) -> anyhow::Result<Invocation> {
+    if let Some(other) = dropin::Name::of(program) {
+        return Ok(other.parse(arguments, environment)?);
+    }
     let words = without_command(arguments)?;
-    let options = match RunOptions::try_parse_from(program().chain(words.iter().cloned())) {
+    let options = match RunOptions::try_parse_from(with_program(words)) {
         Ok(options) => options,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Invocation::Print(error.render().to_string()));
@@ -51,7 +94,7 @@ pub fn parse(arguments: &[OsString], environment: &Environment) -> anyhow::Resul
     let (twins, warnings) = twins(environment);
     let twins = if twins.is_empty() { RunOptions::default() } else { parse_twins(&twins)? };
     let options = options.or(twins).checked()?;
-    Ok(Invocation::Run(options, warnings))
+    Ok(Invocation::Run(options, Manner::default(), warnings))
 }
 
 /// The words without the name of the command; none is `run`.
@@ -66,9 +109,9 @@ fn without_command(arguments: &[OsString]) -> anyhow::Result<&[OsString]> {
     }
 }
 
-/// The word that clap expects before the arguments.
-fn program() -> impl Iterator<Item = OsString> {
-    std::iter::once(OsString::from("agent-init"))
+/// The words after the one that clap expects before them.
+fn with_program(words: &[OsString]) -> impl Iterator<Item = OsString> {
+    std::iter::once(OsString::from("agent-init")).chain(words.iter().cloned())
 }
 
 /// The environment's twins as `--name=value` words, and a warning for each variable that is none.
@@ -106,8 +149,7 @@ fn twin_of(long: &str) -> String {
 }
 
 fn parse_twins(words: &[OsString]) -> anyhow::Result<RunOptions> {
-    let words = program().chain(words.iter().cloned());
-    RunOptions::try_parse_from(words).map_err(|error| explain(&error, Some(twin_of)).into())
+    RunOptions::try_parse_from(with_program(words)).map_err(|error| explain(&error, Some(twin_of)).into())
 }
 
 /// Clap's finding in our form. `name` turns an option into the name by which it was given.

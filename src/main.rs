@@ -4,31 +4,36 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use agent_init::cli::{self, Invocation};
+use agent_init::cli::{self, Invocation, Manner};
 use agent_init::command;
 use agent_init::discover::Environment;
 use agent_init::report::{EXIT_FAILURE, Failure, Level, LogFormat, Message, Reporter};
 
 fn main() -> ExitCode {
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    let arguments: Vec<OsString> = arguments.collect();
     let environment = Environment::new(std::env::vars_os());
     let mut reporter = Reporter { format: LogFormat::Text, level: Level::Notice };
-    let result = cli::parse(&arguments, &environment).and_then(|invocation| match invocation {
+    let mut manner = Manner::default();
+    let result = cli::parse(&program, &arguments, &environment).and_then(|invocation| match invocation {
         Invocation::Print(text) => {
             // A reader that has gone (`| head`) is no error of ours.
             let _ = std::io::stdout().write_all(text.as_bytes());
             Ok(0)
         }
-        Invocation::Run(options, warnings) => {
+        Invocation::Run(options, asked, warnings) => {
             reporter = options.reporter();
-            command::run::run(&options, &warnings, environment)
+            manner = asked;
+            command::run::run(&options, &manner, &warnings, environment)
         }
     });
     match result {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             reporter.say(&Message::error(&error));
-            ExitCode::from(error.downcast_ref::<Failure>().map_or(EXIT_FAILURE, |failure| failure.exit))
+            let status = error.downcast_ref::<Failure>().map_or(EXIT_FAILURE, |failure| failure.exit);
+            ExitCode::from(manner.exit_status(status))
         }
     }
 }

@@ -41,6 +41,8 @@ pub struct Supervisor {
     pub reporter: Reporter,
     /// The agent's process group.
     pub group: Pid,
+    /// Reaping others than the agent is worth a warning.
+    pub says_reaped: bool,
 }
 
 impl Supervisor {
@@ -100,6 +102,9 @@ impl Supervisor {
     fn reap(&mut self) {
         match self.children.reap() {
             Ok(reaped) => {
+                if self.says_reaped && reaped.others > 0 {
+                    self.reporter.say(&Message::warning(format!("reaped {} orphaned processes", reaped.others)));
+                }
                 if reaped.agent_stopped {
                     self.agent_stopped();
                 }

@@ -4,6 +4,7 @@
 //! reason why it is sound.
 #![allow(unsafe_code)]
 
+pub mod descriptors;
 pub mod dir;
 pub mod errno;
 pub mod pipe;

@@ -6,8 +6,8 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
 
 fn run(words: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<(RunOptions, Vec<Message>)> {
     let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-    match parse(&words, &environment(variables))? {
-        Invocation::Run(options, warnings) => Ok((options, warnings)),
+    match parse(OsStr::new("agent-init"), &words, &environment(variables))? {
+        Invocation::Run(options, _, warnings) => Ok((options, warnings)),
         Invocation::Print(text) => panic!("{text}"),
     }
 }
@@ -87,7 +87,7 @@ fn repeated_rewrites_add_up_and_replace_their_twin() {
 #[test]
 fn help_and_version() {
     for (word, expected) in [("--version", "agent-init 0.1.0\n"), ("--help", "Usage: agent-init")] {
-        match parse(&[word.into()], &environment(&[])).unwrap() {
+        match parse(OsStr::new("agent-init"), &[word.into()], &environment(&[])).unwrap() {
             Invocation::Print(text) => assert!(text.contains(expected), "{text}"),
             Invocation::Run(..) => panic!("{word}"),
         }

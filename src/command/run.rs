@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use anyhow::Context;
 
 use crate::agent::Catalog;
-use crate::cli::RunOptions;
+use crate::cli::{Manner, RunOptions};
 use crate::discover::{self, Environment, Facts};
 use crate::launch::Launch;
 use crate::plan::{self, AgentPlan, LoginFile, Plan, WriteBack, environment};
@@ -17,24 +17,30 @@ use crate::supervise::children::Children;
 use crate::supervise::stop::Stop;
 use crate::sync::Engine;
 use crate::sync::link::{Ends, Link};
+use crate::sys::descriptors;
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::process::{self, Program};
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::terminal::Terminal;
+use crate::workcopy::read::reason;
 use crate::workcopy::{self, WorkingCopy, ground};
 
 /// Runs the agent and returns our exit status.
 ///
 /// # Errors
 /// Everything that can go wrong before the agent runs. After that there are messages, and its exit status.
-pub fn run(options: &RunOptions, warnings: &[Message], environment: Environment) -> anyhow::Result<u8> {
+pub fn run(
+    options: &RunOptions,
+    manner: &Manner,
+    warnings: &[Message],
+    environment: Environment,
+) -> anyhow::Result<u8> {
     let reporter = options.reporter();
     reporter.say_all(warnings);
-    // First, while there is nothing to see in our memory. A process that is not root can not look into its own
-    // /proc/self afterwards, so that is read before.
+    // Before any secret is read. What is read of /proc/self later (mountinfo, children) stays readable.
+    process::forbid_dumps().context("cannot forbid core dumps")?;
     let catalog = Catalog::built_in()?;
     let facts = discover::facts(options, &catalog, &environment)?;
-    process::forbid_dumps().context("cannot forbid core dumps")?;
     let plan = plan::plan(options, &facts)?;
     announce(reporter, &facts, &plan);
 
@@ -44,6 +50,9 @@ pub fn run(options: &RunOptions, warnings: &[Message], environment: Environment)
     let terminal = Terminal::held();
     if process::id() != 1 {
         process::become_subreaper().context("cannot become a subreaper")?;
+    }
+    if let Some(signal) = manner.parent_death {
+        process::on_parent_death(signal).context("cannot ask for a signal at the parent's death")?;
     }
     let launch = Launch {
         program,
@@ -64,21 +73,23 @@ pub fn run(options: &RunOptions, warnings: &[Message], environment: Environment)
     // From here on nothing but the agent's end ends us.
     let mut engine = engine;
     engine.started(agent);
-    if let Err(error) = process::no_core() {
-        reporter.say(&Message::warning(format!("cannot set the core limit: {error}")));
+    if let Err(error) = process::no_core().and_then(|()| descriptors::let_go()) {
+        reporter.say(&Message::warning(format!("cannot let go of the agent's descriptors: {}", reason(&error))));
     }
     let supervisor = Supervisor {
         signals,
         children: Children::new(agent),
-        stop: Stop::new(options.stop_signal.unwrap_or(Signal::TERM), options.grace()),
+        stop: Stop::new(manner.escalates.then(|| options.stop_signal.unwrap_or(Signal::TERM)), options.grace()),
         terminal,
         rewrites: options.rewrite.clone(),
         forward_to: options.forward_to.unwrap_or_default(),
         engine,
         reporter,
         group: agent,
+        says_reaped: manner.says_reaped,
     };
-    Ok(supervisor.run())
+    let status = supervisor.run();
+    Ok(if manner.expected.contains(&status) { 0 } else { status })
 }
 
 fn announce(reporter: Reporter, facts: &Facts<'_>, plan: &Plan<'_, '_>) {

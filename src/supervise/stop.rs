@@ -63,7 +63,7 @@ enum Phase {
 /// The state of the end.
 #[derive(Debug)]
 pub struct Stop {
-    signal: Signal,
+    signal: Option<Signal>,
     grace: Duration,
     phase: Phase,
     /// When everything, our exit included, must be done; known once the stop has begun.
@@ -71,16 +71,10 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// The policy for this stop signal and this budget from it to our exit.
+    /// The policy for this stop signal and this budget from it to our exit. Without a stop signal all are passed on.
     #[must_use]
-    pub fn new(signal: Signal, grace: Duration) -> Stop {
+    pub fn new(signal: Option<Signal>, grace: Duration) -> Stop {
         Stop { signal, grace, phase: Phase::Running, ends_at: None }
-    }
-
-    /// Whether this signal starts a stop now, so that the caller must say whether a refresh is in flight.
-    #[must_use]
-    pub fn is_stop(&self, signal: Signal) -> bool {
-        signal == self.signal
     }
 
     /// The next moment at which something is due.
@@ -111,19 +105,21 @@ impl Stop {
         let (phase, act) = match (self.phase, event) {
             (Phase::Over, _) | (_, Event::NobodyLeft) => (Phase::Over, None),
             (phase, Event::AgentEnded { any_left }) => Self::agent_ended(phase, now, any_left),
-            (Phase::Running, Event::Signal(signal)) if signal == self.signal => self.begin(now, refreshing),
+            (Phase::Running, Event::Signal(signal)) if Some(signal) == self.signal => {
+                self.begin(now, signal, refreshing)
+            }
             (Phase::Holding { .. } | Phase::Stopping { .. } | Phase::Clearing { .. }, Event::Signal(signal))
-                if signal == self.signal =>
+                if Some(signal) == self.signal =>
             {
                 self.kill(now)
             }
             (phase @ (Phase::Killing { .. } | Phase::Clearing { .. }), Event::Signal(_)) => (phase, None),
             (phase, Event::Signal(signal)) => (phase, Some(Act::Forward(signal))),
             (Phase::Holding { kill_at, .. }, Event::RefreshDone) => {
-                (Phase::Stopping { kill_at }, Some(Act::Forward(self.signal)))
+                (Phase::Stopping { kill_at }, self.signal.map(Act::Forward))
             }
             (Phase::Holding { until, kill_at }, Event::Deadline) if now >= until && now < kill_at => {
-                (Phase::Stopping { kill_at }, Some(Act::Forward(self.signal)))
+                (Phase::Stopping { kill_at }, self.signal.map(Act::Forward))
             }
             (
                 Phase::Holding { kill_at, .. } | Phase::Stopping { kill_at } | Phase::Clearing { kill_at },
@@ -136,14 +132,14 @@ impl Stop {
         act
     }
 
-    fn begin(&mut self, now: Instant, refreshing: bool) -> (Phase, Option<Act>) {
+    fn begin(&mut self, now: Instant, signal: Signal, refreshing: bool) -> (Phase, Option<Act>) {
         self.ends_at = Some(now + self.grace);
         // An eighth of the budget, a second at most, is kept for dying and the last publish.
         let kill_at = now + self.grace.saturating_sub((self.grace / 8).min(Duration::from_secs(1)));
         if refreshing {
             (Phase::Holding { until: now + HOLD, kill_at }, None)
         } else {
-            (Phase::Stopping { kill_at }, Some(Act::Forward(self.signal)))
+            (Phase::Stopping { kill_at }, Some(Act::Forward(signal)))
         }
     }
 
@@ -173,7 +169,7 @@ mod tests {
     /// Events at seconds from the start, each with what it must bring about.
     fn play(script: &[(f64, Event, bool, Option<Act>)]) -> Stop {
         let start = Instant::now();
-        let mut stop = Stop::new(Signal::TERM, GRACE);
+        let mut stop = Stop::new(Some(Signal::TERM), GRACE);
         for (second, event, refreshing, expected) in script {
             let act = stop.step(start + Duration::from_secs_f64(*second), *event, *refreshing);
             assert_eq!(act, *expected, "at {second} s: {event:?}");
@@ -265,7 +261,7 @@ mod tests {
         ) {
             let start = Instant::now();
             let grace = Duration::from_millis(grace);
-            let mut stop = Stop::new(Signal::TERM, grace);
+            let mut stop = Stop::new(Some(Signal::TERM), grace);
             stop.step(start, TERM, true);
             let mut now = start;
             for (kind, refreshing) in events {
