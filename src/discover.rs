@@ -89,8 +89,7 @@ pub fn facts<'c>(
     let home = home(options, environment, &identity, current)?;
     let wanted = select::candidates(options, catalog)?;
     let roots = offers::secret_directories(options.secrets.as_deref(), environment);
-    let mut ground =
-        Ground { options, environment, home: &home, identity: &identity, state_dir: PathBuf::new(), mounts: None };
+    let mut ground = Ground { options, environment, home: &home, identity: &identity, mounts: None };
     let mut agents = Vec::new();
     for candidate in wanted {
         let given = offers::given(candidate.definition, environment, &roots)?;
@@ -101,14 +100,11 @@ pub fn facts<'c>(
             agents.push((candidate.definition, given));
         }
     }
-    let mut previous = State::default();
-    if !agents.is_empty() {
-        ground.state_dir = state_dir(options, environment, current.0)?;
-        previous = state::load(&ground.state_dir, current.0);
-    }
-    let agents =
-        agents.into_iter().map(|(definition, given)| ground.agent(definition, given)).collect::<anyhow::Result<_>>()?;
-    let state_dir = std::mem::take(&mut ground.state_dir);
+    // A plain init keeps no state, and looks for no place to keep it.
+    let state_dir = if agents.is_empty() { PathBuf::new() } else { state_dir(options, environment, current.0)? };
+    let previous = if agents.is_empty() { State::default() } else { state::load(&state_dir, current.0) };
+    let agents = agents.into_iter().map(|(definition, given)| ground.agent(definition, given, &state_dir));
+    let agents = agents.collect::<anyhow::Result<_>>()?;
     let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     Ok(Facts { environment, current, identity, home, working_directory, state_dir, previous, agents })
 }
@@ -135,7 +131,6 @@ struct Ground<'c, 'o> {
     environment: &'c Environment,
     home: &'o Path,
     identity: &'o Identity,
-    state_dir: PathBuf,
     mounts: Option<Mounts>,
 }
 
@@ -154,12 +149,17 @@ impl<'c> Ground<'c, '_> {
             || self.capture_path(definition)?.is_some_and(|path| path.join(&session.file).symlink_metadata().is_ok()))
     }
 
-    fn agent(&mut self, definition: &'c Definition, mut given: Given) -> anyhow::Result<AgentFacts<'c>> {
+    fn agent(
+        &mut self,
+        definition: &'c Definition,
+        mut given: Given,
+        state_dir: &Path,
+    ) -> anyhow::Result<AgentFacts<'c>> {
         let place = self.place(definition)?;
         let capture = self.capture(definition)?;
         let mut offers = offers::explicit(definition, &mut given)?;
         let work_dir = self.options.work_dir.as_deref();
-        let working_copy = place::working_copy(&definition.name, &definition.home, &place, work_dir, &self.state_dir);
+        let working_copy = place::working_copy(&definition.name, &definition.home, &place, work_dir, state_dir);
         if let Some(session) = &definition.session {
             let elsewhere =
                 (place.path != working_copy).then(|| offers::in_place(definition, session, &place, self.identity));
@@ -167,7 +167,7 @@ impl<'c> Ground<'c, '_> {
             offers.extend(
                 capture.as_ref().and_then(|(capture, _)| offers::captured(definition, session, capture.as_ref()?)),
             );
-            let recovery = Recovery::new(&self.state_dir, &definition.name, &session.file).directory();
+            let recovery = Recovery::new(state_dir, &definition.name, &session.file).directory();
             let left = |place: &Path| offers::left(definition, session, place, self.identity);
             let in_place = left(&working_copy);
             let recovered =
@@ -188,7 +188,11 @@ impl<'c> Ground<'c, '_> {
         let found = path.symlink_metadata().ok();
         let ours = [self.identity.uid, privilege::current().0, 0];
         let foreign = self.identity.uid != 0 && found.as_ref().is_some_and(|found| !ours.contains(&found.uid()));
+        // A link anywhere below HOME may be an earlier agent's: it leads who knows where.
+        let is_led = path.ancestors().skip(1).take_while(|above| above.starts_with(self.home) && *above != self.home);
+        let is_led = is_led.into_iter().any(Path::is_symlink);
         let kind = found.map(|found| match found.file_type() {
+            _ if is_led => Kind::Link,
             kind if kind.is_dir() => Kind::Directory,
             kind if kind.is_symlink() => Kind::Link,
             kind if kind.is_file() => Kind::File,

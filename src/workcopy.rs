@@ -57,9 +57,10 @@ pub fn lay_down(
 ) -> anyhow::Result<WorkingCopy> {
     let owner = agent_owner(facts);
     let path = plan.facts.working_copy.clone();
-    let dir = ground::private_directory(&path, &facts.state_dir, owner)?;
+    let trusted = trusted_part(options, facts, plan)?;
+    let (dir, was_anothers) = ground::private_directory(&path, &trusted, owner)?;
     let copy = WorkingCopy { path, dir, owner };
-    if owner.is_some() {
+    if was_anothers {
         tree::take_over(&copy.dir, owner);
     }
     settings(options, facts, plan, &copy, say);
@@ -75,6 +76,24 @@ pub fn lay_down(
         }
     }
     Ok(copy)
+}
+
+/// The part of the working copy's path that is not the agent's.
+fn trusted_part(options: &RunOptions, facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> anyhow::Result<PathBuf> {
+    let (path, own) = (&plan.facts.working_copy, &plan.facts.place.path);
+    if let Some(work_dir) = options.work_dir.as_ref().filter(|work_dir| path.starts_with(work_dir)) {
+        ground::parent_of_working_copies(work_dir, agent_owner(facts))?;
+        return Ok(work_dir.clone());
+    }
+    if path != own {
+        return Ok(facts.state_dir.clone());
+    }
+    if path.starts_with(&facts.home) && facts.home.is_dir() {
+        return Ok(facts.home.clone());
+    }
+    // The operator's home variable names it.
+    let existing = path.ancestors().skip(1).find(|ancestor| ancestor.is_dir());
+    Ok(existing.unwrap_or(Path::new("/")).to_owned())
 }
 
 impl WorkingCopy {

@@ -37,6 +37,8 @@ pub fn run(
 ) -> anyhow::Result<u8> {
     let reporter = options.reporter();
     reporter.say_all(warnings);
+    // From here on signals wait for us: as PID 1 one that comes too early would be lost, and with it a stop.
+    let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
     // Before any secret is read. What is read of /proc/self later (mountinfo, children) stays readable.
     process::forbid_dumps().context("cannot forbid core dumps")?;
     let catalog = Catalog::built_in()?;
@@ -44,7 +46,6 @@ pub fn run(
     let plan = plan::plan(options, &facts)?;
     announce(reporter, &facts, &plan);
 
-    let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
     let engine = prepare(options, &facts, &plan, reporter)?;
     let program = program(options, &facts, &plan)?;
     let terminal = Terminal::held();

@@ -58,29 +58,38 @@ pub fn home(path: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A directory of the agent's, 0700, made with what is missing above it.
+/// The directory that the operator wants working copies in, made if it is not there.
+///
+/// # Errors
+/// It can not be made.
+pub fn parent_of_working_copies(path: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
+    make_all(path, Attributes { mode: 0o700, owner }).map(drop).with_context(|| failure("make", path))
+}
+
+/// A directory of the agent's, 0700, made with what is missing above it, and whether it belonged to somebody else.
+/// `trusted`: the operator's or our own part of the path, which may lead through links. Below it none is followed: an
+/// agent of an earlier run may have put it there.
 ///
 /// # Errors
 /// It can not be made, or is no directory.
-pub fn private_directory(path: &Path, state_dir: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<Dir> {
+pub fn private_directory(path: &Path, trusted: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<(Dir, bool)> {
     let attributes = Attributes { mode: 0o700, owner };
-    let made = if path.starts_with(state_dir) {
-        // The state directory itself stays ours.
-        state_directory(state_dir).and_then(|_| make_all(path, attributes).with_context(|| failure("make", path)))
-    } else {
-        make_all(path, attributes).with_context(|| failure("make", path))
-    };
-    let dir = made?;
+    let dir = make_below(path, trusted, attributes).with_context(|| failure("make", path))?;
+    let was = dir.stat().with_context(|| failure("look at", path))?;
     dir.dress(attributes).with_context(|| failure("take over", path))?;
-    Ok(dir)
+    Ok((dir, owner.is_some_and(|(uid, _)| was.uid != uid)))
 }
 
-/// Opens `path`, making what is missing. What exists above it is the image's or the operator's and may be a link; the
-/// last component is never one.
+/// Opens `path`, making what is missing. What exists above it is the operator's and may be a link; the last component is
+/// never one.
 fn make_all(path: &Path, attributes: Attributes) -> io::Result<Dir> {
     let existing = path.ancestors().skip(1).find(|ancestor| ancestor.is_dir()).unwrap_or(Path::new("/"));
-    let missing = path.strip_prefix(existing).map_err(io::Error::other)?;
-    missing.components().try_fold(Dir::open(existing)?, |dir, name| dir.make(OsStr::new(&name), attributes))
+    make_below(path, existing, attributes)
+}
+
+fn make_below(path: &Path, trusted: &Path, attributes: Attributes) -> io::Result<Dir> {
+    let below = path.strip_prefix(trusted).map_err(io::Error::other)?;
+    below.components().try_fold(Dir::open(trusted)?, |dir, name| dir.make(OsStr::new(&name), attributes))
 }
 
 #[cfg(test)]
@@ -92,7 +101,7 @@ mod tests {
     fn what_is_missing_is_made_private() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("a/b/.x");
-        private_directory(&path, Path::new("/nowhere"), None).unwrap();
+        private_directory(&path, temp.path(), None).unwrap();
         for part in ["a", "a/b", "a/b/.x"] {
             assert_eq!(temp.path().join(part).metadata().unwrap().permissions().mode() & 0o7777, 0o700);
         }
@@ -105,7 +114,10 @@ mod tests {
         std::fs::create_dir(&target).unwrap();
         std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o755)).unwrap();
         symlink(&target, temp.path().join(".x")).unwrap();
-        assert!(private_directory(&temp.path().join(".x"), Path::new("/nowhere"), None).is_err());
+        for path in [".x", ".x/below"] {
+            assert!(private_directory(&temp.path().join(path), temp.path(), None).is_err(), "{path}");
+        }
+        assert!(!target.join("below").exists());
         assert_eq!(target.metadata().unwrap().permissions().mode() & 0o7777, 0o755);
     }
 
