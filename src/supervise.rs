@@ -140,6 +140,9 @@ impl Supervisor {
 
     fn happened(&mut self, event: Event) {
         let act = self.stop.step(Instant::now(), event, self.engine.is_refreshing());
+        if self.stop.has_begun() {
+            self.engine.ending();
+        }
         match act {
             None => {}
             Some(Act::Forward(signal)) => self.forward(signal),

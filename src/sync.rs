@@ -1,8 +1,10 @@
 //! Carries logins between working copies and captures: three versions are compared, and what changed travels.
 
 pub mod engine;
+pub mod gate;
 pub mod lineage;
 pub mod link;
 pub mod reconcile;
+pub mod turn;
 
 pub use engine::Engine;

@@ -14,7 +14,7 @@ use crate::agent::definition::SessionFile;
 use crate::credential::Document;
 use crate::sync::lineage::Lineage;
 use crate::sys::dir::{Attributes, Dir, Lock};
-use crate::sys::privilege;
+use crate::sys::{privilege, process};
 use crate::workcopy::read::{self, Copy, Owners};
 
 /// Our notes in a capture.
@@ -110,6 +110,32 @@ impl Capture {
     /// As openat(2) and flock(2).
     pub fn lock(&self) -> io::Result<Option<Lock>> {
         self.notes()?.lock(OsStr::new("lock"), self.attributes(0o666).owner)
+    }
+
+    /// The lease of this capture: who holds it may let its agent refresh. `None` when another container does. Free again
+    /// when its holder ends, however it ends.
+    ///
+    /// # Errors
+    /// As openat(2) and flock(2).
+    pub fn lease(&self) -> io::Result<Option<Lock>> {
+        self.notes()?.lock(OsStr::new("refresh"), self.attributes(0o666).owner)
+    }
+
+    /// A mark that a container uses this capture, for as long as the lock is held. The marks of containers that have
+    /// ended are removed.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn presence(&self) -> io::Result<Option<Lock>> {
+        let leases = self.notes()?.make(OsStr::new("leases"), self.attributes(0o777))?;
+        let owner = self.attributes(0o666).owner;
+        for name in leases.names()? {
+            if leases.lock(&name, owner)?.is_some() {
+                leases.remove(&name)?;
+            }
+        }
+        let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?.as_nanos();
+        leases.lock(&OsString::from(format!("{nanos:x}-{}", process::id())), owner)
     }
 
     /// Stores the login of `bytes` durably: the keys that travel, beside the siblings that are there. With the lock held.

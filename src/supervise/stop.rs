@@ -94,6 +94,12 @@ impl Stop {
         self.phase == Phase::Over
     }
 
+    /// Whether the end has begun.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.phase != Phase::Running
+    }
+
     /// When our exit is due, once a stop has begun.
     #[must_use]
     pub fn ends_at(&self) -> Option<Instant> {

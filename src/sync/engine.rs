@@ -68,7 +68,8 @@ impl Engine {
     /// The next moment at which something is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.links.iter().filter_map(Link::due).min()
+        let now = Instant::now();
+        self.links.iter().filter_map(|link| link.due(now)).min()
     }
 
     /// Whether an agent is in the middle of a refresh, so that its end now would lose a token.
@@ -85,17 +86,14 @@ impl Engine {
     /// Reads what happened and does what is due; never waits.
     pub fn step(&mut self, now: Instant) {
         self.read_changes(now);
-        if self.deadline().is_some_and(|due| due <= now) {
-            self.act(now, true);
-            self.save();
-        }
+        self.act(now, true);
     }
 
     /// The last exchange of every link, until `deadline` at the latest.
     pub fn finish(&mut self, deadline: Option<Instant>) {
         self.settle(deadline.unwrap_or_else(|| Instant::now() + LAST));
         for link in &mut self.links {
-            link.give_up();
+            link.finish();
             self.reporter.say_all(&link.messages());
         }
     }
@@ -108,12 +106,11 @@ impl Engine {
         }
         loop {
             self.act(Instant::now(), false);
-            match self.links.iter().filter(|link| link.is_worth_waiting_for()).filter_map(Link::due).min() {
+            match self.links.iter().filter_map(Link::worth_waiting_for).min() {
                 Some(due) if due < deadline => drop(poll::wait_readable(&[], Some(due))),
-                _ => break,
+                _ => return,
             }
         }
-        self.save();
     }
 
     fn read_changes(&mut self, now: Instant) {
@@ -147,10 +144,16 @@ impl Engine {
     }
 
     fn act(&mut self, now: Instant, agent_lives: bool) {
-        for link in self.links.iter_mut().filter(|link| link.due().is_some_and(|due| due <= now)) {
-            link.exchange(now, agent_lives);
+        for link in &mut self.links {
+            link.turn(now, agent_lives);
             self.reporter.say_all(&link.messages());
         }
+        self.save();
+    }
+
+    /// A stop has begun: no agent starts a refresh any more.
+    pub fn ending(&mut self) {
+        self.links.iter_mut().for_each(Link::ending);
     }
 
     /// Remembers what was agreed, if that changed.

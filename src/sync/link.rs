@@ -12,9 +12,11 @@ use crate::credential::{Document, Login};
 use crate::report::{Level, Message};
 use crate::state::Served;
 use crate::store::{Capture, Recovery};
+use crate::sys::dir::Lock;
 use crate::workcopy::WorkingCopy;
 use crate::workcopy::read::{self, Copy, reason};
 
+use super::gate::Gate;
 use super::lineage::Lineage;
 use super::reconcile::{Base, Outcome, Version, reconcile};
 
@@ -49,10 +51,22 @@ pub struct Ends {
     pub refusal_is_known: bool,
 }
 
+impl Ends {
+    /// The agent's refresh lock, where containers can take turns: live, and on a capture that can be written.
+    fn gate(&self) -> Option<Gate> {
+        let rule = self.refresh_lock.as_ref().filter(|_| self.live && !self.refusal_is_known)?;
+        // Without it the agent refreshes when it likes, as it would without us.
+        Gate::new(rule, &self.working.dir, &self.working.path).ok()
+    }
+}
+
 /// One link.
 pub struct Link {
     ends: Ends,
     lineage: Lineage,
+    gate: Option<Gate>,
+    /// Held for as long as we use the capture.
+    _presence: Option<Lock>,
     due: Option<Instant>,
     /// Waiting helps nobody: the store refused.
     refused: bool,
@@ -61,6 +75,8 @@ pub struct Link {
     /// The pair of versions that was last dealt with: a conflict is kept once, not at every event.
     settled: Option<(Version, Version)>,
     last: Option<&'static str>,
+    /// What the last exchange carried.
+    carried: Option<&'static str>,
     outbox: Vec<Message>,
     said: Vec<String>,
 }
@@ -90,6 +106,9 @@ impl Link {
             lineage.push(base.digest);
         }
         Link {
+            gate: ends.gate(),
+            // A mark that can not be made is missed by `status` alone.
+            _presence: ends.capture.presence().ok().flatten(),
             ends,
             lineage,
             due: None,
@@ -97,6 +116,7 @@ impl Link {
             torn_since: None,
             settled: None,
             last: None,
+            carried: None,
             outbox: Vec::new(),
             said: Vec::new(),
         }
@@ -117,14 +137,15 @@ impl Link {
 
     /// When the next turn is due.
     #[must_use]
-    pub fn due(&self) -> Option<Instant> {
-        self.due
+    pub fn due(&self, now: Instant) -> Option<Instant> {
+        let gate = self.gate.as_ref().and_then(|gate| gate.deadline(now));
+        self.due.into_iter().chain(gate).min()
     }
 
-    /// Whether a turn is due that waiting would help.
+    /// When an exchange is due that waiting would help.
     #[must_use]
-    pub fn is_worth_waiting_for(&self) -> bool {
-        self.due.is_some() && !self.refused
+    pub fn worth_waiting_for(&self) -> Option<Instant> {
+        self.due.filter(|_| !self.refused)
     }
 
     /// Asks for a turn.
@@ -137,11 +158,33 @@ impl Link {
         if name == OsStr::new(&self.ends.rule.file) {
             self.ask(now);
         }
+        if let Some(gate) = self.gate.as_mut().filter(|gate| gate.is_intent(name)) {
+            gate.asked();
+            if gate.is_asked() {
+                match self.ends.capture.lease() {
+                    Ok(Some(lease)) => gate.granted(lease),
+                    Ok(None) => gate.refused(),
+                    // A capture without locks: nobody can take turns there, and nobody shall wait.
+                    Err(_) => {}
+                }
+                self.ask(now);
+            }
+        }
+    }
+
+    /// A stop has begun.
+    pub fn ending(&mut self) {
+        if let Some(gate) = &mut self.gate {
+            gate.ending();
+        }
     }
 
     /// Whether the agent is in the middle of a refresh.
     #[must_use]
     pub fn is_refreshing(&self) -> bool {
+        if let Some(gate) = &self.gate {
+            return gate.is_refreshing();
+        }
         let intent = self.ends.refresh_lock.as_ref().map(|lock| OsStr::new(&lock.intent));
         intent.is_some_and(|intent| self.ends.working.dir.stat_entry(intent).is_ok())
     }
@@ -168,23 +211,63 @@ impl Link {
         self.say_once(Message::warning(text));
     }
 
-    /// There will be no other turn.
-    pub fn give_up(&mut self) {
-        if self.due.is_some() {
-            let (agent, from, to) =
-                (&self.ends.agent, self.ends.working.path.display(), self.ends.capture.path.display());
-            let text = format!("{agent}: the login in {from} was not carried back to {to}");
-            let kept = self.ends.recovery.directory();
-            let hint = Some(format!("a copy is in {}: a next start of this container publishes it", kept.display()));
-            self.outbox.push(Message { level: Level::Error, text, hint });
+    fn give_up(&mut self) {
+        let (agent, from, to) = (&self.ends.agent, self.ends.working.path.display(), self.ends.capture.path.display());
+        let text = format!("{agent}: the login in {from} was not carried back to {to}");
+        let kept = self.ends.recovery.directory();
+        let hint = Some(format!("a copy is in {}: a next start of this container publishes it", kept.display()));
+        self.outbox.push(Message { level: Level::Error, text, hint });
+    }
+
+    /// Does what is due: an exchange, and what the turn to refresh asks for. `agent_lives`: the working copy may be in the
+    /// middle of a write.
+    pub fn turn(&mut self, now: Instant, agent_lives: bool) {
+        if self.due.is_some_and(|due| due <= now) {
+            self.exchange(now, agent_lives);
+        }
+        if let Some(gate) = &mut self.gate
+            && let Err(error) = gate.tend(now)
+        {
+            self.shut_no_more(&error);
         }
     }
 
-    /// A turn: compares both ends and does what the table says. `agent_lives`: the working copy may be in the middle of a
-    /// write.
-    pub fn exchange(&mut self, now: Instant, agent_lives: bool) {
+    /// The end: no agent of this container lives, and no other turn comes.
+    pub fn finish(&mut self) {
+        if let Some(gate) = &mut self.gate {
+            gate.remove();
+        }
+        if self.due.is_some() {
+            self.give_up();
+        }
+    }
+
+    /// The agent's lock can not be held or opened: from now on it refreshes when it likes, as it would without us.
+    fn shut_no_more(&mut self, error: &io::Error) {
+        let text = format!("{}: cannot take turns at refreshing: {}", self.ends.agent, reason(error));
+        self.say_once(Message::warning(text).hint("containers that share this login may refresh at the same time"));
+        if let Some(mut gate) = self.gate.take() {
+            gate.remove();
+        }
+    }
+
+    /// Compares both ends and does what the table says.
+    fn exchange(&mut self, now: Instant, agent_lives: bool) {
+        self.carried = None;
         let exchanged = self.try_exchange(now, agent_lives);
         self.refused = matches!(exchanged, Err(Trouble::Failed(_)));
+        let is_compared = !matches!(exchanged, Err(Trouble::Busy | Trouble::Torn));
+        if let Some(gate) = &mut self.gate {
+            if self.carried == Some("published") {
+                gate.renewed();
+            }
+            if gate.is_asked()
+                && is_compared
+                && let Err(error) = gate.compared(now, self.carried == Some("adopted"))
+            {
+                self.shut_no_more(&error);
+            }
+        }
         self.due = match exchanged {
             Ok(()) => None,
             Err(Trouble::Busy | Trouble::Torn) => Some(now + AGAIN),
@@ -338,6 +421,7 @@ impl Link {
     fn agreed(&mut self, login: &Login, word: &'static str) {
         self.ends.base = Some(Base::from(login));
         self.last = Some(word);
+        self.carried = Some(word);
         if let Err(error) = self.ends.recovery.clear() {
             let text = format!("{}: cannot remove the recovery copy: {}", self.ends.agent, reason(&error));
             self.say_once(Message::warning(text));

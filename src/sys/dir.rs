@@ -12,7 +12,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nix::dir::Dir as Listing;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, OpenHow, ResolveFlag, openat, openat2, renameat};
-use nix::sys::stat::{self, FileStat, Mode, fchmod, fstat, fstatat, mkdirat};
+use nix::sys::stat::{self, FileStat, Mode, UtimensatFlags, fchmod, fstat, fstatat, mkdirat, utimensat};
+use nix::sys::time::TimeSpec;
 use nix::unistd::{AccessFlags, Gid, Uid, UnlinkatFlags, faccessat, fchown, fsync, unlinkat};
 
 /// What kind of thing a name is.
@@ -267,6 +268,32 @@ impl Dir {
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         single(name)?;
         Ok(unlinkat(&self.0, name, UnlinkatFlags::NoRemoveDir)?)
+    }
+
+    /// Makes the empty directory `name` with this mtime: a lock as agents make them. Not dressed: an agent's own lock has
+    /// its modes too.
+    ///
+    /// # Errors
+    /// As mkdirat(2): EEXIST when somebody has the lock; and utimensat(2).
+    pub fn make_lock(&self, name: &OsStr, modified: SystemTime) -> io::Result<()> {
+        single(name)?;
+        mkdirat(&self.0, name, Mode::from_bits_truncate(0o755))?;
+        let since = modified.duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
+        let moment = TimeSpec::from_duration(since);
+        utimensat(&self.0, name, &moment, &moment, UtimensatFlags::NoFollowSymlink)?;
+        Ok(())
+    }
+
+    /// Removes the empty directory `name`, if it is there.
+    ///
+    /// # Errors
+    /// As unlinkat(2): ENOTEMPTY, ENOTDIR.
+    pub fn remove_directory(&self, name: &OsStr) -> io::Result<()> {
+        single(name)?;
+        match unlinkat(&self.0, name, UnlinkatFlags::RemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// Puts this directory's entries on disk.

@@ -26,6 +26,12 @@ pub fn is_no_such_process(error: &io::Error) -> bool {
     is(error, Errno::ESRCH)
 }
 
+/// EEXIST: the name is taken.
+#[must_use]
+pub fn is_there(error: &io::Error) -> bool {
+    is(error, Errno::EEXIST)
+}
+
 /// ELOOP where no symbolic link is followed, EXDEV for one that leads out of its directory (openat2(2)).
 #[must_use]
 pub fn is_refused_link(error: &io::Error) -> bool {
