@@ -155,7 +155,7 @@ impl<'c> Ground<'c, '_> {
         mut given: Given,
         state_dir: &Path,
     ) -> anyhow::Result<AgentFacts<'c>> {
-        let place = self.place(definition)?;
+        let place = self.place(definition);
         let capture = self.capture(definition)?;
         let mut offers = offers::explicit(definition, &mut given)?;
         let work_dir = self.options.work_dir.as_deref();
@@ -178,14 +178,18 @@ impl<'c> Ground<'c, '_> {
         Ok(AgentFacts { definition, offers, given, place, working_copy, capture })
     }
 
-    fn place(&mut self, definition: &Definition) -> anyhow::Result<PlaceFacts> {
-        if self.mounts.is_none() {
+    fn place(&mut self, definition: &Definition) -> PlaceFacts {
+        let path = self.own_place(definition);
+        let found = path.symlink_metadata();
+        // What is not there is no mount and holds none; the table is the longest read of a start.
+        let is_there = !found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let nothing = Mounts::default();
+        if is_there && self.mounts.is_none() {
             // Without /proc nothing is known of mounts, and so nothing is one.
             self.mounts = Some(Mounts::parse(&read_whole(Path::new("/proc/self/mountinfo")).unwrap_or_default()));
         }
-        let mounts = self.mounts.as_ref().context("mounts")?;
-        let path = self.own_place(definition);
-        let found = path.symlink_metadata().ok();
+        let mounts = self.mounts.as_ref().unwrap_or(&nothing);
+        let found = found.ok();
         let ours = [self.identity.uid, privilege::current().0, 0];
         let foreign = self.identity.uid != 0 && found.as_ref().is_some_and(|found| !ours.contains(&found.uid()));
         // A link anywhere below HOME may be an earlier agent's: it leads who knows where.
@@ -218,7 +222,7 @@ impl<'c> Ground<'c, '_> {
             }
             _ => dir.is_writable(),
         });
-        Ok(PlaceFacts { path, mounted, mount_writable, mounted_below, kind, foreign, writable })
+        PlaceFacts { path, mounted, mount_writable, mounted_below, kind, foreign, writable }
     }
 
     /// The directory of the agent's capture, whether or not it is there.

@@ -1,18 +1,15 @@
-//! Forks and becomes the agent: group, terminal, user, capabilities, mask, exec.
+//! Starts the agent: group, terminal, user, capabilities, mask, exec.
 //!
-//! The process has one thread, so the child may run ordinary code between fork and exec; each step that fails is told
-//! to the parent over a pipe that exec closes, and the parent says it in words.
+//! The process has one thread, which sleeps until the child executes the command or fails, so the child may run ordinary
+//! code in the memory that they share; the step that failed is simply there afterwards, and is said in words.
 
 use std::ffi::OsString;
 use std::io;
 
-use anyhow::Context;
-
 use crate::plan::Firmness;
 use crate::plan::identity::Identity;
 use crate::report::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Failure};
-use crate::sys::pipe::{self, Reader, Writer};
-use crate::sys::process::{self, Fork, Pid, Program};
+use crate::sys::process::{self, Pid, Program};
 use crate::sys::signal::{Inherited, Signal};
 use crate::sys::terminal::Terminal;
 use crate::sys::{errno, privilege};
@@ -52,48 +49,23 @@ enum Step {
     Exec,
 }
 
-const STEPS: [Step; 10] = [
-    Step::Group,
-    Step::Groups,
-    Step::Gid,
-    Step::BoundingSet,
-    Step::Uid,
-    Step::Capabilities,
-    Step::NoNewPrivileges,
-    Step::ParentDeath,
-    Step::Mask,
-    Step::Exec,
-];
-
 impl Launch<'_> {
     /// Starts the agent and returns its process id once it executes the command.
     ///
     /// # Errors
     /// The step that failed, in words; the child is then a zombie, which its parent's end or the next wait reaps.
     pub fn start(&self) -> anyhow::Result<Pid> {
-        let (reader, writer) = pipe::pipe().context("cannot make a pipe")?;
         let parent = process::id();
-        match process::fork().map_err(|error| fork_failure(&error))? {
-            Fork::Child => self.become_agent(parent, &writer),
-            Fork::Parent(child) => {
-                drop(writer);
-                match self.failure(reader) {
-                    None => Ok(child),
-                    Some(failure) => Err(failure.into()),
-                }
-            }
+        let mut failed = None;
+        let child = process::vfork(&mut || {
+            failed = Some(self.steps(parent));
+            isize::from(EXIT_NOT_EXECUTABLE)
+        });
+        let child = child.map_err(|error| fork_failure(&error))?;
+        match failed {
+            None => Ok(child),
+            Some((step, error)) => Err(self.explain(step, &error).into()),
         }
-    }
-
-    /// The child's side; never returns.
-    fn become_agent(&self, parent: Pid, writer: &Writer) -> ! {
-        let (step, error) = self.steps(parent);
-        let number =
-            STEPS.iter().position(|known| *known == step).and_then(|index| u8::try_from(index).ok()).unwrap_or(u8::MAX);
-        let mut report = vec![number];
-        report.extend_from_slice(&error.raw_os_error().unwrap_or(0).to_ne_bytes());
-        let _ = writer.write(&report);
-        process::exit_now(i32::from(EXIT_NOT_EXECUTABLE));
     }
 
     /// Goes through the steps; returns the one that failed, for the last one returns only to fail.
@@ -115,6 +87,8 @@ impl Launch<'_> {
             firmly(self.drop_caps, privilege::drop_bounding_set).map_err(at(Step::BoundingSet))?;
             if self.changes_user {
                 privilege::set_user(self.identity.uid).map_err(at(Step::Uid))?;
+                // The change of user sets what fs.suid_dumpable says, on the memory that we share with the parent.
+                process::forbid_dumps().map_err(at(Step::Uid))?;
             }
             firmly(self.drop_caps, privilege::drop_capabilities).map_err(at(Step::Capabilities))?;
             firmly(self.no_new_privs, privilege::no_new_privileges).map_err(at(Step::NoNewPrivileges))?;
@@ -131,15 +105,6 @@ impl Launch<'_> {
             Err(failed) => failed,
             Ok(()) => (Step::Exec, self.program.exec()),
         }
-    }
-
-    /// What the child reported; nothing when it executes the command.
-    fn failure(&self, reader: Reader) -> Option<Failure> {
-        let report = reader.read_to_end();
-        let (number, code) = report.split_first()?;
-        let code = code.try_into().map_or(0, i32::from_ne_bytes);
-        let step = STEPS.get(usize::from(*number)).copied().unwrap_or(Step::Exec);
-        Some(self.explain(step, &io::Error::from_raw_os_error(code)))
     }
 
     fn explain(&self, step: Step, error: &io::Error) -> Failure {

@@ -1,16 +1,19 @@
 //! The entry point: collects arguments and environment, calls the library, and turns the result into an exit status.
 
+#![no_main]
+
 use std::ffi::OsString;
 use std::io::Write;
-use std::process::ExitCode;
 
 use agent_init::cli::{self, Invocation, Manner};
 use agent_init::command;
 use agent_init::discover::Environment;
 use agent_init::report::{EXIT_FAILURE, Failure, Level, LogFormat, Message, Reporter};
 
-fn main() -> ExitCode {
-    let mut arguments = std::env::args_os();
+agent_init::entry!(start);
+
+fn start(arguments: Vec<OsString>) -> u8 {
+    let mut arguments = arguments.into_iter();
     let program = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();
     let environment = Environment::new(std::env::vars_os());
@@ -19,7 +22,8 @@ fn main() -> ExitCode {
     let result = cli::parse(&program, &arguments, &environment).and_then(|invocation| match invocation {
         Invocation::Print(text) => {
             // A reader that has gone (`| head`) is no error of ours.
-            let _ = std::io::stdout().write_all(text.as_bytes());
+            let mut out = std::io::stdout();
+            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
             Ok(0)
         }
         Invocation::Run(options, asked, warnings) => {
@@ -29,11 +33,11 @@ fn main() -> ExitCode {
         }
     });
     match result {
-        Ok(status) => ExitCode::from(status),
+        Ok(status) => status,
         Err(error) => {
             reporter.say(&Message::error(&error));
             let status = error.downcast_ref::<Failure>().map_or(EXIT_FAILURE, |failure| failure.exit);
-            ExitCode::from(manner.exit_status(status))
+            manner.exit_status(status)
         }
     }
 }

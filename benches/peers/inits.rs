@@ -17,6 +17,14 @@ const DIRECTORIES: [&str; 5] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin"
 /// A made-up login of the form that Claude Code stores.
 const SESSION: &str = r#"{"claudeAiOauth":{"accessToken":"sk-ant-oat01-FAKE-bench","refreshToken":"sk-ant-ort01-FAKE-bench","expiresAt":4102444800000,"scopes":["user:inference","user:profile"],"subscriptionType":"max"}}"#;
 
+/// Labels of cases that are looked up.
+pub const BARE: &str = "/bin/true";
+pub const PLAIN_START: &str = "agent-init -- true";
+pub const STEPPED_START: &str = "tini -- gosu USER true";
+pub const USER_START: &str = "agent-init --user USER -- true";
+pub const SESSION_START: &str = "agent-init --user USER, session laid down";
+pub const CAPTURED_START: &str = "... and published to a capture";
+
 /// The programs that were found on this machine.
 pub struct Inits {
     found: Vec<(String, PathBuf)>,
@@ -52,7 +60,7 @@ impl Inits {
             let place = DIRECTORIES.iter().map(|directory| Path::new(directory).join(name)).find(|path| path.is_file());
             found.extend(place.map(|path| (name.to_owned(), path)));
         }
-        ensure!(Path::new("/bin/true").is_file(), "/bin/true is missing");
+        ensure!(Path::new(BARE).is_file(), "{BARE} is missing");
         Ok(Self { found })
     }
 
@@ -92,7 +100,7 @@ impl Inits {
 
     /// The bare command, and what needs no privilege.
     pub fn starts(&self) -> Vec<Launch> {
-        let bare = Launch::new("/bin/true", ["/bin/true".to_owned()]);
+        let bare = Launch::new(BARE, [BARE.to_owned()]);
         let plain = self
             .plain(&["true"])
             .into_iter()
@@ -113,14 +121,11 @@ impl Inits {
             let label = format!("{name} -- gosu USER true");
             add(&label, false, gosu.as_deref().and_then(|gosu| self.call(name, &["--", gosu, USER, "true"])));
         }
-        add("agent-init --user USER -- true", false, self.call(SUBJECT, &["--user", USER, "--", "true"]));
+        add(USER_START, false, self.call(SUBJECT, &["--user", USER, "--", "true"]));
         let session = ["--agent", "claude", "--user", USER, "--home", &home, "--state-dir", &state];
         add(SESSION_START, true, self.call(SUBJECT, &[session.as_slice(), &["--", "true"]].concat()));
         let captured = [session.as_slice(), &["--capture", &capture, "--", "true"]].concat();
-        add("... and published to a capture", true, self.call(SUBJECT, &captured));
+        add(CAPTURED_START, true, self.call(SUBJECT, &captured));
         launches
     }
 }
-
-/// The label of the privileged start that lays a session down.
-pub const SESSION_START: &str = "agent-init --user USER, session laid down";

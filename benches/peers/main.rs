@@ -68,10 +68,11 @@ impl Options {
     }
 }
 
-/// What a section gives: tables, measured aims, and what could not be measured.
+/// What a section gives: tables, what must be known to read them, measured aims, and what could not be measured.
 #[derive(Default)]
 struct Report {
     tables: Vec<Table>,
+    notes: Vec<&'static str>,
     aims: Vec<Aim>,
     left_out: Vec<String>,
 }
@@ -88,6 +89,9 @@ impl Report {
     fn print(&self, style: Style) {
         for table in &self.tables {
             println!("{}", table.render(style));
+        }
+        for note in &self.notes {
+            println!("{note}\n");
         }
     }
 }
@@ -130,7 +134,10 @@ fn machine(pinned_to: Option<usize>) -> String {
         .map_or("unknown CPU", |rest| rest.trim_start_matches([' ', '\t', ':']));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let pinned = pinned_to.map_or_else(|| "not pinned".to_owned(), |cpu| format!("timed on CPU {cpu}"));
-    format!("{model}, {cores} CPUs ({pinned}), Linux {}", read("/proc/sys/kernel/osrelease").trim())
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let load = read("/proc/loadavg");
+    let load = load.split(' ').next().unwrap_or_default();
+    format!("{model}, {cores} CPUs ({pinned}), Linux {}, load average {load} before the start", kernel.trim())
 }
 
 fn main() -> ExitCode {
@@ -156,7 +163,8 @@ fn run() -> Result<()> {
     let everywhere = sched_getaffinity(Pid::this())?;
     let pinned_to = pin(options.pinned)?;
     sched_setaffinity(Pid::this(), &everywhere)?;
-    println!("{}\n", machine(pinned_to));
+    println!("{}", machine(pinned_to));
+    println!("On a busy machine CPU (user + system) and p10 say more than the median.\n");
 
     let mut aims = Vec::new();
     let mut left_out = inits.missing();

@@ -3,6 +3,8 @@
 use std::io;
 
 use caps::{CapSet, Capability};
+use nix::errno::Errno;
+use nix::libc;
 use nix::sys::prctl;
 use nix::unistd::{self, Gid, Uid};
 
@@ -46,7 +48,16 @@ pub fn set_user(uid: u32) -> io::Result<()> {
 /// # Errors
 /// EPERM without `CAP_SETPCAP`.
 pub fn drop_bounding_set() -> io::Result<()> {
-    caps::clear(None, CapSet::Bounding).map_err(|_| io::ErrorKind::PermissionDenied.into())
+    for capability in 0..64 {
+        // SAFETY: PR_CAPBSET_DROP takes an integer; no memory is passed.
+        match Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }) {
+            Ok(_) => {}
+            // The first that this kernel does not know.
+            Err(Errno::EINVAL) => break,
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Empties the ambient, inheritable, effective and permitted sets.
