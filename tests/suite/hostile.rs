@@ -87,7 +87,7 @@ fn a_plain_file_afterwards_is_a_login_again() {
     needs_root!();
     let Ground { sandbox, arguments } = ground();
     let mut gate = sandbox.gate("gate");
-    let script = "ln -s \"$1\" \"$C/p\"; mv -T \"$C/p\" \"$F\"; for n in 1 2 3; do touch \"$C/$n\"; done; say planted; hold \"$4\"; refresh b";
+    let script = "ln -s \"$1\" \"$C/p\"; mv -T \"$C/p\" \"$F\"; for n in 1 2 3; do touch \"$C/$n\"; done; hold \"$4\" planted; refresh b";
     let run = sandbox.claude(script).arguments(arguments).arguments([gate.to_string()]).options(["--user", "node"]);
     let mut live = run.pid1().start();
     live.line("planted");
@@ -111,7 +111,7 @@ fn a_file_of_another_uid_is_not_published() {
     needs_root!();
     let Ground { sandbox, .. } = ground();
     let mut gate = sandbox.gate("gate");
-    let run = sandbox.claude("say ready; hold \"$1\"").arguments([gate.to_string()]).options(["--user", "node"]);
+    let run = sandbox.claude("hold \"$1\" ready").arguments([gate.to_string()]).options(["--user", "node"]);
     let mut live = run.pid1().start();
     live.line("ready");
     let other = sandbox.write("home/other", Session::new("evil").json());
@@ -129,7 +129,7 @@ fn adopting_does_not_write_through_a_planted_link() {
     needs_root!();
     let Ground { sandbox, arguments } = ground();
     let mut gate = sandbox.gate("gate");
-    let script = "rm \"$F\"; ln -s \"$1\" \"$F\"; say ready; hold \"$4\"";
+    let script = "rm \"$F\"; ln -s \"$1\" \"$F\"; hold \"$4\" ready";
     let run = sandbox.claude(script).arguments(arguments).arguments([gate.to_string()]).options(["--user", "node"]);
     let mut live = run.pid1().start();
     live.line("ready");
@@ -177,8 +177,7 @@ fn a_hostile_capture_does_not_end_the_run() {
     needs_root!();
     let Ground { sandbox, .. } = ground();
     let mut gate = sandbox.gate("gate");
-    let run =
-        sandbox.claude("say ready; hold \"$1\"; say on").arguments([gate.to_string()]).options(["--user", "node"]);
+    let run = sandbox.claude("hold \"$1\" ready; say on").arguments([gate.to_string()]).options(["--user", "node"]);
     let mut live = run.pid1().start();
     live.line("ready");
     std::fs::remove_file(sandbox.path(FILE)).unwrap();

@@ -9,12 +9,19 @@
 
 mod canary;
 mod cli;
+mod crash;
 mod docker;
+mod dropin;
+mod faults;
+mod fleet;
 mod hostile;
 mod identity;
+mod peers;
 mod process;
 mod publish;
 mod real_agents;
 mod sources;
+mod stress;
 mod support;
+mod terminal;
 mod workcopy;

@@ -25,9 +25,9 @@ impl Captured {
         Self { sandbox, gate }
     }
 
-    /// The stand-in runs `script`, in which `wait` holds until `gate.open()`.
+    /// The stand-in runs `script`, in which `pause` holds until `gate.open()`.
     fn run(&self, script: &str) -> Run {
-        let script = format!("wait() {{ hold '{}'; }}; {script}", self.gate);
+        let script = format!("pause() {{ hold '{}' \"$@\"; }}; {script}", self.gate);
         self.sandbox.claude(&script)
     }
 
@@ -84,7 +84,7 @@ fn ready(run: Run) -> Live {
 fn live_means_before_the_agent_ends() {
     let mut captured = Captured::new();
     for write in ["refresh b", "inplace c", "refresh d", "refresh e; refresh f; refresh g"] {
-        let live = captured.run(&format!("wait; {write}; say ready; wait")).start();
+        let live = captured.run(&format!("pause; {write}; pause ready")).start();
         captured.gate.open();
         let name = write.rsplit(' ').next().unwrap();
         captured.await_stored(name);
@@ -106,7 +106,7 @@ fn a_half_written_login_is_not_overwritten() {
 #[test]
 fn several_refreshes_in_one_run() {
     let mut captured = Captured::new();
-    let live = captured.run("for n in b c d; do refresh $n; wait; done").start();
+    let live = captured.run("for n in b c d; do refresh $n; pause; done").start();
     for name in ["b", "c", "d"] {
         captured.await_stored(name);
         captured.gate.open();
@@ -117,7 +117,7 @@ fn several_refreshes_in_one_run() {
 #[test]
 fn exit_means_at_the_end() {
     let mut captured = Captured::new();
-    let live = ready(captured.run("refresh b; say ready; wait").options(["--sync", "exit"]));
+    let live = ready(captured.run("refresh b; pause ready").options(["--sync", "exit"]));
     assert_eq!(captured.stored(), "a");
     captured.gate.open();
     live.wait().ok().quiet();
@@ -150,7 +150,7 @@ fn the_last_write_is_published_however_the_run_ends() {
             captured.run(script).options(["--sync", sync]).run().code(*code);
             assert_eq!(captured.stored(), "b", "{sync}: {script}");
         }
-        for script in ["trap 'refresh b; exit 7' TERM; say ready; wait", "trap 'refresh b' TERM; say ready; wait"] {
+        for script in ["trap 'refresh b; exit 7' TERM; pause ready", "trap 'refresh b' TERM; pause ready"] {
             let captured = Captured::new();
             let live = ready(captured.run(script).options(["--sync", sync, "--grace", "2s"]));
             live.stop();
@@ -160,9 +160,7 @@ fn the_last_write_is_published_however_the_run_ends() {
         // A second stop signal kills at once and still publishes.
         let captured = Captured::new();
         let mut live = ready(
-            captured
-                .run("trap 'refresh b; say saved' TERM; say ready; wait")
-                .options(["--sync", sync, "--grace", "50s"]),
+            captured.run("trap 'refresh b; say saved' TERM; pause ready").options(["--sync", sync, "--grace", "50s"]),
         );
         live.stop();
         live.line("saved");

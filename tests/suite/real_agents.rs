@@ -1,18 +1,13 @@
 //! The real Claude Code and Codex under the binary as PID 1, against a fake vendor whose refresh tokens work once.
 
-mod vendor;
-
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Sandbox, await_path, base64, needs_root};
-use vendor::{ANSWER, Vendor, text, vendor_file};
+use crate::support::{ANSWER, CODEX_TOKEN, Sandbox, TOKEN, Vendor, await_path, base64, needs_root, text, vendor_file};
 
 const MESSAGES: &str = "/v1/messages";
-const TOKEN: &str = "/v1/oauth/token";
 const CODEX_RESPONSES: &str = "/codex/v1/responses";
-const CODEX_TOKEN: &str = "/codex/oauth/token";
 
 /// Within the 300 s in which both agents refresh before anything else.
 const ALMOST_EXPIRED: i64 = 60;

@@ -5,12 +5,14 @@ mod live;
 mod run;
 mod sandbox;
 mod session;
+mod vendor;
 
 pub use await_path::await_path;
 pub use live::{Live, Outcome};
 pub use run::Run;
 pub use sandbox::{Gate, Sandbox};
 pub use session::{Session, base64, codex_auth};
+pub use vendor::{ANSWER, CODEX_TOKEN, NODE, TOKEN, Vendor, text, vendor_file};
 
 use std::time::Duration;
 

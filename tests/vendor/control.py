@@ -13,6 +13,7 @@ from answers import Answer
 
 AGENTS = {"claude": claude, "codex": codex}
 SOCKET = "control.sock"
+AGENTS_SOCKET = "agents.sock"
 WAIT_SECONDS = 120
 
 
@@ -53,11 +54,13 @@ class Desk:
         self.book.expire()
         return Answer.json({})
 
-    def _do_set(self, lifetime=None, delay_token=None):
+    def _do_set(self, lifetime=None, delay_token=None, ahead=None):
         if lifetime is not None:
             self.book.lifetime = int(lifetime)
         if delay_token is not None:
             self.delay_token = float(delay_token)
+        if ahead is not None:
+            self.book.ahead = float(ahead)
         return Answer.json({})
 
     def _do_hold(self, path):

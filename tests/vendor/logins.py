@@ -31,6 +31,8 @@ class Book:
         self.lifetime, self.revoke_on_reuse = lifetime, revoke_on_reuse
         self._lock, self._serial = threading.RLock(), 0
         self._logins, self._access, self._keys = [], {}, set()
+        # How far the vendor's clock is ahead of ours, in seconds: tests age logins with it.
+        self.ahead = 0.0
 
     def mint(self, agent, expires_in):
         """A new login and its first tokens: (login, tokens)."""
@@ -67,7 +69,7 @@ class Book:
             if token in self._keys:
                 return True
             login, expires_at = self._access.get(token, (None, 0))
-            return login is not None and not login.revoked and time.time() < expires_at
+            return login is not None and not login.revoked and self._now() < expires_at
 
     def expire(self):
         """Ends every access token now; refresh tokens stay good."""
@@ -80,12 +82,15 @@ class Book:
             for login in self._logins:
                 login.revoked = True
 
+    def _now(self):
+        return time.time() + self.ahead
+
     def _rotate(self, login, expires_in):
         self._serial += 1
         if login.refresh:
             login.spent.add(login.refresh)
         login.refresh = f"FAKE-{login.agent}-refresh-{self._serial}-{secrets.token_hex(8)}"
-        expires_at = time.time() + expires_in
+        expires_at = self._now() + expires_in
         if login.agent == "codex":
             access = jwt(login.account, expires_at, self._serial)
         else:

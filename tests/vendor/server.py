@@ -1,4 +1,4 @@
-"""The sockets: one loopback port for the APIs and the CONNECT proxy, one Unix socket for the tests."""
+"""The sockets: a loopback port (APIs, CONNECT proxy) and a Unix socket (APIs) for agents, a Unix socket for the tests."""
 
 import http.server
 import os
@@ -10,7 +10,7 @@ import urllib.parse
 import claude
 import codex
 from answers import Answer, Request
-from control import SOCKET
+from control import AGENTS_SOCKET, SOCKET
 
 VENDORS = [claude, codex]
 TOKEN_PATHS = {path for vendor in VENDORS for (_, path) in vendor.OPEN if path.endswith("/token")}
@@ -74,21 +74,35 @@ class Tests(Base):
         self.send(self.server.desk.answer(url.path.rpartition("/")[2], dict(urllib.parse.parse_qsl(url.query))))
 
 
-class AgentServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """The loopback port. Not HTTPServer, which asks the name service for its own name."""
+class Crowded(socketserver.ThreadingMixIn):
+    """Serves many agents at once."""
 
     daemon_threads = True
     request_queue_size = 64
+
+    def handle_error(self, request, client_address):
+        """An agent that hangs up early is no event worth a traceback."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class AgentServer(Crowded, socketserver.TCPServer):
+    """The loopback port. Not HTTPServer, which asks the name service for its own name."""
 
     def __init__(self, desk, authority):
         super().__init__(("127.0.0.1", 0), Agents)
         self.desk, self.authority = desk, authority
         self.server_port = self.server_address[1]
 
-    def handle_error(self, request, client_address):
-        """An agent that hangs up early is no event worth a traceback."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
+
+class LocalAgentServer(Crowded, socketserver.UnixStreamServer):
+    """Plain HTTP on a Unix socket, for stand-in agents in whatever network namespace."""
+
+    def __init__(self, desk, directory):
+        path = os.path.join(directory, AGENTS_SOCKET)
+        super().__init__(path, Agents)
+        os.chmod(path, 0o666)
+        self.desk = desk
 
 
 class TestServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):

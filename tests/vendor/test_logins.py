@@ -43,6 +43,16 @@ class Rules(unittest.TestCase):
         book.expire()
         self.assertFalse(book.accepts(fresh["access"]))
 
+    def test_a_login_ages_with_the_vendors_clock(self):
+        book = Book(3600, revoke_on_reuse=True)
+        _, first = book.mint("claude", 3600)
+        book.ahead = 3000
+        self.assertTrue(book.accepts(first["access"]))
+        _, second = book.refresh("claude", first["refresh"])
+        book.ahead = 6000
+        self.assertFalse(book.accepts(first["access"]))
+        self.assertTrue(book.accepts(second["access"]))
+
     def test_keys_stand_until_the_end(self):
         book = Book(3600, revoke_on_reuse=False)
         key = book.mint_key("claude", "key")

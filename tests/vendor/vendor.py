@@ -19,7 +19,7 @@ from authority import Authority
 from journal import Journal
 from logins import Book
 from network import raise_loopback
-from server import AgentServer, TestServer
+from server import AgentServer, LocalAgentServer, TestServer
 
 
 def serve(options):
@@ -32,8 +32,8 @@ def serve(options):
     desk = control.Desk(Book(options.lifetime, options.revoke_on_reuse), Journal(journal))
     desk.delay_token = options.delay_token
     authority = Authority(options.dir)
-    agents, tests = AgentServer(desk, authority), TestServer(desk, options.dir)
-    for server in (agents, tests):
+    agents = AgentServer(desk, authority)
+    for server in (agents, LocalAgentServer(desk, options.dir), TestServer(desk, options.dir)):
         threading.Thread(target=server.serve_forever, daemon=True).start()
     print(json.dumps(ready(agents.server_port, authority, journal)), flush=True)
     if options.until_eof:

@@ -15,7 +15,7 @@ fn orphans_are_reaped() {
     let sandbox = Sandbox::new();
     // Orphans end while the agent lives; the agent then counts the zombies that its init left.
     let script = "i=0; while [ $i -lt 200 ]; do (sh -c ':' & ) ; i=$((i+1)); done; \
-        ( (echo $$ >/dev/null; sh -c 'exit 9') & ); say ready; hold \"$1\"; grep -hs '^State:.Z' /proc/[0-9]*/status | wc -l";
+        ( (echo $$ >/dev/null; sh -c 'exit 9') & ); hold \"$1\" ready; grep -hs '^State:.Z' /proc/[0-9]*/status | wc -l";
     let mut gate = sandbox.gate("gate");
     let mut live = sandbox.claude(script).arguments([gate.to_string()]).pid1().start();
     live.line("ready");
@@ -53,7 +53,7 @@ fn the_exit_status_is_the_agents_and_not_an_orphans() {
 }
 
 /// Starts a process with the trap `$1`, in a session of its own where `$2` says so, and goes on once it is up.
-const LEAVES: &str = "$2 sh -c \"$1; echo leftover ready; sleep 1000 >/dev/null & echo up >\\\"\\$1\\\"; wait\" sh \"$3\" & read -r _ <\"$3\"; ";
+const LEAVES: &str = "$2 sh -c \"$1; echo leftover up; sleep 1000 >/dev/null & echo up >\\\"\\$1\\\"; wait\" sh \"$3\" & read -r _ <\"$3\"; ";
 
 #[test]
 fn leftovers_get_term_and_then_kill() {
@@ -64,7 +64,7 @@ fn leftovers_get_term_and_then_kill() {
             let up = sandbox.gate("up").to_string();
             let script = format!("{LEAVES} exit 5");
             for (what, run) in both(|| sandbox.claude(&script).arguments([trap, session, &up])) {
-                let outcome = run.run().code(5).prints(&["leftover ready"]);
+                let outcome = run.run().code(5).prints(&["leftover up"]);
                 let got = outcome.stdout.contains("leftover got TERM");
                 assert_eq!(got, heeds, "{what} {session}\n{outcome}");
             }
@@ -73,8 +73,8 @@ fn leftovers_get_term_and_then_kill() {
 }
 
 /// An agent that ends on TERM with status 7, and one that does not heed it.
-const HEEDS: &str = "trap 'say got TERM; exit 7' TERM; say ready; hold \"$1\"";
-const IGNORES: &str = "trap 'say got TERM' TERM; say ready; hold \"$1\"";
+const HEEDS: &str = "trap 'say got TERM; exit 7' TERM; hold \"$1\" ready";
+const IGNORES: &str = "trap 'say got TERM' TERM; hold \"$1\" ready";
 
 #[test]
 fn the_stop_signal_is_forwarded() {
@@ -110,7 +110,7 @@ fn the_stop_reaches_who_left_the_session() {
     needs_root!();
     let sandbox = Sandbox::new();
     let (up, never) = (sandbox.gate("up"), sandbox.gate("never"));
-    let script = format!("{LEAVES} trap 'exit 7' TERM; say ready; hold \"$4\"");
+    let script = format!("{LEAVES} trap 'exit 7' TERM; hold \"$4\" ready");
     let arguments = ["trap '' TERM".to_owned(), "setsid".to_owned(), up.to_string(), never.to_string()];
     for (_, run) in both(|| sandbox.claude(&script).options(["--grace", "1s"]).arguments(arguments.clone())) {
         let mut live = run.start();
@@ -143,7 +143,7 @@ fn the_agent_dies_with_an_init_that_is_not_pid_1() {
     needs_root!();
     let sandbox = Sandbox::new();
     let never = sandbox.gate("never");
-    let mut live = sandbox.claude("say ready; hold \"$1\"").arguments([never.to_string()]).start();
+    let mut live = sandbox.claude("hold \"$1\" ready").arguments([never.to_string()]).start();
     live.line("ready");
     live.signal(9);
     // The agent holds our stdout: its end shows that it is gone.

@@ -25,7 +25,7 @@ fn each_signal_reaches_the_agent() {
     let sandbox = Sandbox::new();
     let mut gate = sandbox.gate("gate");
     let numbers: Vec<String> = forwarded().map(|number| number.to_string()).collect();
-    let script = "for n in $1; do trap \"say got $n.\" $n; done; say ready; hold \"$2\"";
+    let script = "for n in $1; do trap \"say got $n.\" $n; done; hold \"$2\" ready";
     let arguments = [numbers.join(" "), gate.to_string()];
     for (what, run) in pid1_or_not(|| sandbox.claude(script).arguments(arguments.clone())) {
         let mut live = run.start();
@@ -58,16 +58,12 @@ fn a_signal_that_kills_the_agent_is_its_exit_status() {
 #[test]
 fn the_whole_group_gets_a_forwarded_signal() {
     let sandbox = Sandbox::new();
-    let mut gate = sandbox.gate("gate");
-    let script = format!(
-        "(trap 'say child got it; exit' USR1; say child ready; hold {gate}) & trap 'say agent got it' USR1; say ready; hold {gate}"
-    );
-    for (_, run) in pid1_or_not(|| sandbox.claude(&script)) {
+    let (mut gate, never) = (sandbox.gate("gate"), sandbox.gate("never"));
+    let script = "(trap 'say child got it; exit' USR1; hold \"$2\" 'child ready') & trap 'say agent got it' USR1; hold \"$1\" ready";
+    for (_, run) in pid1_or_not(|| sandbox.claude(script).arguments([gate.to_string(), never.to_string()])) {
         let mut live = run.start();
         live.line("ready");
-        if !live.so_far().contains("child ready") {
-            live.line("child ready");
-        }
+        live.line("ready");
         live.signal(10);
         live.line("got it");
         live.line("got it");

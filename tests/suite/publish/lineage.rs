@@ -31,7 +31,7 @@ fn a_spent_variable_is_superseded_by_the_capture() {
 #[test]
 fn every_login_that_stood_in_the_capture_is_spent() {
     let mut captured = Captured::new();
-    let live = captured.run("refresh b; wait; refresh c").start();
+    let live = captured.run("refresh b; pause; refresh c").start();
     captured.await_stored("b");
     captured.gate.open();
     live.wait().ok();
@@ -67,7 +67,7 @@ fn a_restart_keeps_the_refreshed_working_copy() {
 fn a_restart_publishes_what_a_killed_run_left() {
     let captured = Captured::new();
     let run = |script: &str| captured.run(script).options(["--sync", "exit"]);
-    let live = super::ready(run("refresh b; say ready; wait"));
+    let live = super::ready(run("refresh b; pause ready"));
     live.signal(9);
     live.wait();
     assert_eq!(captured.stored(), "a");
@@ -119,18 +119,24 @@ fn a_read_only_capture_is_one_warning() {
 #[test]
 fn what_could_not_be_published_is_published_by_the_next_start() {
     needs_root!();
-    let captured = Captured::new();
-    let capture = captured.sandbox.path("capture");
-    captured.run("refresh b").bind_read_only(&capture, &capture).run().ok();
-    let outcome = captured.run("seen").run().ok();
-    assert_eq!(name_of(outcome.variable("FILE").unwrap()), "b", "{outcome}");
-    assert_eq!(captured.stored(), "b");
+    // Left in the working copy, or in the state directory alone.
+    for lost in [None, Some("home/.claude")] {
+        let captured = Captured::new();
+        let capture = captured.sandbox.path("capture");
+        captured.run("refresh b").bind_read_only(&capture, &capture).run().ok();
+        if let Some(directory) = lost {
+            std::fs::remove_dir_all(captured.sandbox.path(directory)).unwrap();
+        }
+        let outcome = captured.run("seen").run().ok();
+        assert_eq!(name_of(outcome.variable("FILE").unwrap()), "b", "{lost:?}\n{outcome}");
+        assert_eq!(captured.stored(), "b");
+    }
 }
 
 #[test]
 fn a_capture_that_goes_away_does_not_end_the_agent() {
     let mut captured = Captured::new();
-    let live = super::ready(captured.run("say ready; wait; refresh b; say on"));
+    let live = super::ready(captured.run("pause ready; refresh b; say on"));
     std::fs::remove_dir_all(captured.sandbox.path("capture/claude")).unwrap();
     std::fs::remove_dir(captured.sandbox.path("capture")).unwrap();
     captured.gate.open();

@@ -15,7 +15,7 @@ fn unchanged_is_not_written() {
 #[test]
 fn a_newer_login_in_the_capture_is_adopted() {
     let mut captured = Captured::new();
-    let mut live = ready(captured.run("say ready; wait; say \"FILE=$(cat \"$F\")\""));
+    let mut live = ready(captured.run("pause ready; say \"FILE=$(cat \"$F\")\""));
     captured.store(&Session::new("b"));
     captured.await_working("b");
     captured.gate.open();
@@ -29,7 +29,7 @@ fn an_adopted_login_has_owner_and_mode_of_the_working_copy() {
     needs_root!();
     let mut captured = Captured::new();
     captured.sandbox.give("home", 1000);
-    let run = captured.run("say ready; wait; stat -c '%a %u:%g' \"$F\"").options(["--user", "node"]);
+    let run = captured.run("pause ready; stat -c '%a %u:%g' \"$F\"").options(["--user", "node"]);
     let live = ready(run.pid1());
     captured.store(&Session::new("b"));
     captured.await_working("b");
@@ -40,7 +40,7 @@ fn an_adopted_login_has_owner_and_mode_of_the_working_copy() {
 #[test]
 fn with_exit_nothing_is_adopted_while_the_agent_runs_and_nothing_lost() {
     let mut captured = Captured::new();
-    let live = ready(captured.run("say ready; wait").options(["--sync", "exit"]));
+    let live = ready(captured.run("pause ready").options(["--sync", "exit"]));
     captured.store(&Session::new("b"));
     captured.gate.open();
     live.wait().ok();
@@ -53,7 +53,7 @@ fn of_two_changed_logins_the_fresher_wins() {
     let (early, late) = (4_102_444_800_001_u64, 4_102_444_800_002_u64);
     for (ours, theirs, winner, loser) in [(late, early, "ours", "theirs"), (early, late, "theirs", "ours")] {
         let mut captured = Captured::new();
-        let live = ready(captured.run(&format!("say ready; wait; refresh ours {ours}")).options(["--sync", "exit"]));
+        let live = ready(captured.run(&format!("pause ready; refresh ours {ours}")).options(["--sync", "exit"]));
         captured.store(&Session::new("theirs").expires_ms(theirs));
         captured.gate.open();
         let outcome = live.wait().ok();
@@ -67,7 +67,7 @@ fn conflicts_are_kept_private() {
     needs_root!();
     let mut captured = Captured::new();
     captured.sandbox.give("capture", 4242);
-    let live = ready(captured.run("say ready; wait; refresh ours 4102444800001").options(["--sync", "exit"]));
+    let live = ready(captured.run("pause ready; refresh ours 4102444800001").options(["--sync", "exit"]));
     captured.store(&Session::new("theirs").expires_ms(4_102_444_800_002));
     captured.sandbox.give("capture", 4242);
     captured.gate.open();
@@ -104,7 +104,7 @@ fn a_blanked_login_is_one_warning() {
 #[test]
 fn a_blanked_login_is_not_restored() {
     let mut captured = Captured::new();
-    let mut live = ready(captured.run("say ready; blank; wait; say \"FILE=$(cat \"$F\")\""));
+    let mut live = ready(captured.run("say ready; blank; pause; say \"FILE=$(cat \"$F\")\""));
     live.message("warning");
     captured.gate.open();
     live.wait().ok().prints(&["\"refreshToken\":\"\""]);
@@ -113,7 +113,7 @@ fn a_blanked_login_is_not_restored() {
 #[test]
 fn a_blanked_login_is_replaced_by_a_fresher_one() {
     let mut captured = Captured::new();
-    let mut live = ready(captured.run("blank; say ready; wait; say \"FILE=$(cat \"$F\")\""));
+    let mut live = ready(captured.run("blank; pause ready; say \"FILE=$(cat \"$F\")\""));
     live.message("warning");
     captured.store(&Session::new("b"));
     captured.await_working("b");
@@ -125,7 +125,7 @@ fn a_blanked_login_is_replaced_by_a_fresher_one() {
 #[test]
 fn a_login_after_a_logout_is_published() {
     let mut captured = Captured::new();
-    let mut live = ready(captured.run("blank; say ready; wait; refresh b; wait"));
+    let mut live = ready(captured.run("blank; pause ready; refresh b; pause"));
     live.message("warning");
     captured.gate.open();
     captured.await_stored("b");
@@ -137,7 +137,7 @@ fn a_login_after_a_logout_is_published() {
 fn a_torn_file_is_never_published_and_the_stored_one_comes_back() {
     let mut captured = Captured::new();
     let before = captured.sandbox.read(FILE);
-    let live = ready(captured.run("torn; say ready; wait"));
+    let live = ready(captured.run("torn; pause ready"));
     captured.await_working("a");
     captured.gate.open();
     live.wait().ok();
@@ -147,7 +147,7 @@ fn a_torn_file_is_never_published_and_the_stored_one_comes_back() {
 #[test]
 fn a_file_written_in_two_pieces_is_published_whole() {
     let mut captured = Captured::new();
-    let script = "torn; say ready; wait; inplace b; wait";
+    let script = "torn; pause ready; inplace b; pause";
     let live = ready(captured.run(script));
     captured.gate.open();
     captured.await_stored("b");
@@ -177,7 +177,7 @@ fn torn_at_the_end_is_never_published() {
 fn a_capture_that_breaks_is_not_adopted() {
     for content in ["", "torn", "[]", "{}"] {
         let mut captured = Captured::new();
-        let live = ready(captured.run("say ready; wait; say \"FILE=$(cat \"$F\")\""));
+        let live = ready(captured.run("pause ready; say \"FILE=$(cat \"$F\")\""));
         captured.sandbox.write(FILE, content);
         captured.gate.open();
         live.wait().ok().prints(&["FAKE-refresh-a"]);
@@ -187,7 +187,7 @@ fn a_capture_that_breaks_is_not_adopted() {
 #[test]
 fn a_working_copy_changed_over_a_broken_capture_is_published() {
     let mut captured = Captured::new();
-    let live = ready(captured.run("say ready; wait; refresh b"));
+    let live = ready(captured.run("pause ready; refresh b"));
     captured.sandbox.write(FILE, "torn");
     captured.gate.open();
     live.wait().ok();
@@ -198,7 +198,7 @@ fn a_working_copy_changed_over_a_broken_capture_is_published() {
 #[test]
 fn two_runs_on_one_capture_agree() {
     let mut captured = Captured::new();
-    let first = ready(captured.run("say ready; wait; say \"FILE=$(cat \"$F\")\""));
+    let first = ready(captured.run("pause ready; say \"FILE=$(cat \"$F\")\""));
     let sandbox = &captured.sandbox;
     let (home, state) = (sandbox.mkdir("home2").display().to_string(), sandbox.mkdir("state2").display().to_string());
     let second = sandbox.claude("refresh b").env("AGENT_INIT_HOME", home).env("AGENT_INIT_STATE_DIR", state);

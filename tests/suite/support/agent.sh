@@ -28,15 +28,18 @@ blank() {
 replace() {
 	(umask 077 && printf '%s' "$1" >"$F.tmp.$$") && mv "$F.tmp.$$" "$F"
 }
-# hold FIFO: waits until the test opens the gate; traps run meanwhile. A shell in `read` can miss a signal that comes just
-# before it blocks; one in `wait` can not. The reader has a session of its own, so that forwarded signals do not end it.
+# hold FIFO [WORDS]: says the words, then waits until the test opens the gate; traps run meanwhile. A shell in `read` can
+# miss a signal that comes just before it blocks; one in `wait` can not. When the reader says the words it has left our
+# process group; a forwarded signal that is faster ends it, and it is started again.
 hold() {
-	setsid sh -c 'read -r word <"$1" && [ "$word" = go ]' sh "$1" >/dev/null 2>&1 &
 	while :; do
+		setsid sh -c '[ -z "$2" ] || echo "$2"; exec >/dev/null 2>&1; [ -p "$1" ] && read -r word <"$1" && [ "$word" = go ]' sh "$1" "${2:-}" &
+		until wait $! || ! kill -0 $! 2>/dev/null; do :; done
+		# It has ended: this is its status, and no interruption's.
 		wait $!
 		case $? in
 		0) return ;;
-		1 | 127) exit 97 ;;
+		1) exit 97 ;;
 		esac
 	done
 }

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use super::LIMIT;
 
-/// A run under way. Killed when dropped, or after `LIMIT`.
+/// A run under way. Killed when dropped, or after its limit.
 pub struct Live {
     child: Child,
     stdout: Lines,
@@ -23,13 +24,13 @@ pub struct Live {
 }
 
 impl Live {
-    pub(super) fn new(mut child: Child, namespace: bool, input: &str) -> Self {
+    pub(super) fn new(mut child: Child, namespace: bool, input: &str, limit: Duration) -> Self {
         // A reader that has gone is the run's own affair.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let (guard, ended) = channel();
         let pid = Pid::from_raw(child.id().try_into().unwrap());
         thread::spawn(move || {
-            if ended.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
+            if ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
                 kill_tree(pid);
             }
         });
@@ -77,8 +78,7 @@ impl Live {
         found.unwrap_or_else(|| panic!("no {text:?} on stderr\n{}", self.so_far()))
     }
 
-    /// What was read up to now.
-    pub fn so_far(&self) -> String {
+    fn so_far(&self) -> String {
         format!("stdout so far:\n{}\nstderr so far:\n{}", self.stdout.text(), self.stderr.text())
     }
 

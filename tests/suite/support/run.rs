@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use super::{Live, Outcome, Sandbox};
+use super::{LIMIT, Live, Outcome, Sandbox};
 
 /// Builds a run. By default: our own uid, not PID 1, an empty environment but for PATH, `AGENT_INIT_HOME`, `HOME`,
 /// `AGENT_INIT_STATE_DIR`, `AGENT_INIT_CAPTURE` and `AGENT_INIT_SECRETS` of the sandbox, stdin from `/dev/null`.
@@ -19,6 +20,7 @@ pub struct Run {
     wrappers: Vec<String>,
     namespace: bool,
     stdin: Option<String>,
+    limit: Duration,
 }
 
 impl Run {
@@ -46,6 +48,7 @@ impl Run {
             wrappers: Vec::new(),
             namespace: false,
             stdin: Some(String::new()),
+            limit: LIMIT,
         }
     }
 
@@ -71,11 +74,6 @@ impl Run {
         self
     }
 
-    pub fn cwd(mut self, directory: impl AsRef<Path>) -> Self {
-        self.directory = directory.as_ref().into();
-        self
-    }
-
     /// The binary under another name (a link to it).
     pub fn program(mut self, path: &str) -> Self {
         self.program = path.into();
@@ -85,6 +83,12 @@ impl Run {
     /// `None` leaves descriptor 0 closed.
     pub fn stdin(mut self, text: Option<&str>) -> Self {
         self.stdin = text.map(Into::into);
+        self
+    }
+
+    /// Another guard against hangs than the usual one, for a run that is meant to be long.
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
         self
     }
 
@@ -156,7 +160,7 @@ impl Run {
         line.extend(self.arguments.iter().cloned());
         // The wrappers are found on the tests' own PATH, whatever PATH the run gets.
         let mut command = Command::new("env");
-        command.args(["-i", "-C"]).arg(&self.directory);
+        command.args(["-i", "--default-signal", "-C"]).arg(&self.directory);
         if self.namespace || !self.wrappers.is_empty() || self.stdin.is_none() {
             let path = std::env::var("PATH").unwrap_or_default();
             command.arg(format!("PATH={path}"));
@@ -175,7 +179,7 @@ impl Run {
     pub fn start(self) -> Live {
         let mut command = self.command();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Live::new(command.spawn().unwrap(), self.namespace, self.stdin.as_deref().unwrap_or_default())
+        Live::new(command.spawn().unwrap(), self.namespace, self.stdin.as_deref().unwrap_or_default(), self.limit)
     }
 
     /// Runs to the end.

@@ -12,9 +12,6 @@ use tempfile::TempDir;
 
 use super::Run;
 
-/// The user that `--user node` means in a sandbox's passwd file.
-pub const NODE: u32 = 1000;
-
 /// `bin/` (the binary and the stand-in agents), `home/` `root/` `capture/` `secrets/` `state/` `work/` and `etc/` (passwd, group).
 pub struct Sandbox {
     dir: TempDir,

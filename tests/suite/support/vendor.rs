@@ -12,13 +12,18 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Run, Sandbox};
+use super::{Run, Sandbox};
 
 /// What the fake vendor answers to every prompt.
 pub const ANSWER: &str = "Hello from the fake vendor.";
 
+/// Where Claude Code refreshes.
+pub const TOKEN: &str = "/v1/oauth/token";
+/// Where Codex does.
+pub const CODEX_TOKEN: &str = "/codex/oauth/token";
+
 /// The uid of the sandbox's user `node`.
-const NODE: u32 = 1000;
+pub const NODE: u32 = 1000;
 
 /// A file of the fake vendor.
 pub fn vendor_file(name: &str) -> String {
@@ -46,7 +51,15 @@ pub struct Vendor {
 
 impl Vendor {
     pub fn start() -> Self {
-        agents();
+        Self::with(&[])
+    }
+
+    /// One that ends the whole login when a spent refresh token comes again.
+    pub fn strict() -> Self {
+        Self::with(&["--revoke-on-reuse"])
+    }
+
+    fn with(options: &[&str]) -> Self {
         // The agent's user reads the certificate in there.
         let open = Permissions::from_mode(0o755);
         let directory = tempfile::Builder::new().prefix("vendor-").permissions(open).tempdir().unwrap();
@@ -55,6 +68,7 @@ impl Vendor {
             .args(["-n", "python3", "-B", &vendor_file("vendor.py"), "serve"])
             .args(["--until-eof", "--loopback-up", "--dir"])
             .arg(&place)
+            .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -73,6 +87,11 @@ impl Vendor {
 
     fn network(&self) -> PathBuf {
         self.directory.path().join("network")
+    }
+
+    /// The Unix socket at which it serves agents in any network namespace.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("vendor/agents.sock")
     }
 
     /// One request to the control socket.

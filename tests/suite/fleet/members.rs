@@ -1,0 +1,182 @@
+//! Containers that share one login: stand-in agents (`tests/fleet/agent.py`) in namespaces, on one capture and one vendor.
+
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions, Permissions, set_permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use serde_json::Value;
+
+use crate::support::{Live, NODE, Run, Sandbox, TOKEN, Vendor};
+
+/// What stands between the capture and the agent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// `agent-init`.
+    Live,
+    /// A shell that copies the login in, runs the agent, and copies the login back at its end.
+    Plain,
+}
+
+/// How long the vendor's access tokens live, and how much is left of that when agents have to refresh: seconds.
+const LIFETIME: i64 = 3600;
+const LEFT: i64 = 200;
+
+/// One container.
+pub struct Member {
+    pub sandbox: Sandbox,
+    pub live: Live,
+    commands: File,
+}
+
+impl Member {
+    fn start(way: Way, vendor: &Vendor, capture: &str, limit: Duration) -> Self {
+        let sandbox = Sandbox::new();
+        sandbox.give("home", NODE);
+        let fifo = sandbox.path("commands");
+        mkfifo(&fifo, Mode::empty()).unwrap();
+        set_permissions(&fifo, Permissions::from_mode(0o644)).unwrap();
+        // Opened for both ends, so that neither side waits for the other.
+        let commands = OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
+        let agent = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fleet/agent.py").to_owned();
+        let command =
+            ["python3".into(), "-B".into(), agent, vendor.socket().display().to_string(), sandbox.text("commands")];
+        let mut live = way.run(&sandbox, capture, command).pid1().limit(limit).start();
+        live.line("ready");
+        Self { sandbox, live, commands }
+    }
+
+    /// Tells the agent what to do; a line with this number is the answer.
+    pub fn ask(&mut self, number: usize, ahead: i64, rest: &str) {
+        writeln!(self.commands, "turn {number} {ahead} {rest}").unwrap();
+    }
+
+    /// Why the turn of this number failed, if it did.
+    pub fn failure(&mut self, number: usize) -> Option<String> {
+        let line = self.live.line(&format!("{number} "));
+        (line != format!("{number} ok")).then_some(line)
+    }
+
+    /// The agent ends by itself.
+    pub fn end(mut self) -> (Sandbox, crate::support::Outcome) {
+        writeln!(self.commands, "end").unwrap();
+        (self.sandbox, self.live.wait())
+    }
+
+    pub fn working(&self) -> PathBuf {
+        self.sandbox.path("home/.claude/.credentials.json")
+    }
+}
+
+impl Way {
+    fn run(self, sandbox: &Sandbox, capture: &str, command: [String; 5]) -> Run {
+        match self {
+            Way::Live => sandbox
+                .raw(["--agent", "claude", "--user", "node", "--"])
+                .arguments(command)
+                .env("AGENT_INIT_CAPTURE", capture),
+            Way::Plain => {
+                let file = format!("{capture}/claude/.credentials.json");
+                let script = "mkdir -p ~/.claude; cp \"$0\" ~/.claude/; \"$@\"; cp ~/.claude/.credentials.json \"$0\"";
+                sandbox.raw(["-c", script, &file]).arguments(command).program("/bin/sh")
+            }
+        }
+    }
+}
+
+/// All of them.
+pub struct Fleet {
+    pub vendor: Vendor,
+    pub members: Vec<Member>,
+    way: Way,
+    store: Sandbox,
+    limit: Duration,
+    turns: usize,
+    ahead: i64,
+}
+
+impl Fleet {
+    /// So many containers on a login that is fresh.
+    pub fn start(way: Way, vendor: Vendor, count: usize, limit: Duration) -> Self {
+        let store = Sandbox::new();
+        store.captured("claude", ".credentials.json", &vendor.login("claude", LIFETIME));
+        let mut fleet = Self { vendor, members: Vec::new(), way, store, limit, turns: 0, ahead: 0 };
+        (0..count).for_each(|_| fleet.join());
+        fleet
+    }
+
+    /// One more container.
+    pub fn join(&mut self) {
+        self.members.push(self.member());
+    }
+
+    fn member(&self) -> Member {
+        Member::start(self.way, &self.vendor, &self.store.text("capture"), self.limit)
+    }
+
+    /// Ends one container and starts a new one in its place.
+    pub fn replace(&mut self, index: usize) {
+        let (_, outcome) = self.members.remove(index).end();
+        outcome.ok();
+        self.members.insert(index, self.member());
+    }
+
+    /// Time passes: every access token is about to expire.
+    pub fn age(&mut self) {
+        self.ahead += LIFETIME - LEFT;
+        self.vendor.ask(&format!("set?ahead={}", self.ahead));
+    }
+
+    /// Asks one agent for a turn.
+    pub fn ask_one(&mut self, index: usize) {
+        let ahead = self.ahead;
+        self.members[index].ask(0, ahead, "");
+    }
+
+    /// Asks all agents at once for a turn.
+    pub fn ask(&mut self) -> usize {
+        self.turns += 1;
+        for member in &mut self.members {
+            member.ask(self.turns, self.ahead, "");
+        }
+        self.turns
+    }
+
+    /// The turns of that number that failed.
+    pub fn failures(&mut self, number: usize) -> Vec<String> {
+        self.members.iter_mut().filter_map(|member| member.failure(number)).collect()
+    }
+
+    /// The agent of this container shows that it is to refresh, takes its locks, and stops there.
+    pub fn stall(&mut self, index: usize) {
+        let ahead = self.ahead;
+        let member = &mut self.members[index];
+        member.ask(0, ahead, "stall");
+        member.live.line("stalled");
+    }
+
+    /// The answers to all requests for new tokens so far: the HTTP status and, of a refusal, why.
+    pub fn refreshes(&self) -> Vec<String> {
+        let answer = |record: &Value| format!("{} {}", record["status"], record["why"].as_str().unwrap_or("granted"));
+        self.vendor.requests(TOKEN).iter().map(answer).collect()
+    }
+
+    pub fn captured(&self) -> PathBuf {
+        self.store.path("capture/claude/.credentials.json")
+    }
+
+    /// The login in the capture and those in the working copies.
+    pub fn logins(&self) -> BTreeSet<String> {
+        let working = self.members.iter().map(Member::working);
+        let tokens = |path: PathBuf| {
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            let whole: Value = serde_json::from_str(&text).unwrap_or_default();
+            format!("{} {}", whole["claudeAiOauth"]["accessToken"], whole["claudeAiOauth"]["refreshToken"])
+        };
+        working.chain([self.captured()]).map(tokens).collect()
+    }
+}

@@ -1,0 +1,40 @@
+//! Real agents that start at once on one login that is about to expire.
+
+use super::LONG;
+use crate::support::{ANSWER, CODEX_TOKEN, Run, Sandbox, TOKEN, Vendor, needs_root};
+
+/// Starts each run before it waits for the first.
+fn all(runs: Vec<Run>) {
+    let live: Vec<_> = runs.into_iter().map(|run| run.limit(LONG).start()).collect();
+    for run in live {
+        run.wait().ok().prints(&[ANSWER]).quiet();
+    }
+}
+
+#[test]
+fn four_claudes_send_one_request() {
+    needs_root!();
+    let (store, vendor) = (Sandbox::new(), Vendor::strict());
+    store.captured("claude", ".credentials.json", &vendor.login("claude", 60));
+    let sandboxes: Vec<_> = (0..4).map(|_| Sandbox::new()).collect();
+    let run =
+        |sandbox| vendor.run(sandbox, &["claude", "-p", "hello"]).env("AGENT_INIT_CAPTURE", store.text("capture"));
+    all(sandboxes.iter().map(run).collect());
+    assert_eq!(vendor.requests(TOKEN).len(), 1);
+}
+
+/// Codex takes no lock: the second request may come before the new login is adopted, and is refused. Codex then finds
+/// the newer login in its file and goes on.
+#[test]
+fn two_codexes_both_answer() {
+    needs_root!();
+    let (store, vendor) = (Sandbox::new(), Vendor::start());
+    store.captured("codex", "auth.json", &vendor.login("codex", 60));
+    let sandboxes = [Sandbox::new(), Sandbox::new()];
+    let run = |sandbox| vendor.codex(sandbox).env("AGENT_INIT_CAPTURE", store.text("capture"));
+    all(sandboxes.iter().map(run).collect());
+    assert!((1..=2).contains(&vendor.requests(CODEX_TOKEN).len()));
+    // What is stored works.
+    vendor.ask("expire");
+    all(vec![run(&sandboxes[0])]);
+}
