@@ -32,9 +32,7 @@ fn a_fleet_refreshes_once_a_rotation() {
         assert_eq!(fleet.refreshes(), vec!["200 granted"; rotation]);
         fleet.replace(rotation % 8);
     }
-    for member in &fleet.members {
-        await_path(member.working().parent().unwrap(), "the last login", || fleet.logins().len() == 1);
-    }
+    fleet.settle();
     let members = std::mem::take(&mut fleet.members);
     for member in members {
         member.end().1.ok().quiet();

@@ -102,7 +102,7 @@ fn a_hang_up_ends_the_agent_and_nothing_hangs() {
             let mut pty = Pty::new();
             let live = pty.leads(run).start();
             pty.shows("ready");
-            pty.hang_up();
+            drop(pty);
             live.wait().code(code);
             assert_eq!(sandbox.read("log"), heard, "{what}");
         }

@@ -11,7 +11,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::Value;
 
-use crate::support::{Live, NODE, Run, Sandbox, TOKEN, Vendor};
+use crate::support::{Live, NODE, Run, Sandbox, TOKEN, Vendor, await_path};
 
 /// What stands between the capture and the agent.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,7 @@ pub enum Way {
     /// `agent-init`.
     Live,
     /// A shell that copies the login in, runs the agent, and copies the login back at its end.
+    #[allow(dead_code, reason = "the bench compares with it")]
     Plain,
 }
 
@@ -167,6 +168,13 @@ impl Fleet {
 
     pub fn captured(&self) -> PathBuf {
         self.store.path("capture/claude/.credentials.json")
+    }
+
+    /// Waits until the working copies hold what is captured, where something sees to that.
+    pub fn settle(&self) {
+        for member in self.members.iter().filter(|_| self.way == Way::Live) {
+            await_path(member.working().parent().unwrap(), "the last login", || self.logins().len() == 1);
+        }
     }
 
     /// The login in the capture and those in the working copies.

@@ -100,7 +100,4 @@ impl Pty {
         let stty = Command::new("stty").args(["-F", &self.path, "rows", &rows, "cols", &columns]).status();
         assert!(stty.unwrap().success());
     }
-
-    /// Pulls the plug.
-    pub fn hang_up(self) {}
 }

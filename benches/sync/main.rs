@@ -1,0 +1,126 @@
+//! How fast a login travels, what waiting for one costs, and what becomes of a login that many containers share.
+//! `scripts/bench sync` builds what is measured and starts this program.
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "its output is its purpose, and what fails ends it")]
+
+#[path = "../peers/sample.rs"]
+#[allow(dead_code, reason = "the other bench uses the rest")]
+mod sample;
+#[path = "../../tests/suite"]
+#[allow(dead_code, unused_imports, unused_macros, clippy::needless_pass_by_value, reason = "the tests use the rest")]
+mod suite {
+    #[path = "fleet/members.rs"]
+    pub mod members;
+    pub mod support;
+}
+#[path = "../peers/table.rs"]
+mod table;
+mod travel;
+mod watch;
+
+use std::time::Duration;
+
+use sample::Sample;
+use suite::members::{Fleet, Way};
+use suite::support::{self, Vendor};
+use table::{Style, Table};
+
+const USAGE: &str = "usage: scripts/bench sync [--writes N] [--idle N] [--containers N] [--rotations N] [--markdown]";
+/// A guard against hangs.
+const LIMIT: Duration = Duration::from_secs(3600);
+const WATCHED: Duration = Duration::from_secs(5);
+
+/// What was asked for.
+struct Options {
+    writes: usize,
+    idle: usize,
+    containers: usize,
+    rotations: usize,
+    style: Style,
+}
+
+impl Options {
+    fn parse(mut words: impl Iterator<Item = String>) -> Option<Self> {
+        let mut options = Self { writes: 200, idle: 50, containers: 30, rotations: 20, style: Style::Text };
+        while let Some(word) = words.next() {
+            let target = match word.as_str() {
+                "--writes" => &mut options.writes,
+                "--idle" => &mut options.idle,
+                "--containers" => &mut options.containers,
+                "--rotations" => &mut options.rotations,
+                "--markdown" => {
+                    options.style = Style::Markdown;
+                    continue;
+                }
+                _ => return None,
+            };
+            *target = words.next()?.parse().ok().filter(|number| *number > 0)?;
+        }
+        Some(options)
+    }
+}
+
+fn main() {
+    let Some(options) = Options::parse(std::env::args().skip(1).filter(|word| word != "--bench")) else {
+        println!("{USAGE}");
+        std::process::exit(2);
+    };
+    if !support::root_or_skip("sync") {
+        return;
+    }
+    println!("{}", latency(options.writes).render(options.style));
+    println!("{}", idle(options.idle).render(options.style));
+    println!("{}", fleets(&options).render(options.style));
+}
+
+fn latency(writes: usize) -> Table {
+    let title = format!("From the agent's rename, {writes} writes, milliseconds");
+    let mut table = Table::new(title, &["until", "median", "p99", "most"]);
+    let mut row = |what: &str, sample: Sample| {
+        let cells = [50, 99, 100].map(|percent| format!("{:.1}", sample.percentile(percent)));
+        table.row([what.to_owned()].into_iter().chain(cells));
+    };
+    row("durable in the capture", travel::publish(writes));
+    row("in another container's working copy", travel::adopt(writes));
+    table
+}
+
+fn idle(count: usize) -> Table {
+    let woken = travel::idle(count, WATCHED);
+    let title = format!("Wake-ups of {count} idle containers on one capture in {} s", WATCHED.as_secs());
+    let mut table = Table::new(title, &["", "wake-ups"]);
+    table.row(["all together".to_owned(), woken.to_string()]);
+    table
+}
+
+/// Every rotation all agents want to refresh at once, and one container is replaced by a new one.
+fn fleets(options: &Options) -> Table {
+    let Options { containers, rotations, .. } = options;
+    let title = format!("{containers} containers on one login, {rotations} rotations, one turn each");
+    let header = ["", "turns", "failed", "token requests", "refused", "logins at the end"];
+    let mut table = Table::new(title, &header);
+    let cases: [(&str, Way, fn() -> Vendor); 3] = [
+        ("agent-init; reuse ends the login", Way::Live, Vendor::strict),
+        ("copy in, run, copy back; reuse ends the login", Way::Plain, Vendor::strict),
+        ("copy in, run, copy back; reuse is refused", Way::Plain, Vendor::start),
+    ];
+    for (label, way, vendor) in cases {
+        let mut fleet = Fleet::start(way, vendor(), *containers, LIMIT);
+        let mut failed = 0;
+        for rotation in 1..=*rotations {
+            if rotation % 2 == 0 {
+                fleet.vendor.ask("expire");
+            } else {
+                fleet.age();
+            }
+            let turn = fleet.ask();
+            failed += fleet.failures(turn).len();
+            fleet.replace(rotation % containers);
+        }
+        fleet.settle();
+        let refreshes = fleet.refreshes();
+        let refused = refreshes.iter().filter(|answer| !answer.starts_with("200 ")).count();
+        let figures = [rotations * containers, failed, refreshes.len(), refused, fleet.logins().len()];
+        table.row([label.to_owned()].into_iter().chain(figures.map(|figure| figure.to_string())));
+    }
+    table
+}
