@@ -1,115 +1,241 @@
 //! Pure. Arguments and `AGENT_INIT_*` variables: the settings of one invocation.
 //!
 //! Options and their environment twins are parsed by the same rules, one after the other, and an option wins over its
-//! twin; so an error can name the variable that it came from.
+//! twin; so an error can name the variable that it came from. Only the parser of the command that is asked is built.
 
+mod commands;
 mod dropin;
+mod explain;
+mod manner;
 mod options;
+mod twins;
 pub(crate) mod value;
 
 use std::ffi::{OsStr, OsString};
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
+pub use commands::{
+    AgentsOptions, CompletionsOptions, DoctorOptions, ExecOptions, HealthcheckOptions, InstallOptions, PlanOptions,
+    Shell, StatusOptions,
+};
+pub use manner::Manner;
 pub use options::RunOptions;
+pub use twins::PREFIX as TWIN_PREFIX;
 pub use value::{
     AgentSelection, AuthMode, CaptureSpec, Forwarding, PerAgent, Requirement, Rewrite, Scope, Switch, SyncMode,
 };
 
 use crate::discover::Environment;
-use crate::report::{EXIT_FAILURE, Failure, Message};
-use crate::sys::signal::Signal;
-
-/// The commands that are named by a first word; any other first word is the agent's COMMAND.
-const COMMANDS: &[&str] = &["run", "setup", "status", "plan", "doctor", "healthcheck", "exec", "agents", "install"];
-
-/// The prefix of the environment twins.
-pub const TWIN_PREFIX: &str = "AGENT_INIT_";
+use crate::report::{Failure, Message, Reporter};
 
 /// What was asked for.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one of them")]
 pub enum Invocation {
     /// Run an agent.
-    Run(RunOptions, Manner, Vec<Message>),
+    Run(RunOptions, Manner),
+    /// Show what would authenticate the agents.
+    Status(StatusOptions),
+    /// Show what `run` would do.
+    Plan(PlanOptions),
+    /// Show what is wrong.
+    Doctor(DoctorOptions),
+    /// Say whether the agent that runs here is well.
+    Healthcheck(HealthcheckOptions),
+    /// Run a command beside the agent, as the agent.
+    Exec(ExecOptions),
+    /// Show the known agents.
+    Agents(AgentsOptions),
+    /// Copy this binary.
+    Install(InstallOptions),
+    /// Print a shell's completions.
+    Completions(CompletionsOptions),
     /// Print this on standard output and end well.
     Print(String),
 }
 
-/// What the name under which we were started changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Manner {
-    /// The stop signal starts a stop within a budget, and a second one kills. Else signals are passed on and no more.
-    pub escalates: bool,
-    /// The signal that we want when our parent dies.
-    pub parent_death: Option<Signal>,
-    /// Exit statuses of COMMAND that become 0.
-    pub expected: Vec<u8>,
-    /// Reaping is worth a warning.
-    pub says_reaped: bool,
-    /// The exit status of our own failures.
-    pub failure: u8,
-    /// The exit status when COMMAND can not be executed; else 127 or 126.
-    pub exec_failure: Option<u8>,
+/// An invocation, and what its reading found worth a word.
+#[derive(Debug)]
+pub struct Parsed {
+    /// What was asked for.
+    pub invocation: Invocation,
+    /// Variables that are set in vain.
+    pub warnings: Vec<Message>,
 }
 
-impl Default for Manner {
-    fn default() -> Manner {
-        Manner {
-            escalates: true,
-            parent_death: None,
-            expected: Vec::new(),
-            says_reaped: false,
-            failure: EXIT_FAILURE,
-            exec_failure: None,
+impl Parsed {
+    /// Who writes the messages.
+    #[must_use]
+    pub fn reporter(&self) -> Reporter {
+        match &self.invocation {
+            Invocation::Run(run, _)
+            | Invocation::Plan(PlanOptions { run, .. })
+            | Invocation::Status(StatusOptions { run, .. })
+            | Invocation::Doctor(DoctorOptions { run, .. }) => run.reporter(),
+            _ => RunOptions::default().reporter(),
         }
     }
 }
 
-impl Manner {
-    /// The exit status for a failure.
-    #[must_use]
-    pub fn exit_status(&self, failure: u8) -> u8 {
-        if failure == EXIT_FAILURE { self.failure } else { self.exec_failure.unwrap_or(failure) }
-    }
+/// The commands that are named by a first word; any other first word is the agent's COMMAND.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Run,
+    Setup,
+    Status,
+    Plan,
+    Doctor,
+    Healthcheck,
+    Exec,
+    Agents,
+    Install,
+    Completions,
 }
+
+const WORDS: [(&str, Word); 10] = [
+    ("run", Word::Run),
+    ("setup", Word::Setup),
+    ("status", Word::Status),
+    ("plan", Word::Plan),
+    ("doctor", Word::Doctor),
+    ("healthcheck", Word::Healthcheck),
+    ("exec", Word::Exec),
+    ("agents", Word::Agents),
+    ("install", Word::Install),
+    ("completions", Word::Completions),
+];
 
 /// Reads arguments and environment. `program`: the name under which we were started.
 ///
 /// # Errors
 /// A [`Failure`] that names the option or variable and what it takes.
-pub fn parse(program: &OsStr, arguments: &[OsString], environment: &Environment) -> anyhow::Result<Invocation> {
+pub fn parse(program: &OsStr, arguments: &[OsString], environment: &Environment) -> anyhow::Result<Parsed> {
     if let Some(other) = dropin::Name::of(program) {
-        return Ok(other.parse(arguments, environment)?);
+        return Ok(Parsed { invocation: other.parse(arguments, environment)?, warnings: Vec::new() });
     }
-    let words = without_command(arguments)?;
-    let parsed = match without_options(words) {
-        Some(command) => Ok(RunOptions { command: command.to_vec(), ..RunOptions::default() }),
-        None => RunOptions::try_parse_from(with_program(words)),
-    };
-    let options = match parsed {
-        Ok(options) => options,
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            return Ok(Invocation::Print(error.render().to_string()));
-        }
-        Err(error) => return Err(explain(&error, None).into()),
-    };
-    let (twins, warnings) = twins(environment);
-    let twins = if twins.is_empty() { RunOptions::default() } else { parse_twins(&twins)? };
-    let options = options.or(twins).checked()?;
-    Ok(Invocation::Run(options, Manner::default(), warnings))
+    let (word, words) = command_of(arguments);
+    let mut reader = Reader { word, words, environment, warnings: Vec::new() };
+    match reader.invocation() {
+        Ok(invocation) => Ok(Parsed { invocation, warnings: reader.warnings }),
+        Err(Stop::Print(text)) => Ok(Parsed { invocation: Invocation::Print(text), warnings: Vec::new() }),
+        Err(Stop::Failed(error)) => Err(error),
+    }
 }
 
-/// The words without the name of the command; none is `run`.
-fn without_command(arguments: &[OsString]) -> anyhow::Result<&[OsString]> {
-    let Some((first, rest)) = arguments.split_first() else { return Ok(arguments) };
-    match first.to_str().filter(|word| COMMANDS.contains(word)) {
-        None => Ok(arguments),
-        Some("run") => Ok(rest),
-        Some(command) => Err(Failure::new(format!("the command '{command}' is not in this version"))
-            .hint(format!("to run a program of that name: agent-init -- {command}"))
-            .into()),
+/// The command, and the words that are left for it; no name of one is `run`.
+fn command_of(arguments: &[OsString]) -> (Word, &[OsString]) {
+    let named = arguments.split_first().and_then(|(first, rest)| {
+        let (_, word) = WORDS.into_iter().find(|(name, _)| first == name)?;
+        Some((word, rest))
+    });
+    named.unwrap_or((Word::Run, arguments))
+}
+
+/// Why there is no invocation.
+enum Stop {
+    /// Help or version was asked for.
+    Print(String),
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Stop {
+    fn from(error: anyhow::Error) -> Stop {
+        Stop::Failed(error)
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Stop {
+        Stop::Failed(failure.into())
+    }
+}
+
+/// Options that have environment twins.
+trait Layered: Parser + Default {
+    /// Whether a variable of our prefix that is no twin is worth a warning.
+    const WARNS: bool;
+
+    /// These options, and for what is not given the other's.
+    #[must_use]
+    fn or(self, twins: Self) -> Self;
+}
+
+struct Reader<'r> {
+    word: Word,
+    words: &'r [OsString],
+    environment: &'r Environment,
+    warnings: Vec<Message>,
+}
+
+impl Reader<'_> {
+    fn invocation(&mut self) -> Result<Invocation, Stop> {
+        Ok(match self.word {
+            Word::Run => {
+                let options = match without_options(self.words) {
+                    Some(command) => RunOptions { command: command.to_vec(), ..RunOptions::default() },
+                    None => self.arguments()?,
+                };
+                Invocation::Run(self.with_twins(options)?.checked()?, Manner::default())
+            }
+            Word::Plan => {
+                let PlanOptions { run, json } = self.layered()?;
+                Invocation::Plan(PlanOptions { run: run.checked()?, json })
+            }
+            Word::Status => {
+                let options: StatusOptions = self.layered()?;
+                Invocation::Status(StatusOptions { run: options.run.compatible()?, ..options })
+            }
+            Word::Doctor => {
+                let DoctorOptions { run, json } = self.layered()?;
+                Invocation::Doctor(DoctorOptions { run: run.compatible()?, json })
+            }
+            Word::Healthcheck => Invocation::Healthcheck(self.layered()?),
+            Word::Exec => Invocation::Exec(self.layered::<ExecOptions>()?.checked()?),
+            Word::Agents => Invocation::Agents(self.arguments()?),
+            Word::Install => Invocation::Install(self.arguments()?),
+            Word::Completions => Invocation::Completions(self.arguments()?),
+            Word::Setup => {
+                return Err(Failure::new("the command 'setup' is not in this version")
+                    .hint("to run a program of that name: agent-init -- setup")
+                    .into());
+            }
+        })
+    }
+
+    /// Arguments alone.
+    fn arguments<T: Parser>(&self) -> Result<T, Stop> {
+        T::try_parse_from(with_program(self.words)).map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp if self.word == Word::Run => Stop::Print(whole().render_help().to_string()),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Print(error.render().to_string()),
+            _ => explain::explain(&error, &self.program(), None).into(),
+        })
+    }
+
+    /// Arguments, and for what they leave open the environment's twins.
+    fn layered<T: Layered>(&mut self) -> Result<T, Stop> {
+        let options = self.arguments()?;
+        self.with_twins(options)
+    }
+
+    fn with_twins<T: Layered>(&mut self, options: T) -> Result<T, Stop> {
+        let (twins, warnings) = twins::words(self.environment, T::command);
+        if T::WARNS {
+            self.warnings = warnings;
+        }
+        if twins.is_empty() {
+            return Ok(options.or(T::default()));
+        }
+        let twins = T::try_parse_from(with_program(&twins))
+            .map_err(|error| explain::explain(&error, &self.program(), Some(twins::name)))?;
+        Ok(options.or(twins))
+    }
+
+    /// What shows the help of this command.
+    fn program(&self) -> String {
+        let name = WORDS.iter().find(|(_, word)| *word == self.word && *word != Word::Run);
+        name.map_or_else(|| "agent-init".to_owned(), |(name, _)| format!("agent-init {name}"))
     }
 }
 
@@ -125,76 +251,20 @@ fn with_program(words: &[OsString]) -> impl Iterator<Item = OsString> {
     std::iter::once(OsString::from("agent-init")).chain(words.iter().cloned())
 }
 
-/// The environment's twins as `--name=value` words, and a warning for each variable that is none.
-fn twins(environment: &Environment) -> (Vec<OsString>, Vec<Message>) {
-    let mut words = Vec::new();
-    let mut warnings = Vec::new();
-    let set: Vec<&str> =
-        environment.names().filter_map(OsStr::to_str).filter(|name| name.starts_with(TWIN_PREFIX)).collect();
-    if set.is_empty() {
-        return (words, warnings);
-    }
-    let command = RunOptions::command();
-    let known: Vec<(String, &str)> =
-        command.get_arguments().filter_map(|arg| arg.get_long()).map(|long| (twin_of(long), long)).collect();
-    for name in set {
-        let Some((_, long)) = known.iter().find(|(twin, _)| twin == name) else {
-            let nearest = known.iter().max_by(|(a, _), (b, _)| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
-            let hint = nearest.map(|(twin, _)| format!("did you mean {twin}?")).unwrap_or_default();
-            warnings.push(Message::warning(format!("unknown variable {name} is ignored")).hint(hint));
-            continue;
-        };
-        // Compose writes an empty value for what is not set.
-        if let Some(value) = environment.get_filled(name) {
-            let mut word = OsString::from(format!("--{long}="));
-            word.push(value);
-            words.push(word);
-        }
-    }
-    (words, warnings)
-}
-
-/// `work-dir` -> `AGENT_INIT_WORK_DIR`.
-fn twin_of(long: &str) -> String {
-    format!("{TWIN_PREFIX}{}", long.to_ascii_uppercase().replace('-', "_"))
-}
-
-fn parse_twins(words: &[OsString]) -> anyhow::Result<RunOptions> {
-    RunOptions::try_parse_from(with_program(words)).map_err(|error| explain(&error, Some(twin_of)).into())
-}
-
-/// Clap's finding in our form. `name` turns an option into the name by which it was given.
-fn explain(error: &clap::Error, name: Option<fn(&str) -> String>) -> Failure {
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.clone()),
-        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
-        _ => None,
-    };
-    let argument = text(ContextKind::InvalidArg).unwrap_or_default();
-    let long = argument.split([' ', '=', '[']).next().unwrap_or_default();
-    let given = name.map_or_else(|| long.to_owned(), |name| name(long.trim_start_matches('-')));
-    let value = text(ContextKind::InvalidValue).unwrap_or_default();
-    let cause = std::error::Error::source(error).map(ToString::to_string);
-    let usage = "agent-init --help shows the options; what belongs to COMMAND comes after it, or after --";
-    match error.kind() {
-        ErrorKind::InvalidValue if value.is_empty() => Failure::new(format!("{given} needs a value")).hint(usage),
-        ErrorKind::InvalidValue => {
-            let forms = text(ContextKind::ValidValue).map(|forms| format!("use one of: {forms}"));
-            Failure::new(format!("{given}: '{value}' is not accepted")).hint(forms.unwrap_or_else(|| usage.to_owned()))
-        }
-        ErrorKind::ValueValidation => {
-            Failure::new(format!("{given}: '{value}' is not accepted: {}", cause.unwrap_or_default())).hint(usage)
-        }
-        ErrorKind::UnknownArgument => {
-            let near = text(ContextKind::SuggestedArg).map(|near| format!("did you mean {near}? "));
-            Failure::new(format!("unknown option {given}")).hint(near.unwrap_or_default() + usage)
-        }
-        _ => {
-            let rendered = error.render().to_string();
-            let first = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ");
-            Failure::new(first).hint(usage)
-        }
-    }
+/// The whole command line: for the help, the manual pages and the completions, which nobody waits for.
+#[must_use]
+pub fn whole() -> clap::Command {
+    RunOptions::command().disable_help_subcommand(true).subcommands([
+        RunOptions::command().name("run"),
+        StatusOptions::command().name("status"),
+        PlanOptions::command().name("plan"),
+        DoctorOptions::command().name("doctor"),
+        HealthcheckOptions::command().name("healthcheck"),
+        ExecOptions::command().name("exec"),
+        AgentsOptions::command().name("agents"),
+        InstallOptions::command().name("install"),
+        CompletionsOptions::command().name("completions"),
+    ])
 }
 
 #[cfg(test)]

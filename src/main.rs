@@ -3,7 +3,6 @@
 #![no_main]
 
 use std::ffi::OsString;
-use std::io::Write;
 
 use agent_init::cli::{self, Invocation, Manner};
 use agent_init::command;
@@ -19,17 +18,15 @@ fn start(arguments: Vec<OsString>) -> u8 {
     let environment = Environment::new(std::env::vars_os());
     let mut reporter = Reporter { format: LogFormat::Text, level: Level::Notice };
     let mut manner = Manner::default();
-    let result = cli::parse(&program, &arguments, &environment).and_then(|invocation| match invocation {
-        Invocation::Print(text) => {
-            // A reader that has gone (`| head`) is no error of ours.
-            let mut out = std::io::stdout();
-            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-            Ok(0)
-        }
-        Invocation::Run(options, asked, warnings) => {
-            reporter = options.reporter();
-            manner = asked;
-            command::run::run(&options, &manner, &warnings, environment)
+    let result = cli::parse(&program, &arguments, &environment).and_then(|parsed| {
+        reporter = parsed.reporter();
+        reporter.say_all(&parsed.warnings);
+        match parsed.invocation {
+            Invocation::Run(options, asked) => {
+                manner = asked;
+                command::run::run(&options, &manner, environment)
+            }
+            other => command::answer(other, &environment),
         }
     });
     match result {

@@ -10,6 +10,7 @@ use std::path::Path;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Parser};
 
+use super::explain::explain;
 use super::options::RunOptions;
 use super::value::{self, AgentSelection, Forwarding, Rewrite};
 use super::{Invocation, Manner};
@@ -90,6 +91,13 @@ impl Name {
         }
     }
 
+    fn program(self) -> &'static str {
+        match self {
+            Name::Tini => "tini",
+            Name::DumbInit => "dumb-init",
+        }
+    }
+
     /// Its manner: nobody's stop but the container's, and its exit statuses for its own failures.
     fn manner(self) -> Manner {
         let exec_failure = match self {
@@ -111,7 +119,7 @@ impl Name {
         }
         .unwrap_or_else(|error| match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Invocation::Print(error.render().to_string())),
-            _ => Err(super::explain(&error, None)),
+            _ => Err(explain(&error, self.program(), None)),
         })
         .map_err(|failure| failure.exit(1))
     }
@@ -125,7 +133,7 @@ fn run(name: Name, options: RunOptions, manner: Manner) -> Result<Invocation, Fa
         };
         return Err(Failure::new("no command to run").hint(format!("usage: {usage}")));
     }
-    Ok(Invocation::Run(options, manner, Vec::new()))
+    Ok(Invocation::Run(options, manner))
 }
 
 impl Tini {
@@ -183,8 +191,9 @@ mod tests {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
         let environment = Environment::new(variables.iter().map(|(name, value)| (name.into(), value.into())));
         match Name::of(OsStr::new(program)).unwrap().parse(&words, &environment)? {
-            Invocation::Run(options, manner, _) => Ok((options, manner)),
+            Invocation::Run(options, manner) => Ok((options, manner)),
             Invocation::Print(text) => Err(Failure::new(text).exit(0)),
+            other => panic!("{other:?}"),
         }
     }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueHint};
 
 use super::value::{
     self, AgentSelection, AuthMode, CaptureSpec, Forwarding, PerAgent, Requirement, Rewrite, Scope, Switch, SyncMode,
@@ -126,7 +126,7 @@ pub struct RunOptions {
     pub quiet: Option<bool>,
 
     /// The agent's command and its arguments
-    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
 }
 
@@ -178,20 +178,28 @@ impl RunOptions {
         }
     }
 
-    /// These options, if they go together.
+    /// These options, if they go together and there is a COMMAND.
     ///
     /// # Errors
     /// The two that do not, or the missing COMMAND.
     pub fn checked(self) -> anyhow::Result<RunOptions> {
+        if self.command.is_empty() {
+            let hint = format!("usage: {USAGE}; agent-init --help shows the options");
+            return Err(Failure::new("no COMMAND to run").hint(hint).into());
+        }
+        self.compatible()
+    }
+
+    /// These options, if they go together.
+    ///
+    /// # Errors
+    /// The two that do not.
+    pub fn compatible(self) -> anyhow::Result<RunOptions> {
         if self.user.is_some() && self.user_from.is_some() {
             return Err(Failure::new("--user and --user-from are both set").hint("use one of them").into());
         }
         if self.stop_signal.is_some_and(|signal| matches!(signal, Signal::KILL | Signal::STOP | Signal::CHLD)) {
             return Err(Failure::new("--stop-signal: a signal that can not be caught, or SIGCHLD").into());
-        }
-        if self.command.is_empty() {
-            let hint = format!("usage: {USAGE}; agent-init --help shows the options");
-            return Err(Failure::new("no COMMAND to run").hint(hint).into());
         }
         Ok(self)
     }

@@ -6,9 +6,10 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
 
 fn run(words: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<(RunOptions, Vec<Message>)> {
     let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-    match parse(OsStr::new("agent-init"), &words, &environment(variables))? {
-        Invocation::Run(options, _, warnings) => Ok((options, warnings)),
-        Invocation::Print(text) => panic!("{text}"),
+    let parsed = parse(OsStr::new("agent-init"), &words, &environment(variables))?;
+    match parsed.invocation {
+        Invocation::Run(options, _) => Ok((options, parsed.warnings)),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -86,10 +87,90 @@ fn repeated_rewrites_add_up_and_replace_their_twin() {
 
 #[test]
 fn help_and_version() {
-    for (word, expected) in [("--version", "agent-init 0.1.0\n"), ("--help", "Usage: agent-init")] {
-        match parse(OsStr::new("agent-init"), &[word.into()], &environment(&[])).unwrap() {
-            Invocation::Print(text) => assert!(text.contains(expected), "{text}"),
-            Invocation::Run(..) => panic!("{word}"),
-        }
+    let rows: [(&[&str], &str); 6] = [
+        (&["--version"], "agent-init 0.1.0\n"),
+        (&["--help"], "Usage: agent-init"),
+        (&["run", "--help"], "Commands:"),
+        (&["status", "--help"], "Usage: agent-init status"),
+        (&["plan", "--help"], "--grace"),
+        (&["install", "-h"], "Usage: agent-init install PATH"),
+    ];
+    for (words, expected) in rows {
+        assert!(printed(words).contains(expected), "{words:?}: {}", printed(words));
     }
+    assert!(!printed(&["status", "--help"]).contains("--grace"));
+}
+
+fn printed(words: &[&str]) -> String {
+    match asked(words, &[]).unwrap() {
+        Invocation::Print(text) => text,
+        other => panic!("{words:?}: {other:?}"),
+    }
+}
+
+fn asked(words: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<Invocation> {
+    let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+    Ok(parse(OsStr::new("agent-init"), &words, &environment(variables))?.invocation)
+}
+
+#[test]
+fn commands_by_their_first_word() {
+    assert!(matches!(asked(&["status", "--json"], &[]).unwrap(), Invocation::Status(options) if options.json));
+    assert!(matches!(asked(&["doctor", "x", "--json"], &[]).unwrap(), Invocation::Doctor(options) if options.json));
+    assert!(
+        matches!(asked(&["plan", "x", "--json"], &[]).unwrap(), Invocation::Plan(options) if !options.json && options.run.command.len() == 2)
+    );
+    assert!(
+        matches!(asked(&["exec", "--", "ls", "-l"], &[]).unwrap(), Invocation::Exec(options) if options.command.len() == 2)
+    );
+    assert!(matches!(asked(&["agents"], &[]).unwrap(), Invocation::Agents(options) if options.name.is_none()));
+    assert!(
+        matches!(asked(&["install", "/x"], &[]).unwrap(), Invocation::Install(options) if options.path.is_absolute())
+    );
+    assert!(
+        matches!(asked(&["completions", "zsh"], &[]).unwrap(), Invocation::Completions(options) if options.shell == Shell::Zsh)
+    );
+}
+
+#[test]
+fn twins_of_the_commands() {
+    let variables = [("AGENT_INIT_WARN_WITHIN", "2h"), ("AGENT_INIT_STATE_DIR", "/s"), ("AGENT_INIT_JSON", "1")];
+    match asked(&["status"], &variables).unwrap() {
+        Invocation::Status(options) => {
+            assert_eq!(options.warn_within, Some(std::time::Duration::from_secs(7200)));
+            assert_eq!(options.run.state_dir, Some("/s".into()));
+            assert!(!options.json);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(
+        matches!(asked(&["healthcheck"], &variables).unwrap(), Invocation::Healthcheck(options) if options.state_dir == Some("/s".into()))
+    );
+    // What another command takes is known to `run`.
+    let (_, warnings) = run(&["x"], &variables).unwrap();
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].text.contains("AGENT_INIT_JSON"));
+}
+
+#[test]
+fn what_commands_refuse() {
+    let rows: [(&[&str], &str); 8] = [
+        (&["status", "--nosuch"], "unknown option --nosuch"),
+        (&["status", "--warn-within", "soon"], "--warn-within: 'soon' is not accepted"),
+        (&["plan"], "no COMMAND"),
+        (&["exec"], "no COMMAND"),
+        (&["install"], "<PATH> is missing"),
+        (&["install", "/a", "/b"], "unexpected word '/b'"),
+        (&["completions", "tcsh"], "'tcsh' is not accepted"),
+        (&["doctor", "--user", "a", "--user-from", "b"], "--user and --user-from"),
+    ];
+    for (words, expected) in rows {
+        let error = asked(words, &[]).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{words:?}: {error}");
+    }
+}
+
+#[test]
+fn the_whole_command_line_is_sound() {
+    whole().debug_assert();
 }

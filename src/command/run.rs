@@ -29,14 +29,8 @@ use crate::workcopy::{self, WorkingCopy, ground};
 ///
 /// # Errors
 /// Everything that can go wrong before the agent runs. After that there are messages, and its exit status.
-pub fn run(
-    options: &RunOptions,
-    manner: &Manner,
-    warnings: &[Message],
-    environment: Environment,
-) -> anyhow::Result<u8> {
+pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> anyhow::Result<u8> {
     let reporter = options.reporter();
-    reporter.say_all(warnings);
     // From here on signals wait for us: as PID 1 one that comes too early would be lost, and with it a stop.
     let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
     // Before any secret is read. What is read of /proc/self later (mountinfo, children) stays readable.
