@@ -39,6 +39,8 @@ pub struct Facts<'c> {
     pub identity: Identity,
     /// HOME of the agent.
     pub home: PathBuf,
+    /// Why that is its HOME.
+    pub home_why: &'static str,
     /// Where we are; the agent starts there.
     pub working_directory: PathBuf,
     /// Where state is kept.
@@ -86,7 +88,7 @@ pub fn facts<'c>(
 ) -> anyhow::Result<Facts<'c>> {
     let current = privilege::current();
     let identity = who(options, environment, current)?;
-    let home = home(options, environment, &identity, current)?;
+    let (home, home_why) = home(options, environment, &identity, current)?;
     let wanted = select::candidates(options, catalog)?;
     let roots = offers::secret_directories(options.secrets.as_deref(), environment);
     let mut ground = Ground { options, environment, home: &home, identity: &identity, mounts: None };
@@ -106,7 +108,7 @@ pub fn facts<'c>(
     let agents = agents.into_iter().map(|(definition, given)| ground.agent(definition, given, &state_dir));
     let agents = agents.collect::<anyhow::Result<_>>()?;
     let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    Ok(Facts { environment, current, identity, home, working_directory, state_dir, previous, agents })
+    Ok(Facts { environment, current, identity, home, home_why, working_directory, state_dir, previous, agents })
 }
 
 impl Facts<'_> {
@@ -318,7 +320,7 @@ fn home(
     environment: &Environment,
     identity: &Identity,
     current: (u32, u32),
-) -> anyhow::Result<PathBuf> {
+) -> anyhow::Result<(PathBuf, &'static str)> {
     if let Some(home) = options.home.as_deref().filter(|home| !home.is_absolute()) {
         return Err(Failure::new(format!("--home {}: the path is not absolute", home.display())).into());
     }

@@ -3,7 +3,7 @@
 //! The process has one thread, which sleeps until the child executes the command or fails, so the child may run ordinary
 //! code in the memory that they share; the step that failed is simply there afterwards, and is said in words.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 
 use crate::plan::Firmness;
@@ -13,6 +13,7 @@ use crate::sys::process::{self, Pid, Program};
 use crate::sys::signal::{Inherited, Signal};
 use crate::sys::terminal::Terminal;
 use crate::sys::{errno, privilege};
+use crate::workcopy::read::reason;
 
 /// What is started, and as whom.
 pub struct Launch<'l> {
@@ -20,6 +21,17 @@ pub struct Launch<'l> {
     pub program: Program,
     /// The name of the command, for messages.
     pub command: &'l OsString,
+    /// The user, and what is lost on the way there.
+    pub descent: Descent<'l>,
+    /// The terminal to hand over, if we hold its foreground.
+    pub terminal: Option<&'l Terminal>,
+    /// The mask to restore.
+    pub inherited: Inherited,
+}
+
+/// The way down to the agent's user.
+#[derive(Debug, Clone, Copy)]
+pub struct Descent<'l> {
     /// The user.
     pub identity: &'l Identity,
     /// Whether user and groups are set at all.
@@ -28,10 +40,6 @@ pub struct Launch<'l> {
     pub drop_caps: Firmness,
     /// `no_new_privs` is set.
     pub no_new_privs: Firmness,
-    /// The terminal to hand over, if we hold its foreground.
-    pub terminal: Option<&'l Terminal>,
-    /// The mask to restore.
-    pub inherited: Inherited,
 }
 
 /// A step of the child.
@@ -71,27 +79,12 @@ impl Launch<'_> {
     /// Goes through the steps; returns the one that failed, for the last one returns only to fail.
     fn steps(&self, parent: Pid) -> (Step, io::Error) {
         let before_exec = || -> Result<(), (Step, io::Error)> {
-            let at = |step: Step| move |error: io::Error| (step, error);
             process::own_group().map_err(at(Step::Group))?;
             if let Some(terminal) = self.terminal {
                 // Every signal is still blocked, SIGTTOU too. A terminal that has hung up is no reason not to start.
                 let _ = terminal.give_to(process::id());
             }
-            if self.changes_user {
-                if let Some(groups) = &self.identity.groups {
-                    privilege::set_groups(groups).map_err(at(Step::Groups))?;
-                }
-                privilege::set_group(self.identity.gid).map_err(at(Step::Gid))?;
-            }
-            // It takes CAP_SETPCAP, which goes with the user.
-            firmly(self.drop_caps, privilege::drop_bounding_set).map_err(at(Step::BoundingSet))?;
-            if self.changes_user {
-                privilege::set_user(self.identity.uid).map_err(at(Step::Uid))?;
-                // The change of user sets what fs.suid_dumpable says, on the memory that we share with the parent.
-                process::forbid_dumps().map_err(at(Step::Uid))?;
-            }
-            firmly(self.drop_caps, privilege::drop_capabilities).map_err(at(Step::Capabilities))?;
-            firmly(self.no_new_privs, privilege::no_new_privileges).map_err(at(Step::NoNewPrivileges))?;
+            self.descent.steps()?;
             if parent != 1 {
                 // After the change of user, which clears it. PID 1 takes its whole namespace along anyway.
                 process::on_parent_death(Signal::KILL).map_err(at(Step::ParentDeath))?;
@@ -108,40 +101,77 @@ impl Launch<'_> {
     }
 
     fn explain(&self, step: Step, error: &io::Error) -> Failure {
-        let reason = crate::workcopy::read::reason(error);
+        if step == Step::Exec { exec_failure(self.command, error) } else { self.descent.explain(step, error) }
+    }
+}
+
+fn at(step: Step) -> impl Fn(io::Error) -> (Step, io::Error) {
+    move |error| (step, error)
+}
+
+impl Descent<'_> {
+    /// Goes down in this process, for good.
+    ///
+    /// # Errors
+    /// The step that failed, in words; what was lost before it is lost.
+    pub fn go(self) -> Result<(), Failure> {
+        self.steps().map_err(|(step, error)| self.explain(step, &error))
+    }
+
+    fn steps(self) -> Result<(), (Step, io::Error)> {
+        if self.changes_user {
+            if let Some(groups) = &self.identity.groups {
+                privilege::set_groups(groups).map_err(at(Step::Groups))?;
+            }
+            privilege::set_group(self.identity.gid).map_err(at(Step::Gid))?;
+        }
+        // It takes CAP_SETPCAP, which goes with the user.
+        firmly(self.drop_caps, privilege::drop_bounding_set).map_err(at(Step::BoundingSet))?;
+        if self.changes_user {
+            privilege::set_user(self.identity.uid).map_err(at(Step::Uid))?;
+            // The change of user sets what fs.suid_dumpable says, on memory that may be shared with the parent.
+            process::forbid_dumps().map_err(at(Step::Uid))?;
+        }
+        firmly(self.drop_caps, privilege::drop_capabilities).map_err(at(Step::Capabilities))?;
+        firmly(self.no_new_privs, privilege::no_new_privileges).map_err(at(Step::NoNewPrivileges))
+    }
+
+    fn explain(self, step: Step, error: &io::Error) -> Failure {
+        let reason = reason(error);
         let who = format!("{}:{}", self.identity.uid, self.identity.gid);
         let caps = |names: &str| {
             format!("agent-init lacks a capability for it: add {names} (docker: --cap-add, compose: cap_add)")
         };
         match step {
-            Step::Exec => self.exec_failure(error, &reason),
             Step::Groups | Step::Gid => {
                 Failure::new(format!("cannot set the groups of {who}: {reason}")).hint(caps("SETGID"))
             }
             Step::Uid => Failure::new(format!("cannot become user {who}: {reason}")).hint(caps("SETUID")),
             Step::BoundingSet => Failure::new(format!("cannot drop the bounding set: {reason}")).hint(caps("SETPCAP")),
-            step => Failure::new(format!("cannot start the agent: step {step:?}: {reason}")),
+            step => Failure::new(format!("cannot start the command: step {step:?}: {reason}")),
         }
     }
+}
 
-    /// 127 for what is not there, 126 for what can not be executed, as every shell has it.
-    fn exec_failure(&self, error: &io::Error, reason: &str) -> Failure {
-        let command = self.command.to_string_lossy();
-        if error.kind() == io::ErrorKind::NotFound {
-            let hint = if command.contains('/') {
-                "is the path right inside the container? A script's interpreter (#!) may be what is missing"
-            } else {
-                "it is on no directory of PATH: is it installed in this image?"
-            };
-            return Failure::new(format!("{command}: command not found")).hint(hint).exit(EXIT_NOT_FOUND);
-        }
-        let hint = if errno::is_exec_format(error) {
-            "it is built for another architecture, or is a script without a #! line"
+/// Why a command was not executed: 127 for what is not there, 126 for what can not be executed, as every shell has it.
+#[must_use]
+pub fn exec_failure(command: &OsStr, error: &io::Error) -> Failure {
+    let reason = reason(error);
+    let command = command.to_string_lossy();
+    if error.kind() == io::ErrorKind::NotFound {
+        let hint = if command.contains('/') {
+            "is the path right inside the container? A script's interpreter (#!) may be what is missing"
         } else {
-            "is it executable, and is the path to it open, for the user that runs it?"
+            "it is on no directory of PATH: is it installed in this image?"
         };
-        Failure::new(format!("{command}: cannot execute: {reason}")).hint(hint).exit(EXIT_NOT_EXECUTABLE)
+        return Failure::new(format!("{command}: command not found")).hint(hint).exit(EXIT_NOT_FOUND);
     }
+    let hint = if errno::is_exec_format(error) {
+        "it is built for another architecture, or is a script without a #! line"
+    } else {
+        "is it executable, and is the path to it open, for the user that runs it?"
+    };
+    Failure::new(format!("{command}: cannot execute: {reason}")).hint(hint).exit(EXIT_NOT_EXECUTABLE)
 }
 
 fn firmly(firmness: Firmness, step: fn() -> io::Result<()>) -> io::Result<()> {
@@ -156,7 +186,7 @@ fn firmly(firmness: Firmness, step: fn() -> io::Result<()>) -> io::Result<()> {
 }
 
 fn fork_failure(error: &io::Error) -> Failure {
-    let reason = crate::workcopy::read::reason(error);
+    let reason = reason(error);
     let failure = Failure::new(format!("cannot start another process: {reason}"));
     if errno::is_again(error) {
         failure.hint("the limit of processes is reached: raise --pids-limit or the user's nproc")

@@ -92,13 +92,20 @@ pub struct WriteBack {
     pub replaces: bool,
 }
 
-/// Makes the plan.
+/// Makes the plan, which a start may go by.
 ///
 /// # Errors
 /// A required credential that is not there.
 pub fn plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> anyhow::Result<Plan<'f, 'c>> {
+    let plan = draft(options, facts);
+    required(options, &plan.agents)?;
+    Ok(plan)
+}
+
+/// Makes the plan, for those who look at it: a start may refuse it ([`required`]).
+#[must_use]
+pub fn draft<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> Plan<'f, 'c> {
     let agents: Vec<_> = facts.agents.iter().map(|agent| agent_plan(options, facts, agent)).collect();
-    required(options, &agents)?;
     let changed = facts.identity.differs_from(facts.current);
     let makes_home =
         (options.home.is_some() || facts.home == Path::new(place::FALLBACK_HOME)).then(|| facts.home.clone());
@@ -107,13 +114,13 @@ pub fn plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> anyhow::Resul
         Switch::Auto if changed && facts.identity.uid != 0 => Firmness::Tried,
         Switch::Auto | Switch::Off => Firmness::No,
     };
-    Ok(Plan {
+    Plan {
         environment: environment::changes(facts, &agents, changed || options.home.is_some()),
         makes_home: makes_home.filter(|_| changed || !agents.is_empty() || options.home.is_some()),
         agents,
         drop_caps: firmness(options.drop_caps),
         no_new_privs: firmness(options.no_new_privs),
-    })
+    }
 }
 
 fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f AgentFacts<'c>) -> AgentPlan<'f, 'c> {
@@ -198,7 +205,11 @@ fn settings(agent: &AgentFacts<'_>) -> Option<PathBuf> {
     capture.or_else(|| (place.path != agent.working_copy && place.kind.is_some()).then(|| place.path.clone()))
 }
 
-fn required(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
+/// Whether the operator's `--require` is met.
+///
+/// # Errors
+/// What is missing, and what was found in vain.
+pub fn required(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
     let has = |name: Option<&str>| agents.iter().filter(|plan| plan.is(name)).any(|plan| plan.choice.chosen.is_some());
     let missing = match options.require.as_ref().unwrap_or(&Requirement::Nobody) {
         Requirement::Nobody => return Ok(()),

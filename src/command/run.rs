@@ -7,7 +7,7 @@ use anyhow::Context;
 use crate::agent::Catalog;
 use crate::cli::{Manner, RunOptions};
 use crate::discover::{self, Environment, Facts};
-use crate::launch::Launch;
+use crate::launch::{Descent, Launch};
 use crate::plan::{self, AgentPlan, LoginFile, Plan, WriteBack, environment};
 use crate::report::{Level, Message, Reporter};
 use crate::state::{Served, State};
@@ -52,10 +52,12 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
     let launch = Launch {
         program,
         command: options.command.first().context("no COMMAND")?,
-        identity: &facts.identity,
-        changes_user: facts.current.0 == 0 && (options.user.is_some() || options.user_from.is_some()),
-        drop_caps: plan.drop_caps,
-        no_new_privs: plan.no_new_privs,
+        descent: Descent {
+            identity: &facts.identity,
+            changes_user: facts.current.0 == 0 && (options.user.is_some() || options.user_from.is_some()),
+            drop_caps: plan.drop_caps,
+            no_new_privs: plan.no_new_privs,
+        },
         terminal: terminal.as_ref(),
         inherited,
     };

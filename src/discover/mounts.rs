@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 pub struct Mount {
     /// Where.
     pub point: PathBuf,
+    /// What of the file system is mounted: `/` for all of it.
+    pub root: PathBuf,
     /// The file system's type.
     pub kind: String,
     /// Whether the mount or its file system is read-only.
@@ -32,6 +34,12 @@ impl Mounts {
         self.0.iter().rev().find(|mount| mount.point == path)
     }
 
+    /// The mount that this path is on.
+    #[must_use]
+    pub fn holding(&self, path: &Path) -> Option<&Mount> {
+        path.ancestors().find_map(|ancestor| self.at(ancestor))
+    }
+
     /// A mount somewhere below this path.
     #[must_use]
     pub fn below(&self, path: &Path) -> Option<&Mount> {
@@ -41,7 +49,8 @@ impl Mounts {
 
 fn line(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|byte| *byte == b' ');
-    let point = fields.nth(4)?;
+    let root = fields.nth(3)?;
+    let point = fields.next()?;
     let options = fields.next()?;
     let mut rest = fields.skip_while(|field| *field != b"-").skip(1);
     let kind = String::from_utf8_lossy(rest.next()?).into_owned();
@@ -49,6 +58,7 @@ fn line(line: &[u8]) -> Option<Mount> {
     let read_only = |options: &[u8]| options.split(|byte| *byte == b',').any(|option| option == b"ro");
     Some(Mount {
         point: PathBuf::from(OsString::from_vec(unescape(point))),
+        root: PathBuf::from(OsString::from_vec(unescape(root))),
         kind,
         read_only: read_only(options) || read_only(super_options),
     })
@@ -89,7 +99,10 @@ mod tests {
     fn what_is_mounted_where() {
         let mounts = Mounts::parse(TABLE);
         assert_eq!(mounts.at(Path::new("/home/my user/.x")).unwrap().kind, "overlay");
-        assert!(mounts.at(Path::new("/data/.x/login")).unwrap().read_only);
+        let login = mounts.at(Path::new("/data/.x/login")).unwrap();
+        assert_eq!((login.read_only, login.root.as_path()), (true, Path::new("/f")));
+        assert_eq!(mounts.holding(Path::new("/late/a/b")).unwrap().kind, "tmpfs");
+        assert_eq!(mounts.holding(Path::new("/elsewhere")).unwrap().point, Path::new("/"));
         assert_eq!(mounts.at(Path::new("/late")).unwrap().kind, "tmpfs");
         assert_eq!(mounts.at(Path::new("/data/.x")), None);
         assert_eq!(mounts.below(Path::new("/data/.x")).unwrap().point, Path::new("/data/.x/login"));

@@ -19,23 +19,31 @@ pub struct Seen {
     pub stat: Option<Stat>,
 }
 
-/// HOME of the agent.
+/// HOME of the agent, and why.
 ///
 /// A user who stays the same keeps `$HOME`, as under any init; one who is changed to gets the home of the passwd entry,
 /// as with gosu. `/` is what docker sets for a uid without an entry: it is no home.
 #[must_use]
-pub fn home(option: Option<&Path>, identity: &Identity, changed: bool, variable: Option<&Seen>) -> PathBuf {
+pub fn home(
+    option: Option<&Path>,
+    identity: &Identity,
+    changed: bool,
+    variable: Option<&Seen>,
+) -> (PathBuf, &'static str) {
     if let Some(option) = option {
-        return option.to_owned();
+        return (option.to_owned(), "--home names it");
     }
     let variable =
         variable.filter(|seen| seen.path.is_absolute() && (identity.uid == 0 || seen.path != Path::new("/")));
-    let kept = variable.filter(|_| !changed).map(|seen| seen.path.clone());
+    let kept = variable.filter(|_| !changed).map(|seen| (seen.path.clone(), "$HOME, and the user stays the same"));
+    let entry = || identity.home.clone().map(|home| (home, "the user's entry in /etc/passwd"));
     let usable = || {
         let seen = variable.filter(|seen| seen.stat.is_some_and(|stat| may_use(&stat, identity)))?;
-        Some(seen.path.clone())
+        Some((seen.path.clone(), "$HOME: the user has no entry in /etc/passwd, and may write there"))
     };
-    kept.or_else(|| identity.home.clone()).or_else(usable).unwrap_or_else(|| PathBuf::from(FALLBACK_HOME))
+    let fallback =
+        || (PathBuf::from(FALLBACK_HOME), "the user has no entry in /etc/passwd, and no $HOME it may write to");
+    kept.or_else(entry).or_else(usable).unwrap_or_else(fallback)
 }
 
 /// Whether a user may make files in this directory, by its permission bits.
@@ -77,8 +85,21 @@ impl PlaceFacts {
     /// Whether the working copy can be here: a mount is the operator's, and is a source; a link leads who knows where.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        let is_mount = self.mounted || self.mounted_below.is_some();
-        !is_mount && !self.foreign && self.writable && matches!(self.kind, None | Some(Kind::Directory))
+        self.obstacle().is_none()
+    }
+
+    /// Why the working copy can not be here.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<&'static str> {
+        match self.kind {
+            _ if self.mounted => Some("it is a mount point"),
+            _ if self.mounted_below.is_some() => Some("it holds a mount point"),
+            Some(Kind::Link) => Some("it is a symbolic link"),
+            Some(Kind::File | Kind::Special) => Some("it is not a directory"),
+            _ if self.foreign => Some("it belongs to another user"),
+            _ if !self.writable => Some("it is not writable, or HOME is not there"),
+            None | Some(Kind::Directory) => None,
+        }
     }
 }
 
@@ -156,7 +177,7 @@ mod tests {
         ];
         for (option, identity, changed, variable, expected) in rows {
             assert_eq!(
-                home(option.map(Path::new), &identity, changed, variable),
+                home(option.map(Path::new), &identity, changed, variable).0,
                 Path::new(expected),
                 "{identity:?} {changed}"
             );
