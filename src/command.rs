@@ -1,12 +1,17 @@
 //! The commands: composition, and no rules.
 
+pub mod agents;
+pub mod exec;
+pub mod healthcheck;
+pub mod install;
 pub mod run;
+pub mod status;
 
 use std::io::{self, Write};
 
 use crate::cli::Invocation;
 use crate::discover::Environment;
-use crate::report::Failure;
+use crate::report::{Failure, Reporter};
 
 /// What a command that looks has to say.
 #[derive(Debug)]
@@ -21,8 +26,13 @@ pub struct Answer {
 ///
 /// # Errors
 /// As the command.
-pub fn answer(invocation: Invocation, _environment: &Environment) -> anyhow::Result<u8> {
+pub fn answer(invocation: Invocation, environment: &Environment, reporter: Reporter) -> anyhow::Result<u8> {
     let answer = match invocation {
+        Invocation::Healthcheck(options) => return healthcheck::healthcheck(&options, environment, reporter),
+        Invocation::Exec(options) => return exec::exec(&options, environment, reporter),
+        Invocation::Install(options) => return install::install(&options, reporter),
+        Invocation::Status(options) => status::status(options, environment, reporter)?,
+        Invocation::Agents(options) => agents::agents(&options, environment)?,
         Invocation::Print(text) => Answer { text, exit: 0 },
         _ => return Err(Failure::new("this command is not in this version").into()),
     };

@@ -4,6 +4,8 @@
 pub mod environment;
 pub mod mounts;
 pub mod offers;
+pub mod processes;
+pub mod running;
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -16,6 +18,7 @@ use anyhow::Context;
 pub use environment::Environment;
 pub use mounts::Mounts;
 pub use offers::{Given, Material, Offer, Session};
+pub use running::Running;
 
 use crate::agent::{Catalog, Definition};
 use crate::cli::RunOptions;

@@ -26,7 +26,7 @@ fn start(arguments: Vec<OsString>) -> u8 {
                 manner = asked;
                 command::run::run(&options, &manner, environment)
             }
-            other => command::answer(other, &environment),
+            other => command::answer(other, &environment, reporter),
         }
     });
     match result {

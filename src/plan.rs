@@ -15,7 +15,7 @@ use crate::cli::{AuthMode, Requirement, RunOptions, Switch, SyncMode};
 use crate::credential::Source;
 use crate::discover::{AgentFacts, Facts, Offer};
 use crate::report::{Failure, Message};
-use crate::state::Served;
+use crate::state::{Served, Shadowed};
 use crate::store::Recovery;
 use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::Base;
@@ -279,6 +279,16 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
     #[must_use]
     pub fn chosen(&self) -> Option<&'f Offer<'c>> {
         self.choice.chosen.and_then(|index| self.facts.offers.get(index))
+    }
+
+    /// What was found beside the chosen offer, and why it is not used.
+    #[must_use]
+    pub fn shadowed(&self) -> Vec<Shadowed> {
+        let aside = self.choice.set_aside.iter().filter_map(|aside| {
+            let source = self.facts.offers.get(aside.offer)?.source.to_string();
+            Some(Shadowed { source, why: aside.why.clone() })
+        });
+        aside.collect()
     }
 
     /// The auth line.

@@ -1,8 +1,14 @@
-//! What is said to people, on standard error, and the errors that carry a remedy.
+//! What is said to people, on standard error, and the errors that carry a remedy; what commands answer.
+
+pub mod agents;
+pub mod status;
+pub mod style;
 
 use std::fmt;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+
+use serde::Serialize;
 
 use crate::sys::poll;
 
@@ -185,6 +191,14 @@ impl Reporter {
             }
         }
     }
+}
+
+/// An answer in JSON: one line.
+///
+/// # Errors
+/// None that is known: the types have no key that is not a string.
+pub fn json_line(value: &impl Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_string(value)? + "\n")
 }
 
 /// A path or a helper's words may hold escape sequences; a terminal or a log must not obey them.

@@ -1,7 +1,9 @@
 //! What one container remembers from one run to the next: `<state-dir>/state.json`. No secret is in it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -27,8 +29,22 @@ pub struct State {
     pub agent_pid: Option<Pid>,
     /// The agent's user and group.
     pub user: (u32, u32),
+    /// What the agent's environment got.
+    #[serde(default)]
+    pub environment: Handed,
     /// The served agents.
     pub agents: Vec<Served>,
+}
+
+/// The agent's environment beside the one that we were given, for a command that joins it. No value of a credential.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handed {
+    /// Set to these values.
+    pub set: BTreeMap<String, String>,
+    /// Set to values that only the agent's own environment holds.
+    pub kept: Vec<String>,
+    /// Removed.
+    pub unset: Vec<String>,
 }
 
 /// A served agent.
@@ -44,6 +60,9 @@ pub struct Served {
     pub place: PathBuf,
     /// Where refreshed logins go.
     pub write_back: Option<PathBuf>,
+    /// What was found beside the source, and why it is not used.
+    #[serde(default)]
+    pub shadowed: Vec<Shadowed>,
     /// Tokens of the login that was laid down or last agreed; see [`Base`].
     pub base: Option<String>,
     /// All of that login that travels.
@@ -53,6 +72,18 @@ pub struct Served {
     pub lineage: Lineage,
     /// What the last exchange with the store came to.
     pub last: Option<String>,
+    /// When it came to that, RFC 3339.
+    #[serde(default)]
+    pub at: Option<String>,
+}
+
+/// A source that is not used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shadowed {
+    /// The source.
+    pub source: String,
+    /// Why it is not used.
+    pub why: String,
 }
 
 impl Served {
@@ -69,14 +100,33 @@ impl Served {
         self.content = Some(base.content.to_string());
         self.lineage.push(base.digest);
     }
+
+    /// Remembers what the last exchange with the store came to; the moment counts from when that changed.
+    pub fn came_to(&mut self, base: Option<Base>, last: Option<&str>) {
+        let before = (self.base.clone(), self.content.clone());
+        if let Some(base) = base {
+            self.agree(base);
+        }
+        if before != (self.base.clone(), self.content.clone()) || self.last.as_deref() != last {
+            self.at = Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
+            self.last = last.map(str::to_owned);
+        }
+    }
 }
 
 /// What the run before this one left; nothing when there is none or it does not parse: it is then a first run.
 #[must_use]
 pub fn load(state_dir: &Path, uid: u32) -> State {
-    let owners = Owners::These(vec![uid, 0]);
-    let text = Dir::open(state_dir).ok().and_then(|dir| read::entry(&dir, OsStr::new(FILE), &owners).ok());
-    text.and_then(|content| serde_json::from_slice(&content.bytes).ok()).unwrap_or_default()
+    read(state_dir, &Owners::These(vec![uid, 0])).map(|(state, _)| state).unwrap_or_default()
+}
+
+/// The state that is there, and the uid that it belongs to. `None` too for a directory that others may write to.
+#[must_use]
+pub fn read(state_dir: &Path, owners: &Owners) -> Option<(State, u32)> {
+    let dir = Dir::open(state_dir).ok()?;
+    let content = read::entry(&dir, OsStr::new(FILE), owners).ok()?;
+    let stat = dir.stat().ok().filter(|stat| stat.uid == content.stat.uid && stat.mode & 0o022 == 0)?;
+    Some((serde_json::from_slice(&content.bytes).ok()?, stat.uid))
 }
 
 /// Writes the state whole.

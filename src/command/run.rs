@@ -132,7 +132,8 @@ fn prepare(options: &RunOptions, facts: &Facts<'_>, plan: &Plan<'_, '_>, reporte
         or_say(lay_down(), agent.login != LoginFile::Absent)?;
     }
     let user = (facts.identity.uid, facts.identity.gid);
-    let state = State { version: 1, pid: process::id(), agent_pid: None, user, agents: served };
+    let environment = environment::handed(plan);
+    let state = State { version: 1, pid: process::id(), agent_pid: None, user, environment, agents: served };
     let mut engine = Engine::new(links, state_dir.map(|dir| (dir, state)), reporter);
     engine.begin();
     Ok(engine)
@@ -151,7 +152,9 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         base: None,
         content: None,
         lineage: before.map(|before| before.lineage.clone()).unwrap_or_default(),
+        shadowed: plan.shadowed(),
         last: None,
+        at: None,
     };
     if let Some(base) = plan.base {
         served.agree(base);

@@ -301,7 +301,8 @@ fn moment(value: &Value, unit: ExpiryUnit) -> Option<SystemTime> {
         ExpiryUnit::Seconds => Duration::from_secs(whole(value)?),
         ExpiryUnit::Rfc3339 => return humantime::parse_rfc3339(value.as_str()?).ok(),
     };
-    UNIX_EPOCH.checked_add(since)
+    // RFC 3339 ends with the year 9999; some agents write a far larger number for "never".
+    UNIX_EPOCH.checked_add(since).filter(|_| since < Duration::from_secs(253_402_300_800))
 }
 
 /// Agents write times as integers and, from JavaScript arithmetic, as fractions.
@@ -447,8 +448,12 @@ mod tests {
         }
 
         #[test]
-        fn any_expiry_is_a_moment_or_none(number in any::<f64>()) {
-            let _ = login(&json!({ "oauth": { "access": "FAKE", "expires": number, "scopes": ["run"] } }), &nested());
+        fn any_expiry_is_a_moment_or_none(fraction in any::<f64>(), whole in any::<u64>()) {
+            for number in [json!(fraction), json!(whole)] {
+                let document = json!({ "oauth": { "access": "FAKE", "expires": number, "scopes": ["run"] } });
+                let expires = login(&document, &nested()).unwrap().expires_at;
+                let _ = expires.map(|at| humantime::format_rfc3339_seconds(at).to_string());
+            }
         }
     }
 }

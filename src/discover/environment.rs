@@ -16,6 +16,18 @@ impl Environment {
         Environment(variables.into_iter().collect())
     }
 
+    /// Reads what /proc/PID/environ gives: `NAME=value`, each ended by a NUL.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Environment {
+        let variable = |text: &[u8]| {
+            let split = text.iter().position(|byte| *byte == b'=').filter(|at| *at > 0)?;
+            let (name, value) = text.split_at_checked(split)?;
+            let value = value.get(1..).unwrap_or_default();
+            Some((OsStr::from_bytes(name).to_owned(), OsStr::from_bytes(value).to_owned()))
+        };
+        Environment(bytes.split(|byte| *byte == 0).filter_map(variable).collect())
+    }
+
     /// The value of a variable, the empty one included. Of a name that stands twice the first counts, as in getenv(3).
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&OsStr> {
@@ -63,6 +75,13 @@ impl Drop for Environment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_proc_gives() {
+        let environment = Environment::parse(b"A=1\0B=x=y\0=odd\0none\0C=\0");
+        assert_eq!(environment.names().collect::<Vec<_>>(), ["A", "B", "C"]);
+        assert_eq!(environment.get("B"), Some(OsStr::new("x=y")));
+    }
 
     #[test]
     fn set_and_unset() {

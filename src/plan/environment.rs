@@ -5,9 +5,10 @@ use std::ffi::OsString;
 
 use crate::discover::offers::{as_variable, variables};
 use crate::discover::{Facts, Material, Offer};
+use crate::state::Handed;
 
-use super::AgentPlan;
 use super::place;
+use super::{AgentPlan, Plan};
 
 /// Variables to remove and to set. What is set by name alone is printable; credential values are taken from the offers
 /// when the agent starts.
@@ -40,6 +41,30 @@ pub fn changes(facts: &Facts<'_>, agents: &[AgentPlan<'_, '_>], sets_home: bool)
         changes.set.extend(missing.map(|(name, value)| (name.clone(), value.into())));
     }
     changes
+}
+
+/// What a command that joins the agent must know of its environment. A value that JSON can not hold is the agent's to
+/// tell, as those of credentials are.
+#[must_use]
+pub fn handed(plan: &Plan<'_, '_>) -> Handed {
+    let changes = &plan.environment;
+    let mut handed = Handed::default();
+    for (name, value) in &changes.set {
+        match value.to_str() {
+            Some(value) => drop(handed.set.insert(name.clone(), value.to_owned())),
+            None => handed.kept.push(name.clone()),
+        }
+    }
+    handed.kept.extend(credential_names(&plan.agents));
+    let stays = |name: &String| !handed.set.contains_key(name) && !handed.kept.contains(name);
+    handed.unset = changes.unset.iter().filter(|name| stays(name)).cloned().collect();
+    handed.unset.sort();
+    handed
+}
+
+/// The names of the variables that [`credentials`] sets.
+pub fn credential_names(agents: &[AgentPlan<'_, '_>]) -> impl Iterator<Item = String> {
+    agents.iter().filter_map(|plan| plan.chosen().filter(|offer| offer.session().is_none())?.rule.variable.clone())
 }
 
 /// The credential variables of the chosen offers, with their values: for the agent's environment alone.

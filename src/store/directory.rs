@@ -14,7 +14,7 @@ use crate::agent::definition::SessionFile;
 use crate::credential::Document;
 use crate::sync::lineage::Lineage;
 use crate::sys::dir::{Attributes, Dir, Lock};
-use crate::sys::{privilege, process};
+use crate::sys::{lock, privilege, process};
 use crate::workcopy::read::{self, Copy, Owners};
 
 /// Our notes in a capture.
@@ -90,12 +90,32 @@ impl Capture {
     /// What is known of the logins that were stored here.
     #[must_use]
     pub fn record(&self) -> Record {
-        let notes = match &self.notes_parent {
+        let text =
+            self.notes_there().ok().and_then(|notes| read::entry(&notes, OsStr::new("record.json"), &Owners::Any).ok());
+        text.and_then(|content| serde_json::from_slice(&content.bytes).ok()).unwrap_or_default()
+    }
+
+    /// How many containers use this capture now: each holds a lock on a file of its own in `leases/`.
+    #[must_use]
+    pub fn users(&self) -> usize {
+        let Ok(leases) = self.notes_there().and_then(|notes| notes.sub(OsStr::new("leases"))) else { return 0 };
+        let is_held = |name: &OsString| leases.file(name).and_then(lock::is_held).unwrap_or(false);
+        leases.names().unwrap_or_default().iter().filter(|name| is_held(name)).count()
+    }
+
+    /// The logins that lost and are kept here.
+    #[must_use]
+    pub fn conflicts(&self) -> usize {
+        let conflicts = self.notes_there().and_then(|notes| notes.sub(OsStr::new("conflicts")));
+        conflicts.and_then(|conflicts| conflicts.names()).map_or(0, |names| names.len())
+    }
+
+    /// Our notes, if there are any.
+    fn notes_there(&self) -> io::Result<Dir> {
+        match &self.notes_parent {
             None => self.dir.sub(OsStr::new(BOOKKEEPING)),
             Some(parent) => Dir::open(&parent.join(BOOKKEEPING)),
-        };
-        let text = notes.ok().and_then(|notes| read::entry(&notes, OsStr::new("record.json"), &Owners::Any).ok());
-        text.and_then(|content| serde_json::from_slice(&content.bytes).ok()).unwrap_or_default()
+        }
     }
 
     /// Whether the login can be written.

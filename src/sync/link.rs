@@ -191,10 +191,7 @@ impl Link {
 
     /// What the state file remembers.
     pub fn remember(&self, served: &mut Served) {
-        if let Some(base) = self.ends.base {
-            served.agree(base);
-        }
-        served.last = self.last.map(str::to_owned);
+        served.came_to(self.ends.base, self.last);
     }
 
     /// What there is to say since the last call.

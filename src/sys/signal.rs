@@ -135,6 +135,16 @@ pub struct Inherited {
 }
 
 impl Inherited {
+    /// The mask in force, for a program that takes no signal over.
+    ///
+    /// # Errors
+    /// As sigprocmask(2), which does not fail with these arguments.
+    pub fn current() -> io::Result<Inherited> {
+        let mut mask = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_BLOCK, None, Some(&mut mask))?;
+        Ok(Inherited { mask })
+    }
+
     /// Restores the mask, and makes SIGCHLD and SIGPIPE default: Rust's runtime ignores SIGPIPE, and an ignored
     /// SIGCHLD makes wait(2) useless in any program that is not written for it. For the child, before exec.
     ///

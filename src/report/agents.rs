@@ -1,0 +1,73 @@
+//! Pure. `agents` in text and JSON.
+
+use serde_json::{Value, json};
+
+use crate::agent::Definition;
+use crate::agent::definition::MethodRule;
+use crate::discover::offers::variables;
+
+use super::style::{Style, Tone, rows};
+
+/// JSON for `agents --json`: one line.
+#[must_use]
+pub fn json(agents: &[&Definition]) -> String {
+    let agents: Vec<Value> = agents.iter().map(|definition| value(definition)).collect();
+    format!("{}\n", json!({ "version": 1, "agents": agents }))
+}
+
+fn value(definition: &Definition) -> Value {
+    let methods: Vec<Value> = definition.methods.iter().map(method).collect();
+    let session = definition
+        .session
+        .as_ref()
+        .map(|session| json!({ "file": session.file, "variable": definition.session_variable() }));
+    json!({
+        "agent": definition.name,
+        "title": definition.title,
+        "commands": definition.commands,
+        "home": { "variable": definition.home.variable, "default": definition.home.default },
+        "methods": methods,
+        "session": session,
+        "variables": variables(definition),
+    })
+}
+
+fn method(rule: &MethodRule) -> Value {
+    json!({ "method": rule.method.word(), "label": rule.label, "variable": rule.variable })
+}
+
+/// The table of all agents.
+#[must_use]
+pub fn list(agents: &[&Definition], style: Style) -> String {
+    let width = agents.iter().map(|definition| definition.name.len()).max().unwrap_or(0);
+    let line = |definition: &&Definition| {
+        let name = style.paint(Tone::Strong, &format!("{:width$}", definition.name));
+        format!("{name}  {} ({})\n", definition.title, definition.commands.join(", "))
+    };
+    let lines: String = agents.iter().map(line).collect();
+    lines + "\nagent-init agents NAME shows what an agent takes.\n"
+}
+
+/// One agent: what it takes, in the order of preference.
+#[must_use]
+pub fn one(definition: &Definition, style: Style) -> String {
+    let mut lines = vec![
+        ("commands", definition.commands.join(", ")),
+        ("home", format!("{}, moved by {}", definition.home.default, definition.home.variable)),
+    ];
+    for rule in &definition.methods {
+        let how = match &rule.variable {
+            Some(variable) => variable.clone(),
+            None => session_forms(definition),
+        };
+        lines.push((rule.method.word(), format!("{}: {how}", rule.label)));
+    }
+    let forms = "A variable NAME may be given as NAME_FILE, NAME_COMMAND or a secret file of its name, too.";
+    format!("{} - {}\n{}\n{forms}\n", style.paint(Tone::Strong, &definition.name), definition.title, rows(&lines))
+}
+
+fn session_forms(definition: &Definition) -> String {
+    let variable = definition.session_variable();
+    let file = definition.session.as_ref().map(|session| session.file.as_str()).unwrap_or_default();
+    format!("{variable}, {variable}_B64; {file} as a secret file, in the capture or in its home")
+}

@@ -1,0 +1,357 @@
+//! Pure. What authenticates an agent, until when, and what is wrong with it.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Serialize, Serializer};
+
+use crate::agent::Definition;
+use crate::agent::definition::Method;
+use crate::credential::Login;
+use crate::discover::running::Live;
+use crate::plan::AgentPlan;
+use crate::state::{Served, Shadowed};
+use crate::sync::reconcile::Version;
+
+/// The status of one agent; its JSON is that of `status --json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AgentStatus {
+    /// The agent's name.
+    pub agent: String,
+    /// Its name for people.
+    pub title: String,
+    /// Anything was found that could authenticate it, usable or not.
+    pub detected: bool,
+    /// The method's word, or `none`.
+    pub method: String,
+    /// What people call the method.
+    #[serde(skip)]
+    pub label: Option<String>,
+    /// Where its material is from.
+    pub source: Option<String>,
+    /// Whose login it is, where it says so.
+    pub account: Option<String>,
+    /// When the access token expires.
+    #[serde(serialize_with = "rfc3339")]
+    pub access_expires_at: Option<SystemTime>,
+    /// Whether there is a refresh token.
+    pub refreshable: bool,
+    /// The verdict.
+    pub state: Health,
+    /// What is wrong.
+    pub problem: Option<String>,
+    /// What was found beside the source, and why it is not used.
+    pub shadowed: Vec<Shadowed>,
+    /// Where refreshed logins go; nothing is refreshed without a session.
+    pub write_back: Option<WriteBackStatus>,
+    /// How many containers use the capture now.
+    pub shared_by: usize,
+}
+
+/// Where refreshed logins go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WriteBackStatus {
+    /// `sync`, or `copy` when they stay in the container.
+    pub mode: &'static str,
+    /// The capture, or the file.
+    pub target: Option<String>,
+    /// It can be written now.
+    pub writable: bool,
+    /// What the last exchange came to.
+    pub last: Option<String>,
+    /// When, RFC 3339.
+    pub at: Option<String>,
+}
+
+/// A verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// It authenticates.
+    Ok,
+    /// It can not be refreshed and ends soon.
+    Expiring,
+    /// It can not be refreshed and has ended.
+    Expired,
+    /// Something was found, and is no login.
+    Invalid,
+    /// Nothing was found.
+    Missing,
+}
+
+impl Health {
+    /// Whether the agent can authenticate now.
+    #[must_use]
+    pub fn is_well(self) -> bool {
+        matches!(self, Health::Ok | Health::Expiring)
+    }
+
+    /// Its word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Health::Ok => "ok",
+            Health::Expiring => "expiring",
+            Health::Expired => "expired",
+            Health::Invalid => "invalid",
+            Health::Missing => "missing",
+        }
+    }
+}
+
+/// The moment of a verdict.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// Now.
+    pub now: SystemTime,
+    /// So long before its end a login is expiring.
+    pub warn_within: Duration,
+}
+
+impl Clock {
+    fn judge(self, login: &Login) -> (Health, Option<String>) {
+        let Some(expires) = login.expires_at.filter(|_| !login.refreshable) else { return (Health::Ok, None) };
+        if expires <= self.now {
+            (Health::Expired, Some("its access token has expired, and it has no refresh token".to_owned()))
+        } else if self.now.checked_add(self.warn_within).is_some_and(|soon| expires <= soon) {
+            (Health::Expiring, Some("it has no refresh token, and ends soon".to_owned()))
+        } else {
+            (Health::Ok, None)
+        }
+    }
+}
+
+/// What is known of the exchange with the capture.
+#[derive(Debug, Clone, Default)]
+pub struct Exchange {
+    /// What the last one came to.
+    pub last: Option<String>,
+    /// When, RFC 3339.
+    pub at: Option<String>,
+    /// The capture can be written now.
+    pub writable: bool,
+    /// How many containers use it now.
+    pub shared_by: usize,
+}
+
+/// What `run` would authenticate the agent with.
+#[must_use]
+pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> AgentStatus {
+    let definition = plan.facts.definition;
+    let chosen = plan.chosen();
+    let login = chosen.and_then(|offer| offer.session()).map(|session| &session.login);
+    let (state, problem) = match (chosen, login) {
+        (Some(_), Some(login)) => clock.judge(login),
+        (Some(_), None) => (Health::Ok, None),
+        (None, _) => nothing_usable(plan),
+    };
+    let target = plan.write_back.as_ref();
+    AgentStatus {
+        agent: definition.name.clone(),
+        title: definition.title.clone(),
+        detected: !plan.facts.offers.is_empty(),
+        method: chosen.map_or("none", |offer| offer.rule.method.word()).to_owned(),
+        label: chosen.map(|offer| offer.rule.label.clone()),
+        source: chosen.map(|offer| offer.source.to_string()),
+        account: login.and_then(|login| login.account.clone()),
+        access_expires_at: login.and_then(|login| login.expires_at),
+        refreshable: login.is_some_and(|login| login.refreshable),
+        state,
+        problem,
+        shadowed: plan.shadowed(),
+        write_back: login.map(|_| WriteBackStatus {
+            mode: mode(target.is_some()),
+            target: target.map(|target| target.target.display().to_string()),
+            writable: target.is_some_and(|target| target.writable),
+            last: exchange.last,
+            at: exchange.at,
+        }),
+        shared_by: exchange.shared_by,
+    }
+}
+
+fn nothing_usable(plan: &AgentPlan<'_, '_>) -> (Health, Option<String>) {
+    let defect = plan.facts.offers.iter().find_map(|offer| Some((offer, offer.found.as_ref().err()?)));
+    match (defect, plan.shadowed().first()) {
+        (Some((offer, why)), _) => (Health::Invalid, Some(format!("{}: {why}", offer.source))),
+        (None, Some(aside)) => (Health::Missing, Some(format!("{} is not used: {}", aside.source, aside.why))),
+        (None, None) => (Health::Missing, Some("nothing was found".to_owned())),
+    }
+}
+
+fn mode(is_carried: bool) -> &'static str {
+    if is_carried { "sync" } else { "copy" }
+}
+
+/// What authenticates the agent that runs.
+#[must_use]
+pub fn served(
+    served: &Served,
+    definition: Option<&Definition>,
+    live: Option<&Live>,
+    clock: Clock,
+    exchange: Exchange,
+) -> AgentStatus {
+    let is_session = served.method == Method::Session.word();
+    let login = match live {
+        Some(Live::Seen(Version::Valid(login))) if is_session || served.method == "none" => Some(login),
+        _ => None,
+    };
+    let (state, problem) = match (login, live) {
+        (Some(login), _) => clock.judge(login),
+        (None, _) if served.method == "none" => (Health::Missing, Some("nobody has logged in".to_owned())),
+        (None, Some(Live::Seen(version))) if is_session => lost(version),
+        (None, Some(Live::Hidden)) if is_session => {
+            (Health::Ok, Some(format!("{} can not be looked into by this user", served.place.display())))
+        }
+        (None, _) => (Health::Ok, None),
+    };
+    let by_hand = login.is_some() && !is_session;
+    let method = if by_hand { Method::Session.word() } else { &served.method };
+    let rule = definition.and_then(|known| known.methods.iter().find(|rule| rule.method.word() == method));
+    let target = served.write_back.as_ref();
+    AgentStatus {
+        agent: served.agent.clone(),
+        title: definition.map_or(&served.agent, |definition| &definition.title).clone(),
+        detected: served.source.is_some() || !served.shadowed.is_empty() || by_hand,
+        method: method.to_owned(),
+        label: rule.map(|rule| rule.label.clone()),
+        source: if by_hand { Some(format!("home:{}", served.place.display())) } else { served.source.clone() },
+        account: login.and_then(|login| login.account.clone()),
+        access_expires_at: login.and_then(|login| login.expires_at),
+        refreshable: login.is_some_and(|login| login.refreshable),
+        state,
+        problem,
+        shadowed: served.shadowed.clone(),
+        write_back: (is_session || by_hand).then(|| WriteBackStatus {
+            mode: mode(target.is_some()),
+            target: target.map(|target| target.display().to_string()),
+            writable: target.is_some() && exchange.writable,
+            last: exchange.last,
+            at: exchange.at,
+        }),
+        shared_by: exchange.shared_by,
+    }
+}
+
+/// What became of the login that the agent had.
+fn lost(version: &Version) -> (Health, Option<String>) {
+    let problem = match version {
+        Version::LoggedOut => "logged out by the vendor: its tokens are blank".to_owned(),
+        Version::Absent => "its login is gone: someone logged out".to_owned(),
+        Version::Damaged(why) => format!("its login is damaged: {why}"),
+        Version::Valid(_) => return (Health::Ok, None),
+    };
+    (Health::Invalid, Some(problem))
+}
+
+/// An agent that was asked for and is not served by the run under way.
+#[must_use]
+pub fn not_served(definition: &Definition) -> AgentStatus {
+    AgentStatus {
+        agent: definition.name.clone(),
+        title: definition.title.clone(),
+        detected: false,
+        method: "none".to_owned(),
+        label: None,
+        source: None,
+        account: None,
+        access_expires_at: None,
+        refreshable: false,
+        state: Health::Missing,
+        problem: Some("the run under way does not serve this agent".to_owned()),
+        shadowed: Vec::new(),
+        write_back: None,
+        shared_by: 0,
+    }
+}
+
+/// Whether a run is well with this agent: why not. Beside the login, what was refreshed must get out of the container.
+#[must_use]
+pub fn complaint(status: &AgentStatus) -> Option<String> {
+    let last = status.write_back.as_ref().and_then(|write_back| write_back.last.as_deref());
+    let refused = (last == Some("failed")).then(|| "the login can not be carried back".to_owned());
+    let unwell = (!status.state.is_well())
+        .then(|| format!("{}: {}", status.state.word(), status.problem.as_deref().unwrap_or("no usable login")));
+    unwell.or(refused).map(|why| format!("{}: {why}", status.agent))
+}
+
+#[allow(clippy::ref_option, reason = "serde's signature")]
+fn rfc3339<S: Serializer>(moment: &Option<SystemTime>, to: S) -> Result<S::Ok, S::Error> {
+    moment.map(|moment| humantime::format_rfc3339_seconds(moment).to_string()).serialize(to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::Digest;
+
+    const DAY: u64 = 86_400;
+
+    fn clock() -> Clock {
+        Clock {
+            now: SystemTime::UNIX_EPOCH + Duration::from_secs(100 * DAY),
+            warn_within: Duration::from_secs(7 * DAY),
+        }
+    }
+
+    fn login(refreshable: bool, days: Option<u64>) -> Login {
+        let digest = Digest::parse(&format!("sha256:{:064x}", 1)).unwrap();
+        let expires_at = days.map(|days| SystemTime::UNIX_EPOCH + Duration::from_secs(days * DAY));
+        Login { digest, content: digest, refreshable, expires_at, account: None }
+    }
+
+    fn remembered(method: &str, last: Option<&str>) -> Served {
+        let text =
+            serde_json::json!({ "agent": "x", "method": method, "source": "env:X", "place": "/h/.x", "last": last });
+        serde_json::from_value(text).unwrap()
+    }
+
+    #[test]
+    fn a_login_by_its_end() {
+        let rows = [
+            (true, Some(1), Health::Ok),
+            (true, None, Health::Ok),
+            (false, None, Health::Ok),
+            (false, Some(200), Health::Ok),
+            (false, Some(107), Health::Expiring),
+            (false, Some(101), Health::Expiring),
+            (false, Some(100), Health::Expired),
+            (false, Some(1), Health::Expired),
+        ];
+        for (refreshable, days, expected) in rows {
+            assert_eq!(clock().judge(&login(refreshable, days)).0, expected, "{refreshable} {days:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_running_agent_has() {
+        let seen = |version| Some(Live::Seen(version));
+        let good = || Version::Valid(login(true, Some(1)));
+        let rows = [
+            ("session", seen(good()), Health::Ok, "session"),
+            ("session", seen(Version::LoggedOut), Health::Invalid, "session"),
+            ("session", seen(Version::Absent), Health::Invalid, "session"),
+            ("session", seen(Version::Damaged("torn".into())), Health::Invalid, "session"),
+            ("session", seen(Version::Valid(login(false, Some(1)))), Health::Expired, "session"),
+            ("session", Some(Live::Hidden), Health::Ok, "session"),
+            ("none", seen(Version::Absent), Health::Missing, "none"),
+            ("none", None, Health::Missing, "none"),
+            ("none", seen(good()), Health::Ok, "session"),
+            ("api-key", seen(Version::Absent), Health::Ok, "api-key"),
+            ("api-key", None, Health::Ok, "api-key"),
+        ];
+        for (method, live, state, shown) in rows {
+            let status = served(&remembered(method, None), None, live.as_ref(), clock(), Exchange::default());
+            assert_eq!((status.state, status.method.as_str()), (state, shown), "{method} {live:?}");
+            assert_eq!(complaint(&status).is_none(), state.is_well(), "{method} {live:?}");
+        }
+    }
+
+    #[test]
+    fn a_login_that_stays_in_the_container_is_a_complaint() {
+        let live = Live::Seen(Version::Valid(login(true, None)));
+        let exchange = Exchange { last: Some("failed".into()), ..Exchange::default() };
+        let status = served(&remembered("session", None), None, Some(&live), clock(), exchange);
+        assert!(complaint(&status).unwrap().contains("carried back"));
+    }
+}
