@@ -4,6 +4,7 @@ pub mod agents;
 pub mod exec;
 pub mod healthcheck;
 pub mod install;
+pub mod plan;
 pub mod run;
 pub mod status;
 
@@ -32,6 +33,7 @@ pub fn answer(invocation: Invocation, environment: &Environment, reporter: Repor
         Invocation::Exec(options) => return exec::exec(&options, environment, reporter),
         Invocation::Install(options) => return install::install(&options, reporter),
         Invocation::Status(options) => status::status(options, environment, reporter)?,
+        Invocation::Plan(options) => plan::plan(&options, environment, reporter)?,
         Invocation::Agents(options) => agents::agents(&options, environment)?,
         Invocation::Print(text) => Answer { text, exit: 0 },
         _ => return Err(Failure::new("this command is not in this version").into()),

@@ -281,6 +281,27 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
         self.choice.chosen.and_then(|index| self.facts.offers.get(index))
     }
 
+    /// Why the chosen offer was chosen, in words.
+    #[must_use]
+    pub fn why_chosen(&self, options: &RunOptions) -> &'static str {
+        let Some(chosen) = self.chosen() else { return "nothing was chosen" };
+        let usable = self.facts.offers.iter().filter(|offer| offer.found.is_ok()).count();
+        let is_session = chosen.session().is_some();
+        if options.auth_of(&self.facts.definition.name) != AuthMode::Auto {
+            "--auth asks for it"
+        } else if options.prefer.as_ref().is_some_and(|prefer| prefer.0.contains(&chosen.rule.method)) {
+            "--prefer asks for it"
+        } else if usable == 1 {
+            "it is the only one that is usable"
+        } else if is_session && matches!(chosen.source, Source::Home(_)) {
+            "an earlier run of this container left it, and no other is newer"
+        } else if is_session {
+            "the first in the agent's order of methods and places that is not spent"
+        } else {
+            "the first in the agent's order of methods"
+        }
+    }
+
     /// What was found beside the chosen offer, and why it is not used.
     #[must_use]
     pub fn shadowed(&self) -> Vec<Shadowed> {

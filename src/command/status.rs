@@ -90,7 +90,8 @@ fn is_writable(target: &Path) -> bool {
 }
 
 /// What an earlier run of this container, or another, noted.
-fn exchange(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Exchange {
+#[must_use]
+pub fn exchange(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Exchange {
     let target = plan.write_back.as_ref().filter(|target| !target.single_file);
     let capture = target.and_then(|target| Capture::open(&target.target).ok());
     let published = capture.as_ref().and_then(|capture| capture.record().published_at);

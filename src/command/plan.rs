@@ -1,0 +1,35 @@
+//! `plan`: what `run` would do, and why. Nothing is written.
+
+use std::time::SystemTime;
+
+use crate::agent::Catalog;
+use crate::cli::PlanOptions;
+use crate::discover::{self, Environment};
+use crate::plan;
+use crate::report::plan::{View, text};
+use crate::report::style::Style;
+use crate::report::{EXIT_FAILURE, Message, Reporter, json_line};
+use crate::status::{self, Clock};
+
+use super::Answer;
+use super::status::{WARN_WITHIN, exchange};
+
+/// Answers.
+///
+/// # Errors
+/// What would stop a start before there is a plan.
+pub fn plan(options: &PlanOptions, environment: &Environment, reporter: Reporter) -> anyhow::Result<Answer> {
+    let catalog = Catalog::built_in()?;
+    let facts = discover::facts(&options.run, &catalog, environment)?;
+    let plan = plan::draft(&options.run, &facts);
+    let refusal = plan::required(&options.run, &plan.agents).err();
+    let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
+    let auth: Vec<_> = plan.agents.iter().map(|agent| status::planned(agent, clock, exchange(&facts, agent))).collect();
+    let view = View::of(&options.run, &facts, &plan, refusal.as_ref(), &auth);
+    let text =
+        if options.json { json_line(&view)? } else { text(&view, &auth, clock.now, Style::of_stdout(environment)) };
+    if let Some(refusal) = &refusal {
+        reporter.say(&Message::error(refusal));
+    }
+    Ok(Answer { text, exit: if refusal.is_some() { EXIT_FAILURE } else { 0 } })
+}
