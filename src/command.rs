@@ -1,6 +1,7 @@
 //! The commands: composition, and no rules.
 
 pub mod agents;
+pub mod doctor;
 pub mod exec;
 pub mod healthcheck;
 pub mod install;
@@ -34,6 +35,7 @@ pub fn answer(invocation: Invocation, environment: &Environment, reporter: Repor
         Invocation::Install(options) => return install::install(&options, reporter),
         Invocation::Status(options) => status::status(options, environment, reporter)?,
         Invocation::Plan(options) => plan::plan(&options, environment, reporter)?,
+        Invocation::Doctor(options) => doctor::doctor(options, environment)?,
         Invocation::Agents(options) => agents::agents(&options, environment)?,
         Invocation::Print(text) => Answer { text, exit: 0 },
         _ => return Err(Failure::new("this command is not in this version").into()),

@@ -6,6 +6,7 @@ pub mod mounts;
 pub mod offers;
 pub mod processes;
 pub mod running;
+pub mod surroundings;
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -190,8 +191,7 @@ impl<'c> Ground<'c, '_> {
         let is_there = !found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         let nothing = Mounts::default();
         if is_there && self.mounts.is_none() {
-            // Without /proc nothing is known of mounts, and so nothing is one.
-            self.mounts = Some(Mounts::parse(&read_whole(Path::new("/proc/self/mountinfo")).unwrap_or_default()));
+            self.mounts = Some(mount_table());
         }
         let mounts = self.mounts.as_ref().unwrap_or(&nothing);
         let found = found.ok();
@@ -267,6 +267,11 @@ impl<'c> Ground<'c, '_> {
             }
         }
     }
+}
+
+/// Without /proc nothing is known of mounts, and so nothing is one.
+fn mount_table() -> Mounts {
+    Mounts::parse(&read_whole(Path::new("/proc/self/mountinfo")).unwrap_or_default())
 }
 
 /// An operator's path that must be a directory.

@@ -11,7 +11,7 @@
 //! 7. [`launch`] forks and becomes the agent's user;
 //! 8. [`supervise`] is PID 1: signals, children, the stop;
 //! 9. [`sync`] carries refreshed logins between the working copy and the [`store`];
-//! 10. [`status`] judges what was found, [`report`] says it to people, and [`sys`] is the only place that talks to the kernel.
+//! 10. [`status`] and [`doctor`] judge what was found, [`report`] says it to people, and [`sys`] is the only place that talks to the kernel.
 //!
 //! [`command`] composes them. The process has one thread and no network code.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -22,6 +22,7 @@ pub mod cli;
 pub mod command;
 pub mod credential;
 pub mod discover;
+pub mod doctor;
 pub mod launch;
 pub mod plan;
 pub mod report;

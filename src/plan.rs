@@ -242,31 +242,7 @@ fn warnings(plan: &AgentPlan<'_, '_>, mode: AuthMode) -> Vec<Message> {
         let text = format!("{agent}: {} is set aside: {}", plan.facts.offers.get(aside.offer)?.source, aside.why);
         Some(if aside.is_warning { Message::warning(text) } else { Message::detail(text) })
     });
-    let mut messages: Vec<Message> = aside.collect();
-    let Some(chosen) = plan.chosen() else { return messages };
-    let refreshable = chosen.session().is_some_and(|session| session.login.refreshable);
-    match &plan.write_back {
-        None if refreshable && plan.login != LoginFile::Stays => {
-            let text = format!(
-                "{agent}: the login from {} is not carried back: its first refresh strands the source",
-                chosen.source
-            );
-            let hint =
-                if mode == AuthMode::Copy { "--auth sync shares it" } else { "mount a writable directory as /capture" };
-            messages.push(Message::warning(text).hint(hint));
-        }
-        Some(target) if refreshable && !target.writable => {
-            let text = format!(
-                "{agent}: {} is not writable: refreshed logins stay in this container",
-                target.target.display()
-            );
-            messages.push(
-                Message::warning(text).hint("mount it read-write, and owned by the user that agent-init runs as"),
-            );
-        }
-        _ => {}
-    }
-    messages
+    aside.chain(plan.strands(mode)).collect()
 }
 
 impl<'f, 'c> AgentPlan<'f, 'c> {
@@ -279,6 +255,34 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
     #[must_use]
     pub fn chosen(&self) -> Option<&'f Offer<'c>> {
         self.choice.chosen.and_then(|index| self.facts.offers.get(index))
+    }
+
+    /// What becomes of a refreshed login that can not get out of the container.
+    #[must_use]
+    pub fn strands(&self, mode: AuthMode) -> Option<Message> {
+        let agent = &self.facts.definition.name;
+        let chosen = self.chosen()?;
+        if !chosen.session()?.login.refreshable {
+            return None;
+        }
+        match &self.write_back {
+            None if self.login != LoginFile::Stays => {
+                let text = format!(
+                    "{agent}: the login from {} is not carried back: its first refresh strands the source",
+                    chosen.source
+                );
+                let shares = mode == AuthMode::Copy;
+                let hint = if shares { "--auth sync shares it" } else { "mount a writable directory as /capture" };
+                Some(Message::warning(text).hint(hint))
+            }
+            Some(target) if !target.writable => {
+                let at = target.target.display();
+                let text = format!("{agent}: {at} is not writable: refreshed logins stay in this container");
+                let hint = "mount it read-write, and owned by the user that agent-init runs as";
+                Some(Message::warning(text).hint(hint))
+            }
+            _ => None,
+        }
     }
 
     /// Why the chosen offer was chosen, in words.

@@ -1,6 +1,7 @@
 //! What is said to people, on standard error, and the errors that carry a remedy; what commands answer.
 
 pub mod agents;
+pub mod doctor;
 pub mod plan;
 pub mod status;
 pub mod style;

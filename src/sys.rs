@@ -9,6 +9,7 @@ pub mod dir;
 pub mod entry;
 pub mod errno;
 pub mod lock;
+pub mod look;
 pub mod poll;
 pub mod privilege;
 pub mod process;

@@ -1,0 +1,58 @@
+//! `doctor`: what is wrong here, and how to mend it.
+
+use std::time::SystemTime;
+
+use crate::agent::Catalog;
+use crate::cli::DoctorOptions;
+use crate::discover::{self, Environment, Facts, running, surroundings};
+use crate::doctor::{self, Finding, Sources};
+use crate::plan;
+use crate::report::doctor::{Document, text};
+use crate::report::json_line;
+use crate::report::style::Style;
+use crate::status::{self, Clock};
+
+use super::Answer;
+use super::status::{WARN_WITHIN, exchange, of_running};
+
+/// Answers.
+///
+/// # Errors
+/// A definition that is none.
+pub fn doctor(options: DoctorOptions, environment: &Environment) -> anyhow::Result<Answer> {
+    let catalog = Catalog::built_in()?;
+    let running = running::find(options.run.state_dir.as_deref(), environment).ok();
+    let run = running::with_options_of_init(options.run);
+    let facts = discover::facts(&run, &catalog, environment);
+    let is_running = running.is_some();
+    let around = surroundings::look(&run, &catalog, environment, facts.as_ref().ok(), is_running);
+    let mut findings = doctor::of_surroundings(&around);
+    match &facts {
+        Err(error) => findings.insert(0, Finding::of_refusal(error)),
+        Ok(facts) => findings.extend(of_sources(&run, facts, running.as_ref(), &catalog)),
+    }
+    findings.sort_by_key(|finding| !finding.is_problem);
+    let is_wrong = findings.iter().any(|finding| finding.is_problem);
+    let text = if options.json {
+        json_line(&Document::of(&findings))?
+    } else {
+        text(&findings, Style::of_stdout(environment))
+    };
+    Ok(Answer { text, exit: u8::from(is_wrong) })
+}
+
+fn of_sources(
+    options: &crate::cli::RunOptions,
+    facts: &Facts<'_>,
+    running: Option<&discover::Running>,
+    catalog: &Catalog,
+) -> Vec<Finding> {
+    let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
+    let plan = plan::draft(options, facts);
+    let status = match running {
+        Some(running) => of_running(running, catalog, clock),
+        None => plan.agents.iter().map(|agent| status::planned(agent, clock, exchange(facts, agent))).collect(),
+    };
+    let warnings = facts.warnings().collect();
+    doctor::of_sources(&Sources { options, warnings, plan: &plan, status: &status, is_running: running.is_some() })
+}

@@ -1,0 +1,119 @@
+//! Pure. What is wrong with mounts, owners, modes, capabilities, clock and sources, and how to mend each: one small
+//! function for each check, over what was looked at.
+
+mod capabilities;
+mod leftovers;
+mod mounts;
+mod owners;
+mod secrets;
+mod sources;
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::discover::surroundings::{Role, Spot, Surroundings};
+use crate::report::Message;
+
+pub use sources::{Sources, of_sources};
+
+/// Something that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The name of the check.
+    pub check: &'static str,
+    /// What it is about: a path, a variable or an agent.
+    pub subject: String,
+    /// What is wrong, and what comes of it.
+    pub what: String,
+    /// How to mend it.
+    pub fix: String,
+    /// Wrong; else worth knowing.
+    #[serde(skip)]
+    pub is_problem: bool,
+}
+
+impl Finding {
+    /// What stops a start before there is a plan.
+    #[must_use]
+    pub fn of_refusal(error: &anyhow::Error) -> Finding {
+        let Message { text, hint, .. } = Message::error(error);
+        Finding::problem(
+            "refused",
+            "run",
+            text,
+            hint.unwrap_or_else(|| "agent-init --help shows the options".to_owned()),
+        )
+    }
+
+    fn problem(
+        check: &'static str,
+        subject: impl Into<String>,
+        what: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Finding {
+        Finding { check, subject: subject.into(), what: what.into(), fix: fix.into(), is_problem: true }
+    }
+
+    fn note(
+        check: &'static str,
+        subject: impl Into<String>,
+        what: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Finding {
+        Finding { is_problem: false, ..Finding::problem(check, subject, what, fix) }
+    }
+}
+
+/// A check of one path. The first that finds something speaks for the path: what is not a file has no mode to mend.
+type SpotCheck = fn(&Spot, &Surroundings) -> Option<Finding>;
+
+const SPOT_CHECKS: [SpotCheck; 18] = [
+    mounts::made_by_docker,
+    mounts::sub_path,
+    mounts::single_file,
+    mounts::read_only,
+    mounts::in_memory,
+    mounts::in_the_container,
+    mounts::network,
+    mounts::full,
+    owners::capture_closed,
+    owners::capture_of_another,
+    owners::open_to_others,
+    owners::secret_closed,
+    owners::working_directory_closed,
+    secrets::written_by_compose,
+    leftovers::state_directory,
+    leftovers::recovery,
+    leftovers::conflicts,
+    leftovers::refresh_lock,
+];
+
+/// Checks of the whole.
+const CHECKS: [fn(&Surroundings) -> Vec<Finding>; 4] =
+    [capabilities::missing, leftovers::clock, secrets::hidden_by_tmpfs, mounts::working_copy_on_disk];
+
+/// Everything that is to be said of the surroundings, problems first.
+#[must_use]
+pub fn of_surroundings(surroundings: &Surroundings) -> Vec<Finding> {
+    let of_spots = surroundings
+        .spots
+        .iter()
+        .flat_map(|spot| SPOT_CHECKS.iter().filter_map(move |check| check(spot, surroundings)));
+    let mut findings: Vec<Finding> = of_spots.chain(CHECKS.iter().flat_map(|check| check(surroundings))).collect();
+    findings.sort_by_key(|finding| !finding.is_problem);
+    findings
+}
+
+impl Surroundings {
+    fn spot(&self, role: &Role) -> Option<&Spot> {
+        self.spots.iter().find(|spot| spot.role == *role)
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,30 @@
+//! Pure. Capabilities that a root agent-init needs to make another user of its agent.
+
+use crate::discover::surroundings::Surroundings;
+
+use super::Finding;
+
+/// Name, number (capabilities(7)) and what fails without it.
+const NEEDED: [(&str, u32, &str); 6] = [
+    ("CHOWN", 0, "the working copy can not be given to the agent"),
+    ("DAC_OVERRIDE", 1, "the agent's files can not be read, and so not carried back"),
+    ("FOWNER", 3, "modes of the agent's files can not be set"),
+    ("KILL", 5, "signals can not be sent to the agent: a stop takes docker's SIGKILL"),
+    ("SETGID", 6, "the agent's group can not be set, and it does not start"),
+    ("SETUID", 7, "the agent's user can not be set, and it does not start"),
+];
+
+/// What is missing, when the user changes.
+pub fn missing(around: &Surroundings) -> Vec<Finding> {
+    let Some(process) = &around.process else { return Vec::new() };
+    if around.current.0 != 0 || around.agent.0 == 0 {
+        return Vec::new();
+    }
+    let lacks = NEEDED.iter().filter(|(_, number, _)| process.effective & (1 << number) == 0);
+    lacks
+        .map(|(name, _, what)| {
+            let fix = format!("docker: --cap-add {name}; compose: cap_add: [{name}]; Kubernetes: capabilities.add");
+            Finding::problem("capability", format!("CAP_{name}"), *what, fix)
+        })
+        .collect()
+}

@@ -1,0 +1,143 @@
+//! Pure. What is mounted wrongly.
+
+use crate::discover::mounts::Mount;
+use crate::discover::surroundings::{Role, Spot, Surroundings};
+use crate::sys::dir::Kind;
+
+use super::{Finding, shown};
+
+/// Network and shared file systems: a change made elsewhere wakes no inotify watch here.
+const NETWORK: &[&str] = &[
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "virtiofs",
+    "ceph",
+    "glusterfs",
+    "lustre",
+    "afs",
+    "vboxsf",
+    "prl_fs",
+];
+
+/// So little room stores no login, with its temporary file and its notes.
+const ROOM: u64 = 256 * 1024;
+
+fn is_file_role(role: &Role) -> bool {
+    matches!(role, Role::CapturedLogin | Role::PlacedLogin | Role::Secret | Role::Named(_))
+}
+
+fn is_overlay(mount: &Mount) -> bool {
+    matches!(mount.kind.as_str(), "overlay" | "aufs" | "fuse.fuse-overlayfs")
+}
+
+/// Docker makes an empty directory on the host for a bind mount whose source is missing.
+pub fn made_by_docker(spot: &Spot, _: &Surroundings) -> Option<Finding> {
+    spot.found.filter(|found| is_file_role(&spot.role) && found.kind == Kind::Directory)?;
+    let what = "it is a directory where a file belongs: docker makes one for a bind mount whose source is missing";
+    let fix = "on the host: remove that directory, log in so that the file is there, and start again; --mount \
+               type=bind refuses a missing source, where -v makes it";
+    Some(Finding::problem("made-by-docker", shown(&spot.path), what, fix))
+}
+
+/// The directory that Kubernetes' secret volumes keep a version in: `..2026_01_31_08_15_00.123456789`.
+fn is_version(name: &std::ffi::OsStr) -> bool {
+    let digits = name.to_str().and_then(|name| name.strip_prefix("..")).and_then(|rest| rest.get(..5));
+    digits.is_some_and(|start| start.ends_with('_') && start.bytes().take(4).all(|byte| byte.is_ascii_digit()))
+}
+
+fn is_sub_path(mount: &Mount) -> bool {
+    mount.root.components().any(|part| part.as_os_str() == "volume-subpaths" || is_version(part.as_os_str()))
+}
+
+/// A mount by Kubernetes' subPath.
+pub fn sub_path(spot: &Spot, _: &Surroundings) -> Option<Finding> {
+    spot.mount.as_ref().filter(|mount| is_sub_path(mount))?;
+    let what = "it is mounted by subPath: it keeps the content of the container's start, whatever the volume gets";
+    let fix = "mount the whole volume, and name it with --capture or --secrets";
+    Some(Finding::problem("sub-path", shown(&spot.path), what, fix))
+}
+
+/// A login file that is a mount of its own.
+pub fn single_file(spot: &Spot, _: &Surroundings) -> Option<Finding> {
+    let mount = spot.mount.as_ref().filter(|mount| !is_sub_path(mount))?;
+    let is_login = matches!(spot.role, Role::CapturedLogin | Role::PlacedLogin);
+    spot.found.filter(|found| is_login && found.kind == Kind::File)?;
+    let directory = spot.path.parent().map(shown).unwrap_or_default();
+    let what = if mount.read_only {
+        "it is a single file, mounted read-only: a refresh can not be stored, and leaves the host with a spent login"
+    } else {
+        "it is a single file, mounted by itself: a login that the host renames into place is not seen here, and ours \
+         can only be overwritten, which a crash can tear"
+    };
+    let fix = format!("mount its directory, writable: -v HOSTDIR:{directory}, or -v HOSTDIR:/capture");
+    Some(Finding::problem("single-file-mount", shown(&spot.path), what, fix))
+}
+
+/// A place for logins that is read-only.
+pub fn read_only(spot: &Spot, _: &Surroundings) -> Option<Finding> {
+    let is_mounted_place = spot.role == Role::Place && spot.mount.is_some();
+    spot.found.filter(|_| spot.role == Role::Capture || is_mounted_place)?;
+    spot.on.as_ref().filter(|mount| mount.read_only)?;
+    let what =
+        "it is read-only: the first refresh spends the login that is stored there, and can not store the new one";
+    let fix = "mount it read-write (without :ro, readOnly: true or read_only: true)";
+    Some(Finding::problem("read-only", shown(&spot.path), what, fix))
+}
+
+/// A capture that ends with the machine's uptime, or sooner.
+pub fn in_memory(spot: &Spot, _: &Surroundings) -> Option<Finding> {
+    spot.found.filter(|_| spot.role == Role::Capture)?;
+    spot.on.as_ref().filter(|mount| matches!(mount.kind.as_str(), "tmpfs" | "ramfs"))?;
+    let what = "it is in memory: the login is lost with the container or the machine";
+    Some(Finding::problem("in-memory", shown(&spot.path), what, "mount a volume or a directory of the host there"))
+}
+
+/// A capture in the container's own layer.
+pub fn in_the_container(spot: &Spot, _: &Surroundings) -> Option<Finding> {
+    spot.found.filter(|_| spot.role == Role::Capture)?;
+    spot.on.as_ref().filter(|mount| mount.point.as_os_str() == "/" && is_overlay(mount))?;
+    let what = "nothing is mounted there: the login is lost with the container";
+    let fix = "mount a volume or a directory of the host there: -v login:/capture";
+    Some(Finding::problem("not-mounted", shown(&spot.path), what, fix))
+}
+
+/// A capture whose changes come from elsewhere unheard.
+pub fn network(spot: &Spot, _: &Surroundings) -> Option<Finding> {
+    spot.found.filter(|_| spot.role == Role::Capture)?;
+    let mount = spot.on.as_ref()?;
+    if !NETWORK.contains(&mount.kind.as_str()) && !mount.kind.starts_with("fuse") {
+        return None;
+    }
+    let what = format!("it is on {}: logins that others store there are seen late, by looking", mount.kind);
+    let fix = "a volume on the machine's own disk is seen at once; nothing to do where several machines share it";
+    Some(Finding::note("network-file-system", shown(&spot.path), what, fix))
+}
+
+/// A place for logins that is full.
+pub fn full(spot: &Spot, _: &Surroundings) -> Option<Finding> {
+    let matters = matches!(spot.role, Role::Capture | Role::WorkingCopy | Role::State);
+    // A read-only file system has no room, and a check of its own.
+    let is_writable = spot.on.as_ref().is_some_and(|mount| !mount.read_only);
+    let room = spot.room.filter(|room| matters && is_writable && *room < ROOM)?;
+    let what =
+        format!("its file system is full ({room} bytes left): a refreshed login can not be written, and is lost");
+    Some(Finding::problem("full", shown(&spot.path), what, "make room, or give the tmpfs or volume a larger size"))
+}
+
+/// Working copies in the container's layer.
+pub fn working_copy_on_disk(surroundings: &Surroundings) -> Vec<Finding> {
+    let of = |spot: &Spot| {
+        let mount = spot.on.as_ref().filter(|mount| spot.role == Role::WorkingCopy && is_overlay(mount))?;
+        let what = format!(
+            "the working copy is on disk ({}): the login stays there until the container is removed",
+            mount.kind
+        );
+        let fix = "mount a tmpfs there or at the state directory, or remove containers when they end (--rm)";
+        Some(Finding::note("on-disk", shown(&spot.path), what, fix))
+    };
+    surroundings.spots.iter().filter_map(of).collect()
+}

@@ -1,0 +1,28 @@
+//! What this process may do at a path, and how much room there is.
+
+use std::path::Path;
+
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::sys::statvfs::statvfs;
+use nix::unistd::{AccessFlags, faccessat};
+
+/// Whether this process may read the file, or list the directory; links are followed.
+#[must_use]
+pub fn may_read(path: &Path) -> bool {
+    faccessat(AT_FDCWD, path, AccessFlags::R_OK, AtFlags::AT_EACCESS).is_ok()
+}
+
+/// Whether this process may write to the file, or make entries in the directory, now.
+#[must_use]
+pub fn may_write(path: &Path) -> bool {
+    faccessat(AT_FDCWD, path, AccessFlags::W_OK, AtFlags::AT_EACCESS).is_ok()
+}
+
+/// Bytes that a process which is not root may still write there; `None` where that can not be told.
+#[must_use]
+pub fn room(path: &Path) -> Option<u64> {
+    let found = statvfs(path).ok()?;
+    // Some file systems have no inodes to run out of, and say 0 of 0.
+    let inodes = found.files() == 0 || found.files_available() > 0;
+    Some(if inodes { found.blocks_available().saturating_mul(found.fragment_size()) } else { 0 })
+}
