@@ -268,4 +268,6 @@ pub fn whole() -> clap::Command {
 }
 
 #[cfg(test)]
+mod generated;
+#[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! The commands: composition, and no rules.
 
 pub mod agents;
+pub mod completions;
 pub mod doctor;
 pub mod exec;
 pub mod healthcheck;
@@ -38,7 +39,8 @@ pub fn answer(invocation: Invocation, environment: &Environment, reporter: Repor
         Invocation::Doctor(options) => doctor::doctor(options, environment)?,
         Invocation::Agents(options) => agents::agents(&options, environment)?,
         Invocation::Print(text) => Answer { text, exit: 0 },
-        _ => return Err(Failure::new("this command is not in this version").into()),
+        Invocation::Completions(options) => completions::completions(&options),
+        Invocation::Run(..) => return Err(Failure::new("a run is no answer").into()),
     };
     print(&answer.text)?;
     Ok(answer.exit)

@@ -92,6 +92,10 @@ pub fn working_directory_closed(spot: &Spot, around: &Surroundings) -> Option<Fi
         "the agent (uid {uid}) starts there and may not write to it: it belongs to {}:{}, mode {:o}",
         found.uid, found.gid, found.mode
     );
-    let fix = format!("--user-from {} runs the agent as its owner", spot.path.display());
+    let fix = if found.uid == 0 {
+        format!("give what is mounted there to the agent, on the host: chown -R {uid} HOSTDIR")
+    } else {
+        format!("--user-from {} runs the agent as its owner", spot.path.display())
+    };
     Some(Finding::note("working-directory-closed", shown(&spot.path), what, fix))
 }

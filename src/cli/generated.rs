@@ -1,0 +1,50 @@
+//! Manual pages and completions, made from the one definition of the command line when it changes: the generators are
+//! no part of the binary. `UPDATE_SNAPSHOTS=1 cargo test --lib generated` writes them.
+
+use std::path::{Path, PathBuf};
+
+use clap_complete::aot::{Bash, Fish, Generator, Zsh};
+
+use super::whole;
+
+fn completions(shell: impl Generator) -> Vec<u8> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut whole(), "agent-init", &mut text);
+    text
+}
+
+/// `agent-init.1`, and a page for each command.
+fn pages() -> Vec<(PathBuf, Vec<u8>)> {
+    let page = |command: clap::Command, name: String| {
+        // Clap takes names that live as long as the program, which here is a test.
+        let name: &'static str = name.leak();
+        let mut text = Vec::new();
+        // No date: a page is the same whenever it is made.
+        let command = command.name(name).disable_help_flag(true);
+        clap_mangen::Man::new(command).title(name.to_ascii_uppercase()).render(&mut text).unwrap();
+        (PathBuf::from(format!("man/{name}.1")), text)
+    };
+    let of = |command: &clap::Command| page(command.clone(), format!("agent-init-{}", command.get_name()));
+    let mut pages = vec![page(whole(), "agent-init".to_owned())];
+    pages.extend(whole().get_subcommands().filter(|command| command.get_name() != "run").map(of));
+    pages
+}
+
+#[test]
+fn manual_pages_and_completions_are_those_of_the_command_line() {
+    let mut files = pages();
+    files.push(("completions/agent-init.bash".into(), completions(Bash)));
+    files.push(("completions/_agent-init".into(), completions(Zsh)));
+    files.push(("completions/agent-init.fish".into(), completions(Fish)));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (path, text) in files {
+        let path = root.join(path);
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &text).unwrap();
+        }
+        let there = std::fs::read(&path).unwrap_or_default();
+        let hint = "UPDATE_SNAPSHOTS=1 cargo test --lib generated writes it";
+        assert!(there == text, "{} is not that of the command line: {hint}", path.display());
+    }
+}
