@@ -66,6 +66,15 @@ pub struct Parsed {
 }
 
 impl Parsed {
+    /// In which manner a run is to be.
+    #[must_use]
+    pub fn manner(&self) -> Manner {
+        match &self.invocation {
+            Invocation::Run(_, manner) => manner.clone(),
+            _ => Manner::default(),
+        }
+    }
+
     /// Who writes the messages.
     #[must_use]
     pub fn reporter(&self) -> Reporter {

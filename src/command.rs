@@ -25,22 +25,22 @@ pub struct Answer {
     pub exit: u8,
 }
 
-/// Carries an invocation out that does not run an agent, and returns the exit status.
+/// Carries an invocation out and returns the exit status.
 ///
 /// # Errors
 /// As the command.
-pub fn answer(invocation: Invocation, environment: &Environment, reporter: Reporter) -> anyhow::Result<u8> {
+pub fn perform(invocation: Invocation, environment: Environment, reporter: Reporter) -> anyhow::Result<u8> {
     let answer = match invocation {
-        Invocation::Healthcheck(options) => return healthcheck::healthcheck(&options, environment, reporter),
-        Invocation::Exec(options) => return exec::exec(&options, environment, reporter),
+        Invocation::Run(options, manner) => return run::run(&options, &manner, environment),
+        Invocation::Healthcheck(options) => return healthcheck::healthcheck(&options, &environment, reporter),
+        Invocation::Exec(options) => return exec::exec(&options, &environment, reporter),
         Invocation::Install(options) => return install::install(&options, reporter),
-        Invocation::Status(options) => status::status(options, environment, reporter)?,
-        Invocation::Plan(options) => plan::plan(&options, environment, reporter)?,
-        Invocation::Doctor(options) => doctor::doctor(options, environment)?,
-        Invocation::Agents(options) => agents::agents(&options, environment)?,
-        Invocation::Print(text) => Answer { text, exit: 0 },
+        Invocation::Status(options) => status::status(options, &environment, reporter)?,
+        Invocation::Plan(options) => plan::plan(&options, &environment, reporter)?,
+        Invocation::Doctor(options) => doctor::doctor(options, &environment)?,
+        Invocation::Agents(options) => agents::agents(&options, &environment)?,
         Invocation::Completions(options) => completions::completions(&options),
-        Invocation::Run(..) => return Err(Failure::new("a run is no answer").into()),
+        Invocation::Print(text) => Answer { text, exit: 0 },
     };
     print(&answer.text)?;
     Ok(answer.exit)

@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 
-use agent_init::cli::{self, Invocation, Manner};
+use agent_init::cli::{self, Manner};
 use agent_init::command;
 use agent_init::discover::Environment;
 use agent_init::report::{EXIT_FAILURE, Failure, Level, LogFormat, Message, Reporter};
@@ -21,13 +21,8 @@ fn start(arguments: Vec<OsString>) -> u8 {
     let result = cli::parse(&program, &arguments, &environment).and_then(|parsed| {
         reporter = parsed.reporter();
         reporter.say_all(&parsed.warnings);
-        match parsed.invocation {
-            Invocation::Run(options, asked) => {
-                manner = asked;
-                command::run::run(&options, &manner, environment)
-            }
-            other => command::answer(other, &environment, reporter),
-        }
+        manner = parsed.manner();
+        command::perform(parsed.invocation, environment, reporter)
     });
     match result {
         Ok(status) => status,
