@@ -1,27 +1,27 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_agent_init_global_optspecs
-    string join \n agent= auth= prefer= capture= secrets= user= user-from= home= work-dir= scope= first-run= trust= sync= require= grace= stop-signal= rewrite= forward-to= drop-caps= no-new-privs= state-dir= log-format= v/verbose= q/quiet= h/help V/version
+string join \n agent= auth= prefer= capture= secrets= user= user-from= home= work-dir= scope= first-run= trust= sync= require= grace= stop-signal= rewrite= forward-to= drop-caps= no-new-privs= state-dir= log-format= v/verbose= q/quiet= h/help V/version
 end
 
 function __fish_agent_init_needs_command
-    # Figure out if the current invocation already has a command.
-    set -l cmd (commandline -opc)
-    set -e cmd[1]
-    argparse -s (__fish_agent_init_global_optspecs) -- $cmd 2>/dev/null
-    or return
-    if set -q argv[1]
-        # Also print the command, so this can be used to figure out what it is.
-        echo $argv[1]
-        return 1
-    end
-    return 0
+# Figure out if the current invocation already has a command.
+set -l cmd (commandline -opc)
+set -e cmd[1]
+argparse -s (__fish_agent_init_global_optspecs) -- $cmd 2>/dev/null
+or return
+if set -q argv[1]
+# Also print the command, so this can be used to figure out what it is.
+echo $argv[1]
+return 1
+end
+return 0
 end
 
 function __fish_agent_init_using_subcommand
-    set -l cmd (__fish_agent_init_needs_command)
-    test -z "$cmd"
-    and return 1
-    contains -- $cmd[1] $argv
+set -l cmd (__fish_agent_init_needs_command)
+test -z "$cmd"
+and return 1
+contains -- $cmd[1] $argv
 end
 
 complete -c agent-init -n "__fish_agent_init_needs_command" -l agent -d 'Agents to serve: names, `auto` (by COMMAND and by what was given) or `none` (a plain init) [default: auto]' -r

@@ -13,7 +13,7 @@ use crate::state::{self, Served, State};
 use crate::sync::reconcile::Version;
 use crate::sys::dir::Dir;
 use crate::sys::privilege;
-use crate::sys::process::Pid;
+use crate::sys::process::{self, Pid};
 use crate::workcopy::read::{self, Owners};
 
 use super::Environment;
@@ -54,7 +54,7 @@ pub fn find(state_dir: Option<&Path>, environment: &Environment) -> Result<Runni
 /// Whether this process is one of the agent-init that runs the container with no agent served: it keeps no state.
 #[must_use]
 pub fn plain_init_has_child() -> bool {
-    options_of_init().is_some() && !crate::sys::process::children_of(INIT).is_empty()
+    options_of_init().is_some() && !process::children_of(INIT).is_empty()
 }
 
 /// These options, and for what is not given those of the run under way: a command after `docker exec` then looks where
@@ -118,7 +118,12 @@ fn places(environment: &Environment) -> Vec<PathBuf> {
 
 /// The agent of a state file that belongs to `owner`.
 fn agent(state: &State, owner: u32) -> Result<Process, String> {
-    let pid = state.agent_pid.ok_or("its agent has not started")?;
+    // It is written down just after the agent starts: until then its parent's only child is it.
+    let only_child = || match process::children_of(state.pid).as_slice() {
+        [only] => Some(*only),
+        _ => None,
+    };
+    let pid = state.agent_pid.or_else(only_child).ok_or("its agent has not started")?;
     let agent = Process::of(pid).ok_or("its agent has ended")?;
     believed(state, owner, agent)
 }

@@ -47,8 +47,13 @@ fn open_fix(around: &Surroundings, path: &str) -> String {
 }
 
 /// A stored login that others can read.
-pub fn open_to_others(spot: &Spot, _: &Surroundings) -> Option<Finding> {
-    let is_login = matches!(spot.role, Role::CapturedLogin | Role::PlacedLogin | Role::Recovery);
+pub fn open_to_others(spot: &Spot, around: &Surroundings) -> Option<Finding> {
+    // A running agent writes its own as it likes, in a directory that is closed to others.
+    let is_login = match spot.role {
+        Role::CapturedLogin | Role::Recovery => true,
+        Role::PlacedLogin => !around.is_running,
+        _ => false,
+    };
     let found = spot.found.filter(|found| is_login && found.kind == Kind::File && found.mode & 0o077 != 0)?;
     let what = format!("its mode is {:o}: others on the machine can read the login", found.mode);
     Some(Finding::problem("open-to-others", shown(&spot.path), what, format!("chmod 600 {}", spot.path.display())))

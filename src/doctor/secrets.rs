@@ -24,7 +24,11 @@ pub fn hidden_by_tmpfs(around: &Surroundings) -> Vec<Finding> {
     let Some(run) = around.spot(&Role::Run) else { return Vec::new() };
     let is_tmpfs = run.mount.as_ref().is_some_and(|mount| mount.kind == "tmpfs");
     let has_secrets = around.spot(&Role::RunSecrets).is_some_and(|secrets| secrets.found.is_some());
-    if !is_tmpfs || has_secrets {
+    let is_login = |spot: &Spot| {
+        matches!(spot.role, Role::Secret | Role::Named(_) | Role::CapturedLogin | Role::PlacedLogin)
+            && spot.found.is_some()
+    };
+    if !is_tmpfs || has_secrets || around.spots.iter().any(is_login) {
         return Vec::new();
     }
     let what = "it is a tmpfs and has no secrets/: if compose was to put secrets there from its environment, the tmpfs \

@@ -3,7 +3,7 @@
 use crate::cli::{AgentSelection, RunOptions};
 use crate::plan::{AgentPlan, Plan};
 use crate::report::Message;
-use crate::status::{AgentStatus, complaint};
+use crate::status::{AgentStatus, Health, complaint};
 
 use super::Finding;
 
@@ -33,7 +33,9 @@ pub fn of_sources(sources: &Sources<'_, '_, '_>) -> Vec<Finding> {
             findings.extend(agent.strands(mode).iter().map(|message| of_message("stranded", message)));
         }
     }
-    findings.extend(sources.status.iter().filter_map(unwell));
+    // Without a run, what is no login was said above of each source.
+    let is_news = |status: &&AgentStatus| sources.is_running || status.state == Health::Expired;
+    findings.extend(sources.status.iter().filter(is_news).filter_map(unwell));
     findings.extend(nothing(sources));
     findings.sort_by_key(|finding| !finding.is_problem);
     findings

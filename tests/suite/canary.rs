@@ -102,6 +102,57 @@ fn no_output_and_no_bookkeeping_shows_a_secret() {
     }
 }
 
+const LOOKING: &[&[&str]] = &[
+    &["status"],
+    &["status", "--json"],
+    &["status", "--agent", "claude,codex"],
+    &["plan", "--", "claude", "FAKE-prompt"],
+    &["plan", "--json", "--require", "--", "claude", "FAKE-prompt"],
+    &["doctor"],
+    &["doctor", "--json"],
+    &["healthcheck"],
+    &["exec", "--", "nosuch-command"],
+    &["agents", "--json"],
+];
+
+#[test]
+fn no_command_that_looks_shows_a_secret() {
+    for (what, give) in STARTS {
+        for words in LOOKING {
+            let sandbox = Sandbox::new();
+            let outcome = give(&sandbox, sandbox.raw(words.iter().copied())).run();
+            assert_clean(&format!("{what} {words:?}"), &outcome);
+        }
+    }
+}
+
+#[test]
+fn no_command_beside_a_running_agent_shows_a_secret() {
+    for (what, give) in STARTS {
+        let sandbox = Sandbox::new();
+        let mut gate = sandbox.gate("gate");
+        let script = "say ready; hold \"$1\"; refresh b; say refreshed; hold \"$1\"";
+        let mut live = give(&sandbox, sandbox.claude(script).arguments([gate.to_string()])).start();
+        if !live.starts_with_line("ready") {
+            // What is refused has no agent beside which anything runs.
+            assert_clean(what, &live.wait().code(125));
+            continue;
+        }
+        for turn in 0..2 {
+            for words in LOOKING {
+                // `docker exec` has the container's variables.
+                let outcome = give(&sandbox, sandbox.raw(words.iter().copied())).run();
+                assert_clean(&format!("{what} {words:?}"), &outcome);
+            }
+            gate.open();
+            if turn == 0 {
+                live.line("refreshed");
+            }
+        }
+        assert_clean(what, &live.wait());
+    }
+}
+
 #[test]
 fn no_command_line_and_no_other_environment_shows_a_secret() {
     needs_root!();

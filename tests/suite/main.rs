@@ -9,6 +9,7 @@
 
 mod canary;
 mod cli;
+mod commands;
 mod crash;
 mod docker;
 mod dropin;

@@ -5,6 +5,7 @@ mod live;
 mod run;
 mod sandbox;
 mod session;
+mod snapshot;
 mod vendor;
 
 pub use await_path::await_path;
@@ -12,6 +13,7 @@ pub use live::{Live, Outcome};
 pub use run::Run;
 pub use sandbox::{Gate, Sandbox};
 pub use session::{Session, base64, codex_auth};
+pub use snapshot::assert_snapshot;
 pub use vendor::{ANSWER, CODEX_TOKEN, NODE, TOKEN, Vendor, text, vendor_file};
 
 use std::time::Duration;

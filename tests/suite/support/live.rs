@@ -72,6 +72,11 @@ impl Live {
         found.unwrap_or_else(|| panic!("no {text:?} on stdout\n{}", self.so_far()))
     }
 
+    /// Whether stdout has a line with this text before it ends.
+    pub fn starts_with_line(&mut self, text: &str) -> bool {
+        self.stdout.until(text).is_some()
+    }
+
     /// The same for stderr.
     pub fn message(&mut self, text: &str) -> String {
         let found = self.stderr.until(text);

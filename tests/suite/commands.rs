@@ -1,0 +1,51 @@
+//! The commands beside `run`: what they say is what `run` does, and what they look at stays as it is.
+
+mod doctor;
+mod exec;
+mod healthcheck;
+mod install;
+mod plan;
+mod snapshots;
+mod status;
+
+use serde_json::Value;
+
+use crate::support::{Live, Outcome, Run, Sandbox, Session, await_path};
+
+/// A run that is under way: its agent has said `ready`, and it has written that down.
+fn ready(sandbox: &Sandbox, run: Run) -> Live {
+    let mut live = run.start();
+    live.line("ready");
+    await_state(sandbox);
+    live
+}
+
+/// Waits until the run has written down that its agent runs.
+fn await_state(sandbox: &Sandbox) {
+    let written = || {
+        let text = std::fs::read(sandbox.path("state/state.json")).unwrap_or_default();
+        let state: Value = serde_json::from_slice(&text).unwrap_or_default();
+        state["agent_pid"].is_number()
+    };
+    await_path(&sandbox.path("state"), "the state of the run", written);
+}
+
+/// The one agent of `status --json`.
+#[track_caller]
+fn only(outcome: &Outcome) -> Value {
+    let json = outcome.json();
+    assert_eq!(json["version"], 1, "{outcome}");
+    assert_eq!(json["agents"].as_array().unwrap().len(), 1, "{outcome}");
+    json["agents"][0].clone()
+}
+
+fn captured(sandbox: &Sandbox, session: &Session) {
+    sandbox.captured("claude", ".credentials.json", &session.json());
+}
+
+/// A session without a refresh token, which ends so many seconds from now.
+fn token_only(seconds: i64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let millis = (i64::try_from(now.as_secs()).unwrap() + seconds) * 1000;
+    format!(r#"{{"claudeAiOauth":{{"accessToken":"FAKE-a","expiresAt":{millis},"scopes":["user:inference"]}}}}"#)
+}

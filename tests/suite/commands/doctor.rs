@@ -1,0 +1,154 @@
+//! `doctor`: real mounts, owners and modes, each with its fix.
+
+use super::{captured, ready};
+use crate::support::{Give, Sandbox, Session, needs_root};
+
+/// What is wrong, and the names of the checks that speak of problems.
+const WRONG: &[(&str, Give, &[&str])] = &[
+    ("nothing", |_, run| run, &[]),
+    (
+        "a captured session",
+        |s, run| {
+            captured(s, &Session::new("a"));
+            run
+        },
+        &[],
+    ),
+    (
+        "a read-only capture",
+        |s, run| {
+            captured(s, &Session::new("a"));
+            run.bind_read_only(s.path("capture"), s.path("capture"))
+        },
+        &["read-only", "read-only", "stranded"],
+    ),
+    ("a capture in memory", |s, run| run.tmpfs(s.path("capture")), &["in-memory"]),
+    (
+        "a single file, mounted",
+        |s, run| {
+            s.write("host.json", Session::new("a").json());
+            s.write("home/.claude/.credentials.json", "");
+            run.bind(s.path("host.json"), s.path("home/.claude/.credentials.json"))
+        },
+        &["single-file-mount"],
+    ),
+    (
+        "docker's directory for a missing file",
+        |s, run| {
+            s.mkdir("host/empty");
+            s.mkdir("home/.claude/.credentials.json");
+            run.bind(s.path("host/empty"), s.path("home/.claude/.credentials.json"))
+        },
+        &["made-by-docker", "unusable"],
+    ),
+    (
+        "docker's directory for a missing secret",
+        |s, run| {
+            s.mkdir("secrets/claude_credentials");
+            run
+        },
+        &["refused", "made-by-docker"],
+    ),
+    (
+        "a login that others can read",
+        |s, run| {
+            captured(s, &Session::new("a"));
+            s.chmod("capture/claude/.credentials.json", 0o644);
+            run
+        },
+        &["open-to-others"],
+    ),
+    (
+        "a session with no way back",
+        |_, run| run.env("CLAUDE_CREDENTIALS", Session::new("a").json()).unset("AGENT_INIT_CAPTURE"),
+        &["stranded"],
+    ),
+    ("no JSON", |_, run| run.env("CLAUDE_CREDENTIALS", "FAKE"), &["unusable"]),
+    ("a login that has ended", |_, run| run.env("CLAUDE_CREDENTIALS", super::token_only(-9)), &["login"]),
+    ("two forms", |_, run| run.env("ANTHROPIC_API_KEY", "FAKE").env("ANTHROPIC_API_KEY_FILE", "/nosuch"), &["refused"]),
+    ("a missing capture", |s, run| run.env("AGENT_INIT_CAPTURE", s.text("nosuch")), &["refused"]),
+    ("an agent that is not there", |_, run| run.env("AGENT_INIT_AGENT", "codex"), &["missing"]),
+    (
+        "a full capture",
+        |s, run| {
+            captured(s, &Session::new("a"));
+            let (disk, at) = (s.text("disk"), s.text("capture"));
+            run.setup(format!("truncate -s 1M {disk}; mke2fs -q -F {disk}; mount -o loop {disk} {at} || exit 77"))
+                .setup(format!("dd if=/dev/zero of={at}/fill bs=4096 2>/dev/null || true"))
+        },
+        &["full"],
+    ),
+];
+
+fn checks(outcome: &crate::support::Outcome, kind: &str) -> Vec<String> {
+    let findings = outcome.json()[kind].as_array().unwrap().clone();
+    findings.iter().map(|finding| finding["check"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_is_wrong_is_found_with_its_fix() {
+    needs_root!();
+    for (what, give, problems) in WRONG {
+        let sandbox = Sandbox::new();
+        let outcome = give(&sandbox, sandbox.raw(["doctor", "--json"]).pid1()).run();
+        if outcome.code == Some(77) {
+            crate::support::skip(what, "no loop devices here");
+            continue;
+        }
+        let outcome = outcome.code(i32::from(!problems.is_empty())).says_no(&["FAKE"]).prints_no(&["FAKE"]);
+        assert_eq!(checks(&outcome, "problems"), *problems, "{what}\n{outcome}");
+        for finding in outcome.json()["problems"].as_array().unwrap() {
+            for part in ["subject", "what", "fix"] {
+                assert!(!finding[part].as_str().unwrap().is_empty(), "{what}: {part}\n{outcome}");
+            }
+        }
+        let sandbox = Sandbox::new();
+        let text = give(&sandbox, sandbox.raw(["doctor"]).pid1()).run();
+        assert_eq!(text.stdout.matches("problem: ").count(), problems.len(), "{what}\n{text}");
+        assert_eq!(text.stdout.contains("Nothing is wrong."), problems.is_empty(), "{what}\n{text}");
+    }
+}
+
+#[test]
+fn another_users_files() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    captured(&sandbox, &Session::new("a"));
+    sandbox.give("home", 1000);
+    let as_node = || sandbox.raw(["doctor", "--json"]).env("AGENT_INIT_STATE_DIR", "/run/user-state").uid(1000);
+    let run =
+        as_node().setup("mkdir -m 777 /run/user-state; chown 1000:1000 /run/user-state; chmod 700 /run/user-state");
+    let outcome = run.run().code(1);
+    assert!(outcome.stdout.contains("chown -R 1000"), "{outcome}");
+    sandbox.write("secrets/anthropic_api_key", "FAKE");
+    let outcome = as_node().setup("mkdir /run/user-state; chown 1000:1000 /run/user-state").run().code(1);
+    assert!(checks(&outcome, "problems").contains(&"secret-closed".to_owned()), "{outcome}");
+}
+
+#[test]
+fn missing_capabilities() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    let run = sandbox.raw(["doctor", "--json", "--user", "node"]).pid1();
+    let run = run.through(["setpriv", "--bounding-set=-setuid,-kill", "--inh-caps=-setuid,-kill"]);
+    let outcome = run.run().code(1);
+    let subjects: Vec<_> =
+        outcome.json()["problems"].as_array().unwrap().iter().map(|f| f["subject"].clone()).collect();
+    assert_eq!(subjects, ["CAP_KILL", "CAP_SETUID"], "{outcome}");
+}
+
+#[test]
+fn a_running_agent_that_was_logged_out() {
+    let sandbox = Sandbox::new();
+    captured(&sandbox, &Session::new("a"));
+    let mut gate = sandbox.gate("gate");
+    let run = sandbox.claude("say ready; hold \"$1\"; blank; say blanked; hold \"$1\"").arguments([gate.to_string()]);
+    let mut live = ready(&sandbox, run);
+    assert_eq!(checks(&sandbox.raw(["doctor", "--json"]).run(), "problems"), [] as [&str; 0]);
+    gate.open();
+    live.line("blanked");
+    let outcome = sandbox.raw(["doctor", "--json"]).run().code(1);
+    assert_eq!(checks(&outcome, "problems"), ["login"], "{outcome}");
+    gate.open();
+    live.wait().ok();
+}

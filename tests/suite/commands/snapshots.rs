@@ -1,0 +1,54 @@
+//! What people read, as it was when somebody last looked at it.
+
+use super::captured;
+use crate::support::{Sandbox, Session, assert_snapshot, needs_root};
+
+/// Without what differs from day to day and from directory to directory.
+fn steady(sandbox: &Sandbox, text: &str) -> String {
+    let text = text.replace(sandbox.text("").trim_end_matches('/'), "/SANDBOX");
+    let line = |line: &str| match (line.find("access token in "), line.find(" (2100-")) {
+        (Some(from), Some(to)) => format!("{}access token in SOME TIME{}\n", &line[..from], &line[to..]),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn help() {
+    let sandbox = Sandbox::new();
+    for command in ["", "status", "plan", "doctor", "healthcheck", "exec", "agents", "install", "completions"] {
+        let words = [command, "--help"].into_iter().filter(|word| !word.is_empty());
+        let name = if command.is_empty() { "help".to_owned() } else { format!("help-{command}") };
+        assert_snapshot(&name, &sandbox.raw(words).run().ok().stdout);
+    }
+}
+
+#[test]
+fn status_plan_and_doctor() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    captured(&sandbox, &Session::new("a"));
+    sandbox.write("capture/claude/.claude.json", r#"{"oauthAccount":{"emailAddress":"user@example.com"}}"#);
+    let say = |name: &str, words: &[&str], key: bool| {
+        let run = sandbox.raw(words.iter().copied()).pid1();
+        let run = if key { run.env("ANTHROPIC_API_KEY", "sk-FAKE").env("CODEX_CREDENTIALS", "{}") } else { run };
+        assert_snapshot(name, &steady(&sandbox, &run.run().stdout));
+    };
+    say("status", &["status"], false);
+    say("status-shadowed", &["status"], true);
+    say("status.json", &["status", "--json"], false);
+    say("plan", &["plan", "--user", "node", "--", "claude", "hello"], false);
+    say("plan-shadowed", &["plan", "--user", "node", "--", "claude", "hello"], true);
+    say("plan.json", &["plan", "--user", "node", "--json", "--", "claude", "hello"], false);
+    say("doctor", &["doctor"], true);
+    say("doctor.json", &["doctor", "--json"], true);
+    sandbox.chmod("capture/claude/.credentials.json", 0o644);
+    say("doctor-problems", &["doctor", "--user", "node"], true);
+}
+
+#[test]
+fn agents() {
+    let sandbox = Sandbox::new();
+    assert_snapshot("agents", &sandbox.raw(["agents"]).run().ok().stdout);
+    assert_snapshot("agents-claude", &sandbox.raw(["agents", "claude"]).run().ok().stdout);
+}
