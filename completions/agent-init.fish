@@ -60,7 +60,7 @@ complete -c agent-init -n "__fish_agent_init_needs_command" -s v -l verbose -d '
 complete -c agent-init -n "__fish_agent_init_needs_command" -s q -l quiet -d 'Say warnings and errors only' -r
 complete -c agent-init -n "__fish_agent_init_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c agent-init -n "__fish_agent_init_needs_command" -s V -l version -d 'Print version'
-complete -c agent-init -n "__fish_agent_init_needs_command" -a "run" -d 'The ENTRYPOINT of agent containers: finds a login, lays it down as a private working copy, drops privilege, runs COMMAND as PID 1 should, and carries refreshed tokens back'
+complete -c agent-init -n "__fish_agent_init_needs_command" -a "run" -d 'Runs COMMAND with its agent\'s login: what is done without a command\'s name'
 complete -c agent-init -n "__fish_agent_init_needs_command" -a "status" -d 'Shows what would authenticate each agent, from where and until when; in a running container, what does'
 complete -c agent-init -n "__fish_agent_init_needs_command" -a "plan" -d 'Shows what `run` would do with the same options and COMMAND, and why; touches nothing'
 complete -c agent-init -n "__fish_agent_init_needs_command" -a "doctor" -d 'Looks for problems of mounts, owners, modes and sources, and says how to mend each'

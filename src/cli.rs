@@ -36,6 +36,14 @@ use crate::report::{Failure, Message, Reporter};
 pub enum Invocation {
     /// Run an agent.
     Run(RunOptions, Manner),
+    /// Something else.
+    Beside(Request),
+}
+
+/// What can be asked for beside a run.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of them")]
+pub enum Request {
     /// Show what would authenticate the agents.
     Status(StatusOptions),
     /// Show what `run` would do.
@@ -71,7 +79,7 @@ impl Parsed {
     pub fn manner(&self) -> Manner {
         match &self.invocation {
             Invocation::Run(_, manner) => manner.clone(),
-            _ => Manner::default(),
+            Invocation::Beside(_) => Manner::default(),
         }
     }
 
@@ -80,10 +88,12 @@ impl Parsed {
     pub fn reporter(&self) -> Reporter {
         match &self.invocation {
             Invocation::Run(run, _)
-            | Invocation::Plan(PlanOptions { run, .. })
-            | Invocation::Status(StatusOptions { run, .. })
-            | Invocation::Doctor(DoctorOptions { run, .. }) => run.reporter(),
-            _ => RunOptions::default().reporter(),
+            | Invocation::Beside(
+                Request::Plan(PlanOptions { run, .. })
+                | Request::Status(StatusOptions { run, .. })
+                | Request::Doctor(DoctorOptions { run, .. }),
+            ) => run.reporter(),
+            Invocation::Beside(_) => RunOptions::default().reporter(),
         }
     }
 }
@@ -128,7 +138,9 @@ pub fn parse(program: &OsStr, arguments: &[OsString], environment: &Environment)
     let mut reader = Reader { word, words, environment, warnings: Vec::new() };
     match reader.invocation() {
         Ok(invocation) => Ok(Parsed { invocation, warnings: reader.warnings }),
-        Err(Stop::Print(text)) => Ok(Parsed { invocation: Invocation::Print(text), warnings: Vec::new() }),
+        Err(Stop::Print(text)) => {
+            Ok(Parsed { invocation: Invocation::Beside(Request::Print(text)), warnings: Vec::new() })
+        }
         Err(Stop::Failed(error)) => Err(error),
     }
 }
@@ -180,32 +192,39 @@ struct Reader<'r> {
 
 impl Reader<'_> {
     fn invocation(&mut self) -> Result<Invocation, Stop> {
+        if self.word != Word::Run {
+            return self.request().map(Invocation::Beside);
+        }
+        let options = match without_options(self.words) {
+            Some(command) => RunOptions { command: command.to_vec(), ..RunOptions::default() },
+            None => self.arguments()?,
+        };
+        Ok(Invocation::Run(self.with_twins(options)?.checked()?, Manner::default()))
+    }
+
+    /// Apart, so that a start does not touch the pages of what it does not need.
+    #[cold]
+    #[inline(never)]
+    fn request(&mut self) -> Result<Request, Stop> {
         Ok(match self.word {
-            Word::Run => {
-                let options = match without_options(self.words) {
-                    Some(command) => RunOptions { command: command.to_vec(), ..RunOptions::default() },
-                    None => self.arguments()?,
-                };
-                Invocation::Run(self.with_twins(options)?.checked()?, Manner::default())
-            }
             Word::Plan => {
                 let PlanOptions { run, json } = self.layered()?;
-                Invocation::Plan(PlanOptions { run: run.checked()?, json })
+                Request::Plan(PlanOptions { run: run.checked()?, json })
             }
             Word::Status => {
                 let options: StatusOptions = self.layered()?;
-                Invocation::Status(StatusOptions { run: options.run.compatible()?, ..options })
+                Request::Status(StatusOptions { run: options.run.compatible()?, ..options })
             }
             Word::Doctor => {
                 let DoctorOptions { run, json } = self.layered()?;
-                Invocation::Doctor(DoctorOptions { run: run.compatible()?, json })
+                Request::Doctor(DoctorOptions { run: run.compatible()?, json })
             }
-            Word::Healthcheck => Invocation::Healthcheck(self.layered()?),
-            Word::Exec => Invocation::Exec(self.layered::<ExecOptions>()?.checked()?),
-            Word::Agents => Invocation::Agents(self.arguments()?),
-            Word::Install => Invocation::Install(self.arguments()?),
-            Word::Completions => Invocation::Completions(self.arguments()?),
-            Word::Setup => {
+            Word::Healthcheck => Request::Healthcheck(self.layered()?),
+            Word::Exec => Request::Exec(self.layered::<ExecOptions>()?.checked()?),
+            Word::Agents => Request::Agents(self.arguments()?),
+            Word::Install => Request::Install(self.arguments()?),
+            Word::Completions => Request::Completions(self.arguments()?),
+            Word::Run | Word::Setup => {
                 return Err(Failure::new("the command 'setup' is not in this version")
                     .hint("to run a program of that name: agent-init -- setup")
                     .into());
@@ -264,7 +283,9 @@ fn with_program(words: &[OsString]) -> impl Iterator<Item = OsString> {
 #[must_use]
 pub fn whole() -> clap::Command {
     RunOptions::command().disable_help_subcommand(true).subcommands([
-        RunOptions::command().name("run"),
+        RunOptions::command()
+            .name("run")
+            .about("Runs COMMAND with its agent's login: what is done without a command's name"),
         StatusOptions::command().name("status"),
         PlanOptions::command().name("plan"),
         DoctorOptions::command().name("doctor"),

@@ -12,7 +12,7 @@ pub mod status;
 
 use std::io::{self, Write};
 
-use crate::cli::Invocation;
+use crate::cli::{Invocation, Request};
 use crate::discover::Environment;
 use crate::report::{Failure, Reporter};
 
@@ -30,17 +30,26 @@ pub struct Answer {
 /// # Errors
 /// As the command.
 pub fn perform(invocation: Invocation, environment: Environment, reporter: Reporter) -> anyhow::Result<u8> {
-    let answer = match invocation {
-        Invocation::Run(options, manner) => return run::run(&options, &manner, environment),
-        Invocation::Healthcheck(options) => return healthcheck::healthcheck(&options, &environment, reporter),
-        Invocation::Exec(options) => return exec::exec(&options, &environment, reporter),
-        Invocation::Install(options) => return install::install(&options, reporter),
-        Invocation::Status(options) => status::status(options, &environment, reporter)?,
-        Invocation::Plan(options) => plan::plan(&options, &environment, reporter)?,
-        Invocation::Doctor(options) => doctor::doctor(options, &environment)?,
-        Invocation::Agents(options) => agents::agents(&options, &environment)?,
-        Invocation::Completions(options) => completions::completions(&options),
-        Invocation::Print(text) => Answer { text, exit: 0 },
+    match invocation {
+        Invocation::Run(options, manner) => run::run(&options, &manner, environment),
+        Invocation::Beside(request) => answer(request, &environment, reporter),
+    }
+}
+
+/// Apart, so that a start does not touch the pages of what it does not need: inlined, all of it is one large frame.
+#[cold]
+#[inline(never)]
+fn answer(request: Request, environment: &Environment, reporter: Reporter) -> anyhow::Result<u8> {
+    let answer = match request {
+        Request::Healthcheck(options) => return healthcheck::healthcheck(&options, environment, reporter),
+        Request::Exec(options) => return exec::exec(&options, environment, reporter),
+        Request::Install(options) => return install::install(&options, reporter),
+        Request::Status(options) => status::status(options, environment, reporter)?,
+        Request::Plan(options) => plan::plan(&options, environment, reporter)?,
+        Request::Doctor(options) => doctor::doctor(options, environment)?,
+        Request::Agents(options) => agents::agents(&options, environment)?,
+        Request::Completions(options) => completions::completions(&options),
+        Request::Print(text) => Answer { text, exit: 0 },
     };
     print(&answer.text)?;
     Ok(answer.exit)

@@ -13,7 +13,7 @@ use clap::{ArgAction, Parser};
 use super::explain::explain;
 use super::options::RunOptions;
 use super::value::{self, AgentSelection, Forwarding, Rewrite};
-use super::{Invocation, Manner};
+use super::{Invocation, Manner, Request};
 use crate::discover::Environment;
 use crate::report::Failure;
 use crate::sys::signal::Signal;
@@ -118,7 +118,9 @@ impl Name {
             Name::DumbInit => DumbInit::try_parse_from(words).map(|dumb| dumb.invocation(environment)),
         }
         .unwrap_or_else(|error| match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Invocation::Print(error.render().to_string())),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                Ok(Invocation::Beside(Request::Print(error.render().to_string())))
+            }
             _ => Err(explain(&error, self.program(), None)),
         })
         .map_err(|failure| failure.exit(1))
@@ -139,7 +141,7 @@ fn run(name: Name, options: RunOptions, manner: Manner) -> Result<Invocation, Fa
 impl Tini {
     fn invocation(self, environment: &Environment) -> Result<Invocation, Failure> {
         if self.license {
-            return Ok(Invocation::Print(LICENSE.to_owned()));
+            return Ok(Invocation::Beside(Request::Print(LICENSE.to_owned())));
         }
         let is_set = |name: &str| environment.get(name).is_some();
         let level =
@@ -167,7 +169,10 @@ impl Tini {
 impl DumbInit {
     fn invocation(self, environment: &Environment) -> Result<Invocation, Failure> {
         if self.version {
-            return Ok(Invocation::Print(format!("dumb-init (agent-init {})\n", env!("CARGO_PKG_VERSION"))));
+            return Ok(Invocation::Beside(Request::Print(format!(
+                "dumb-init (agent-init {})\n",
+                env!("CARGO_PKG_VERSION")
+            ))));
         }
         let single = self.single_child || environment.get("DUMB_INIT_SETSID").is_some_and(|value| value == "0");
         let debug = environment.get("DUMB_INIT_DEBUG").is_some_and(|value| value == "1");
@@ -192,8 +197,8 @@ mod tests {
         let environment = Environment::new(variables.iter().map(|(name, value)| (name.into(), value.into())));
         match Name::of(OsStr::new(program)).unwrap().parse(&words, &environment)? {
             Invocation::Run(options, manner) => Ok((options, manner)),
-            Invocation::Print(text) => Err(Failure::new(text).exit(0)),
-            other => panic!("{other:?}"),
+            Invocation::Beside(Request::Print(text)) => Err(Failure::new(text).exit(0)),
+            Invocation::Beside(request) => panic!("{request:?}"),
         }
     }
 

@@ -11,7 +11,7 @@ fn completions(shell: impl Generator) -> Vec<u8> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut whole(), "agent-init", &mut text);
     // The binary holds these files, and a fifth of them is indentation, which no shell needs.
-    let lines = text.split_inclusive(|byte| *byte == b'\n').map(|line| line.trim_ascii_start());
+    let lines = text.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_start);
     lines.flat_map(|line| if line.is_empty() { b"\n" } else { line }.iter().copied()).collect()
 }
 

@@ -9,7 +9,7 @@ fn run(words: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<(RunOptions
     let parsed = parse(OsStr::new("agent-init"), &words, &environment(variables))?;
     match parsed.invocation {
         Invocation::Run(options, _) => Ok((options, parsed.warnings)),
-        other => panic!("{other:?}"),
+        Invocation::Beside(request) => panic!("{request:?}"),
     }
 }
 
@@ -103,32 +103,33 @@ fn help_and_version() {
 
 fn printed(words: &[&str]) -> String {
     match asked(words, &[]).unwrap() {
-        Invocation::Print(text) => text,
+        Request::Print(text) => text,
         other => panic!("{words:?}: {other:?}"),
     }
 }
 
-fn asked(words: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<Invocation> {
+fn asked(words: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<Request> {
     let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-    Ok(parse(OsStr::new("agent-init"), &words, &environment(variables))?.invocation)
+    match parse(OsStr::new("agent-init"), &words, &environment(variables))?.invocation {
+        Invocation::Beside(request) => Ok(request),
+        Invocation::Run(..) => panic!("{words:?} runs"),
+    }
 }
 
 #[test]
 fn commands_by_their_first_word() {
-    assert!(matches!(asked(&["status", "--json"], &[]).unwrap(), Invocation::Status(options) if options.json));
-    assert!(matches!(asked(&["doctor", "x", "--json"], &[]).unwrap(), Invocation::Doctor(options) if options.json));
+    assert!(matches!(asked(&["status", "--json"], &[]).unwrap(), Request::Status(options) if options.json));
+    assert!(matches!(asked(&["doctor", "x", "--json"], &[]).unwrap(), Request::Doctor(options) if options.json));
     assert!(
-        matches!(asked(&["plan", "x", "--json"], &[]).unwrap(), Invocation::Plan(options) if !options.json && options.run.command.len() == 2)
+        matches!(asked(&["plan", "x", "--json"], &[]).unwrap(), Request::Plan(options) if !options.json && options.run.command.len() == 2)
     );
     assert!(
-        matches!(asked(&["exec", "--", "ls", "-l"], &[]).unwrap(), Invocation::Exec(options) if options.command.len() == 2)
+        matches!(asked(&["exec", "--", "ls", "-l"], &[]).unwrap(), Request::Exec(options) if options.command.len() == 2)
     );
-    assert!(matches!(asked(&["agents"], &[]).unwrap(), Invocation::Agents(options) if options.name.is_none()));
+    assert!(matches!(asked(&["agents"], &[]).unwrap(), Request::Agents(options) if options.name.is_none()));
+    assert!(matches!(asked(&["install", "/x"], &[]).unwrap(), Request::Install(options) if options.path.is_absolute()));
     assert!(
-        matches!(asked(&["install", "/x"], &[]).unwrap(), Invocation::Install(options) if options.path.is_absolute())
-    );
-    assert!(
-        matches!(asked(&["completions", "zsh"], &[]).unwrap(), Invocation::Completions(options) if options.shell == Shell::Zsh)
+        matches!(asked(&["completions", "zsh"], &[]).unwrap(), Request::Completions(options) if options.shell == Shell::Zsh)
     );
 }
 
@@ -136,7 +137,7 @@ fn commands_by_their_first_word() {
 fn twins_of_the_commands() {
     let variables = [("AGENT_INIT_WARN_WITHIN", "2h"), ("AGENT_INIT_STATE_DIR", "/s"), ("AGENT_INIT_JSON", "1")];
     match asked(&["status"], &variables).unwrap() {
-        Invocation::Status(options) => {
+        Request::Status(options) => {
             assert_eq!(options.warn_within, Some(std::time::Duration::from_secs(7200)));
             assert_eq!(options.run.state_dir, Some("/s".into()));
             assert!(!options.json);
@@ -144,7 +145,7 @@ fn twins_of_the_commands() {
         other => panic!("{other:?}"),
     }
     assert!(
-        matches!(asked(&["healthcheck"], &variables).unwrap(), Invocation::Healthcheck(options) if options.state_dir == Some("/s".into()))
+        matches!(asked(&["healthcheck"], &variables).unwrap(), Request::Healthcheck(options) if options.state_dir == Some("/s".into()))
     );
     // What another command takes is known to `run`.
     let (_, warnings) = run(&["x"], &variables).unwrap();

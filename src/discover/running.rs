@@ -95,7 +95,7 @@ pub fn options_of_init() -> Option<RunOptions> {
     }
     match cli::parse(program, arguments, &Environment::default()).ok()?.invocation {
         Invocation::Run(options, _) => Some(options),
-        _ => None,
+        Invocation::Beside(_) => None,
     }
 }
 

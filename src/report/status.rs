@@ -64,11 +64,14 @@ fn one(agent: &AgentStatus, now: SystemTime, style: Style) -> String {
 }
 
 fn expiry(agent: &AgentStatus, now: SystemTime) -> Option<(&'static str, String)> {
-    let refreshed = if agent.refreshable { "; it is refreshed" } else { "; there is no refresh token" };
-    match agent.access_expires_at {
-        Some(at) => Some(("expires", format!("access token {}{refreshed}", moment(at, now)))),
-        None => agent.write_back.as_ref().map(|_| ("expires", format!("its access token does not say{refreshed}"))),
-    }
+    let refreshed = if agent.refreshable { "; the agent refreshes it" } else { "; it can not be refreshed" };
+    let when = match agent.access_expires_at {
+        Some(at) if at > now => format!("expires {}", moment(at, now)),
+        Some(at) => format!("expired {}", moment(at, now)),
+        None if agent.write_back.is_some() => "does not say when it expires".to_owned(),
+        None => return None,
+    };
+    Some(("access token", when + refreshed))
 }
 
 fn write_back(to: &WriteBackStatus) -> String {

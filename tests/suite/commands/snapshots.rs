@@ -6,8 +6,8 @@ use crate::support::{Sandbox, Session, assert_snapshot, needs_root};
 /// Without what differs from day to day and from directory to directory.
 fn steady(sandbox: &Sandbox, text: &str) -> String {
     let text = text.replace(sandbox.text("").trim_end_matches('/'), "/SANDBOX");
-    let line = |line: &str| match (line.find("access token in "), line.find(" (2100-")) {
-        (Some(from), Some(to)) => format!("{}access token in SOME TIME{}\n", &line[..from], &line[to..]),
+    let line = |line: &str| match (line.find("expires in "), line.find(" (2100-")) {
+        (Some(from), Some(to)) => format!("{}expires in SOME TIME{}\n", &line[..from], &line[to..]),
         _ => format!("{line}\n"),
     };
     text.lines().map(line).collect()
