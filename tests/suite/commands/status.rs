@@ -84,13 +84,9 @@ fn it_names_the_source_that_run_uses() {
         let sandbox = Sandbox::new();
         let status = only(&give(&sandbox, sandbox.raw(["status", "--json"])).run());
         let run = give(&sandbox, sandbox.claude(":")).run().ok();
-        match status["source"].as_str() {
-            Some(source) => assert!(run.stderr.contains(source), "{what}: {source}\n{run}"),
-            None => {
-                assert_eq!(*method, "none", "{what}");
-                assert!(run.stderr.contains("claude auth: none"), "{what}\n{run}");
-            }
-        }
+        let said = status["source"].as_str().unwrap_or("claude auth: none");
+        assert!(run.stderr.contains(said), "{what}: {said}\n{run}");
+        assert_eq!(status["method"], *method, "{what}");
     }
 }
 
