@@ -16,18 +16,13 @@ use crate::support::{Live, Outcome, Run, Sandbox, Session, await_path};
 fn ready(sandbox: &Sandbox, run: Run) -> Live {
     let mut live = run.start();
     live.line("ready");
-    await_state(sandbox);
-    live
-}
-
-/// Waits until the run has written down that its agent runs.
-fn await_state(sandbox: &Sandbox) {
     let written = || {
         let text = std::fs::read(sandbox.path("state/state.json")).unwrap_or_default();
         let state: Value = serde_json::from_slice(&text).unwrap_or_default();
         state["agent_pid"].is_number()
     };
     await_path(&sandbox.path("state"), "the state of the run", written);
+    live
 }
 
 /// The one agent of `status --json`.

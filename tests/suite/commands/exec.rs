@@ -1,6 +1,6 @@
 //! `exec`: beside the agent, as the agent.
 
-use super::{await_state, captured, ready};
+use super::{captured, ready};
 use crate::support::{Live, Outcome, Run, Sandbox, Session, await_path, needs_root};
 
 const HOLD: &str = "say ready; hold \"$1\"";
@@ -31,13 +31,14 @@ fn user_groups_and_privileges_are_the_agents() {
     for options in [&["--user", "node"][..], &["--user", "12345"], &["--user", "node", "--drop-caps", "off"], &[]] {
         let sandbox = Sandbox::new();
         let mut gate = sandbox.gate("gate");
-        // The agent says who it is before it waits.
-        let run = sandbox.claude(&format!("{WHO}; {HOLD}")).arguments([gate.to_string()]);
-        let mut live = run.options(options.iter().copied()).pid1().start();
-        live.line("ready");
-        await_state(&sandbox);
-        let its: Vec<String> =
-            live.so_far().lines().skip(1).take_while(|line| *line != "ready").map(str::to_owned).collect();
+        // The agent notes who it is before it waits.
+        sandbox.write("who", "");
+        sandbox.chmod("who", 0o666);
+        let script = format!("{{ {WHO}; }} >\"$2\"; {HOLD}");
+        let run = sandbox.claude(&script).arguments([gate.to_string(), sandbox.text("who")]);
+        let live = ready(&sandbox, run.options(options.iter().copied()).pid1());
+        let its: Vec<String> = sandbox.read("who").lines().map(str::to_owned).collect();
+        assert_eq!(its.len(), 8, "{its:?}");
         let joined = shell(beside(&sandbox, &live, &["sh", "-c", WHO]).run());
         assert_eq!(joined, its, "{options:?}");
         gate.open();
