@@ -166,6 +166,10 @@ pub fn exec_failure(command: &OsStr, error: &io::Error) -> Failure {
         };
         return Failure::new(format!("{command}: command not found")).hint(hint).exit(EXIT_NOT_FOUND);
     }
+    if errno::is_again(error) {
+        // The new user's limit: execve(2) looks again after the change of user.
+        return fork_failure(error);
+    }
     let hint = if errno::is_exec_format(error) {
         "it is built for another architecture, or is a script without a #! line"
     } else {

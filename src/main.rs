@@ -16,7 +16,10 @@ fn start(arguments: Vec<OsString>) -> u8 {
     let program = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();
     let environment = Environment::new(std::env::vars_os());
-    let mut reporter = Reporter { format: LogFormat::Text, level: Level::Notice };
+    // What is wrong with the arguments is said in the form that the environment asks for.
+    let is_json = environment.get("AGENT_INIT_LOG_FORMAT").is_some_and(|format| format == "json");
+    let format = if is_json { LogFormat::Json } else { LogFormat::Text };
+    let mut reporter = Reporter { format, level: Level::Notice };
     let mut manner = Manner::default();
     let result = cli::parse(&program, &arguments, &environment).and_then(|parsed| {
         reporter = parsed.reporter();

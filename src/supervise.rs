@@ -3,6 +3,7 @@
 //! From here on the agent runs, and nothing but its end ends us: an error becomes a message.
 
 pub mod children;
+pub mod foreground;
 pub mod stop;
 
 use std::io;
@@ -14,11 +15,11 @@ use crate::report::{Message, Reporter};
 use crate::sync::Engine;
 use crate::sys::process::{self, Pid, Target};
 use crate::sys::signal::{Signal, Signals};
-use crate::sys::terminal::Terminal;
 use crate::sys::{errno, poll};
 use crate::workcopy::read::reason;
 
 use children::Children;
+use foreground::Foreground;
 use stop::{Act, Event, Stop};
 
 /// What the loop works with.
@@ -29,8 +30,8 @@ pub struct Supervisor {
     pub children: Children,
     /// The policy of the end.
     pub stop: Stop,
-    /// The terminal, if it was handed to the agent.
-    pub terminal: Option<Terminal>,
+    /// The terminal.
+    pub foreground: Foreground,
     /// Signals that are forwarded as others.
     pub rewrites: Vec<Rewrite>,
     /// Who gets them.
@@ -63,10 +64,7 @@ impl Supervisor {
                 self.happened(Event::Deadline);
             }
         }
-        if let Some(terminal) = &self.terminal {
-            // A terminal that has hung up has nobody to give it back to.
-            let _ = terminal.take_back();
-        }
+        self.foreground.take_back();
         self.engine.finish(self.stop.ends_at());
         // KILL was sent and the kernel is slow: that is how it will have ended.
         self.children.end().map_or(128 + 9, children::End::exit_status)
@@ -93,6 +91,9 @@ impl Supervisor {
     }
 
     fn signalled(&mut self, signal: Signal) {
+        if signal == Signal::CONT {
+            self.foreground.continued(self.group);
+        }
         let dropped = self.rewrites.iter().any(|rewrite| rewrite.from == signal && rewrite.to.is_none());
         if !dropped {
             self.happened(Event::Signal(signal));
@@ -118,24 +119,15 @@ impl Supervisor {
         }
     }
 
-    /// Ctrl-Z. The shell that started us waits for us to stop, so we do, and continue the agent with us. As PID 1 nobody
-    /// could ever continue it: it goes on at once.
+    /// Ctrl-Z. The shell that started us waits for us to stop, so we do; what continues us is a SIGCONT, which is
+    /// forwarded as every signal is. As PID 1 nobody could ever continue the agent: it goes on at once.
     fn agent_stopped(&mut self) {
-        if process::id() != 1 {
-            let modes = self.terminal.as_ref().and_then(Terminal::modes);
-            if let Some(terminal) = &self.terminal {
-                let _ = terminal.take_back();
-            }
+        if process::id() == 1 {
+            self.send(Target::Group(self.group), Signal::CONT);
+        } else {
+            self.foreground.agent_stopped();
             self.send(Target::Process(process::id()), Signal::STOP);
-            // Continued. Whether in the foreground is the shell's decision.
-            if let Some(terminal) = self.terminal.as_ref().filter(|terminal| terminal.is_ours()) {
-                if let Some(modes) = modes {
-                    let _ = terminal.set_modes(&modes);
-                }
-                let _ = terminal.give_to(self.group);
-            }
         }
-        self.send(Target::Group(self.group), Signal::CONT);
     }
 
     fn happened(&mut self, event: Event) {

@@ -1,7 +1,7 @@
 //! Pure. Started under the name of another init, it takes that program's options and keeps its exit codes, so that a
 //! symbolic link replaces it (docker's `--init-path` too).
 //!
-//! It is then a plain init: no agent is served unless `AGENT_INIT_AGENT` says so, and nothing but the container's own
+//! It is then a plain init: no agent is served, and nothing but the container's own
 //! stop limits how long the command may take to end.
 
 use std::ffi::{OsStr, OsString};
@@ -18,9 +18,12 @@ use crate::discover::Environment;
 use crate::report::Failure;
 use crate::sys::signal::Signal;
 
+/// The version of tini whose options these are. docker's daemon reads `tini version NUMBER`.
+const VERSION: &str = concat!("version 0.19.0 (agent-init ", env!("CARGO_PKG_VERSION"), ")");
+
 /// tini 0.19, which docker calls docker-init.
 #[derive(Debug, Parser)]
-#[command(name = "tini", version, override_usage = "tini [OPTIONS] PROGRAM -- [ARGS]", args_override_self = true)]
+#[command(name = "tini", version = VERSION, override_usage = "tini [OPTIONS] PROGRAM -- [ARGS]", args_override_self = true)]
 struct Tini {
     /// Register as a subreaper (always done)
     #[arg(short)]

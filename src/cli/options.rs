@@ -198,7 +198,7 @@ impl RunOptions {
         if self.user.is_some() && self.user_from.is_some() {
             return Err(Failure::new("--user and --user-from are both set").hint("use one of them").into());
         }
-        if self.stop_signal.is_some_and(|signal| matches!(signal, Signal::KILL | Signal::STOP | Signal::CHLD)) {
+        if self.stop_signal.is_some_and(|signal| !signal.can_be_forwarded()) {
             return Err(Failure::new("--stop-signal: a signal that can not be caught, or SIGCHLD").into());
         }
         Ok(self)

@@ -176,7 +176,11 @@ pub struct Rewrite {
 pub fn rewrite(text: &str) -> Result<Rewrite, String> {
     let (from, to) = text.split_once(':').ok_or_else(|| "use FROM:TO, or FROM:0 to drop".to_owned())?;
     let to = if to == "0" { None } else { Some(to.parse()?) };
-    Ok(Rewrite { from: from.parse()?, to })
+    let from: Signal = from.parse()?;
+    if !from.can_be_forwarded() {
+        return Err(format!("{from} never comes to be forwarded"));
+    }
+    Ok(Rewrite { from, to })
 }
 
 /// Reads a duration: a number of seconds, or with a unit.
@@ -236,7 +240,7 @@ mod tests {
     fn rewrites() {
         assert_eq!(rewrite("TERM:INT").unwrap().to, Some("2".parse().unwrap()));
         assert_eq!(rewrite("15:0").unwrap().to, None);
-        for text in ["TERM", "TERM:", ":INT", "TERM:99", "0:TERM"] {
+        for text in ["TERM", "TERM:", ":INT", "TERM:99", "0:TERM", "KILL:TERM", "19:TERM", "CHLD:0"] {
             assert!(rewrite(text).is_err(), "{text}");
         }
     }

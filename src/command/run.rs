@@ -14,6 +14,7 @@ use crate::state::{Served, State};
 use crate::store::{Capture, Recovery};
 use crate::supervise::Supervisor;
 use crate::supervise::children::Children;
+use crate::supervise::foreground::Foreground;
 use crate::supervise::stop::Stop;
 use crate::sync::Engine;
 use crate::sync::link::{Ends, Link};
@@ -21,7 +22,6 @@ use crate::sys::descriptors;
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::process::{self, Program};
 use crate::sys::signal::{Signal, Signals};
-use crate::sys::terminal::Terminal;
 use crate::workcopy::read::reason;
 use crate::workcopy::{self, WorkingCopy, ground};
 
@@ -42,7 +42,7 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
 
     let engine = prepare(options, &facts, &plan, reporter)?;
     let program = program(options, &facts, &plan)?;
-    let terminal = Terminal::held();
+    let mut foreground = Foreground::at_start();
     if process::id() != 1 {
         process::become_subreaper().context("cannot become a subreaper")?;
     }
@@ -58,11 +58,12 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
             drop_caps: plan.drop_caps,
             no_new_privs: plan.no_new_privs,
         },
-        terminal: terminal.as_ref(),
+        terminal: foreground.lent(),
         inherited,
     };
-    let agent = launch.start()?;
+    let started = launch.start();
     drop(launch);
+    let agent = started.inspect_err(|_| foreground.take_back())?;
     drop(plan);
     drop(facts);
     drop(environment);
@@ -77,7 +78,7 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
         signals,
         children: Children::new(agent),
         stop: Stop::new(manner.escalates.then(|| options.stop_signal.unwrap_or(Signal::TERM)), options.grace()),
-        terminal,
+        foreground,
         rewrites: options.rewrite.clone(),
         forward_to: options.forward_to.unwrap_or_default(),
         engine,

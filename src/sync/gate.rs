@@ -143,7 +143,7 @@ impl Gate {
         let wants_back = self.turn == Turn::Shut && !self.is_held && !self.is_ending;
         // An agent that was killed leaves its lock behind, and the next one takes 10 s to take it over.
         let again = if self.tries < PATIENT { AGAIN } else { AGAIN * PATIENT };
-        if wants_back { Some(now + again) } else { self.turn.deadline(now) }
+        if wants_back { Some(now + again) } else { self.turn.deadline(self.turn != Turn::Shut && self.has_intent()) }
     }
 
     /// A stop has begun.

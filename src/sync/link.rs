@@ -14,7 +14,7 @@ use crate::state::Served;
 use crate::store::{Capture, Recovery};
 use crate::sys::dir::Lock;
 use crate::workcopy::WorkingCopy;
-use crate::workcopy::read::{self, Copy, reason};
+use crate::workcopy::read::{self, Copy, Mark, reason};
 
 use super::gate::Gate;
 use super::lineage::Lineage;
@@ -70,8 +70,8 @@ pub struct Link {
     due: Option<Instant>,
     /// Waiting helps nobody: the store refused.
     refused: bool,
-    /// Since when one side does not parse.
-    torn_since: Option<Instant>,
+    /// Since when one side does not parse, and what the agent's file was then.
+    torn: Option<(Instant, Option<Mark>)>,
     /// The pair of versions that was last dealt with: a conflict is kept once, not at every event.
     settled: Option<(Version, Version)>,
     last: Option<&'static str>,
@@ -113,7 +113,7 @@ impl Link {
             lineage,
             due: None,
             refused: false,
-            torn_since: None,
+            torn: None,
             settled: None,
             last: None,
             carried: None,
@@ -159,8 +159,11 @@ impl Link {
             self.ask(now);
         }
         if let Some(gate) = self.gate.as_mut().filter(|gate| gate.is_intent(name)) {
+            // The intent's end may come with its beginning: the lease is asked for once, for a second lock of our own
+            // would be refused as anybody's.
+            let was_asked = gate.is_asked();
             gate.asked();
-            if gate.is_asked() {
+            if gate.is_asked() && !was_asked {
                 match self.ends.capture.lease() {
                     Ok(Some(lease)) => gate.granted(lease),
                     Ok(None) => gate.refused(),
@@ -324,11 +327,14 @@ impl Link {
         let (working, stored) = self.read();
         let is_torn = |copy: &Copy| matches!(copy.version, Version::Damaged(_) | Version::Absent);
         if (is_torn(&working) && agent_lives) || matches!(stored.version, Version::Damaged(_)) {
-            if now < *self.torn_since.get_or_insert(now) + TORN {
+            // A file that changes is being written, however often we meet it in the middle.
+            let known = self.torn.filter(|(_, mark)| *mark == working.mark);
+            let (since, _) = *self.torn.insert(known.unwrap_or((now, working.mark)));
+            if now < since + TORN {
                 return Err(Trouble::Torn);
             }
         } else {
-            self.torn_since = None;
+            self.torn = None;
         }
         Ok((working, stored))
     }

@@ -73,11 +73,12 @@ impl Turn {
         }
     }
 
-    /// The next moment at which something is due without an event.
+    /// The next moment at which something is due without an event; it may be past. The end of an intent is an event.
     #[must_use]
-    pub fn deadline(self, now: Instant) -> Option<Instant> {
+    pub fn deadline(self, intent: bool) -> Option<Instant> {
         match self {
-            Turn::Open { since, renewed: false } if now < since + BETWEEN_TRIES => Some(since + BETWEEN_TRIES),
+            Turn::Open { since, renewed: false } if !intent => Some(since + BETWEEN_TRIES),
+            Turn::Open { since, renewed: true } if !intent => Some(since),
             Turn::Open { since, .. } => Some(since + LONGEST),
             Turn::Shut | Turn::Asked => None,
         }
@@ -113,7 +114,7 @@ mod tests {
         assert_eq!(open.asked(), open);
         assert!(!open.is_done(start + Duration::from_secs(3), false));
         assert!(open.is_done(start + Duration::from_secs(4), false));
-        assert_eq!(open.deadline(start), Some(start + BETWEEN_TRIES));
+        assert_eq!(open.deadline(false), Some(start + BETWEEN_TRIES));
     }
 
     #[test]
@@ -122,11 +123,11 @@ mod tests {
         let open = Turn::Shut.asked().compared(start, false);
         assert!(!open.is_done(start + Duration::from_secs(34), true));
         assert!(open.is_done(start + Duration::from_secs(35), true));
-        assert_eq!(open.deadline(start + Duration::from_secs(10)), Some(start + LONGEST));
+        assert_eq!(open.deadline(true), Some(start + LONGEST));
     }
 
     #[test]
     fn there_is_no_timer_while_the_lock_is_held() {
-        assert_eq!(Turn::Shut.deadline(Instant::now()), None);
+        assert_eq!(Turn::Shut.deadline(false), None);
     }
 }

@@ -73,6 +73,12 @@ impl Signal {
         (1..=libc::SIGRTMAX()).contains(&number).then_some(Signal(number))
     }
 
+    /// Whether it can be caught, and is not the one that says that a child changed.
+    #[must_use]
+    pub fn can_be_forwarded(self) -> bool {
+        !matches!(self, Signal::KILL | Signal::STOP | Signal::CHLD)
+    }
+
     /// The number, as kill(2) takes it.
     #[must_use]
     pub fn number(self) -> i32 {

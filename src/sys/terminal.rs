@@ -6,23 +6,24 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
 
-/// The controlling terminal, when our process group was its foreground group as we started.
-///
-/// A background job must not take the terminal from the shell that holds it, so without the foreground there is none
-/// of these.
+/// What stty(1) shows.
+pub type Modes = Termios;
+
+/// The controlling terminal, and the modes that it had.
 pub struct Terminal {
     fd: OwnedFd,
-    modes: Option<Termios>,
+    modes: Option<Modes>,
 }
 
 impl Terminal {
-    /// The terminal on standard input, output or error, if we hold its foreground.
+    /// The controlling terminal, if standard input, output or error is one.
     #[must_use]
-    pub fn held() -> Option<Terminal> {
+    pub fn controlling() -> Option<Terminal> {
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
         let candidates: [BorrowedFd<'_>; 3] = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
-        let held = candidates.into_iter().find(|fd| tcgetpgrp(fd) == Ok(getpgrp()))?;
-        Some(Terminal { fd: held.try_clone_to_owned().ok()?, modes: tcgetattr(held).ok() })
+        // ENOTTY for what is no terminal, and for one that is not ours.
+        let found = candidates.into_iter().find(|fd| tcgetpgrp(fd).is_ok())?;
+        Some(Terminal { fd: found.try_clone_to_owned().ok()?, modes: tcgetattr(found).ok() })
     }
 
     /// Makes `group` the foreground group. SIGTTOU must be blocked: the caller may be in the background.
@@ -48,12 +49,18 @@ impl Terminal {
     /// Whether our own group is its foreground group.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        tcgetpgrp(&self.fd) == Ok(getpgrp())
+        self.is_held_by(getpgrp().as_raw())
+    }
+
+    /// Whether `group` is its foreground group.
+    #[must_use]
+    pub fn is_held_by(&self, group: i32) -> bool {
+        tcgetpgrp(&self.fd) == Ok(Pid::from_raw(group))
     }
 
     /// The modes in force now, to put back after a stop (Ctrl-Z, fg).
     #[must_use]
-    pub fn modes(&self) -> Option<Termios> {
+    pub fn modes(&self) -> Option<Modes> {
         tcgetattr(&self.fd).ok()
     }
 
@@ -61,7 +68,7 @@ impl Terminal {
     ///
     /// # Errors
     /// As tcsetattr(3).
-    pub fn set_modes(&self, modes: &Termios) -> io::Result<()> {
+    pub fn set_modes(&self, modes: &Modes) -> io::Result<()> {
         Ok(tcsetattr(&self.fd, SetArg::TCSADRAIN, modes)?)
     }
 }

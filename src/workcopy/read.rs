@@ -129,6 +129,22 @@ pub struct Copy {
     pub version: Version,
     /// Its bytes, whatever they are; `None` when it could not be read.
     pub bytes: Option<Zeroizing<Vec<u8>>>,
+    /// What it was.
+    pub mark: Option<Mark>,
+}
+
+/// The identity of a file, its size, and its last change, which no owner can set back: another mark is another content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    id: (u64, u64),
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl From<Stat> for Mark {
+    fn from(stat: Stat) -> Mark {
+        Mark { id: stat.id, size: stat.size, changed: stat.changed }
+    }
 }
 
 /// Reads the login file of `rule` in a directory. `through_links`: links that stay beneath it are followed, as
@@ -138,16 +154,17 @@ pub fn login(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool
     let read = |name: &str| {
         if through_links { beneath(dir, Path::new(name), owners) } else { entry(dir, OsStr::new(name), owners) }
     };
-    let bytes = match read(&rule.file) {
-        Ok(content) => content.bytes,
-        Err(Unreadable::Missing) => return Copy { version: Version::Absent, bytes: None },
-        Err(why) => return Copy { version: Version::Damaged(why.to_string()), bytes: None },
+    let content = match read(&rule.file) {
+        Ok(content) => content,
+        Err(Unreadable::Missing) => return Copy { version: Version::Absent, bytes: None, mark: None },
+        Err(why) => return Copy { version: Version::Damaged(why.to_string()), bytes: None, mark: None },
     };
+    let bytes = content.bytes;
     let version = match Document::parse(&bytes, rule.format).and_then(|document| document.login(rule)) {
         Ok(login) => Version::Valid(Login { account: login.account.or_else(|| account_beside(rule, read)), ..login }),
         Err(defect) => Version::defective(&defect),
     };
-    Copy { version, bytes: Some(bytes) }
+    Copy { version, bytes: Some(bytes), mark: Some(content.stat.into()) }
 }
 
 /// The account, where an agent keeps it in a file beside the login.
