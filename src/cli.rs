@@ -14,7 +14,8 @@ use clap::{CommandFactory, Parser};
 
 pub use options::RunOptions;
 pub use value::{
-    AgentSelection, AuthMode, CaptureSpec, Forwarding, PerAgent, Requirement, Rewrite, Scope, Switch, SyncMode,
+    AgentSelection, AuthMode, CaptureSpec, Delivery, Forwarding, PerAgent, Requirement, Rewrite, Scope, Switch,
+    SyncMode,
 };
 
 use crate::discover::Environment;

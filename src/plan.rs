@@ -2,18 +2,20 @@
 //!
 //! A plan refers to what was found and holds none of its bytes, so it can be printed.
 
+pub mod condition;
 pub mod environment;
 pub mod identity;
 pub mod method;
 pub mod place;
 pub mod select;
+pub mod warning;
 
 use std::path::{Path, PathBuf};
 
-use crate::agent::definition::Method;
-use crate::cli::{AuthMode, Requirement, RunOptions, Switch, SyncMode};
+use crate::agent::definition::Setting;
+use crate::cli::{AuthMode, Delivery, Requirement, RunOptions, Switch, SyncMode};
 use crate::credential::Source;
-use crate::discover::{AgentFacts, Facts, Offer};
+use crate::discover::{AgentFacts, Facts, ForeignFile, Offer};
 use crate::report::{Failure, Message};
 use crate::state::Served;
 use crate::store::Recovery;
@@ -62,6 +64,10 @@ pub struct AgentPlan<'f, 'c> {
     pub settings: Option<PathBuf>,
     /// What was agreed between working copy and store before this start.
     pub base: Option<Base>,
+    /// The operator's mode.
+    pub mode: AuthMode,
+    /// The variable that names a descriptor, when the value is delivered by one.
+    pub descriptor: Option<String>,
     /// What the operator should know.
     pub warnings: Vec<Message>,
 }
@@ -97,8 +103,16 @@ pub struct WriteBack {
 /// # Errors
 /// A required credential that is not there.
 pub fn plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> anyhow::Result<Plan<'f, 'c>> {
-    let agents: Vec<_> = facts.agents.iter().map(|agent| agent_plan(options, facts, agent)).collect();
-    required(options, &agents)?;
+    let plan = draft(options, facts);
+    required(options, &plan.agents)?;
+    Ok(plan)
+}
+
+/// The plan, whether or not every required credential is there.
+#[must_use]
+pub fn draft<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> Plan<'f, 'c> {
+    let mut agents: Vec<_> = facts.agents.iter().map(|agent| agent_plan(options, facts, agent)).collect();
+    warning::of_conflicts(&mut agents);
     let changed = facts.identity.differs_from(facts.current);
     let makes_home =
         (options.home.is_some() || facts.home == Path::new(place::FALLBACK_HOME)).then(|| facts.home.clone());
@@ -107,19 +121,18 @@ pub fn plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> anyhow::Resul
         Switch::Auto if changed && facts.identity.uid != 0 => Firmness::Tried,
         Switch::Auto | Switch::Off => Firmness::No,
     };
-    Ok(Plan {
+    Plan {
         environment: environment::changes(facts, &agents, changed || options.home.is_some()),
         makes_home: makes_home.filter(|_| changed || !agents.is_empty() || options.home.is_some()),
         agents,
         drop_caps: firmness(options.drop_caps),
         no_new_privs: firmness(options.no_new_privs),
-    })
+    }
 }
 
 fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f AgentFacts<'c>) -> AgentPlan<'f, 'c> {
     let definition = agent.definition;
     let mode = options.auth_of(&definition.name);
-    let order: Vec<Method> = definition.methods.iter().map(|rule| rule.method).collect();
     let session_file = definition.session.as_ref().map(|session| session.file.as_str()).unwrap_or_default();
     let in_place = Source::Home(agent.working_copy.join(session_file));
     let recovery = Recovery::new(&facts.state_dir, &definition.name, session_file);
@@ -128,7 +141,7 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
     let none = Lineage::default();
     let choice = method::choose(&Question {
         offers: &agent.offers,
-        order: &order,
+        rules: &definition.methods,
         mode,
         prefer: options.prefer.as_ref().map_or(&[], |prefer| prefer.0.as_slice()),
         left_at: &left_at,
@@ -148,9 +161,13 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
     } else {
         session.map(|session| Base::from(&session.login))
     };
+    let capture = agent.capture.as_ref().map(|capture| capture.path.as_path());
+    let settings = place::settings_source(&agent.place, &agent.working_copy, capture).map(|(path, _)| path.to_owned());
+    let descriptor = chosen.and_then(|offer| offer.rule.descriptor.clone());
+    let descriptor = descriptor.filter(|_| options.deliver == Some(Delivery::Fd));
     let mut plan =
-        AgentPlan { facts: agent, settings: settings(agent), choice, login, write_back, base, warnings: Vec::new() };
-    plan.warnings = warnings(&plan, mode);
+        AgentPlan { facts: agent, mode, settings, choice, login, write_back, base, descriptor, warnings: Vec::new() };
+    plan.warnings = warning::of(&plan, options, facts);
     plan
 }
 
@@ -187,15 +204,16 @@ fn write_back(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Offer<'_>) 
     Some(WriteBack { target: capture.path.clone(), single_file: false, writable: capture.writable, live, replaces })
 }
 
-/// The directory whose settings belong to the working copy: the operator's mount, else the capture, else the agent's
-/// own place, when that can not be the working copy.
-fn settings(agent: &AgentFacts<'_>) -> Option<PathBuf> {
-    let place = &agent.place;
-    if place.mounted {
-        return Some(place.path.clone());
+impl Plan<'_, '_> {
+    /// Whether it is worth waiting for a login: a required one is missing or, where none is required by name, no served
+    /// agent has any.
+    #[must_use]
+    pub fn lacks_credential(&self, options: &RunOptions) -> bool {
+        let names_any = matches!(options.require, Some(Requirement::Named(_)));
+        let has_any = self.agents.iter().any(|plan| plan.choice.chosen.is_some());
+        let lacks = if names_any { required(options, &self.agents).is_err() } else { !has_any };
+        lacks && !self.agents.is_empty()
     }
-    let capture = agent.capture.as_ref().map(|capture| capture.path.clone());
-    capture.or_else(|| (place.path != agent.working_copy && place.kind.is_some()).then(|| place.path.clone()))
 }
 
 fn required(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
@@ -225,39 +243,6 @@ fn found_in_vain(agents: &[AgentPlan<'_, '_>], name: Option<&str>) -> String {
     if found.is_empty() { "nothing was found".to_owned() } else { found.join("; ") }
 }
 
-fn warnings(plan: &AgentPlan<'_, '_>, mode: AuthMode) -> Vec<Message> {
-    let agent = &plan.facts.definition.name;
-    let aside = plan.choice.set_aside.iter().filter_map(|aside| {
-        let text = format!("{agent}: {} is set aside: {}", plan.facts.offers.get(aside.offer)?.source, aside.why);
-        Some(if aside.is_warning { Message::warning(text) } else { Message::detail(text) })
-    });
-    let mut messages: Vec<Message> = aside.collect();
-    let Some(chosen) = plan.chosen() else { return messages };
-    let refreshable = chosen.session().is_some_and(|session| session.login.refreshable);
-    match &plan.write_back {
-        None if refreshable && plan.login != LoginFile::Stays => {
-            let text = format!(
-                "{agent}: the login from {} is not carried back: its first refresh strands the source",
-                chosen.source
-            );
-            let hint =
-                if mode == AuthMode::Copy { "--auth sync shares it" } else { "mount a writable directory as /capture" };
-            messages.push(Message::warning(text).hint(hint));
-        }
-        Some(target) if refreshable && !target.writable => {
-            let text = format!(
-                "{agent}: {} is not writable: refreshed logins stay in this container",
-                target.target.display()
-            );
-            messages.push(
-                Message::warning(text).hint("mount it read-write, and owned by the user that agent-init runs as"),
-            );
-        }
-        _ => {}
-    }
-    messages
-}
-
 impl<'f, 'c> AgentPlan<'f, 'c> {
     /// Whether this is the agent of that name; without a name any is.
     fn is(&self, name: Option<&str>) -> bool {
@@ -268,6 +253,21 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
     #[must_use]
     pub fn chosen(&self) -> Option<&'f Offer<'c>> {
         self.choice.chosen.and_then(|index| self.facts.offers.get(index))
+    }
+
+    /// The files that are copied for the agent's user.
+    pub fn files(&self) -> impl Iterator<Item = &'f ForeignFile> {
+        let rule = self.chosen().map(|offer| offer.rule);
+        let goes_along = move |file: &&ForeignFile| {
+            rule.is_some_and(|rule| rule.files.iter().any(|known| known.variable == file.variable))
+        };
+        self.facts.files.iter().filter(goes_along)
+    }
+
+    /// The setting that the agent would prefer to what was chosen, and that is therefore taken out of the working copy.
+    pub fn overriding_settings(&self) -> impl Iterator<Item = &'f Setting> {
+        let aside = self.choice.set_aside.iter().filter_map(|aside| self.facts.offers.get(aside.offer));
+        aside.filter_map(|offer| offer.rule.setting.as_ref()).filter(|setting| setting.overrides)
     }
 
     /// The auth line.

@@ -8,6 +8,7 @@ pub mod descriptors;
 pub mod dir;
 pub mod entry;
 pub mod errno;
+pub mod pipe;
 pub mod poll;
 pub mod privilege;
 pub mod process;

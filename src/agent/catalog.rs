@@ -1,12 +1,20 @@
-//! The definitions in this binary.
+//! Pure. The known agents: the definitions in this binary, and those that an image adds or replaces.
 
 use anyhow::Context;
 
-use super::definition::{Definition, Method};
+use super::definition::Definition;
+use super::rules;
 use crate::report::Failure;
 
-const BUILT_IN: &[(&str, &str)] =
-    &[("claude", include_str!("definitions/claude.json")), ("codex", include_str!("definitions/codex.json"))];
+const BUILT_IN: &[(&str, &str)] = &[
+    ("claude", include_str!("definitions/claude.json")),
+    ("codex", include_str!("definitions/codex.json")),
+    ("gemini", include_str!("definitions/gemini.json")),
+    ("opencode", include_str!("definitions/opencode.json")),
+    ("copilot", include_str!("definitions/copilot.json")),
+    ("qwen", include_str!("definitions/qwen.json")),
+    ("gh", include_str!("definitions/gh.json")),
+];
 
 /// The known agents.
 #[derive(Debug)]
@@ -20,10 +28,35 @@ impl Catalog {
     /// # Errors
     /// A definition that is none; the tests of this module read them all.
     pub fn built_in() -> anyhow::Result<Catalog> {
-        let definitions = BUILT_IN
-            .iter()
-            .map(|(name, text)| serde_json::from_str(text).with_context(|| format!("agent definition {name}")))
-            .collect::<anyhow::Result<_>>()?;
+        Catalog::with(&[])
+    }
+
+    /// The definitions in the binary, and these: each a file's path and text. One of a known name replaces it, and only
+    /// then is the known one not read at all.
+    ///
+    /// # Errors
+    /// A text that is no definition, with its path, key and line; two texts for one name.
+    pub fn with(added: &[(String, String)]) -> anyhow::Result<Catalog> {
+        let mut more: Vec<Definition> = Vec::new();
+        for (path, text) in added {
+            let definition = rules::read(text).map_err(|why| {
+                Failure::new(format!("agent definition {path}: {why}"))
+                    .hint("docs/agents.md describes definitions; 'agent-init agents NAME --json' shows one")
+            })?;
+            if more.iter().any(|other| other.name == definition.name) {
+                let what = format!("agent definition {path}: another file defines '{}' too", definition.name);
+                return Err(Failure::new(what).hint("keep one of them").into());
+            }
+            more.push(definition);
+        }
+        let mut definitions = Vec::new();
+        for (name, text) in BUILT_IN {
+            definitions.push(match more.iter().position(|definition| definition.name == *name) {
+                Some(index) => more.remove(index),
+                None => serde_json::from_str(text).with_context(|| format!("agent definition {name}"))?,
+            });
+        }
+        definitions.append(&mut more);
         Ok(Catalog { definitions })
     }
 
@@ -44,40 +77,14 @@ impl Catalog {
                 .into()
         })
     }
-}
 
-/// What a definition must be beyond its types: the rules that other code relies on.
-///
-/// # Errors
-/// The first rule that it breaks, in words.
-pub fn validate(definition: &Definition) -> Result<(), String> {
-    let single = |name: &str| !name.is_empty() && name != "." && name != ".." && !name.contains('/');
-    if !single(&definition.name) {
-        return Err(format!("name '{}' is not one path component", definition.name));
+    /// Whether no other agent keeps its login in a file of this name.
+    #[must_use]
+    pub fn is_unique(&self, definition: &Definition) -> bool {
+        let file = |definition: &Definition| definition.session.as_ref().map(|session| session.file.clone());
+        let own = file(definition);
+        self.iter().filter(|other| file(other) == own).count() < 2
     }
-    if let Some(session) = &definition.session {
-        if !single(&session.file) {
-            return Err(format!("session.file '{}' is not one path component", session.file));
-        }
-        if session.access_token.is_empty() {
-            return Err("session.access-token names no place".to_owned());
-        }
-    }
-    if definition.session.is_some() != definition.session_rule().is_some() {
-        return Err("a session needs both a method 'session' and a 'session' file".to_owned());
-    }
-    for rule in &definition.methods {
-        if rule.variable.is_none() && rule.method != Method::Session {
-            return Err(format!("method '{}' has no variable", rule.method.word()));
-        }
-    }
-    if let Some(entry) = definition.first_run.iter().find(|entry| !single(&entry.file)) {
-        return Err(format!("first-run file '{}' is not one path component", entry.file));
-    }
-    if !definition.home.default.starts_with("~/") {
-        return Err(format!("home.default '{}' does not start with ~/", definition.home.default));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -86,12 +93,9 @@ mod tests {
 
     #[test]
     fn every_built_in_definition_is_sound() {
-        let catalog = Catalog::built_in().unwrap();
-        for definition in catalog.iter() {
-            assert_eq!(validate(definition), Ok(()), "{}", definition.name);
-        }
-        for ((name, _), definition) in BUILT_IN.iter().zip(catalog.iter()) {
-            assert_eq!(*name, definition.name);
+        for (name, text) in BUILT_IN {
+            let definition = rules::read(text).unwrap_or_else(|why| panic!("{name}: {why}"));
+            assert_eq!(definition.name, *name);
         }
     }
 
@@ -101,5 +105,22 @@ mod tests {
         let error = catalog.named("nobody").unwrap_err();
         let failure = error.downcast_ref::<Failure>().unwrap();
         assert!(failure.hint.as_deref().unwrap().contains(&catalog.definitions[0].name));
+    }
+
+    #[test]
+    fn a_file_adds_or_replaces() {
+        let text = |name: &str| {
+            format!(
+                r#"{{ "name": "{name}", "title": "Mine", "commands": [], "methods": [],
+                "home": {{ "variable": "X", "default": "~/.x" }} }}"#
+            )
+        };
+        let (first, _) = BUILT_IN[0];
+        let file = |name: &str| (format!("/etc/{name}.json"), text(name));
+        let catalog = Catalog::with(&[file(first), file("mine")]).unwrap();
+        assert_eq!(catalog.named(first).unwrap().title, "Mine");
+        assert_eq!(catalog.named("mine").unwrap().title, "Mine");
+        assert_eq!(catalog.iter().count(), BUILT_IN.len() + 1);
+        assert!(Catalog::with(&[file("mine"), file("mine")]).is_err());
     }
 }

@@ -132,6 +132,16 @@ pub enum Switch {
     Auto,
 }
 
+/// How a token or key reaches the agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Delivery {
+    /// In its environment.
+    #[default]
+    Env,
+    /// By a descriptor, where the agent reads one.
+    Fd,
+}
+
 /// Who gets forwarded signals.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Forwarding {
