@@ -123,8 +123,8 @@ fn files(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> anyhow::Result<()> {
     for file in plan.files() {
         let path = copied_file(&facts.state_dir, &plan.facts.definition.name, &file.variable);
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
-        ground::private_directory(parent, &facts.state_dir, owner)?
-            .write_whole(name, file.bytes.expose_secret(), Attributes { mode: 0o600, owner })
+        let (dir, _) = ground::private_directory(parent, &facts.state_dir, owner)?;
+        dir.write_whole(name, file.bytes.expose_secret(), Attributes { mode: 0o600, owner })
             .with_context(|| ground::failure("write", &path))?;
     }
     Ok(())
