@@ -34,7 +34,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "NAME[,NAME]", value_parser = value::agents)]
     pub agent: Option<AgentSelection>,
 
-    /// auto, sync, copy, token, api-key or ignore, for all agents or for one: claude=token [default: auto]
+    /// auto, sync, copy, token, api-key or ignore, for all agents or for one: NAME=token [default: auto]
     #[arg(long, value_name = "MODE", value_parser = value::auth)]
     pub auth: Option<PerAgent<AuthMode>>,
 

@@ -81,7 +81,7 @@ impl Helpers<'_> {
             }
             if let Some(signal) = self.told_to_stop().map_err(failed)? {
                 self.kill(pid);
-                let what = format!("stopped by SIG{signal} while {name} ran");
+                let what = format!("stopped by {signal} while {name} ran");
                 return Err(Failure::new(what).exit(End::Signaled(signal.number()).exit_status()).into());
             }
             if deadline <= Instant::now() {

@@ -72,7 +72,7 @@ impl Patience {
     pub fn wait(&self, helpers: &mut Helpers<'_>) -> anyhow::Result<bool> {
         loop {
             if let Some(signal) = helpers.told_to_stop()? {
-                let what = format!("stopped by SIG{signal} while waiting for a login");
+                let what = format!("stopped by {signal} while waiting for a login");
                 return Err(Failure::new(what).exit(End::Signaled(signal.number()).exit_status()).into());
             }
             // What a helper of an earlier look left behind ends here.

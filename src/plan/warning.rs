@@ -87,8 +87,9 @@ pub fn of_conflicts(plans: &mut [AgentPlan<'_, '_>]) {
         .collect();
     for plan in plans {
         let agent = &plan.facts.definition.name;
+        let own = plan.chosen().and_then(|offer| offer.rule.variable.as_ref());
         let disturbing = given.iter().filter(|(other, variable)| {
-            other != agent && environment::removed(plan).iter().any(|removed| removed == variable)
+            other != agent && Some(variable) != own && environment::removed(plan).contains(variable)
         });
         let messages = disturbing.map(|(other, variable)| {
             Message::warning(format!("{agent}: {variable}, which {other} got, is in its environment too, and may win"))

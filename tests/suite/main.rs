@@ -16,6 +16,7 @@ mod faults;
 mod fleet;
 mod hostile;
 mod identity;
+mod matrix;
 mod peers;
 mod process;
 mod publish;
