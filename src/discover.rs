@@ -114,9 +114,14 @@ pub fn facts<'c>(
     let mut ground = Ground { options, environment, home: &home, identity: &identity, current, mounts: None };
     let mut agents = Vec::new();
     for candidate in wanted {
-        let definition = candidate.definition;
         let is_certain = candidate.is_certain;
-        let is_unique = catalog.is_unique(definition);
+        // With secret files and a capture, any agent may have been given something.
+        let has_stores = !directories.is_empty() || (candidate.when_found && ground.has_capture());
+        if !is_certain && !has_stores && !ground.may_matter(&candidate) {
+            continue;
+        }
+        let definition = candidate.entry.definition()?;
+        let is_unique = catalog.is_unique(candidate.entry);
         let search = Search { environment, directories: &directories, is_certain, is_unique };
         let given = given::given(definition, &search)?;
         let by_name = is_certain || is_unique;

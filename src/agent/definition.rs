@@ -226,11 +226,17 @@ pub struct RefreshLock {
     pub beside: String,
 }
 
+/// The prefix of an agent's variables for a session: `NAME_CREDENTIALS`.
+#[must_use]
+pub fn session_variable(agent: &str) -> String {
+    format!("{}_CREDENTIALS", agent.to_ascii_uppercase().replace('-', "_"))
+}
+
 impl Definition {
     /// The prefix of this agent's variables for a session: `NAME_CREDENTIALS`.
     #[must_use]
     pub fn session_variable(&self) -> String {
-        format!("{}_CREDENTIALS", self.name.to_ascii_uppercase().replace('-', "_"))
+        session_variable(&self.name)
     }
 
     /// The rule of the method by which a session authenticates.

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::agent::Definition;
-use crate::agent::definition::SessionFile;
+use crate::agent::definition::{Home, SessionFile};
 use crate::cli::{RunOptions, Scope};
 use crate::launch::helper::Helpers;
 use crate::plan::identity::Identity;
 use crate::plan::place::{self, PlaceFacts};
+use crate::plan::select::Candidate;
 use crate::report::Failure;
 use crate::store::{Capture, Recovery};
 use crate::sync::lineage::Lineage;
@@ -21,6 +22,9 @@ use crate::sys::privilege;
 
 use super::offers::{self, Reading};
 use super::{AgentFacts, CaptureFacts, Environment, Given, Mounts, files, read_whole};
+
+/// Where captures are when nobody says otherwise.
+const DEFAULT_CAPTURE: &str = "/capture";
 
 /// An agent that is served.
 pub(super) struct Subject<'c> {
@@ -47,8 +51,25 @@ pub(super) struct Ground<'c, 'o> {
 impl<'c> Ground<'c, '_> {
     /// Where the agent keeps its state by itself.
     fn own_place(&self, definition: &Definition) -> PathBuf {
-        let variable = self.environment.get_filled(&definition.home.variable).map(Path::new);
-        place::own(&definition.home, variable, self.home)
+        self.place_of(&definition.home)
+    }
+
+    fn place_of(&self, home: &Home) -> PathBuf {
+        place::own(home, self.environment.get_filled(&home.variable).map(Path::new), self.home)
+    }
+
+    /// Whether there is a capture of any agent's.
+    pub(super) fn has_capture(&self) -> bool {
+        self.options.capture.is_some() || Path::new(DEFAULT_CAPTURE).symlink_metadata().is_ok()
+    }
+
+    /// Whether the definition of an agent has to be read at all: a look at a few names.
+    pub(super) fn may_matter(&self, candidate: &Candidate<'_>) -> bool {
+        let is_there = |(variable, suffix, default): (&str, &str, &str), login: &str| {
+            let home = Home { variable: variable.into(), suffix: suffix.into(), default: default.into() };
+            candidate.when_found && self.place_of(&home).join(login).symlink_metadata().is_ok()
+        };
+        candidate.entry.may_matter(|name| self.environment.get(name).is_some(), is_there)
     }
 
     /// A look at the names alone, for the agents that COMMAND does not name: most starts end here, at one or two
@@ -150,7 +171,7 @@ impl<'c> Ground<'c, '_> {
                 Some((_, path)) => return directory("--capture", path).map(|()| Some(path.clone())),
                 None => spec.default.clone(),
             },
-            None => Some(PathBuf::from("/capture")).filter(|path| path.symlink_metadata().is_ok()),
+            None => Some(PathBuf::from(DEFAULT_CAPTURE)).filter(|path| path.symlink_metadata().is_ok()),
         };
         let Some(root) = root else { return Ok(None) };
         directory("--capture", &root)?;
