@@ -263,7 +263,7 @@ fn a_value_by_a_descriptor_where_the_agent_reads_one() {
                 assert_eq!(outcome.variable("NONE"), Some(""), "{what}: it can be read twice\n{outcome}");
             } else {
                 assert_eq!(outcome.variable(&carrier.variable), Some("FAKE-value"), "{what}\n{outcome}");
-                outcome.warns_once(&["--deliver fd", &carrier.variable]);
+                outcome.warns_once(&["--deliver fd", definition.text("/title"), &carrier.variable]);
             }
         }
     }
