@@ -101,9 +101,10 @@ pub struct WriteBack {
 /// Makes the plan.
 ///
 /// # Errors
-/// A required credential that is not there.
+/// A mode for an agent that has no such method; a required credential that is not there.
 pub fn plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> anyhow::Result<Plan<'f, 'c>> {
     let plan = draft(options, facts);
+    possible(options, &plan.agents)?;
     required(options, &plan.agents)?;
     Ok(plan)
 }
@@ -214,6 +215,22 @@ impl Plan<'_, '_> {
         let lacks = if names_any { required(options, &self.agents).is_err() } else { !has_any };
         lacks && !self.agents.is_empty()
     }
+}
+
+/// A mode that was asked for by an agent's name must be one of its own.
+fn possible(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
+    for plan in agents {
+        let definition = plan.facts.definition;
+        let is_named = options.auth.iter().flat_map(|auth| &auth.named).any(|(name, _)| *name == definition.name);
+        let has = definition.methods.iter().any(|rule| method::allows(plan.mode, rule.method));
+        if is_named && !has && plan.mode != AuthMode::Ignore {
+            let name = &definition.name;
+            let what = format!("--auth {name}={}: {} has no such method", method::word(plan.mode), definition.title);
+            let hint = format!("its methods are {}", method::words(definition));
+            return Err(Failure::new(what).hint(hint).into());
+        }
+    }
+    Ok(())
 }
 
 fn required(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {

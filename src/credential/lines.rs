@@ -1,7 +1,7 @@
 //! Pure. Nested `key: value` lines: the part of YAML in which agents keep a login.
 //!
 //! Mappings by indentation, plain and quoted scalars, comments. Lists, anchors, block text and flow collections are
-//! refused by line, rather than read as something else: a whole YAML parser would be a tenth of this binary.
+//! refused by line, rather than read as something else.
 
 use serde_json::{Map, Value};
 

@@ -1,5 +1,6 @@
 //! Pure. Which offer authenticates the agent, and why the others do not: exactly one method is in place.
 
+use crate::agent::Definition;
 use crate::agent::definition::{Method, MethodRule};
 use crate::cli::AuthMode;
 use crate::credential::Source;
@@ -198,7 +199,9 @@ enum Continuation {
     Stranger,
 }
 
-fn allows(mode: AuthMode, method: Method) -> bool {
+/// Whether a mode lets this method authenticate.
+#[must_use]
+pub fn allows(mode: AuthMode, method: Method) -> bool {
     match mode {
         AuthMode::Auto => true,
         AuthMode::Sync | AuthMode::Copy => method == Method::Session,
@@ -208,7 +211,17 @@ fn allows(mode: AuthMode, method: Method) -> bool {
     }
 }
 
-fn word(mode: AuthMode) -> &'static str {
+/// The methods of a definition, in words.
+#[must_use]
+pub fn words(definition: &Definition) -> String {
+    let has = |method: &Method| definition.methods.iter().any(|rule| rule.method == *method);
+    let words: Vec<&str> = Method::ALL.iter().filter(|method| has(method)).map(|method| method.word()).collect();
+    words.join(", ")
+}
+
+/// The word for a mode.
+#[must_use]
+pub fn word(mode: AuthMode) -> &'static str {
     match mode {
         AuthMode::Auto => "auto",
         AuthMode::Sync => "sync",

@@ -1,21 +1,40 @@
 //! Pure. What the operator should know of a plan: what was set aside, what will be lost, and what a definition knows to
 //! go wrong.
 
+use crate::agent::definition::Method;
 use crate::cli::{AuthMode, Delivery, RunOptions};
 use crate::discover::{Facts, Offer};
 use crate::report::Message;
 
 use super::condition::Situation;
-use super::{AgentPlan, LoginFile, environment};
+use super::{AgentPlan, LoginFile, environment, method};
 
 /// What there is to say of one agent.
 #[must_use]
 pub fn of(plan: &AgentPlan<'_, '_>, options: &RunOptions, facts: &Facts<'_>) -> Vec<Message> {
     let mut messages = set_aside(plan);
+    messages.extend(no_such_method(plan, options));
     messages.extend(plan.chosen().and_then(|chosen| write_back(plan, chosen)));
     messages.extend(delivery(plan, options));
     messages.extend(hints(plan, facts));
     messages
+}
+
+/// What was asked for of an agent that can not do it.
+fn no_such_method(plan: &AgentPlan<'_, '_>, options: &RunOptions) -> Vec<Message> {
+    let definition = plan.facts.definition;
+    let has = |test: &dyn Fn(Method) -> bool| definition.methods.iter().any(|rule| test(rule.method));
+    let hint = format!("the methods of {} are {}", definition.name, method::words(definition));
+    let say = |what: String| Message::warning(format!("{}: {what}", definition.title)).hint(hint.clone());
+    let mode =
+        Some(plan.mode).filter(|mode| *mode != AuthMode::Ignore && !has(&|method| method::allows(*mode, method)));
+    let preferred = options.prefer.iter().flat_map(|prefer| &prefer.0);
+    let preferred = preferred.filter(|preferred| plan.facts.is_certain && !has(&|method| method == **preferred));
+    let preferred = preferred.map(|method| say(format!("--prefer {}: it has no such method", method.word())));
+    mode.map(|mode| say(format!("--auth {}: it has no such method", method::word(mode))))
+        .into_iter()
+        .chain(preferred)
+        .collect()
 }
 
 fn set_aside(plan: &AgentPlan<'_, '_>) -> Vec<Message> {

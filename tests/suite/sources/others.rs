@@ -139,3 +139,16 @@ fn a_descriptor_is_readable_for_the_agents_user() {
     let run = sandbox.claude("seen").env("CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR", "7");
     run.run().ok().warns_once(&["CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR"]);
 }
+
+#[test]
+fn a_method_that_an_agent_does_not_have() {
+    let sandbox = Sandbox::new();
+    let opencode = |options: &[&str]| {
+        sandbox.raw(["--", "opencode", "say started"]).options(options.to_vec()).env("OPENAI_API_KEY", "FAKE").run()
+    };
+    let refused = opencode(&["--auth=opencode=token"]);
+    refused.refuses(&["--auth opencode=token", "no such method", "api-key, session"]).prints_no(&["started"]);
+    opencode(&["--auth=token"]).ok().warns_once(&["--auth token", "no such method"]).says(&["opencode auth: none"]);
+    opencode(&["--prefer=cloud,api-key"]).ok().warns_once(&["--prefer cloud"]).says(&["opencode auth: OpenAI API key"]);
+    opencode(&["--auth=opencode=ignore"]).ok().quiet();
+}
