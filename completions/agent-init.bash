@@ -50,7 +50,7 @@ done
 
 case "${cmd}" in
 agent__init)
-opts="-v -q -h -V --agent --auth --prefer --capture --secrets --user --user-from --home --work-dir --scope --first-run --trust --sync --require --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --help --version run status plan doctor healthcheck exec agents install completions"
+opts="-v -q -h -V --agent --auth --prefer --capture --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --help --version run status plan doctor healthcheck exec agents install completions"
 if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
@@ -96,6 +96,10 @@ return 0
 COMPREPLY=($(compgen -W "login settings all" -- "${cur}"))
 return 0
 ;;
+--deliver)
+COMPREPLY=($(compgen -W "env fd" -- "${cur}"))
+return 0
+;;
 --first-run)
 COMPREPLY=($(compgen -f "${cur}"))
 return 0
@@ -109,6 +113,10 @@ COMPREPLY=($(compgen -W "live exit off" -- "${cur}"))
 return 0
 ;;
 --require)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--wait)
 COMPREPLY=($(compgen -f "${cur}"))
 return 0
 ;;
@@ -196,7 +204,7 @@ COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
 ;;
 agent__subcmd__init__subcmd__doctor)
-opts="-v -q -h --agent --auth --prefer --capture --secrets --user --user-from --home --work-dir --scope --first-run --trust --sync --require --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --json --help"
+opts="-v -q -h --agent --auth --prefer --capture --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --json --help"
 if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
@@ -242,6 +250,10 @@ return 0
 COMPREPLY=($(compgen -W "login settings all" -- "${cur}"))
 return 0
 ;;
+--deliver)
+COMPREPLY=($(compgen -W "env fd" -- "${cur}"))
+return 0
+;;
 --first-run)
 COMPREPLY=($(compgen -f "${cur}"))
 return 0
@@ -255,6 +267,10 @@ COMPREPLY=($(compgen -W "live exit off" -- "${cur}"))
 return 0
 ;;
 --require)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--wait)
 COMPREPLY=($(compgen -f "${cur}"))
 return 0
 ;;
@@ -364,7 +380,7 @@ COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
 ;;
 agent__subcmd__init__subcmd__plan)
-opts="-v -q -h --agent --auth --prefer --capture --secrets --user --user-from --home --work-dir --scope --first-run --trust --sync --require --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --json --help"
+opts="-v -q -h --agent --auth --prefer --capture --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --json --help"
 if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
@@ -410,6 +426,10 @@ return 0
 COMPREPLY=($(compgen -W "login settings all" -- "${cur}"))
 return 0
 ;;
+--deliver)
+COMPREPLY=($(compgen -W "env fd" -- "${cur}"))
+return 0
+;;
 --first-run)
 COMPREPLY=($(compgen -f "${cur}"))
 return 0
@@ -423,6 +443,10 @@ COMPREPLY=($(compgen -W "live exit off" -- "${cur}"))
 return 0
 ;;
 --require)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--wait)
 COMPREPLY=($(compgen -f "${cur}"))
 return 0
 ;;
@@ -482,7 +506,7 @@ COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
 ;;
 agent__subcmd__init__subcmd__run)
-opts="-v -q -h -V --agent --auth --prefer --capture --secrets --user --user-from --home --work-dir --scope --first-run --trust --sync --require --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --help --version"
+opts="-v -q -h -V --agent --auth --prefer --capture --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --help --version"
 if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
@@ -528,6 +552,10 @@ return 0
 COMPREPLY=($(compgen -W "login settings all" -- "${cur}"))
 return 0
 ;;
+--deliver)
+COMPREPLY=($(compgen -W "env fd" -- "${cur}"))
+return 0
+;;
 --first-run)
 COMPREPLY=($(compgen -f "${cur}"))
 return 0
@@ -541,6 +569,10 @@ COMPREPLY=($(compgen -W "live exit off" -- "${cur}"))
 return 0
 ;;
 --require)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--wait)
 COMPREPLY=($(compgen -f "${cur}"))
 return 0
 ;;
@@ -600,7 +632,7 @@ COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
 ;;
 agent__subcmd__init__subcmd__status)
-opts="-v -q -h --agent --auth --prefer --capture --secrets --user --user-from --home --work-dir --scope --first-run --trust --sync --require --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --warn-within --json --help"
+opts="-v -q -h --agent --auth --prefer --capture --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --warn-within --json --help"
 if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
@@ -646,6 +678,10 @@ return 0
 COMPREPLY=($(compgen -W "login settings all" -- "${cur}"))
 return 0
 ;;
+--deliver)
+COMPREPLY=($(compgen -W "env fd" -- "${cur}"))
+return 0
+;;
 --first-run)
 COMPREPLY=($(compgen -f "${cur}"))
 return 0
@@ -659,6 +695,10 @@ COMPREPLY=($(compgen -W "live exit off" -- "${cur}"))
 return 0
 ;;
 --require)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--wait)
 COMPREPLY=($(compgen -f "${cur}"))
 return 0
 ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_agent_init_global_optspecs
-string join \n agent= auth= prefer= capture= secrets= user= user-from= home= work-dir= scope= first-run= trust= sync= require= grace= stop-signal= rewrite= forward-to= drop-caps= no-new-privs= state-dir= log-format= v/verbose= q/quiet= h/help V/version
+string join \n agent= auth= prefer= capture= secrets= user= user-from= home= work-dir= scope= deliver= first-run= trust= sync= require= wait= grace= stop-signal= rewrite= forward-to= drop-caps= no-new-privs= state-dir= log-format= v/verbose= q/quiet= h/help V/version
 end
 
 function __fish_agent_init_needs_command
@@ -25,7 +25,7 @@ contains -- $cmd[1] $argv
 end
 
 complete -c agent-init -n "__fish_agent_init_needs_command" -l agent -d 'Agents to serve: names, `auto` (by COMMAND and by what was given) or `none` (a plain init) [default: auto]' -r
-complete -c agent-init -n "__fish_agent_init_needs_command" -l auth -d 'auto, sync, copy, token, api-key or ignore, for all agents or for one: claude=token [default: auto]' -r
+complete -c agent-init -n "__fish_agent_init_needs_command" -l auth -d 'auto, sync, copy, token, api-key or ignore, for all agents or for one: NAME=token [default: auto]' -r
 complete -c agent-init -n "__fish_agent_init_needs_command" -l prefer -d 'Methods to prefer: oauth-token, auth-token, api-key, session, cloud [default: the agent\'s order]' -r
 complete -c agent-init -n "__fish_agent_init_needs_command" -l capture -d 'Root with one directory for each agent, or agent=DIR [default: /capture if it is there]' -r
 complete -c agent-init -n "__fish_agent_init_needs_command" -l secrets -d 'Directories of secret files [default: /run/secrets and `$CREDENTIALS_DIRECTORY`]' -r
@@ -36,12 +36,15 @@ complete -c agent-init -n "__fish_agent_init_needs_command" -l work-dir -d 'Pare
 complete -c agent-init -n "__fish_agent_init_needs_command" -l scope -d 'What of a captured directory is laid down: login, settings or all [default: settings]' -r -f -a "login\t'The login alone'
 settings\t'The login and the agent\'s settings'
 all\t'All but locks and caches'"
+complete -c agent-init -n "__fish_agent_init_needs_command" -l deliver -d 'How a token or key reaches the agent: env, or fd where the agent reads one [default: env]' -r -f -a "env\t'In its environment'
+fd\t'By a descriptor, where the agent reads one'"
 complete -c agent-init -n "__fish_agent_init_needs_command" -l first-run -d 'Answer onboarding, trust and bypass dialogs beforehand: on or off [default: on]' -r
 complete -c agent-init -n "__fish_agent_init_needs_command" -l trust -d 'Directories that are trusted from the start [default: the working directory]' -r
 complete -c agent-init -n "__fish_agent_init_needs_command" -l sync -d 'When a refreshed login is carried back: live, exit or off [default: live]' -r -f -a "live\t'As it happens, and at the end'
 exit\t'At the end'
 off\t'Never'"
 complete -c agent-init -n "__fish_agent_init_needs_command" -l require -d 'Do not start without a usable credential (for these agents)' -r
+complete -c agent-init -n "__fish_agent_init_needs_command" -l wait -d 'With no usable credential, wait so long for one to appear in the capture [default: 0]' -r
 complete -c agent-init -n "__fish_agent_init_needs_command" -l grace -d 'From the stop signal to our exit, all told [default: 8s]' -r
 complete -c agent-init -n "__fish_agent_init_needs_command" -l stop-signal -d 'The signal that starts the stop [default: TERM]' -r
 complete -c agent-init -n "__fish_agent_init_needs_command" -l rewrite -d 'Forward another signal instead, or none for FROM:0; may be repeated' -r
@@ -70,7 +73,7 @@ complete -c agent-init -n "__fish_agent_init_needs_command" -a "agents" -d 'Show
 complete -c agent-init -n "__fish_agent_init_needs_command" -a "install" -d 'Copies this binary to PATH, whole; for an init container that gives it to an image you can not rebuild'
 complete -c agent-init -n "__fish_agent_init_needs_command" -a "completions" -d 'Prints the completions of a shell'
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l agent -d 'Agents to serve: names, `auto` (by COMMAND and by what was given) or `none` (a plain init) [default: auto]' -r
-complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l auth -d 'auto, sync, copy, token, api-key or ignore, for all agents or for one: claude=token [default: auto]' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l auth -d 'auto, sync, copy, token, api-key or ignore, for all agents or for one: NAME=token [default: auto]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l prefer -d 'Methods to prefer: oauth-token, auth-token, api-key, session, cloud [default: the agent\'s order]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l capture -d 'Root with one directory for each agent, or agent=DIR [default: /capture if it is there]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l secrets -d 'Directories of secret files [default: /run/secrets and `$CREDENTIALS_DIRECTORY`]' -r
@@ -81,12 +84,15 @@ complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l work-dir -
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l scope -d 'What of a captured directory is laid down: login, settings or all [default: settings]' -r -f -a "login\t'The login alone'
 settings\t'The login and the agent\'s settings'
 all\t'All but locks and caches'"
+complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l deliver -d 'How a token or key reaches the agent: env, or fd where the agent reads one [default: env]' -r -f -a "env\t'In its environment'
+fd\t'By a descriptor, where the agent reads one'"
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l first-run -d 'Answer onboarding, trust and bypass dialogs beforehand: on or off [default: on]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l trust -d 'Directories that are trusted from the start [default: the working directory]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l sync -d 'When a refreshed login is carried back: live, exit or off [default: live]' -r -f -a "live\t'As it happens, and at the end'
 exit\t'At the end'
 off\t'Never'"
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l require -d 'Do not start without a usable credential (for these agents)' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l wait -d 'With no usable credential, wait so long for one to appear in the capture [default: 0]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l grace -d 'From the stop signal to our exit, all told [default: 8s]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l stop-signal -d 'The signal that starts the stop [default: TERM]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l rewrite -d 'Forward another signal instead, or none for FROM:0; may be repeated' -r
@@ -106,7 +112,7 @@ complete -c agent-init -n "__fish_agent_init_using_subcommand run" -s q -l quiet
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -s V -l version -d 'Print version'
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l agent -d 'Agents to serve: names, `auto` (by COMMAND and by what was given) or `none` (a plain init) [default: auto]' -r
-complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l auth -d 'auto, sync, copy, token, api-key or ignore, for all agents or for one: claude=token [default: auto]' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l auth -d 'auto, sync, copy, token, api-key or ignore, for all agents or for one: NAME=token [default: auto]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l prefer -d 'Methods to prefer: oauth-token, auth-token, api-key, session, cloud [default: the agent\'s order]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l capture -d 'Root with one directory for each agent, or agent=DIR [default: /capture if it is there]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l secrets -d 'Directories of secret files [default: /run/secrets and `$CREDENTIALS_DIRECTORY`]' -r
@@ -117,12 +123,15 @@ complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l work-di
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l scope -d 'What of a captured directory is laid down: login, settings or all [default: settings]' -r -f -a "login\t'The login alone'
 settings\t'The login and the agent\'s settings'
 all\t'All but locks and caches'"
+complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l deliver -d 'How a token or key reaches the agent: env, or fd where the agent reads one [default: env]' -r -f -a "env\t'In its environment'
+fd\t'By a descriptor, where the agent reads one'"
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l first-run -d 'Answer onboarding, trust and bypass dialogs beforehand: on or off [default: on]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l trust -d 'Directories that are trusted from the start [default: the working directory]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l sync -d 'When a refreshed login is carried back: live, exit or off [default: live]' -r -f -a "live\t'As it happens, and at the end'
 exit\t'At the end'
 off\t'Never'"
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l require -d 'Do not start without a usable credential (for these agents)' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l wait -d 'With no usable credential, wait so long for one to appear in the capture [default: 0]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l grace -d 'From the stop signal to our exit, all told [default: 8s]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l stop-signal -d 'The signal that starts the stop [default: TERM]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l rewrite -d 'Forward another signal instead, or none for FROM:0; may be repeated' -r
@@ -143,7 +152,7 @@ complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l warn-wi
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l json -d 'One JSON object instead of text'
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l agent -d 'Agents to serve: names, `auto` (by COMMAND and by what was given) or `none` (a plain init) [default: auto]' -r
-complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l auth -d 'auto, sync, copy, token, api-key or ignore, for all agents or for one: claude=token [default: auto]' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l auth -d 'auto, sync, copy, token, api-key or ignore, for all agents or for one: NAME=token [default: auto]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l prefer -d 'Methods to prefer: oauth-token, auth-token, api-key, session, cloud [default: the agent\'s order]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l capture -d 'Root with one directory for each agent, or agent=DIR [default: /capture if it is there]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l secrets -d 'Directories of secret files [default: /run/secrets and `$CREDENTIALS_DIRECTORY`]' -r
@@ -154,12 +163,15 @@ complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l work-dir 
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l scope -d 'What of a captured directory is laid down: login, settings or all [default: settings]' -r -f -a "login\t'The login alone'
 settings\t'The login and the agent\'s settings'
 all\t'All but locks and caches'"
+complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l deliver -d 'How a token or key reaches the agent: env, or fd where the agent reads one [default: env]' -r -f -a "env\t'In its environment'
+fd\t'By a descriptor, where the agent reads one'"
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l first-run -d 'Answer onboarding, trust and bypass dialogs beforehand: on or off [default: on]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l trust -d 'Directories that are trusted from the start [default: the working directory]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l sync -d 'When a refreshed login is carried back: live, exit or off [default: live]' -r -f -a "live\t'As it happens, and at the end'
 exit\t'At the end'
 off\t'Never'"
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l require -d 'Do not start without a usable credential (for these agents)' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l wait -d 'With no usable credential, wait so long for one to appear in the capture [default: 0]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l grace -d 'From the stop signal to our exit, all told [default: 8s]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l stop-signal -d 'The signal that starts the stop [default: TERM]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l rewrite -d 'Forward another signal instead, or none for FROM:0; may be repeated' -r
@@ -179,7 +191,7 @@ complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -s q -l quie
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l json -d 'One JSON object instead of text'
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l agent -d 'Agents to serve: names, `auto` (by COMMAND and by what was given) or `none` (a plain init) [default: auto]' -r
-complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l auth -d 'auto, sync, copy, token, api-key or ignore, for all agents or for one: claude=token [default: auto]' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l auth -d 'auto, sync, copy, token, api-key or ignore, for all agents or for one: NAME=token [default: auto]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l prefer -d 'Methods to prefer: oauth-token, auth-token, api-key, session, cloud [default: the agent\'s order]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l capture -d 'Root with one directory for each agent, or agent=DIR [default: /capture if it is there]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l secrets -d 'Directories of secret files [default: /run/secrets and `$CREDENTIALS_DIRECTORY`]' -r
@@ -190,12 +202,15 @@ complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l work-di
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l scope -d 'What of a captured directory is laid down: login, settings or all [default: settings]' -r -f -a "login\t'The login alone'
 settings\t'The login and the agent\'s settings'
 all\t'All but locks and caches'"
+complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l deliver -d 'How a token or key reaches the agent: env, or fd where the agent reads one [default: env]' -r -f -a "env\t'In its environment'
+fd\t'By a descriptor, where the agent reads one'"
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l first-run -d 'Answer onboarding, trust and bypass dialogs beforehand: on or off [default: on]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l trust -d 'Directories that are trusted from the start [default: the working directory]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l sync -d 'When a refreshed login is carried back: live, exit or off [default: live]' -r -f -a "live\t'As it happens, and at the end'
 exit\t'At the end'
 off\t'Never'"
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l require -d 'Do not start without a usable credential (for these agents)' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l wait -d 'With no usable credential, wait so long for one to appear in the capture [default: 0]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l grace -d 'From the stop signal to our exit, all told [default: 8s]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l stop-signal -d 'The signal that starts the stop [default: TERM]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l rewrite -d 'Forward another signal instead, or none for FROM:0; may be repeated' -r

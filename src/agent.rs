@@ -1,7 +1,8 @@
-//! Agents are data: definitions, and the catalog of those that this binary knows.
+//! Agents are data: definitions, the rules that they keep, and the catalog of those that are known.
 
 pub mod catalog;
 pub mod definition;
+pub mod rules;
 
 pub use catalog::Catalog;
 pub use definition::Definition;

@@ -24,7 +24,8 @@ pub use manner::Manner;
 pub use options::RunOptions;
 pub use twins::PREFIX as TWIN_PREFIX;
 pub use value::{
-    AgentSelection, AuthMode, CaptureSpec, Forwarding, PerAgent, Requirement, Rewrite, Scope, Switch, SyncMode,
+    AgentSelection, AuthMode, CaptureSpec, Delivery, Forwarding, PerAgent, Requirement, Rewrite, Scope, Switch,
+    SyncMode,
 };
 
 use crate::discover::Environment;

@@ -1,6 +1,8 @@
 //! Credentials: secrets, the sources they come from, and what a login document says.
 
+pub mod command;
 pub mod document;
+pub mod lines;
 pub mod secret;
 pub mod source;
 

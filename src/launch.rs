@@ -3,6 +3,10 @@
 //! The process has one thread, which sleeps until the child executes the command or fails, so the child may run ordinary
 //! code in the memory that they share; the step that failed is simply there afterwards, and is said in words.
 
+pub mod deliver;
+pub mod helper;
+pub mod patience;
+
 use std::ffi::{OsStr, OsString};
 use std::io;
 

@@ -2,18 +2,20 @@
 //!
 //! A plan refers to what was found and holds none of its bytes, so it can be printed.
 
+pub mod condition;
 pub mod environment;
 pub mod identity;
 pub mod method;
 pub mod place;
 pub mod select;
+pub mod warning;
 
 use std::path::{Path, PathBuf};
 
-use crate::agent::definition::Method;
-use crate::cli::{AuthMode, Requirement, RunOptions, Switch, SyncMode};
+use crate::agent::definition::Setting;
+use crate::cli::{AuthMode, Delivery, Requirement, RunOptions, Switch, SyncMode};
 use crate::credential::Source;
-use crate::discover::{AgentFacts, Facts, Offer};
+use crate::discover::{AgentFacts, Facts, ForeignFile, Offer};
 use crate::report::{Failure, Message};
 use crate::state::{Served, Shadowed};
 use crate::store::Recovery;
@@ -62,6 +64,10 @@ pub struct AgentPlan<'f, 'c> {
     pub settings: Option<PathBuf>,
     /// What was agreed between working copy and store before this start.
     pub base: Option<Base>,
+    /// The operator's mode.
+    pub mode: AuthMode,
+    /// The variable that names a descriptor, when the value is delivered by one.
+    pub descriptor: Option<String>,
     /// What the operator should know.
     pub warnings: Vec<Message>,
 }
@@ -95,9 +101,10 @@ pub struct WriteBack {
 /// Makes the plan, which a start may go by.
 ///
 /// # Errors
-/// A required credential that is not there.
+/// A mode for an agent that has no such method; a required credential that is not there.
 pub fn plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> anyhow::Result<Plan<'f, 'c>> {
     let plan = draft(options, facts);
+    possible(options, &plan.agents)?;
     required(options, &plan.agents)?;
     Ok(plan)
 }
@@ -105,7 +112,8 @@ pub fn plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> anyhow::Resul
 /// Makes the plan, for those who look at it: a start may refuse it ([`required`]).
 #[must_use]
 pub fn draft<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> Plan<'f, 'c> {
-    let agents: Vec<_> = facts.agents.iter().map(|agent| agent_plan(options, facts, agent)).collect();
+    let mut agents: Vec<_> = facts.agents.iter().map(|agent| agent_plan(options, facts, agent)).collect();
+    warning::of_conflicts(&mut agents);
     let changed = facts.identity.differs_from(facts.current);
     let makes_home =
         (options.home.is_some() || facts.home == Path::new(place::FALLBACK_HOME)).then(|| facts.home.clone());
@@ -126,7 +134,6 @@ pub fn draft<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> Plan<'f, 'c>
 fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f AgentFacts<'c>) -> AgentPlan<'f, 'c> {
     let definition = agent.definition;
     let mode = options.auth_of(&definition.name);
-    let order: Vec<Method> = definition.methods.iter().map(|rule| rule.method).collect();
     let session_file = definition.session.as_ref().map(|session| session.file.as_str()).unwrap_or_default();
     let in_place = Source::Home(agent.working_copy.join(session_file));
     let recovery = Recovery::new(&facts.state_dir, &definition.name, session_file);
@@ -135,7 +142,7 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
     let none = Lineage::default();
     let choice = method::choose(&Question {
         offers: &agent.offers,
-        order: &order,
+        rules: &definition.methods,
         mode,
         prefer: options.prefer.as_ref().map_or(&[], |prefer| prefer.0.as_slice()),
         left_at: &left_at,
@@ -155,9 +162,13 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
     } else {
         session.map(|session| Base::from(&session.login))
     };
+    let capture = agent.capture.as_ref().map(|capture| capture.path.as_path());
+    let settings = place::settings_source(&agent.place, &agent.working_copy, capture).map(|(path, _)| path.to_owned());
+    let descriptor = chosen.and_then(|offer| offer.rule.descriptor.clone());
+    let descriptor = descriptor.filter(|_| options.deliver == Some(Delivery::Fd));
     let mut plan =
-        AgentPlan { facts: agent, settings: settings(agent), choice, login, write_back, base, warnings: Vec::new() };
-    plan.warnings = warnings(&plan, mode);
+        AgentPlan { facts: agent, mode, settings, choice, login, write_back, base, descriptor, warnings: Vec::new() };
+    plan.warnings = warning::of(&plan, options, facts);
     plan
 }
 
@@ -194,15 +205,32 @@ fn write_back(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Offer<'_>) 
     Some(WriteBack { target: capture.path.clone(), single_file: false, writable: capture.writable, live, replaces })
 }
 
-/// The directory whose settings belong to the working copy: the operator's mount, else the capture, else the agent's
-/// own place, when that can not be the working copy.
-fn settings(agent: &AgentFacts<'_>) -> Option<PathBuf> {
-    let place = &agent.place;
-    if place.mounted {
-        return Some(place.path.clone());
+impl Plan<'_, '_> {
+    /// Whether it is worth waiting for a login: a required one is missing or, where none is required by name, no served
+    /// agent has any.
+    #[must_use]
+    pub fn lacks_credential(&self, options: &RunOptions) -> bool {
+        let names_any = matches!(options.require, Some(Requirement::Named(_)));
+        let has_any = self.agents.iter().any(|plan| plan.choice.chosen.is_some());
+        let lacks = if names_any { required(options, &self.agents).is_err() } else { !has_any };
+        lacks && !self.agents.is_empty()
     }
-    let capture = agent.capture.as_ref().map(|capture| capture.path.clone());
-    capture.or_else(|| (place.path != agent.working_copy && place.kind.is_some()).then(|| place.path.clone()))
+}
+
+/// A mode that was asked for by an agent's name must be one of its own.
+fn possible(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
+    for plan in agents {
+        let definition = plan.facts.definition;
+        let is_named = options.auth.iter().flat_map(|auth| &auth.named).any(|(name, _)| *name == definition.name);
+        let has = definition.methods.iter().any(|rule| method::allows(plan.mode, rule.method));
+        if is_named && !has && plan.mode != AuthMode::Ignore {
+            let name = &definition.name;
+            let what = format!("--auth {name}={}: {} has no such method", method::word(plan.mode), definition.title);
+            let hint = format!("its methods are {}", method::words(definition));
+            return Err(Failure::new(what).hint(hint).into());
+        }
+    }
+    Ok(())
 }
 
 /// Whether the operator's `--require` is met.
@@ -236,15 +264,6 @@ fn found_in_vain(agents: &[AgentPlan<'_, '_>], name: Option<&str>) -> String {
     if found.is_empty() { "nothing was found".to_owned() } else { found.join("; ") }
 }
 
-fn warnings(plan: &AgentPlan<'_, '_>, mode: AuthMode) -> Vec<Message> {
-    let agent = &plan.facts.definition.name;
-    let aside = plan.choice.set_aside.iter().filter_map(|aside| {
-        let text = format!("{agent}: {} is set aside: {}", plan.facts.offers.get(aside.offer)?.source, aside.why);
-        Some(if aside.is_warning { Message::warning(text) } else { Message::detail(text) })
-    });
-    aside.chain(plan.strands(mode)).collect()
-}
-
 impl<'f, 'c> AgentPlan<'f, 'c> {
     /// Whether this is the agent of that name; without a name any is.
     fn is(&self, name: Option<&str>) -> bool {
@@ -255,34 +274,6 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
     #[must_use]
     pub fn chosen(&self) -> Option<&'f Offer<'c>> {
         self.choice.chosen.and_then(|index| self.facts.offers.get(index))
-    }
-
-    /// What becomes of a refreshed login that can not get out of the container.
-    #[must_use]
-    pub fn strands(&self, mode: AuthMode) -> Option<Message> {
-        let agent = &self.facts.definition.name;
-        let chosen = self.chosen()?;
-        if !chosen.session()?.login.refreshable {
-            return None;
-        }
-        match &self.write_back {
-            None if self.login != LoginFile::Stays => {
-                let text = format!(
-                    "{agent}: the login from {} is not carried back: its first refresh strands the source",
-                    chosen.source
-                );
-                let shares = mode == AuthMode::Copy;
-                let hint = if shares { "--auth sync shares it" } else { "mount a writable directory as /capture" };
-                Some(Message::warning(text).hint(hint))
-            }
-            Some(target) if !target.writable => {
-                let at = target.target.display();
-                let text = format!("{agent}: {at} is not writable: refreshed logins stay in this container");
-                let hint = "mount it read-write, and owned by the user that agent-init runs as";
-                Some(Message::warning(text).hint(hint))
-            }
-            _ => None,
-        }
     }
 
     /// Why the chosen offer was chosen, in words.
@@ -314,6 +305,21 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
             Some(Shadowed { source, why: aside.why.clone() })
         });
         aside.collect()
+    }
+
+    /// The files that are copied for the agent's user.
+    pub fn files(&self) -> impl Iterator<Item = &'f ForeignFile> {
+        let rule = self.chosen().map(|offer| offer.rule);
+        let goes_along = move |file: &&ForeignFile| {
+            rule.is_some_and(|rule| rule.files.iter().any(|known| known.variable == file.variable))
+        };
+        self.facts.files.iter().filter(goes_along)
+    }
+
+    /// The setting that the agent would prefer to what was chosen, and that is therefore taken out of the working copy.
+    pub fn overriding_settings(&self) -> impl Iterator<Item = &'f Setting> {
+        let aside = self.choice.set_aside.iter().filter_map(|aside| self.facts.offers.get(aside.offer));
+        aside.filter_map(|offer| offer.rule.setting.as_ref()).filter(|setting| setting.overrides)
     }
 
     /// The auth line.

@@ -15,9 +15,9 @@ use anyhow::Context;
 
 use crate::agent::definition::SessionFile;
 use crate::cli::{RunOptions, Scope};
-use crate::credential::Source;
+use crate::credential::{Document, Source};
 use crate::discover::{Facts, Material};
-use crate::plan::place::under_home;
+use crate::plan::place::{copied_file, under_home};
 use crate::plan::{AgentPlan, LoginFile};
 use crate::report::Message;
 use crate::store::Capture;
@@ -64,9 +64,6 @@ pub fn lay_down(
         tree::take_over(&copy.dir, owner);
     }
     settings(options, facts, plan, &copy, say);
-    if options.first_run.unwrap_or(true) {
-        first_run::answer(options, facts, plan, &copy, say);
-    }
     if let Some(session) = &plan.facts.definition.session {
         clear_left(plan, session, &copy, state_dir)?;
         if let (LoginFile::Written, Some(Ok(Material::Session(login)))) =
@@ -75,6 +72,12 @@ pub fn lay_down(
             copy.write(&session.file, login.bytes.expose_secret())?;
         }
     }
+    first_run::set_aside(plan, &copy, say);
+    // Last: an agent may keep its login and its answers in one file.
+    if options.first_run.unwrap_or(true) {
+        first_run::answer(options, facts, plan, &copy, say);
+    }
+    files(facts, plan)?;
     Ok(copy)
 }
 
@@ -114,6 +117,19 @@ impl WorkingCopy {
     }
 }
 
+/// Copies the files that go with the chosen method, each for the agent's user alone.
+fn files(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> anyhow::Result<()> {
+    let owner = agent_owner(facts);
+    for file in plan.files() {
+        let path = copied_file(&facts.state_dir, &plan.facts.definition.name, &file.variable);
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
+        let (dir, _) = ground::private_directory(parent, &facts.state_dir, owner)?;
+        dir.write_whole(name, file.bytes.expose_secret(), Attributes { mode: 0o600, owner })
+            .with_context(|| ground::failure("write", &path))?;
+    }
+    Ok(())
+}
+
 /// Makes room at the login's place: a login that lost there is kept, what is none goes.
 fn clear_left(
     plan: &AgentPlan<'_, '_>,
@@ -139,7 +155,13 @@ fn clear_left(
         }
     }
     if plan.login == LoginFile::Absent {
-        copy.dir.remove(name).with_context(|| ground::failure("remove", &copy.path.join(name)))?;
+        let siblings = read::entry(&copy.dir, name, &copy.owners()).ok();
+        match siblings.and_then(|content| Document::parse(&content.bytes, session.format).ok()?.without_login(session))
+        {
+            // A file that holds more than the login keeps the rest.
+            Some(rest) => copy.write(&session.file, &rest)?,
+            None => copy.dir.remove(name).with_context(|| ground::failure("remove", &copy.path.join(name)))?,
+        }
     }
     Ok(())
 }

@@ -1,83 +1,171 @@
-//! The definitions in this binary.
+//! Pure. The known agents: the definitions in this binary, and those that an image adds or replaces.
+//!
+//! A definition in the binary is read when it is asked for: most starts have to do with one agent or none.
+
+use std::cell::OnceCell;
 
 use anyhow::Context;
 
-use super::definition::{Definition, Method};
+use super::definition::Definition;
+use super::rules;
 use crate::report::Failure;
 
-const BUILT_IN: &[(&str, &str)] =
-    &[("claude", include_str!("definitions/claude.json")), ("codex", include_str!("definitions/codex.json"))];
+/// What there is to know of a definition before it is read; made when this is built.
+#[derive(Debug)]
+struct Outline {
+    name: &'static str,
+    commands: &'static [&'static str],
+    /// Variables that are its own, and that no other program uses.
+    variables: &'static [&'static str],
+    /// Variable, suffix, default: as in a definition.
+    home: (&'static str, &'static str, &'static str),
+    /// The login file's name; empty when there is none.
+    login: &'static str,
+    text: &'static str,
+}
+
+include!(concat!(env!("OUT_DIR"), "/outlines.rs"));
 
 /// The known agents.
 #[derive(Debug)]
 pub struct Catalog {
-    definitions: Vec<Definition>,
+    entries: Vec<Entry>,
+}
+
+/// A known agent.
+#[derive(Debug)]
+pub struct Entry {
+    outline: Option<&'static Outline>,
+    definition: OnceCell<Definition>,
+}
+
+impl Entry {
+    /// Its definition.
+    ///
+    /// # Errors
+    /// A definition in the binary that is none; the tests of this module read them all.
+    pub fn definition(&self) -> anyhow::Result<&Definition> {
+        if let (None, Some(outline)) = (self.definition.get(), self.outline) {
+            let read = serde_json::from_str(outline.text);
+            let _ = self.definition.set(read.with_context(|| format!("agent definition {}", outline.name))?);
+        }
+        self.definition.get().context("agent definition")
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match (self.outline, self.definition.get()) {
+            (Some(outline), _) => outline.name,
+            (None, definition) => definition.map(|definition| definition.name.as_str()).unwrap_or_default(),
+        }
+    }
+
+    /// Whether this is one of its commands.
+    #[must_use]
+    pub fn has_command(&self, name: &str) -> bool {
+        match (self.outline, self.definition.get()) {
+            (Some(outline), _) => outline.commands.contains(&name),
+            (None, definition) => {
+                definition.is_some_and(|definition| definition.commands.iter().any(|own| own == name))
+            }
+        }
+    }
+
+    /// Whether the definition has to be read to know if the agent was given anything, or has a login of its own: `is_set`
+    /// tells of a variable, and `is_there` of the login file at the agent's own place, by the variable, suffix and default
+    /// of its home.
+    pub fn may_matter(
+        &self,
+        is_set: impl Fn(&str) -> bool,
+        is_there: impl Fn((&str, &str, &str), &str) -> bool,
+    ) -> bool {
+        let Some(outline) = self.outline else { return true };
+        let forms = |name: &str| ["", "_FILE", "_COMMAND"].iter().any(|form| is_set(&format!("{name}{form}")));
+        let session = super::definition::session_variable(outline.name);
+        outline.variables.iter().any(|name| forms(name))
+            || forms(&session)
+            || is_set(&format!("{session}_B64"))
+            || (!outline.login.is_empty() && is_there(outline.home, outline.login))
+    }
+
+    fn login(&self) -> Option<&str> {
+        match (self.outline, self.definition.get()) {
+            (Some(outline), _) => Some(outline.login),
+            (None, definition) => definition?.session.as_ref().map(|session| session.file.as_str()),
+        }
+    }
 }
 
 impl Catalog {
-    /// Reads the definitions in the binary.
+    /// The definitions in the binary.
     ///
     /// # Errors
-    /// A definition that is none; the tests of this module read them all.
+    /// None, as nothing is read.
     pub fn built_in() -> anyhow::Result<Catalog> {
-        let definitions = BUILT_IN
-            .iter()
-            .map(|(name, text)| serde_json::from_str(text).with_context(|| format!("agent definition {name}")))
-            .collect::<anyhow::Result<_>>()?;
-        Ok(Catalog { definitions })
+        Catalog::with(&[])
+    }
+
+    /// The definitions in the binary, and these: each a file's path and text. One of a known name replaces it.
+    ///
+    /// # Errors
+    /// A text that is no definition, with its path, key and line; two texts for one name.
+    pub fn with(added: &[(String, String)]) -> anyhow::Result<Catalog> {
+        let mut more: Vec<Definition> = Vec::new();
+        for (path, text) in added {
+            let definition = rules::read(text).map_err(|why| {
+                Failure::new(format!("agent definition {path}: {why}"))
+                    .hint("docs/agents.md describes definitions; 'agent-init agents NAME --json' shows one")
+            })?;
+            if more.iter().any(|other| other.name == definition.name) {
+                let what = format!("agent definition {path}: another file defines '{}' too", definition.name);
+                return Err(Failure::new(what).hint("keep one of them").into());
+            }
+            more.push(definition);
+        }
+        let mut entries = Vec::with_capacity(BUILT_IN.len() + more.len());
+        for outline in BUILT_IN {
+            entries.push(match more.iter().position(|definition| definition.name == outline.name) {
+                Some(index) => Entry { outline: None, definition: more.remove(index).into() },
+                None => Entry { outline: Some(outline), definition: OnceCell::new() },
+            });
+        }
+        entries.extend(more.into_iter().map(|definition| Entry { outline: None, definition: definition.into() }));
+        Ok(Catalog { entries })
     }
 
     /// All of them, in the order in which they are shown.
-    pub fn iter(&self) -> impl Iterator<Item = &Definition> {
-        self.definitions.iter()
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// All definitions, in the order in which they are shown.
+    ///
+    /// # Errors
+    /// As [`Entry::definition`].
+    pub fn definitions(&self) -> anyhow::Result<Vec<&Definition>> {
+        self.entries.iter().map(Entry::definition).collect()
     }
 
     /// The agent of this name.
     ///
     /// # Errors
     /// An unknown name, with those that are known.
-    pub fn named(&self, name: &str) -> anyhow::Result<&Definition> {
-        self.iter().find(|definition| definition.name == name).ok_or_else(|| {
-            let known: Vec<&str> = self.iter().map(|definition| definition.name.as_str()).collect();
+    pub fn named(&self, name: &str) -> anyhow::Result<&Entry> {
+        self.entries.iter().find(|entry| entry.name() == name).ok_or_else(|| {
+            let known: Vec<&str> = self.entries.iter().map(Entry::name).collect();
             Failure::new(format!("unknown agent '{name}'"))
                 .hint(format!("the known agents are {}", known.join(", ")))
                 .into()
         })
     }
-}
 
-/// What a definition must be beyond its types: the rules that other code relies on.
-///
-/// # Errors
-/// The first rule that it breaks, in words.
-pub fn validate(definition: &Definition) -> Result<(), String> {
-    let single = |name: &str| !name.is_empty() && name != "." && name != ".." && !name.contains('/');
-    if !single(&definition.name) {
-        return Err(format!("name '{}' is not one path component", definition.name));
+    /// Whether no other agent keeps its login in a file of the same name.
+    #[must_use]
+    pub fn is_unique(&self, entry: &Entry) -> bool {
+        self.entries.iter().filter(|other| other.login() == entry.login()).count() < 2
     }
-    if let Some(session) = &definition.session {
-        if !single(&session.file) {
-            return Err(format!("session.file '{}' is not one path component", session.file));
-        }
-        if session.access_token.is_empty() {
-            return Err("session.access-token names no place".to_owned());
-        }
-    }
-    if definition.session.is_some() != definition.session_rule().is_some() {
-        return Err("a session needs both a method 'session' and a 'session' file".to_owned());
-    }
-    for rule in &definition.methods {
-        if rule.variable.is_none() && rule.method != Method::Session {
-            return Err(format!("method '{}' has no variable", rule.method.word()));
-        }
-    }
-    if let Some(entry) = definition.first_run.iter().find(|entry| !single(&entry.file)) {
-        return Err(format!("first-run file '{}' is not one path component", entry.file));
-    }
-    if !definition.home.default.starts_with("~/") {
-        return Err(format!("home.default '{}' does not start with ~/", definition.home.default));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -86,12 +174,9 @@ mod tests {
 
     #[test]
     fn every_built_in_definition_is_sound() {
-        let catalog = Catalog::built_in().unwrap();
-        for definition in catalog.iter() {
-            assert_eq!(validate(definition), Ok(()), "{}", definition.name);
-        }
-        for ((name, _), definition) in BUILT_IN.iter().zip(catalog.iter()) {
-            assert_eq!(*name, definition.name);
+        for outline in BUILT_IN {
+            let definition = rules::read(outline.text).unwrap_or_else(|why| panic!("{}: {why}", outline.name));
+            assert_eq!(definition.name, outline.name);
         }
     }
 
@@ -100,6 +185,41 @@ mod tests {
         let catalog = Catalog::built_in().unwrap();
         let error = catalog.named("nobody").unwrap_err();
         let failure = error.downcast_ref::<Failure>().unwrap();
-        assert!(failure.hint.as_deref().unwrap().contains(&catalog.definitions[0].name));
+        assert!(failure.hint.as_deref().unwrap().contains(BUILT_IN[0].name));
+    }
+
+    #[test]
+    fn what_does_not_matter_is_not_read() {
+        let catalog = Catalog::built_in().unwrap();
+        let entry = &catalog.entries()[0];
+        let variable = entry.outline.unwrap().variables[0];
+        let nowhere = |_: (&str, &str, &str), _: &str| false;
+        assert!(!entry.may_matter(|_| false, nowhere));
+        for name in [
+            variable.to_owned(),
+            format!("{variable}_FILE"),
+            format!("{}_CREDENTIALS_B64", entry.name().to_uppercase()),
+        ] {
+            assert!(entry.may_matter(|set| set == name, nowhere), "{name}");
+        }
+        assert!(entry.may_matter(|_| false, |_, _| true));
+        assert!(entry.definition.get().is_none());
+    }
+
+    #[test]
+    fn a_file_adds_or_replaces() {
+        let text = |name: &str| {
+            format!(
+                r#"{{ "name": "{name}", "title": "Mine", "commands": [], "methods": [],
+                "home": {{ "variable": "X", "default": "~/.x" }} }}"#
+            )
+        };
+        let first = BUILT_IN[0].name;
+        let file = |name: &str| (format!("/etc/{name}.json"), text(name));
+        let catalog = Catalog::with(&[file(first), file("mine")]).unwrap();
+        assert_eq!(catalog.named(first).unwrap().definition().unwrap().title, "Mine");
+        assert_eq!(catalog.named("mine").unwrap().definition().unwrap().title, "Mine");
+        assert_eq!(catalog.entries().len(), BUILT_IN.len() + 1);
+        assert!(Catalog::with(&[file("mine"), file("mine")]).is_err());
     }
 }

@@ -2,10 +2,16 @@
 //!
 //! A key that is not known is an error, so a typing mistake in a definition can not be silent.
 
+mod condition;
+mod session;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+pub use condition::Condition;
+pub use session::{Expiry, ExpiryUnit, Field, Format, Required, SessionFile};
 
 /// One agent.
 #[derive(Debug, Deserialize)]
@@ -29,9 +35,12 @@ pub struct Definition {
     /// State that answers the questions of a first start.
     #[serde(default)]
     pub first_run: Vec<FirstRun>,
-    /// Variables to set in the agent's environment unless they are set.
+    /// Variables to set in the agent's environment, or to keep out of it.
     #[serde(default)]
-    pub environment: Surroundings,
+    pub environment: Vec<Surroundings>,
+    /// What is known to go wrong.
+    #[serde(default)]
+    pub hints: Vec<Hint>,
     /// The agent's own lock around a refresh.
     pub refresh_lock: Option<RefreshLock>,
 }
@@ -66,6 +75,10 @@ pub enum Method {
 }
 
 impl Method {
+    /// All of them.
+    pub const ALL: [Method; 5] =
+        [Method::OauthToken, Method::AuthToken, Method::ApiKey, Method::Session, Method::Cloud];
+
     /// The word for it in options and JSON.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -91,107 +104,42 @@ pub struct MethodRule {
     pub variable: Option<String>,
     /// A variable that names a descriptor to read the value from instead.
     pub descriptor: Option<String>,
+    /// Other programs use the variable too. It alone does not make the agent served, and it is removed only where the
+    /// agent would prefer it to what was chosen.
+    #[serde(default)]
+    pub shared: bool,
+    /// Variables that go with this method: read from files and commands like it, and never removed for it.
+    #[serde(default)]
+    pub with: Vec<String>,
+    /// Files that go with this method: copied for an agent's user who can not be expected to read ours.
+    #[serde(default)]
+    pub files: Vec<CredentialFile>,
+    /// The agent's own setting that stands for this method, instead of a variable.
+    pub setting: Option<Setting>,
 }
 
-/// The file that holds a login.
-#[derive(Debug, Clone, Deserialize)]
+/// A file of credentials that is not the agent's own, such as a cloud provider's.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct SessionFile {
-    /// Its name in the agent's home: one component.
+pub struct CredentialFile {
+    /// The variable that names it.
+    pub variable: String,
+    /// Where it is when the variable is not set; `~/` stands for HOME.
+    pub default: String,
+}
+
+/// A setting of the agent's own that authenticates it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Setting {
+    /// The file in its home, JSON.
     pub file: String,
-    /// How it is written.
+    /// The top-level key: it counts when it holds text.
+    pub key: String,
+    /// The agent prefers it to whatever else is there, so that it is taken out of the working copy when something else
+    /// was chosen.
     #[serde(default)]
-    pub format: Format,
-    /// Where the access token is; the first that is there counts.
-    pub access_token: Vec<Field>,
-    /// Where the refresh token is.
-    #[serde(default)]
-    pub refresh_token: Vec<Field>,
-    /// When the access token expires.
-    pub expiry: Option<Expiry>,
-    /// Whose login it is; the first that is there counts.
-    #[serde(default)]
-    pub account: Vec<Field>,
-    /// What a usable login has beside its tokens.
-    #[serde(default)]
-    pub required: Vec<Required>,
-    /// The top-level keys that belong to the login; the others belong to the place where the file is. None: all.
-    #[serde(default)]
-    pub travels: Vec<String>,
-}
-
-/// How a session file is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Format {
-    /// JSON (RFC 8259).
-    #[default]
-    Json,
-    /// JSON with whole lines of `//` comment.
-    Jsonc,
-}
-
-/// A place in a document.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", from = "FieldForm")]
-pub struct Field {
-    /// A JSON pointer (RFC 6901); a segment `*` is any child.
-    pub pointer: String,
-    /// The value is a JWT (RFC 7519), and this pointer leads into its claims.
-    pub claim: Option<String>,
-    /// The document is this file beside the session file.
-    pub file: Option<String>,
-}
-
-/// A field is written as its pointer alone, or whole.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum FieldForm {
-    Pointer(String),
-    Whole { pointer: String, claim: Option<String>, file: Option<String> },
-}
-
-impl From<FieldForm> for Field {
-    fn from(form: FieldForm) -> Field {
-        match form {
-            FieldForm::Pointer(pointer) => Field { pointer, claim: None, file: None },
-            FieldForm::Whole { pointer, claim, file } => Field { pointer, claim, file },
-        }
-    }
-}
-
-/// The expiry of an access token.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Expiry {
-    /// Where it is.
-    pub field: Field,
-    /// What it counts.
-    pub unit: ExpiryUnit,
-}
-
-/// The unit of an expiry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ExpiryUnit {
-    /// Milliseconds since 1970.
-    Milliseconds,
-    /// Seconds since 1970.
-    Seconds,
-    /// An RFC 3339 time.
-    Rfc3339,
-}
-
-/// Something that a usable login has.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Required {
-    /// Where.
-    pub pointer: String,
-    /// Only asked for when this is there.
-    pub when: Option<String>,
-    /// An array there contains this word.
-    pub contains: Option<String>,
+    pub overrides: bool,
 }
 
 /// What of a captured directory belongs to the working copy. Names are entries of the agent's home; one `*` in a name
@@ -217,8 +165,14 @@ pub struct Settings {
 pub struct FirstRun {
     /// The file.
     pub file: String,
-    /// JSON to merge into it. A key `{trusted}` is repeated for every trusted directory; a string `{key-tail}` is the
-    /// end of the API key in use, and the entry it stands in is left out when there is none.
+    /// How it is written, where there is something to merge.
+    #[serde(default)]
+    pub format: Format,
+    /// Only when this holds.
+    #[serde(default)]
+    pub when: Condition,
+    /// JSON to merge into it. A key or a string `{trusted}` is repeated for every trusted directory; a string
+    /// `{key-tail}` is the end of the API key in use, and the entry it stands in is left out when there is none.
     #[serde(default)]
     pub merge: Map<String, Value>,
     /// How many characters of the key `{key-tail}` has.
@@ -232,16 +186,34 @@ pub struct FirstRun {
     pub unless: String,
 }
 
-/// Variables to set.
+/// Variables to set or to remove.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Surroundings {
-    /// For every user.
+    /// Only when this holds.
     #[serde(default)]
-    pub always: BTreeMap<String, String>,
-    /// When the agent runs as root.
+    pub when: Condition,
+    /// Set unless they are set.
     #[serde(default)]
-    pub root: BTreeMap<String, String>,
+    pub set: BTreeMap<String, String>,
+    /// Removed: they would lead the agent away from its working copy.
+    #[serde(default)]
+    pub remove: Vec<String>,
+}
+
+/// A known failure, said at the start when its condition holds.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Hint {
+    /// When it applies.
+    pub when: Condition,
+    /// What goes wrong.
+    pub say: String,
+    /// The remedy.
+    pub hint: Option<String>,
+    /// Only for those who ask (`-v`, `doctor`): it is good to know, and nothing is wrong.
+    #[serde(default)]
+    pub detail: bool,
 }
 
 /// Directories that the agent makes as locks around a refresh.
@@ -254,11 +226,17 @@ pub struct RefreshLock {
     pub beside: String,
 }
 
+/// The prefix of an agent's variables for a session: `NAME_CREDENTIALS`.
+#[must_use]
+pub fn session_variable(agent: &str) -> String {
+    format!("{}_CREDENTIALS", agent.to_ascii_uppercase().replace('-', "_"))
+}
+
 impl Definition {
     /// The prefix of this agent's variables for a session: `NAME_CREDENTIALS`.
     #[must_use]
     pub fn session_variable(&self) -> String {
-        format!("{}_CREDENTIALS", self.name.to_ascii_uppercase().replace('-', "_"))
+        session_variable(&self.name)
     }
 
     /// The rule of the method by which a session authenticates.

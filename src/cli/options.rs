@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::{Parser, ValueHint};
 
 use super::value::{
-    self, AgentSelection, AuthMode, CaptureSpec, Forwarding, PerAgent, Requirement, Rewrite, Scope, Switch, SyncMode,
+    self, AgentSelection, AuthMode, CaptureSpec, Delivery, Forwarding, PerAgent, Requirement, Rewrite, Scope, Switch,
+    SyncMode,
 };
 use crate::agent::definition::Method;
 use crate::report::{Failure, Level, LogFormat, Reporter};
@@ -33,7 +34,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "NAME[,NAME]", value_parser = value::agents)]
     pub agent: Option<AgentSelection>,
 
-    /// auto, sync, copy, token, api-key or ignore, for all agents or for one: claude=token [default: auto]
+    /// auto, sync, copy, token, api-key or ignore, for all agents or for one: NAME=token [default: auto]
     #[arg(long, value_name = "MODE", value_parser = value::auth)]
     pub auth: Option<PerAgent<AuthMode>>,
 
@@ -69,6 +70,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "SCOPE", value_enum)]
     pub scope: Option<Scope>,
 
+    /// How a token or key reaches the agent: env, or fd where the agent reads one [default: env]
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub deliver: Option<Delivery>,
+
     /// Answer onboarding, trust and bypass dialogs beforehand: on or off [default: on]
     #[arg(long, value_name = "BOOL", value_parser = value::boolean)]
     pub first_run: Option<bool>,
@@ -84,6 +89,10 @@ pub struct RunOptions {
     /// Do not start without a usable credential (for these agents)
     #[arg(long, value_name = "NAME[,NAME]", value_parser = value::requirement, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     pub require: Option<Requirement>,
+
+    /// With no usable credential, wait so long for one to appear in the capture [default: 0]
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub wait: Option<Duration>,
 
     /// From the stop signal to our exit, all told [default: 8s]
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
@@ -135,10 +144,9 @@ pub struct RunOptions {
 pub struct Methods(pub Vec<Method>);
 
 fn methods(text: &str) -> Result<Methods, String> {
-    const KNOWN: [Method; 5] = [Method::OauthToken, Method::AuthToken, Method::ApiKey, Method::Session, Method::Cloud];
     let one = |word: &str| {
         let unknown = || format!("'{word}' is no method: use oauth-token, auth-token, api-key, session or cloud");
-        KNOWN.into_iter().find(|method| method.word() == word).ok_or_else(unknown)
+        Method::ALL.into_iter().find(|method| method.word() == word).ok_or_else(unknown)
     };
     text.split(',').map(one).collect::<Result<_, _>>().map(Methods)
 }
@@ -160,10 +168,12 @@ impl RunOptions {
             home: self.home.or(twins.home),
             work_dir: self.work_dir.or(twins.work_dir),
             scope: self.scope.or(twins.scope),
+            deliver: self.deliver.or(twins.deliver),
             first_run: self.first_run.or(twins.first_run),
             trust: self.trust.or(twins.trust),
             sync: self.sync.or(twins.sync),
             require: self.require.or(twins.require),
+            wait: self.wait.or(twins.wait),
             grace: self.grace.or(twins.grace),
             stop_signal: self.stop_signal.or(twins.stop_signal),
             rewrite: if self.rewrite.is_empty() { twins.rewrite } else { self.rewrite },

@@ -132,6 +132,16 @@ pub enum Switch {
     Auto,
 }
 
+/// How a token or key reaches the agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Delivery {
+    /// In its environment.
+    #[default]
+    Env,
+    /// By a descriptor, where the agent reads one.
+    Fd,
+}
+
 /// Who gets forwarded signals.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Forwarding {
@@ -178,7 +188,7 @@ pub fn rewrite(text: &str) -> Result<Rewrite, String> {
     let to = if to == "0" { None } else { Some(to.parse()?) };
     let from: Signal = from.parse()?;
     if !from.can_be_forwarded() {
-        return Err(format!("{from} never comes to be forwarded"));
+        return Err(format!("{from} can not be caught and forwarded"));
     }
     Ok(Rewrite { from, to })
 }

@@ -1,8 +1,7 @@
 //! `agents`: the known definitions.
 
-use crate::agent::{Catalog, Definition};
 use crate::cli::AgentsOptions;
-use crate::discover::Environment;
+use crate::discover::{self, Environment};
 use crate::report::agents;
 use crate::report::style::Style;
 
@@ -13,13 +12,13 @@ use super::Answer;
 /// # Errors
 /// An unknown name, or a definition that is none.
 pub fn agents(options: &AgentsOptions, environment: &Environment) -> anyhow::Result<Answer> {
-    let catalog = Catalog::built_in()?;
+    let catalog = discover::catalog()?;
     let style = Style::of_stdout(environment);
     let text = match &options.name {
-        Some(name) if options.json => agents::json(&[catalog.named(name)?]),
-        Some(name) => agents::one(catalog.named(name)?, style),
+        Some(name) if options.json => agents::json(&[catalog.named(name)?.definition()?]),
+        Some(name) => agents::one(catalog.named(name)?.definition()?, style),
         None => {
-            let all: Vec<&Definition> = catalog.iter().collect();
+            let all = catalog.definitions()?;
             if options.json { agents::json(&all) } else { agents::list(&all, style) }
         }
     };

@@ -20,10 +20,10 @@ use super::status::{WARN_WITHIN, exchange, of_running};
 /// # Errors
 /// A definition that is none.
 pub fn doctor(options: DoctorOptions, environment: &Environment) -> anyhow::Result<Answer> {
-    let catalog = Catalog::built_in()?;
+    let catalog = discover::catalog()?;
     let running = running::find(options.run.state_dir.as_deref(), environment).ok();
     let run = running::with_options_of_init(options.run);
-    let facts = discover::facts(&run, &catalog, environment);
+    let facts = discover::facts(&run, &catalog, environment, None);
     let is_running = running.is_some();
     let around = surroundings::look(&run, &catalog, environment, facts.as_ref().ok(), is_running);
     let mut findings = doctor::of_surroundings(&around);

@@ -2,9 +2,8 @@
 
 use std::time::SystemTime;
 
-use crate::agent::Catalog;
 use crate::cli::HealthcheckOptions;
-use crate::discover::{Environment, running};
+use crate::discover::{self, Environment, running};
 use crate::report::{Failure, Level, Message, Reporter};
 use crate::status::complaint;
 
@@ -17,7 +16,7 @@ use super::status::{WARN_WITHIN, of_running};
 pub fn healthcheck(options: &HealthcheckOptions, environment: &Environment, reporter: Reporter) -> anyhow::Result<u8> {
     let why = match running::find(options.state_dir.as_deref(), environment) {
         Ok(running) => {
-            let catalog = Catalog::built_in()?;
+            let catalog = discover::catalog()?;
             let clock = crate::status::Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
             of_running(&running, &catalog, clock).iter().find_map(complaint)
         }

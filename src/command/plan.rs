@@ -2,7 +2,6 @@
 
 use std::time::SystemTime;
 
-use crate::agent::Catalog;
 use crate::cli::PlanOptions;
 use crate::discover::{self, Environment};
 use crate::plan;
@@ -19,8 +18,8 @@ use super::status::{WARN_WITHIN, exchange};
 /// # Errors
 /// What would stop a start before there is a plan.
 pub fn plan(options: &PlanOptions, environment: &Environment, reporter: Reporter) -> anyhow::Result<Answer> {
-    let catalog = Catalog::built_in()?;
-    let facts = discover::facts(&options.run, &catalog, environment)?;
+    let catalog = discover::catalog()?;
+    let facts = discover::facts(&options.run, &catalog, environment, None)?;
     let plan = plan::draft(&options.run, &facts);
     let refusal = plan::required(&options.run, &plan.agents).err();
     let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };

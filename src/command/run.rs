@@ -7,6 +7,9 @@ use anyhow::Context;
 use crate::agent::Catalog;
 use crate::cli::{Manner, RunOptions};
 use crate::discover::{self, Environment, Facts};
+use crate::launch::deliver::Deliveries;
+use crate::launch::helper::Helpers;
+use crate::launch::patience::Patience;
 use crate::launch::{Descent, Launch};
 use crate::plan::{self, AgentPlan, LoginFile, Plan, WriteBack, environment};
 use crate::report::{Level, Message, Reporter};
@@ -35,13 +38,17 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
     let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
     // Before any secret is read. What is read of /proc/self later (mountinfo, children) stays readable.
     process::forbid_dumps().context("cannot forbid core dumps")?;
-    let catalog = Catalog::built_in()?;
-    let facts = discover::facts(options, &catalog, &environment)?;
+    let catalog = discover::catalog()?;
+    let mut children = Children::default();
+    let stop = options.stop_signal.unwrap_or(Signal::TERM);
+    let mut helpers = Helpers { signals: &signals, inherited, children: &mut children, stop };
+    let facts = facts(options, &catalog, &environment, &mut helpers)?;
     let plan = plan::plan(options, &facts)?;
     announce(reporter, &facts, &plan);
 
     let engine = prepare(options, &facts, &plan, reporter)?;
-    let program = program(options, &facts, &plan)?;
+    let deliveries = Deliveries::prepare(&plan.agents, workcopy::agent_owner(&facts))?;
+    let program = program(options, &facts, &plan, &deliveries)?;
     let mut foreground = Foreground::at_start();
     if process::id() != 1 {
         process::become_subreaper().context("cannot become a subreaper")?;
@@ -63,12 +70,14 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
     };
     let started = launch.start();
     drop(launch);
+    drop(deliveries);
     let agent = started.inspect_err(|_| foreground.take_back())?;
     drop(plan);
     drop(facts);
     drop(environment);
 
     // From here on nothing but the agent's end ends us.
+    children.adopt(agent);
     let mut engine = engine;
     engine.started(agent);
     if let Err(error) = process::no_core().and_then(|()| descriptors::let_go()) {
@@ -76,8 +85,8 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
     }
     let supervisor = Supervisor {
         signals,
-        children: Children::new(agent),
-        stop: Stop::new(manner.escalates.then(|| options.stop_signal.unwrap_or(Signal::TERM)), options.grace()),
+        children,
+        stop: Stop::new(manner.escalates.then_some(stop), options.grace()),
         foreground,
         rewrites: options.rewrite.clone(),
         forward_to: options.forward_to.unwrap_or_default(),
@@ -88,6 +97,29 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
     };
     let status = supervisor.run();
     Ok(if manner.expected.contains(&status) { 0 } else { status })
+}
+
+/// The facts; with `--wait` once there is a credential among them, or the time is over.
+fn facts<'c>(
+    options: &RunOptions,
+    catalog: &'c Catalog,
+    environment: &'c Environment,
+    helpers: &mut Helpers<'_>,
+) -> anyhow::Result<Facts<'c>> {
+    let mut facts = discover::facts(options, catalog, environment, Some(&mut *helpers))?;
+    let Some(limit) = options.wait.filter(|limit| !limit.is_zero()) else { return Ok(facts) };
+    if !plan::draft(options, &facts).lacks_credential(options) {
+        return Ok(facts);
+    }
+    let Some(mut patience) = Patience::begin(&facts, limit, options.reporter())? else { return Ok(facts) };
+    // Looked at again once it is watched: it may have come in between.
+    loop {
+        patience.watch(&facts)?;
+        facts = discover::facts(options, catalog, environment, Some(&mut *helpers))?;
+        if !plan::draft(options, &facts).lacks_credential(options) || !patience.wait(helpers)? {
+            return Ok(facts);
+        }
+    }
 }
 
 fn announce(reporter: Reporter, facts: &Facts<'_>, plan: &Plan<'_, '_>) {
@@ -216,9 +248,15 @@ fn make_capture(path: &std::path::Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn program(options: &RunOptions, facts: &Facts<'_>, plan: &Plan<'_, '_>) -> anyhow::Result<Program> {
+fn program(
+    options: &RunOptions,
+    facts: &Facts<'_>,
+    plan: &Plan<'_, '_>,
+    deliveries: &Deliveries,
+) -> anyhow::Result<Program> {
     let credentials = environment::credentials(&plan.agents);
-    let set: Vec<(String, OsString)> = plan.environment.set.iter().cloned().chain(credentials).collect();
+    let set = plan.environment.set.iter().cloned().chain(credentials).chain(deliveries.variables());
+    let set: Vec<(String, OsString)> = set.collect();
     Program::new(&options.command, &facts.environment.with(&plan.environment.unset, &set))
         .context("COMMAND or environment has a NUL byte")
 }

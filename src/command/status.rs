@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::agent::Catalog;
+use crate::agent::catalog::Entry;
 use crate::cli::{AgentSelection, StatusOptions};
 use crate::discover::{self, Environment, Facts, Running, running};
 use crate::plan::{self, AgentPlan};
@@ -25,7 +26,7 @@ pub const WARN_WITHIN: Duration = Duration::from_secs(7 * 86_400);
 /// # Errors
 /// What would stop a start too.
 pub fn status(options: StatusOptions, environment: &Environment, reporter: Reporter) -> anyhow::Result<Answer> {
-    let catalog = Catalog::built_in()?;
+    let catalog = discover::catalog()?;
     let clock = Clock { now: SystemTime::now(), warn_within: options.warn_within.unwrap_or(WARN_WITHIN) };
     let asked = match &options.run.agent {
         Some(AgentSelection::Named(names)) => names.clone(),
@@ -39,13 +40,13 @@ pub fn status(options: StatusOptions, environment: &Environment, reporter: Repor
         let wanted = |status: &AgentStatus| asked.is_empty() || asked.contains(&status.agent);
         let mut agents: Vec<_> = all.into_iter().filter(wanted).collect();
         for name in asked.iter().filter(|name| !running.state.agents.iter().any(|served| served.agent == **name)) {
-            agents.push(status::not_served(catalog.named(name)?));
+            agents.push(status::not_served(catalog.named(name)?.definition()?));
         }
         let who = (running.agent.pid, running.agent.uid, running.agent.gid);
         (format!("Process {} runs here as {}:{}; this is what it has now.", who.0, who.1, who.2), agents)
     } else {
         let run = running::with_options_of_init(options.run);
-        let facts = discover::facts(&run, &catalog, environment)?;
+        let facts = discover::facts(&run, &catalog, environment, None)?;
         reporter.say_all(facts.warnings());
         let plan = plan::draft(&run, &facts);
         let agents = plan.agents.iter().map(|agent| status::planned(agent, clock, exchange(&facts, agent)));
@@ -65,7 +66,7 @@ pub fn status(options: StatusOptions, environment: &Environment, reporter: Repor
 #[must_use]
 pub fn of_running(running: &Running, catalog: &Catalog, clock: Clock) -> Vec<AgentStatus> {
     let one = |served: &Served| {
-        let definition = catalog.iter().find(|definition| definition.name == served.agent);
+        let definition = catalog.named(&served.agent).and_then(Entry::definition).ok();
         let session = definition.and_then(|definition| definition.session.as_ref());
         let live = session.map(|session| running::live(served, session, &running.agent));
         status::served(served, definition, live.as_ref(), clock, exchange_of(served))

@@ -6,10 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::lines;
 use super::source::LIMIT;
 use crate::agent::definition::{ExpiryUnit, Field, Format, SessionFile};
 
@@ -26,6 +27,11 @@ pub enum Defect {
         line: usize,
         /// Column, from 1.
         column: usize,
+    },
+    /// No `key: value` lines.
+    NotLines {
+        /// Line, from 1.
+        line: usize,
     },
     /// JSON, and no object.
     NotAnObject,
@@ -58,6 +64,7 @@ impl fmt::Display for Defect {
             Defect::Empty => write!(f, "it is empty (0 bytes)"),
             Defect::TooLarge => write!(f, "it is larger than {LIMIT} bytes"),
             Defect::NotJson { line, column } => write!(f, "it is not JSON (line {line}, column {column})"),
+            Defect::NotLines { line } => write!(f, "it is not made of 'key: value' lines (line {line})"),
             Defect::NotAnObject => write!(f, "it is JSON, but not an object"),
             Defect::Blank => write!(f, "its tokens are blank (logged out, or a refresh was refused)"),
             Defect::NoToken(pointer) => write!(f, "it has no token at {pointer}"),
@@ -160,6 +167,9 @@ impl Document {
         let parsed = match format {
             Format::Json => serde_json::from_slice(bytes),
             Format::Jsonc => serde_json::from_slice(&without_comment_lines(bytes)),
+            Format::Yaml => {
+                return lines::parse(bytes).map(Document).map_err(|line| Defect::NotLines { line });
+            }
         };
         // The parser's own message is left out: it may quote the document.
         let value: Value = parsed.map_err(|error| Defect::NotJson { line: error.line(), column: error.column() })?;
@@ -211,6 +221,18 @@ impl Document {
         }
     }
 
+    /// Whether there is text under this top-level key.
+    #[must_use]
+    pub fn has_text(&self, key: &str) -> bool {
+        self.0.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty())
+    }
+
+    /// Whether there is anything at this pointer.
+    #[must_use]
+    pub fn has(&self, pointer: &str) -> bool {
+        find(&self.0, pointer).is_some()
+    }
+
     /// This document as `destination` should hold it: the keys that travel from here, everything else from there.
     #[must_use]
     pub fn merged_into(&self, destination: &Document, rule: &SessionFile) -> Zeroizing<Vec<u8>> {
@@ -225,6 +247,14 @@ impl Document {
             }
         }
         merged.bytes()
+    }
+
+    /// This document without the keys that travel; nothing when it is all login.
+    #[must_use]
+    pub fn without_login(&self, rule: &SessionFile) -> Option<Zeroizing<Vec<u8>>> {
+        let nothing = Document(Value::Object(Map::new()));
+        let is_more = self.0.as_object().is_some_and(|map| map.keys().any(|key| !rule.travels.contains(key)));
+        (is_more && !rule.travels.is_empty()).then(|| nothing.merged_into(self, rule))
     }
 
     /// The document as JSON text.
@@ -311,7 +341,9 @@ fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_f64().filter(|number| (0.0..1e15).contains(number)).map(|number| number as u64))
 }
 
-fn without_comment_lines(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+/// The text with its lines of `//` comment empty, so that line numbers stay.
+#[must_use]
+pub fn without_comment_lines(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut kept = Zeroizing::new(Vec::with_capacity(bytes.len()));
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         if line.trim_ascii_start().starts_with(b"//") {
@@ -420,6 +452,9 @@ mod tests {
         let to = parse(json!({ "oauth": { "access": "FAKE-old", "gone": 1 }, "theirs": 2 }));
         let merged: Value = serde_json::from_slice(&from.merged_into(&to, &rule)).unwrap();
         assert_eq!(merged, json!({ "oauth": { "access": "FAKE-new" }, "theirs": 2 }));
+        let left: Value = serde_json::from_slice(&to.without_login(&rule).unwrap()).unwrap();
+        assert_eq!(left, json!({ "theirs": 2 }));
+        assert_eq!(parse(json!({ "oauth": {} })).without_login(&rule), None);
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub enum Source {
     Env(String),
     /// A file that a `NAME_FILE` variable names.
     File(PathBuf),
+    /// What the command of a `NAME_COMMAND` variable wrote.
+    Command(String),
     /// A file in a secrets directory.
     Secret(PathBuf),
     /// Mounted at the agent's own place.
@@ -32,7 +34,7 @@ impl Source {
     /// Whether the operator gave it for this start: a variable or a secret, not a place where logins live.
     #[must_use]
     pub fn is_explicit(&self) -> bool {
-        matches!(self, Source::Env(_) | Source::File(_) | Source::Secret(_))
+        matches!(self, Source::Env(_) | Source::File(_) | Source::Command(_) | Source::Secret(_))
     }
 }
 
@@ -40,6 +42,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Env(name) => write!(f, "env:{name}"),
+            Source::Command(name) => write!(f, "command:{name}"),
             Source::Home(path) => write!(f, "home:{}", path.display()),
             Source::File(path) => write!(f, "file:{}", path.display()),
             Source::Secret(path) => write!(f, "secret:{}", path.display()),

@@ -1,14 +1,19 @@
 //! What was found that could authenticate an agent: the one reader of its variables, secret files and login files.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
 
 use crate::agent::Definition;
-use crate::agent::definition::{Method, MethodRule, SessionFile};
+use crate::agent::definition::{Format, Method, MethodRule, SessionFile};
 use crate::cli::value;
 use crate::credential::source::{LIMIT, decode_base64, without_trailing_newlines};
-use crate::credential::{Document, Login, Secret, Source};
+use crate::credential::{Document, Login, Secret, Source, command};
+use crate::launch::helper::{Bounds, Helpers};
 use crate::plan::identity::Identity;
 use crate::plan::place::PlaceFacts;
 use crate::report::{Failure, Message};
@@ -19,6 +24,10 @@ use crate::sys::privilege;
 use crate::workcopy::read::{self, Copy, Owners, Unreadable};
 
 use super::Environment;
+use super::given::{Form, Given};
+
+/// How long a command may take.
+const COMMAND_TIME: Duration = Duration::from_secs(30);
 
 /// One thing that could authenticate an agent.
 pub struct Offer<'c> {
@@ -36,6 +45,10 @@ pub enum Material {
     Value(Secret),
     /// A login.
     Session(Session),
+    /// A setting of the agent's own, in the settings that it gets.
+    Setting,
+    /// What a command gives that only a start runs.
+    Unread,
 }
 
 /// A login and its bytes.
@@ -47,6 +60,12 @@ pub struct Session {
 }
 
 impl Offer<'_> {
+    /// Whether the value begins with this; a setting and a login have none.
+    #[must_use]
+    pub fn value_starts_with(&self, prefix: &str) -> bool {
+        matches!(&self.found, Ok(Material::Value(value)) if value.expose_secret().starts_with(prefix.as_bytes()))
+    }
+
     /// The login, if it is a usable one.
     #[must_use]
     pub fn session(&self) -> Option<&Session> {
@@ -57,158 +76,28 @@ impl Offer<'_> {
     }
 }
 
-/// What the operator gave an agent: at most one form of each thing.
-#[derive(Default)]
-pub struct Given {
-    forms: Vec<(String, Form)>,
-    /// What reading found worth a word.
-    pub warnings: Vec<Message>,
-}
-
-/// One form in which a thing was given.
-enum Form {
-    Value { variable: String, value: Secret },
-    Base64 { variable: String, value: Secret },
-    File { variable: String, path: PathBuf },
-    Secret { path: PathBuf },
-}
-
-impl Form {
-    fn name(&self) -> String {
-        match self {
-            Form::Value { variable, .. } | Form::Base64 { variable, .. } | Form::File { variable, .. } => {
-                variable.clone()
-            }
-            Form::Secret { path } => path.display().to_string(),
-        }
-    }
-
-    fn path(&self) -> Option<&Path> {
-        match self {
-            Form::File { path, .. } | Form::Secret { path } => Some(path),
-            Form::Value { .. } | Form::Base64 { .. } => None,
-        }
-    }
-
-    fn source(&self) -> Source {
-        match self {
-            Form::Value { variable, .. } | Form::Base64 { variable, .. } => Source::Env(variable.clone()),
-            Form::File { path, .. } => Source::File(path.clone()),
-            Form::Secret { path } => Source::Secret(path.clone()),
-        }
-    }
-}
-
-impl Given {
-    /// Whether there is anything.
-    #[must_use]
-    pub fn is_explicit(&self) -> bool {
-        !self.forms.is_empty()
-    }
-}
-
-/// The directories of secret files.
-#[must_use]
-pub fn secret_directories(option: Option<&OsStr>, environment: &Environment) -> Vec<PathBuf> {
-    let credentials = environment.get_filled("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let usual = || std::iter::once(PathBuf::from("/run/secrets")).chain(credentials).collect();
-    let named: Vec<PathBuf> = option.map_or_else(usual, |option| std::env::split_paths(option).collect());
-    // Most containers have none: one look here saves a look for every name.
-    named.into_iter().filter(|path| path.is_dir()).collect()
-}
-
-/// What was given explicitly, as forms; nothing but names is looked at.
-///
-/// # Errors
-/// Two forms of one thing, and a form that this version does not know.
-pub fn given(definition: &Definition, environment: &Environment, directories: &[PathBuf]) -> anyhow::Result<Given> {
-    let mut given = Given::default();
-    for variable in definition.methods.iter().filter_map(|rule| rule.variable.as_deref()) {
-        let files = [variable.to_owned(), variable.to_ascii_lowercase()];
-        given.look(variable, &files, false, environment, directories)?;
-    }
-    if let Some(session) = &definition.session {
-        let variable = definition.session_variable();
-        let lower = variable.to_ascii_lowercase();
-        let files = [lower.clone(), format!("{lower}.json"), session.file.clone()];
-        given.look(&variable, &files, true, environment, directories)?;
-    }
-    Ok(given)
-}
-
-impl Given {
-    fn look(
-        &mut self,
-        name: &str,
-        files: &[String],
-        is_session: bool,
-        environment: &Environment,
-        directories: &[PathBuf],
-    ) -> anyhow::Result<()> {
-        let mut forms = Vec::new();
-        let mut filled = |variable: String| match environment.get(&variable) {
-            Some(value) if value.is_empty() => {
-                self.warnings.push(Message::warning(format!("{variable} is set and empty: it counts as not set")));
-                None
-            }
-            value => value.map(|value| (variable, value)),
-        };
-        let secret = |value: &OsStr| Secret::copied(value.as_bytes());
-        forms.extend(filled(name.to_owned()).map(|(variable, value)| Form::Value { variable, value: secret(value) }));
-        if is_session {
-            let base64 = filled(format!("{name}_B64"));
-            forms.extend(base64.map(|(variable, value)| Form::Base64 { variable, value: secret(value) }));
-        }
-        forms.extend(
-            filled(format!("{name}_FILE")).map(|(variable, value)| Form::File { variable, path: value.into() }),
-        );
-        if let Some((variable, _)) = filled(format!("{name}_COMMAND")) {
-            let hint = "give the value by a file or a variable";
-            return Err(Failure::new(format!("{variable}: commands are not in this version")).hint(hint).into());
-        }
-        for directory in directories {
-            let present = files.iter().map(|file| directory.join(file)).filter(|path| path.symlink_metadata().is_ok());
-            forms.extend(present.map(|path| Form::Secret { path }));
-        }
-        drop_same_files(&mut forms);
-        let mut forms = forms.into_iter();
-        if let Some(first) = forms.next() {
-            if let Some(second) = forms.next() {
-                let what = format!("both {} and {} are set", first.name(), second.name());
-                return Err(Failure::new(what).hint("keep one of them").into());
-            }
-            self.forms.push((name.to_owned(), first));
-        }
-        Ok(())
-    }
-}
-
-/// `NAME_FILE` usually points into the secrets directory: one file found by two ways is given once.
-fn drop_same_files(forms: &mut Vec<Form>) {
-    let mut seen: Vec<PathBuf> = Vec::new();
-    forms.retain(|form| match form.path().and_then(|path| path.canonicalize().ok()) {
-        Some(real) if seen.contains(&real) => false,
-        Some(real) => {
-            seen.push(real);
-            true
-        }
-        None => true,
-    });
-}
-
 /// Reads what was given.
 ///
 /// # Errors
-/// What can not even be read as asked: a missing or unreadable file, text that is no base64, more than [`LIMIT`].
-pub fn explicit<'c>(definition: &'c Definition, given: &mut Given) -> anyhow::Result<Vec<Offer<'c>>> {
+/// What can not even be read as asked: a missing or unreadable file, a command that fails, text that is no base64, more
+/// than [`LIMIT`].
+pub fn explicit<'c>(
+    definition: &'c Definition,
+    given: &mut Given,
+    reading: &mut Reading<'_, '_>,
+) -> anyhow::Result<Vec<Offer<'c>>> {
     let mut offers = Vec::new();
     for (name, form) in std::mem::take(&mut given.forms) {
         let rule = definition.methods.iter().find(|rule| rule.variable.as_deref() == Some(&name));
         let Some(rule) = rule.or_else(|| definition.session_rule()) else { continue };
         let source = form.source();
-        let bytes = content(&form)?;
+        if reading.passes_over(&form) {
+            offers.push(Offer { rule, source, found: Ok(Material::Unread) });
+            continue;
+        }
+        let bytes = reading.content(&form)?;
         let found = match &definition.session {
-            Some(session) if rule.variable.is_none() => judge(session, bytes),
+            Some(session) if rule.method == Method::Session => judge(session, bytes),
             _ => match value(&bytes) {
                 Ok(None) => {
                     given.warnings.push(Message::warning(format!("{} is empty: it counts as not set", form.name())));
@@ -222,6 +111,27 @@ pub fn explicit<'c>(definition: &'c Definition, given: &mut Given) -> anyhow::Re
         offers.push(Offer { rule, source, found });
     }
     Ok(offers)
+}
+
+/// Reads what goes with a method, as variables.
+///
+/// # Errors
+/// As [`explicit`].
+pub fn companions(given: &mut Given, reading: &mut Reading<'_, '_>) -> anyhow::Result<Vec<(String, Secret)>> {
+    let mut values = Vec::new();
+    for (name, form) in std::mem::take(&mut given.companions) {
+        if reading.passes_over(&form) {
+            continue;
+        }
+        match value(&reading.content(&form)?) {
+            Ok(Some(value)) => values.push((name, value)),
+            Ok(None) => {
+                given.warnings.push(Message::warning(format!("{} is empty: it counts as not set", form.name())));
+            }
+            Err(reason) => return Err(Failure::new(format!("{}: {reason}", form.name())).into()),
+        }
+    }
+    Ok(values)
 }
 
 /// The value that a variable would have: less trailing newlines.
@@ -248,43 +158,67 @@ fn judge(session: &SessionFile, bytes: Secret) -> Result<Material, String> {
     Ok(Material::Session(Session { bytes, login }))
 }
 
-fn content(form: &Form) -> anyhow::Result<Secret> {
-    let too_large = || {
-        Failure::new(format!("{} is larger than {LIMIT} bytes", form.name()))
-            .hint("a login is a few kB: is it the right one?")
-    };
-    let bytes = match form {
-        Form::Value { value, .. } => value.duplicate(),
-        Form::Base64 { variable, value } => {
-            let hint = "encode the login file again: base64 -w0 < FILE";
-            let decoded = decode_base64(value.expose_secret());
-            Secret::new(decoded.ok_or_else(|| Failure::new(format!("{variable} is not base64")).hint(hint))?)
-        }
-        Form::File { path, .. } | Form::Secret { path } => match file(path) {
-            Ok(bytes) => bytes,
-            Err(Unreadable::TooLarge) => return Err(too_large().into()),
-            Err(why) => {
-                let place = if form.name() == path.display().to_string() {
-                    String::new()
-                } else {
-                    format!("{} names ", form.name())
-                };
-                let hint = match &why {
-                    Unreadable::Missing => "is the secret or volume mounted?".to_owned(),
-                    Unreadable::NotRegular(_) => {
-                        "docker makes a directory for a bind mount whose source is missing".to_owned()
-                    }
-                    _ => format!("this is uid {}: give it the right to read the file", privilege::current().0),
-                };
-                return Err(Failure::new(format!("{place}{}: {why}", path.display())).hint(hint).into());
+/// How forms are read.
+pub struct Reading<'r, 's> {
+    /// Runs their commands, if they are to be run.
+    pub helpers: Option<&'r mut Helpers<'s>>,
+    /// What commands find in their environment: what we were started with.
+    pub environment: &'r Environment,
+}
+
+impl Reading<'_, '_> {
+    /// Whether it takes a command to know, and none is to be run.
+    fn passes_over(&self, form: &Form) -> bool {
+        self.helpers.is_none() && matches!(form, Form::Command { .. })
+    }
+
+    fn content(&mut self, form: &Form) -> anyhow::Result<Secret> {
+        let too_large = || {
+            Failure::new(format!("{} is larger than {LIMIT} bytes", form.name()))
+                .hint("a login is a few kB: is it the right one?")
+        };
+        let bytes = match form {
+            Form::Value { value, .. } => value.duplicate(),
+            Form::Base64 { variable, value } => {
+                let hint = "encode the login file again: base64 -w0 < FILE";
+                let decoded = decode_base64(value.expose_secret());
+                Secret::new(decoded.ok_or_else(|| Failure::new(format!("{variable} is not base64")).hint(hint))?)
             }
-        },
+            Form::Command { variable, line } => self.output(variable, line)?,
+            Form::File { path, .. } | Form::Secret { path } => match file(path) {
+                Ok(bytes) => bytes,
+                Err(Unreadable::TooLarge) => return Err(too_large().into()),
+                Err(why) => return Err(unreadable(form, path, &why).into()),
+            },
+        };
+        if bytes.expose_secret().len() as u64 > LIMIT { Err(too_large().into()) } else { Ok(bytes) }
+    }
+
+    fn output(&mut self, variable: &str, line: &OsStr) -> anyhow::Result<Secret> {
+        let argv = command::argv(line).ok_or_else(|| Failure::new(format!("{variable} is blank")))?;
+        let environment = self.environment.with(&HashSet::new(), &[]);
+        let bounds = Bounds { time: COMMAND_TIME, output: usize::try_from(LIMIT)? };
+        let helpers = self.helpers.as_mut().with_context(|| format!("{variable}: no command is run here"))?;
+        Ok(Secret::new(helpers.run(variable, &argv, &environment, bounds)?))
+    }
+}
+
+fn unreadable(form: &Form, path: &Path, why: &Unreadable) -> Failure {
+    let named = form.name();
+    let place = if named == path.display().to_string() { String::new() } else { format!("{named} names ") };
+    let hint = match why {
+        Unreadable::Missing => "is the secret or volume mounted?".to_owned(),
+        Unreadable::NotRegular(_) => "docker makes a directory for a bind mount whose source is missing".to_owned(),
+        _ => format!("this is uid {}: give it the right to read the file", privilege::current().0),
     };
-    if bytes.expose_secret().len() as u64 > LIMIT { Err(too_large().into()) } else { Ok(bytes) }
+    Failure::new(format!("{place}{}: {why}", path.display())).hint(hint)
 }
 
 /// A file that the operator named: links are followed wherever they lead.
-fn file(path: &Path) -> Result<Secret, Unreadable> {
+///
+/// # Errors
+/// Why it is not read.
+pub fn file(path: &Path) -> Result<Secret, Unreadable> {
     let real = path.canonicalize()?;
     let dir = Dir::open(real.parent().unwrap_or(&real))?;
     let content = read::entry(&dir, real.file_name().unwrap_or(OsStr::new("")), &Owners::Any)?;
@@ -347,18 +281,59 @@ fn offer(definition: &Definition, source: Source, copy: Copy) -> Option<Offer<'_
     Some(Offer { rule: definition.session_rule()?, source, found })
 }
 
-/// Every variable of an agent's, chosen or not: what is removed from its environment unless it was chosen.
+/// Whether the login file in a directory that belongs to no one agent is this agent's: another's may have the same name.
 #[must_use]
-pub fn variables(definition: &Definition) -> Vec<String> {
+pub fn is_its_own(path: &Path, session: &SessionFile) -> bool {
+    let Ok(dir) = Dir::open(path) else { return false };
+    let Some(bytes) = read::login(&dir, session, &Owners::Any, true).bytes else { return false };
+    Document::parse(&bytes, session.format).is_ok_and(|document| {
+        document.login(session).is_ok() && session.mark.as_deref().is_none_or(|mark| document.has(mark))
+    })
+}
+
+/// The settings of an agent's own that authenticate it. A file of the working copy stays as it is, so that what it says
+/// counts, and one of the captured directory only where there is none.
+#[must_use]
+pub fn settings<'c>(
+    definition: &'c Definition,
+    working_copy: &Path,
+    captured: Option<(&Path, fn(PathBuf) -> Source)>,
+    identity: &Identity,
+) -> Vec<Offer<'c>> {
+    let there = (working_copy, Source::Home as fn(PathBuf) -> Source, found_owners(identity));
+    let places: Vec<_> = std::iter::once(there).chain(captured.map(|(path, kind)| (path, kind, Owners::Any))).collect();
+    let offer = |rule: &'c MethodRule| {
+        let setting = rule.setting.as_ref()?;
+        let (content, source) = places.iter().find_map(|(path, kind, owners)| {
+            let content = read::beneath(&Dir::open(path).ok()?, Path::new(&setting.file), owners).ok()?;
+            Some((content, kind(path.join(&setting.file))))
+        })?;
+        let document = Document::parse(&content.bytes, Format::Jsonc).ok()?;
+        document.has_text(&setting.key).then_some(Offer { rule, source, found: Ok(Material::Setting) })
+    };
+    definition.methods.iter().filter_map(offer).collect()
+}
+
+/// The variables of a method, in every form.
+#[must_use]
+pub fn variables(rule: &MethodRule) -> Vec<String> {
     let forms = |name: &str| ["", "_FILE", "_COMMAND"].map(|suffix| format!("{name}{suffix}"));
-    let session = definition.session_variable();
-    definition
-        .methods
-        .iter()
-        .flat_map(|rule| rule.variable.as_deref().map(forms).into_iter().flatten().chain(rule.descriptor.clone()))
-        .chain(forms(&session))
-        .chain([format!("{session}_B64")])
-        .collect()
+    rule.variable.as_deref().map(forms).into_iter().flatten().chain(rule.descriptor.clone()).collect()
+}
+
+/// Every variable of an agent's, in every form.
+#[must_use]
+pub fn all_variables(definition: &Definition) -> Vec<String> {
+    definition.methods.iter().flat_map(variables).chain(session_variables(definition)).collect()
+}
+
+/// The variables of a login, in every form.
+#[must_use]
+pub fn session_variables(definition: &Definition) -> Vec<String> {
+    let Some(session) = &definition.session else { return Vec::new() };
+    let name = definition.session_variable();
+    let forms = ["", "_B64", "_FILE", "_COMMAND"].map(|suffix| format!("{name}{suffix}"));
+    forms.into_iter().chain(session.variables.iter().cloned()).collect()
 }
 
 /// The value of a material as an environment string.

@@ -13,7 +13,7 @@ use crate::sys::{look, privilege};
 
 use super::mounts::Mount;
 use super::processes::Process;
-use super::{Environment, Facts, Mounts, offers};
+use super::{Environment, Facts, Mounts, given};
 
 /// What a path is to us.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,11 +126,11 @@ pub fn look(
             survey.add(Role::State, &facts.state_dir);
         }
     }
-    let secrets = offers::secret_directories(options.secrets.as_deref(), environment);
+    let secrets = given::secret_directories(options.secrets.as_deref(), environment);
     let known = facts.map(|facts| &facts.agents).filter(|agents| !agents.is_empty());
     let definitions: Vec<&Definition> = match known {
         Some(agents) => agents.iter().map(|agent| agent.definition).collect(),
-        None => catalog.iter().collect(),
+        None => catalog.definitions().unwrap_or_default(),
     };
     for definition in definitions {
         let variable = environment.get_filled(&definition.home.variable).map(Path::new);

@@ -1,7 +1,7 @@
 //! Pure. Sources that are wrong, shadowed, or that a refresh will strand.
 
 use crate::cli::{AgentSelection, RunOptions};
-use crate::plan::{AgentPlan, Plan};
+use crate::plan::{AgentPlan, Plan, warning};
 use crate::report::Message;
 use crate::status::{AgentStatus, Health, complaint};
 
@@ -29,8 +29,7 @@ pub fn of_sources(sources: &Sources<'_, '_, '_>) -> Vec<Finding> {
         for agent in &sources.plan.agents {
             findings.extend(unusable(agent));
             findings.extend(shadowed(agent));
-            let mode = sources.options.auth_of(&agent.facts.definition.name);
-            findings.extend(agent.strands(mode).iter().map(|message| of_message("stranded", message)));
+            findings.extend(warning::stranded(agent).iter().map(|message| of_message("stranded", message)));
         }
     }
     // Without a run, what is no login was said above of each source.

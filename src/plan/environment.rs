@@ -3,10 +3,13 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 
-use crate::discover::offers::{as_variable, variables};
+use crate::agent::definition::MethodRule;
+use crate::cli::AuthMode;
+use crate::discover::offers::{as_variable, session_variables, variables};
 use crate::discover::{Facts, Material, Offer};
 use crate::state::Handed;
 
+use super::condition::Situation;
 use super::place;
 use super::{AgentPlan, Plan};
 
@@ -20,25 +23,29 @@ pub struct Changes {
     pub set: Vec<(String, OsString)>,
 }
 
-/// The changes: no variable of a method that was not chosen, no blob, no `_FILE`; the home variable; what the
-/// definition sets.
+/// The changes: no variable of a method that was not chosen, no blob, no `_FILE`; the home variable; the places of
+/// copied files; what the definition sets.
 #[must_use]
 pub fn changes(facts: &Facts<'_>, agents: &[AgentPlan<'_, '_>], sets_home: bool) -> Changes {
     let mut changes = Changes::default();
-    for plan in agents {
-        changes.unset.extend(variables(plan.facts.definition));
-    }
     if sets_home || !agents.is_empty() {
         changes.set.push(("HOME".to_owned(), facts.home.clone().into_os_string()));
     }
     for plan in agents {
+        changes.unset.extend(removed(plan));
         let definition = plan.facts.definition;
         let value = place::variable_value(&definition.home, &plan.facts.working_copy);
         changes.set.push((definition.home.variable.clone(), value.into_os_string()));
-        let for_root = definition.environment.root.iter().filter(|_| facts.identity.uid == 0);
-        let unless_set = definition.environment.always.iter().chain(for_root);
-        let missing = unless_set.filter(|(name, _)| facts.environment.get_filled(name).is_none());
-        changes.set.extend(missing.map(|(name, value)| (name.clone(), value.into())));
+        for file in plan.files() {
+            let copy = place::copied_file(&facts.state_dir, &definition.name, &file.variable);
+            changes.set.push((file.variable.clone(), copy.into_os_string()));
+        }
+        let situation = Situation::of(plan, facts);
+        for entry in definition.environment.iter().filter(|entry| situation.meets(&entry.when)) {
+            let missing = entry.set.iter().filter(|(name, _)| facts.environment.get_filled(name).is_none());
+            changes.set.extend(missing.map(|(name, value)| (name.clone(), value.into())));
+            changes.unset.extend(entry.remove.iter().cloned());
+        }
     }
     changes
 }
@@ -67,6 +74,28 @@ pub fn credential_names(agents: &[AgentPlan<'_, '_>]) -> impl Iterator<Item = St
     agents.iter().filter_map(|plan| plan.chosen().filter(|offer| offer.session().is_none())?.rule.variable.clone())
 }
 
+/// The agent's own variables that are removed.
+#[must_use]
+pub fn removed(plan: &AgentPlan<'_, '_>) -> Vec<String> {
+    let definition = plan.facts.definition;
+    let chosen = plan.chosen().map(|offer| offer.rule);
+    let goes_along = |name: &String| chosen.is_some_and(|chosen| chosen.with.contains(name));
+    let of_methods = definition.methods.iter().filter(|rule| !stays(plan, rule)).flat_map(variables);
+    let blobs =
+        plan.facts.companions.iter().flat_map(|(name, _)| ["_FILE", "_COMMAND"].map(|form| format!("{name}{form}")));
+    of_methods.filter(|name| !goes_along(name)).chain(session_variables(definition)).chain(blobs).collect()
+}
+
+/// Whether the variables of a method stay although it was not chosen: other programs use them too, and the agent
+/// prefers what was chosen.
+#[must_use]
+pub fn stays(plan: &AgentPlan<'_, '_>, rule: &MethodRule) -> bool {
+    let position = |rule: &MethodRule| plan.facts.definition.methods.iter().position(|known| std::ptr::eq(known, rule));
+    let chosen = plan.chosen().and_then(|offer| position(offer.rule));
+    let is_preferred = plan.mode == AuthMode::Auto && chosen.is_some_and(|chosen| Some(chosen) < position(rule));
+    rule.shared && (!plan.facts.is_certain || is_preferred)
+}
+
 /// The credential variables of the chosen offers, with their values: for the agent's environment alone.
 #[must_use]
 pub fn credentials(agents: &[AgentPlan<'_, '_>]) -> Vec<(String, OsString)> {
@@ -74,5 +103,12 @@ pub fn credentials(agents: &[AgentPlan<'_, '_>]) -> Vec<(String, OsString)> {
         (Some(variable), Ok(Material::Value(secret))) => Some((variable.clone(), as_variable(secret))),
         _ => None,
     };
-    agents.iter().filter_map(|plan| plan.chosen().and_then(value)).collect()
+    let mut values = Vec::new();
+    for plan in agents {
+        let Some(chosen) = plan.chosen() else { continue };
+        values.extend(value(chosen).filter(|_| plan.descriptor.is_none()));
+        let companions = plan.facts.companions.iter().filter(|(name, _)| chosen.rule.with.contains(name));
+        values.extend(companions.map(|(name, secret)| (name.clone(), as_variable(secret))));
+    }
+    values
 }

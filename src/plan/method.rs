@@ -1,6 +1,7 @@
 //! Pure. Which offer authenticates the agent, and why the others do not: exactly one method is in place.
 
-use crate::agent::definition::Method;
+use crate::agent::Definition;
+use crate::agent::definition::{Method, MethodRule};
 use crate::cli::AuthMode;
 use crate::credential::Source;
 use crate::discover::{Offer, Session};
@@ -13,7 +14,7 @@ pub struct Question<'q, 'c> {
     /// What was found.
     pub offers: &'q [Offer<'c>],
     /// The methods of the definition, in its order.
-    pub order: &'q [Method],
+    pub rules: &'q [MethodRule],
     /// The operator's mode.
     pub mode: AuthMode,
     /// The operator's preference.
@@ -79,13 +80,13 @@ pub fn choose(question: &Question<'_, '_>) -> Choice {
         choice.keep_left =
             usable.iter().any(|index| question.offers.get(*index).is_some_and(|offer| question.is_left(offer)));
     }
-    let why = choice
-        .chosen
-        .and_then(|chosen| question.offers.get(chosen))
-        .map(|chosen| format!("{} is preferred", chosen.source));
+    let Some(chosen) = choice.chosen.and_then(|chosen| question.offers.get(chosen)) else { return choice };
+    let why = format!("{} is preferred", chosen.source);
     for index in usable {
-        if choice.chosen != Some(index) && !choice.set_aside.iter().any(|aside| aside.offer == index) {
-            choice.set_aside(index, why.clone().unwrap_or_default(), true);
+        let is_known = choice.chosen == Some(index) || choice.set_aside.iter().any(|aside| aside.offer == index);
+        let Some(offer) = question.offers.get(index).filter(|_| !is_known) else { continue };
+        if let Some(is_warning) = question.is_worth_a_warning(offer, chosen) {
+            choice.set_aside(index, why.clone(), is_warning);
         }
     }
     choice
@@ -107,16 +108,29 @@ impl Question<'_, '_> {
     }
 
     fn rank(&self, offer: &Offer<'_>) -> (usize, usize, usize) {
-        let position = |methods: &[Method]| {
-            methods.iter().position(|method| *method == offer.rule.method).unwrap_or(methods.len())
-        };
+        let preferred = self.prefer.iter().position(|method| *method == offer.rule.method).unwrap_or(self.prefer.len());
         let place = match &offer.source {
-            Source::Env(_) | Source::File(_) | Source::Secret(_) => 0,
+            Source::Env(_) | Source::File(_) | Source::Command(_) | Source::Secret(_) => 0,
             Source::Mount(_) => 1,
             Source::Capture(_) => 2,
             Source::Home(_) => 3,
         };
-        (position(self.prefer), position(self.order), place)
+        (preferred, self.position(offer.rule), place)
+    }
+
+    fn position(&self, rule: &MethodRule) -> usize {
+        self.rules.iter().position(|known| std::ptr::eq(known, rule)).unwrap_or(self.rules.len())
+    }
+
+    /// How an offer that is of use is set aside for the chosen one; not at all when it goes with it.
+    fn is_worth_a_warning(&self, offer: &Offer<'_>, chosen: &Offer<'_>) -> Option<bool> {
+        if offer.rule.variable.as_ref().is_some_and(|variable| chosen.rule.with.contains(variable)) {
+            return None;
+        }
+        // It stays where it is, because the agent prefers the chosen one to it.
+        let stays = offer.rule.shared || offer.rule.setting.as_ref().is_some_and(|setting| !setting.overrides);
+        let is_later = self.mode == AuthMode::Auto && self.position(chosen.rule) < self.position(offer.rule);
+        Some(!(stays && is_later))
     }
 
     /// Among sessions the first wins, but an ancestor never: what was refreshed from it is newer.
@@ -185,7 +199,9 @@ enum Continuation {
     Stranger,
 }
 
-fn allows(mode: AuthMode, method: Method) -> bool {
+/// Whether a mode lets this method authenticate.
+#[must_use]
+pub fn allows(mode: AuthMode, method: Method) -> bool {
     match mode {
         AuthMode::Auto => true,
         AuthMode::Sync | AuthMode::Copy => method == Method::Session,
@@ -195,7 +211,17 @@ fn allows(mode: AuthMode, method: Method) -> bool {
     }
 }
 
-fn word(mode: AuthMode) -> &'static str {
+/// The methods of a definition, in words.
+#[must_use]
+pub fn words(definition: &Definition) -> String {
+    let has = |method: &Method| definition.methods.iter().any(|rule| rule.method == *method);
+    let words: Vec<&str> = Method::ALL.iter().filter(|method| has(method)).map(|method| method.word()).collect();
+    words.join(", ")
+}
+
+/// The word for a mode.
+#[must_use]
+pub fn word(mode: AuthMode) -> &'static str {
     match mode {
         AuthMode::Auto => "auto",
         AuthMode::Sync => "sync",

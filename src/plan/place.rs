@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::agent::definition::Home;
+use crate::credential::Source;
 use crate::sys::dir::{Kind, Stat};
 
 use super::identity::Identity;
@@ -134,6 +135,30 @@ pub fn working_copy(
         None => state_dir.join("work").join(agent),
     };
     if home.suffix.is_empty() { parent } else { parent.join(&home.suffix) }
+}
+
+/// Where a file that goes with a method is copied for the agent's user.
+#[must_use]
+pub fn copied_file(state_dir: &Path, agent: &str, variable: &str) -> PathBuf {
+    state_dir.join("work").join(format!("{agent}.files")).join(variable.to_ascii_lowercase())
+}
+
+/// The directory whose settings belong to the working copy, and what kind of source it is: the operator's mount, else
+/// the capture, else the agent's own place, when that can not be the working copy.
+#[must_use]
+pub fn settings_source<'p>(
+    place: &'p PlaceFacts,
+    working_copy: &Path,
+    capture: Option<&'p Path>,
+) -> Option<(&'p Path, fn(PathBuf) -> Source)> {
+    if place.mounted {
+        return Some((&place.path, Source::Mount));
+    }
+    let own = (place.path != working_copy && place.kind.is_some()).then_some(place.path.as_path());
+    match (capture, own) {
+        (Some(capture), _) => Some((capture, Source::Capture)),
+        (None, own) => Some((own?, Source::Home)),
+    }
 }
 
 /// The value of the home variable that names this place.

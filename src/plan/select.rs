@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use crate::agent::{Catalog, Definition};
+use crate::agent::Catalog;
+use crate::agent::catalog::Entry;
 use crate::cli::{AgentSelection, RunOptions};
 
 /// An agent that may be served.
 #[derive(Debug)]
 pub struct Candidate<'c> {
     /// What it is.
-    pub definition: &'c Definition,
+    pub entry: &'c Entry,
     /// It is served whatever is found: it was named, or COMMAND is its.
     pub is_certain: bool,
     /// It is served when any source is found.
@@ -22,7 +23,7 @@ pub struct Candidate<'c> {
 /// # Errors
 /// An unknown name.
 pub fn candidates<'c>(options: &RunOptions, catalog: &'c Catalog) -> anyhow::Result<Vec<Candidate<'c>>> {
-    let certain = |definition| Candidate { definition, is_certain: true, when_found: false };
+    let certain = |entry| Candidate { entry, is_certain: true, when_found: false };
     for name in named_anywhere(options) {
         catalog.named(name)?;
     }
@@ -35,14 +36,10 @@ pub fn candidates<'c>(options: &RunOptions, catalog: &'c Catalog) -> anyhow::Res
                 .first()
                 .and_then(|command| Path::new(command).file_name())
                 .and_then(|name| name.to_str());
-            let is_its = |definition: &Definition| {
-                command.is_some_and(|command| definition.commands.iter().any(|known| known == command))
-            };
-            let any = catalog.iter().any(is_its);
-            Ok(catalog
-                .iter()
-                .map(|definition| Candidate { definition, is_certain: is_its(definition), when_found: !any })
-                .collect())
+            let is_its = |entry: &Entry| command.is_some_and(|command| entry.has_command(command));
+            let any = catalog.entries().iter().any(is_its);
+            let candidate = |entry| Candidate { entry, is_certain: is_its(entry), when_found: !any };
+            Ok(catalog.entries().iter().map(candidate).collect())
         }
     }
 }

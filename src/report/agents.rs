@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::agent::Definition;
 use crate::agent::definition::MethodRule;
-use crate::discover::offers::variables;
+use crate::discover::offers::all_variables;
 
 use super::style::{Style, Tone, rows};
 
@@ -28,7 +28,7 @@ fn value(definition: &Definition) -> Value {
         "home": { "variable": definition.home.variable, "default": definition.home.default },
         "methods": methods,
         "session": session,
-        "variables": variables(definition),
+        "variables": all_variables(definition),
     })
 }
 

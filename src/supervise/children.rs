@@ -4,12 +4,13 @@ use std::io;
 
 use crate::sys::process::{self, Change, Pid, Waited};
 
-/// Our children, of whom one is the agent.
-#[derive(Debug)]
+/// Our children: helpers whose end somebody waits for, the agent once it runs, and others.
+#[derive(Debug, Default)]
 pub struct Children {
-    agent: Pid,
+    agent: Option<Pid>,
     end: Option<End>,
     any_left: bool,
+    helpers: Vec<(Pid, Option<End>)>,
 }
 
 /// How the agent ended.
@@ -39,15 +40,26 @@ pub struct Reaped {
     pub agent_ended: bool,
     /// The agent was stopped by job control.
     pub agent_stopped: bool,
-    /// Others that ended.
+    /// Others that ended, but for helpers.
     pub others: usize,
 }
 
 impl Children {
-    /// The children of a process whose agent is `agent`.
-    #[must_use]
-    pub fn new(agent: Pid) -> Children {
-        Children { agent, end: None, any_left: true }
+    /// This child is the agent.
+    pub fn adopt(&mut self, agent: Pid) {
+        self.agent = Some(agent);
+        self.any_left = true;
+    }
+
+    /// The end of this child will be asked for.
+    pub fn expect_helper(&mut self, helper: Pid) {
+        self.helpers.push((helper, None));
+    }
+
+    /// How a helper ended, once it has: it is told once.
+    pub fn take_helper(&mut self, helper: Pid) -> Option<End> {
+        let index = self.helpers.iter().position(|(pid, end)| *pid == helper && end.is_some())?;
+        self.helpers.swap_remove(index).1
     }
 
     /// Reaps whoever has ended: one SIGCHLD may stand for any number of them.
@@ -67,7 +79,7 @@ impl Children {
                     return Ok(reaped);
                 }
                 Waited::Child(pid, Change::Stopped(_)) => {
-                    reaped.agent_stopped |= pid == self.agent && self.end.is_none();
+                    reaped.agent_stopped |= self.agent() == Some(pid);
                 }
                 Waited::Child(pid, Change::Exited(code)) => self.ended(pid, End::Exited(code), &mut reaped),
                 Waited::Child(pid, Change::Signaled(signal)) => self.ended(pid, End::Signaled(signal), &mut reaped),
@@ -77,9 +89,11 @@ impl Children {
 
     /// A process id is free for another process once it is reaped: the agent's is not looked at twice.
     fn ended(&mut self, pid: Pid, end: End, reaped: &mut Reaped) {
-        if pid == self.agent && self.end.is_none() {
+        if self.agent() == Some(pid) {
             self.end = Some(end);
             reaped.agent_ended = true;
+        } else if let Some(helper) = self.helpers.iter_mut().find(|helper| **helper == (pid, None)) {
+            helper.1 = Some(end);
         } else {
             reaped.others += 1;
         }
@@ -88,7 +102,7 @@ impl Children {
     /// The agent, as long as it lives.
     #[must_use]
     pub fn agent(&self) -> Option<Pid> {
-        self.end.is_none().then_some(self.agent)
+        self.agent.filter(|_| self.end.is_none())
     }
 
     /// How the agent ended.

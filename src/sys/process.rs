@@ -3,6 +3,7 @@
 use std::ffi::{CString, OsString};
 use std::fs;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -184,6 +185,16 @@ pub fn own_group() -> io::Result<()> {
     Ok(unistd::setpgid(unistd::Pid::from_raw(0), unistd::Pid::from_raw(0))?)
 }
 
+/// Makes these descriptors standard input, output and error, which exec keeps.
+///
+/// # Errors
+/// As dup2(2).
+pub fn standard_streams(stdin: BorrowedFd<'_>, stdout: BorrowedFd<'_>, stderr: BorrowedFd<'_>) -> io::Result<()> {
+    unistd::dup2_stdin(stdin)?;
+    unistd::dup2_stdout(stdout)?;
+    Ok(unistd::dup2_stderr(stderr)?)
+}
+
 /// Our process group.
 #[must_use]
 pub fn group() -> Pid {
@@ -242,7 +253,13 @@ pub fn children_of(pid: Pid) -> Vec<Pid> {
 /// Every descendant of ours that /proc shows, children first.
 #[must_use]
 pub fn descendants() -> Vec<Pid> {
-    let mut found = children_of(id());
+    descendants_of(id())
+}
+
+/// Every descendant of a process that /proc shows, children first.
+#[must_use]
+pub fn descendants_of(pid: Pid) -> Vec<Pid> {
+    let mut found = children_of(pid);
     let mut next = 0;
     while let Some(pid) = found.get(next).copied() {
         let children = children_of(pid);

@@ -56,6 +56,12 @@ impl Signal {
     pub const CHLD: Signal = Signal(libc::SIGCHLD);
     /// SIGCONT.
     pub const CONT: Signal = Signal(libc::SIGCONT);
+    /// The terminal has gone.
+    pub const HUP: Signal = Signal(libc::SIGHUP);
+    /// Ctrl-C.
+    pub const INT: Signal = Signal(libc::SIGINT);
+    /// Ctrl-\.
+    pub const QUIT: Signal = Signal(libc::SIGQUIT);
     /// SIGKILL.
     pub const KILL: Signal = Signal(libc::SIGKILL);
     /// SIGSTOP.

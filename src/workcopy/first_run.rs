@@ -6,10 +6,12 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::agent::definition::{FirstRun, Method};
+use crate::agent::definition::{FirstRun, Format, Method};
 use crate::cli::RunOptions;
+use crate::credential::document::without_comment_lines;
 use crate::discover::{Facts, Material};
 use crate::plan::AgentPlan;
+use crate::plan::condition::Situation;
 use crate::report::Message;
 
 use super::WorkingCopy;
@@ -25,7 +27,8 @@ pub fn answer(
     say: &mut dyn FnMut(Message),
 ) {
     let trusted = trusted(options, &facts.working_directory);
-    for entry in &plan.facts.definition.first_run {
+    let situation = Situation::of(plan, facts);
+    for entry in plan.facts.definition.first_run.iter().filter(|entry| situation.meets(&entry.when)) {
         let name = OsStr::new(&entry.file);
         let path = copy.path.join(&entry.file);
         let there = match read::entry(&copy.dir, name, &copy.owners()) {
@@ -38,7 +41,8 @@ pub fn answer(
         };
         let text = there.as_ref().map_or(&[] as &[u8], |bytes| bytes.as_slice());
         let answered = if entry.append.is_empty() {
-            merged(text, Value::Object(expanded(&entry.merge, &trusted, key_tail(plan, entry).as_deref())))
+            let state = Value::Object(expanded(&entry.merge, &trusted, key_tail(plan, entry).as_deref()));
+            merged(text, entry.format, state)
         } else {
             Ok(appended(text, entry, &trusted))
         };
@@ -91,7 +95,11 @@ fn expanded_value(value: &Value, trusted: &[String], key_tail: Option<&str>) -> 
     match value {
         Value::String(text) if text == "{key-tail}" => key_tail.map(Value::from),
         Value::Array(items) => {
-            let items: Vec<Value> = items.iter().filter_map(|item| expanded_value(item, trusted, key_tail)).collect();
+            let one = |item: &Value| match item {
+                Value::String(text) if text == "{trusted}" => trusted.iter().cloned().map(Value::from).collect(),
+                item => expanded_value(item, trusted, key_tail).into_iter().collect::<Vec<_>>(),
+            };
+            let items: Vec<Value> = items.iter().flat_map(one).collect();
             (!items.is_empty()).then_some(Value::Array(items))
         }
         Value::Object(map) => {
@@ -103,22 +111,52 @@ fn expanded_value(value: &Value, trusted: &[String], key_tail: Option<&str>) -> 
 }
 
 /// The text with the state merged into it; `None` when nothing changes.
-fn merged(text: &[u8], state: Value) -> Result<Option<Vec<u8>>, String> {
-    let mut document: Value = if text.trim_ascii().is_empty() {
-        Value::Object(Map::new())
-    } else {
-        serde_json::from_slice(text)
-            .map_err(|error| format!("it is not JSON (line {}, column {})", error.line(), error.column()))?
-    };
-    if !document.is_object() {
-        return Err("it is JSON, but not an object".to_owned());
-    }
+fn merged(text: &[u8], format: Format, state: Value) -> Result<Option<Vec<u8>>, String> {
+    let mut document = parsed(text, format)?;
     let before = document.clone();
     merge(&mut document, state);
     if document == before {
         return Ok(None);
     }
     serde_json::to_vec_pretty(&document).map(Some).map_err(|error| error.to_string())
+}
+
+/// The settings as an object.
+fn parsed(text: &[u8], format: Format) -> Result<Value, String> {
+    if text.trim_ascii().is_empty() {
+        return Ok(Value::Object(Map::new()));
+    }
+    let parsed = match format {
+        Format::Jsonc => serde_json::from_slice(&without_comment_lines(text)),
+        Format::Json | Format::Yaml => serde_json::from_slice(text),
+    };
+    let document: Value =
+        parsed.map_err(|error| format!("it is not JSON (line {}, column {})", error.line(), error.column()))?;
+    if document.is_object() { Ok(document) } else { Err("it is JSON, but not an object".to_owned()) }
+}
+
+/// Takes the settings out of the working copy that the agent would prefer to what was chosen. What they were copied from
+/// keeps them.
+pub fn set_aside(plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnMut(Message)) {
+    for setting in plan.overriding_settings() {
+        let path = copy.path.join(&setting.file);
+        let taken_out = || -> Result<(), String> {
+            let content = match read::entry(&copy.dir, OsStr::new(&setting.file), &copy.owners()) {
+                Err(Unreadable::Missing) => return Ok(()),
+                content => content.map_err(|why| why.to_string())?,
+            };
+            let mut document = parsed(&content.bytes, Format::Jsonc)?;
+            if document.as_object_mut().and_then(|document| document.remove(&setting.key)).is_none() {
+                return Ok(());
+            }
+            let text = serde_json::to_vec_pretty(&document).map_err(|error| error.to_string())?;
+            copy.write(&setting.file, &text).map_err(|error| format!("{error:#}"))
+        };
+        if let Err(why) = taken_out() {
+            let text = format!("{} stays in {}, and the agent prefers it: {why}", setting.key, path.display());
+            say(Message::warning(text));
+        }
+    }
 }
 
 /// Objects are merged key by key, arrays get what they lack, anything else becomes the new value.
@@ -185,16 +223,16 @@ mod tests {
     fn nothing_is_lost_and_nothing_written_twice() {
         let there = br#"{"theme":"dark","trust":{"/z":{"ok":false}},"keys":{"approved":["x"]}}"#;
         let state = json!({ "trust": { "/a": { "ok": true } }, "keys": { "approved": ["x", "y"] } });
-        let once = merged(there, state.clone()).unwrap().unwrap();
+        let once = merged(there, Format::Json, state.clone()).unwrap().unwrap();
         let value: Value = serde_json::from_slice(&once).unwrap();
         assert_eq!(
             value,
             json!({ "theme": "dark", "trust": { "/z": { "ok": false }, "/a": { "ok": true } }, "keys": { "approved": ["x", "y"] } })
         );
-        assert_eq!(merged(&once, state), Ok(None));
-        assert!(merged(b"{ not json", json!({})).is_err());
-        assert!(merged(b"[]", json!({})).is_err());
-        assert_eq!(merged(b"", json!({ "a": 1 })).unwrap().unwrap(), b"{\n  \"a\": 1\n}");
+        assert_eq!(merged(&once, Format::Json, state), Ok(None));
+        assert!(merged(b"{ not json", Format::Json, json!({})).is_err());
+        assert!(merged(b"[]", Format::Json, json!({})).is_err());
+        assert_eq!(merged(b"", Format::Json, json!({ "a": 1 })).unwrap().unwrap(), b"{\n  \"a\": 1\n}");
     }
 
     #[test]

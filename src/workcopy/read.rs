@@ -154,7 +154,16 @@ pub fn login(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool
     let read = |name: &str| {
         if through_links { beneath(dir, Path::new(name), owners) } else { entry(dir, OsStr::new(name), owners) }
     };
-    let content = match read(&rule.file) {
+    let undotted = || {
+        // In a volume of a Kubernetes Secret, which is told by its `..data`, the key may lack the dot.
+        let name = rule.undotted().filter(|_| through_links && dir.stat_entry(OsStr::new("..data")).is_ok())?;
+        read(name).ok()
+    };
+    let found = match read(&rule.file) {
+        Err(Unreadable::Missing) => undotted().ok_or(Unreadable::Missing),
+        found => found,
+    };
+    let content = match found {
         Ok(content) => content,
         Err(Unreadable::Missing) => return Copy { version: Version::Absent, bytes: None, mark: None },
         Err(why) => return Copy { version: Version::Damaged(why.to_string()), bytes: None, mark: None },

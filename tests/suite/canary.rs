@@ -43,6 +43,31 @@ const STARTS: &[(&str, Give)] = &[
         run.env("CODEX_CREDENTIALS", r#"{"tokens":{"id_token":"FAKE","access_token":"FAKE","refresh_token":"FAKE"}}"#)
     }),
     ("misspelt variable", |_, run| run.env("AGENT_INIT_CAPTUR", "FAKE")),
+    ("command", |s, run| {
+        s.write("cwd/given", Session::new("a").json());
+        run.env("CLAUDE_CREDENTIALS_COMMAND", "cat given | cat")
+    }),
+    ("command of no login", |s, run| {
+        s.write("cwd/given", "FAKE");
+        run.env("CLAUDE_CREDENTIALS_COMMAND", "cat given")
+    }),
+    ("command that fails after its output", |s, run| {
+        s.write("cwd/given", "FAKE");
+        run.env("ANTHROPIC_API_KEY_COMMAND", "cat given; exit 1")
+    }),
+    ("descriptor", |_, run| run.options(["--deliver", "fd"]).env("ANTHROPIC_API_KEY", "sk-FAKE")),
+    ("cloud", |s, run| {
+        s.write("secrets/aws_bearer_token_bedrock", "FAKE");
+        run.env("CLAUDE_CODE_USE_BEDROCK", "1").env("AWS_SECRET_ACCESS_KEY", "FAKE").env("ANTHROPIC_API_KEY", "FAKE")
+    }),
+    ("settings", |s, run| {
+        s.write("capture/claude/.claude.json", r#"{"primaryApiKey":"FAKE"}"#);
+        run.env("CLAUDE_CODE_OAUTH_TOKEN", "FAKE-token")
+    }),
+    ("lines", |s, run| {
+        s.write("capture/gh/hosts.yml", "github.com:\n    oauth_token: FAKE\n  user: x\n");
+        run.options(["--agent", "gh,claude"])
+    }),
     ("broken settings", |s, run| {
         s.write("home/.claude/settings.json", "{\"env\":{\"KEY\":\"FAKE");
         run.env("ANTHROPIC_API_KEY", "sk-FAKE")
@@ -74,7 +99,7 @@ fn belongs(path: &Path) -> bool {
     let recovery =
         path.components().any(|part| ["conflicts", "recovery"].contains(&part.as_os_str().to_str().unwrap()));
     // The approval of a key is its last 20 characters.
-    recovery || [".credentials.json", "auth.json", ".claude.json"].contains(&name)
+    recovery || [".credentials.json", "auth.json", ".claude.json", "hosts.yml"].contains(&name)
 }
 
 #[test]

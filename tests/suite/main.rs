@@ -17,6 +17,7 @@ mod faults;
 mod fleet;
 mod hostile;
 mod identity;
+mod matrix;
 mod peers;
 mod process;
 mod publish;

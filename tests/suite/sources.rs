@@ -1,7 +1,11 @@
 //! Where a login may come from, which one wins, and what bad material gets.
 
 mod bad;
+mod command;
+mod definitions;
+mod others;
 mod precedence;
+mod wait;
 
 use crate::support::{Give, Outcome, Run, Sandbox, Session, base64, codex_auth, needs_root};
 

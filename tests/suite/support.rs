@@ -1,6 +1,7 @@
 //! What every test needs: a sandbox, runs of the binary in it, made-up logins and a stand-in agent.
 
 mod await_path;
+mod definition;
 mod live;
 mod run;
 mod sandbox;
@@ -9,6 +10,7 @@ mod snapshot;
 mod vendor;
 
 pub use await_path::await_path;
+pub use definition::{Definition, definitions};
 pub use live::{Live, Outcome};
 pub use run::Run;
 pub use sandbox::{Gate, Sandbox};

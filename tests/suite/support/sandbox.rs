@@ -61,10 +61,11 @@ impl Sandbox {
             .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_agent-init")), PathBuf::from);
         let agent = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/support/agent.sh");
         let done = Command::new("sh")
-            .args(["-euc", "mkdir -m 755 \"$1\"; ln \"$2\" \"$1/agent-init\" 2>/dev/null || cp \"$2\" \"$1/agent-init\"; install -m 755 \"$3\" \"$1/claude\"; ln \"$1/claude\" \"$1/codex\"", "sh"])
+            .args(["-euc", "mkdir -m 755 \"$1\"; ln \"$2\" \"$1/agent-init\" 2>/dev/null || cp \"$2\" \"$1/agent-init\"; install -m 755 \"$3\" \"$1/claude\"; for d in \"$4\"/*.json; do n=${d##*/}; n=${n%.json}; test -e \"$1/$n\" || ln \"$1/claude\" \"$1/$n\"; done", "sh"])
             .arg(self.path("bin"))
             .arg(&binary)
             .arg(&agent)
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/agent/definitions"))
             .status()
             .unwrap();
         assert!(done.success(), "cannot install {} and {}", binary.display(), agent.display());

@@ -1,0 +1,84 @@
+//! The agents that an image adds: `/etc/agent-init/agents/*.json`.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::agent::Catalog;
+use crate::report::Failure;
+use crate::sys::dir::Dir;
+use crate::sys::privilege;
+use crate::workcopy::read::{self, Owners};
+
+/// Where they are.
+const DIRECTORY: &str = "/etc/agent-init/agents";
+
+/// The known agents.
+///
+/// # Errors
+/// A file there that can not be read, that others than root and we can write, or that is no definition.
+pub fn catalog() -> anyhow::Result<Catalog> {
+    added(Path::new(DIRECTORY)).and_then(|added| Catalog::with(&added))
+}
+
+/// Path and text of each definition in a directory; none when there is no directory.
+fn added(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let dir = match Dir::open(path) {
+        Ok(dir) => dir,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let names = dir.names().with_context(|| format!("cannot read {}", path.display()))?;
+    let mut found = Vec::new();
+    for name in names.iter().filter(|name| is_definition(name)) {
+        let file = path.join(name).display().to_string();
+        // A ConfigMap's files are links beneath their directory. What names an agent's variables and files decides over
+        // secrets, so it is not taken from a user who is not trusted with them.
+        let owners = Owners::These(vec![0, privilege::current().0]);
+        let refused = |why: &dyn std::fmt::Display| Failure::new(format!("agent definition {file}: {why}"));
+        let content = read::beneath(&dir, Path::new(name), &owners)
+            .map_err(|why| refused(&why).hint("it must be a file of root's, or of the user that agent-init runs as"))?;
+        if content.stat.mode & 0o002 != 0 {
+            return Err(refused(&"everybody may write it").hint(format!("chmod o-w {file}")).into());
+        }
+        let text = std::str::from_utf8(&content.bytes).map_err(|_| refused(&"it is not UTF-8 text"))?;
+        found.push((file, text.to_owned()));
+    }
+    Ok(found)
+}
+
+/// `*.json`; a name with a dot in front is an editor's or a volume's own.
+fn is_definition(name: &OsStr) -> bool {
+    Path::new(name).extension() == Some(OsStr::new("json")) && !name.as_bytes().starts_with(b".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn which_files_count() {
+        let temp = tempfile::tempdir().unwrap();
+        std::fs::create_dir(temp.path().join("..1")).unwrap();
+        std::fs::write(temp.path().join("..1/a.json"), "{}").unwrap();
+        symlink("..1/a.json", temp.path().join("a.json")).unwrap();
+        std::fs::write(temp.path().join("b.json~"), "").unwrap();
+        std::fs::write(temp.path().join(".c.json"), "").unwrap();
+        let found = added(temp.path()).unwrap();
+        assert_eq!(found, [(temp.path().join("a.json").display().to_string(), "{}".to_owned())]);
+        assert!(added(&temp.path().join("none")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_that_everybody_may_write_is_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let file = temp.path().join("a.json");
+        std::fs::write(&file, "{}").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+        assert!(added(temp.path()).is_err());
+    }
+}

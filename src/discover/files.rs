@@ -1,0 +1,69 @@
+//! Files that go with a method and are not the agent's own, such as a cloud provider's credentials.
+//!
+//! They are read only where another user than ours will run the agent: root's `~/.aws` and a root-owned secret are out of
+//! its reach.
+
+use std::path::{Path, PathBuf};
+
+use crate::agent::Definition;
+use crate::agent::definition::CredentialFile;
+use crate::credential::Secret;
+use crate::plan::place::under_home;
+use crate::report::Message;
+use crate::workcopy::read::Unreadable;
+
+use super::ground::Ground;
+use super::{Given, Offer, offers};
+
+/// A file to copy for the agent's user.
+pub struct ForeignFile {
+    /// The variable that names it.
+    pub variable: String,
+    /// Where it is.
+    pub from: PathBuf,
+    /// What it holds.
+    pub bytes: Secret,
+}
+
+/// The files of the first offer that has any; when it is chosen, they are copied.
+pub(super) fn for_another_user(
+    definition: &Definition,
+    offers: &[Offer<'_>],
+    given: &mut Given,
+    ground: &Ground<'_, '_>,
+) -> Vec<ForeignFile> {
+    if !ground.identity.differs_from(ground.current) {
+        return Vec::new();
+    }
+    let Some(rule) = offers.iter().find(|offer| offer.found.is_ok()).map(|offer| offer.rule) else { return Vec::new() };
+    let mut found = Vec::new();
+    for file in &rule.files {
+        let Some((from, is_named)) = place(file, ground) else { continue };
+        match offers::file(&from) {
+            Ok(bytes) => found.push(ForeignFile { variable: file.variable.clone(), from, bytes }),
+            Err(Unreadable::Missing) if !is_named => {}
+            Err(why) => {
+                let how = if is_named {
+                    format!("{} names {}", file.variable, from.display())
+                } else {
+                    from.display().to_string()
+                };
+                let text = format!("{}: {} can not be passed on: {how}: {why}", definition.name, rule.label);
+                given.warnings.push(Message::warning(text));
+            }
+        }
+    }
+    found
+}
+
+/// Where the file is, and whether its variable says so; `None` where the agent finds its own.
+fn place(file: &CredentialFile, ground: &Ground<'_, '_>) -> Option<(PathBuf, bool)> {
+    if let Some(named) = ground.environment.get_filled(&file.variable) {
+        return Some((PathBuf::from(named), true));
+    }
+    if under_home(&file.default, ground.home).symlink_metadata().is_ok() {
+        return None;
+    }
+    let ours = ground.environment.get_filled("HOME").map(Path::new).filter(|home| *home != ground.home)?;
+    Some((under_home(&file.default, ours), false))
+}

@@ -1,0 +1,206 @@
+//! The forms in which an operator gives an agent its credentials; nothing but names is looked at here.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::agent::Definition;
+use crate::credential::{Secret, Source};
+use crate::report::{Failure, Message};
+
+use super::Environment;
+
+/// What the operator gave an agent: at most one form of each thing.
+#[derive(Default)]
+pub struct Given {
+    /// Values of methods, and logins.
+    pub(super) forms: Vec<(String, Form)>,
+    /// Values of variables that go with a method, where they are more than the variable itself.
+    pub(super) companions: Vec<(String, Form)>,
+    /// What looking and reading found worth a word.
+    pub warnings: Vec<Message>,
+}
+
+/// One form in which a thing was given.
+pub(super) enum Form {
+    /// As a variable.
+    Value { variable: String, value: Secret },
+    /// As base64 in a variable.
+    Base64 { variable: String, value: Secret },
+    /// As a file that a variable names.
+    File { variable: String, path: PathBuf },
+    /// As a command in a variable.
+    Command { variable: String, line: OsString },
+    /// As a secret file.
+    Secret { path: PathBuf },
+}
+
+impl Form {
+    /// What messages call it.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Form::Value { variable, .. }
+            | Form::Base64 { variable, .. }
+            | Form::File { variable, .. }
+            | Form::Command { variable, .. } => variable.clone(),
+            Form::Secret { path } => path.display().to_string(),
+        }
+    }
+
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Form::File { path, .. } | Form::Secret { path } => Some(path),
+            Form::Value { .. } | Form::Base64 { .. } | Form::Command { .. } => None,
+        }
+    }
+
+    /// The source that it is.
+    pub(super) fn source(&self) -> Source {
+        match self {
+            Form::Value { variable, .. } | Form::Base64 { variable, .. } => Source::Env(variable.clone()),
+            Form::File { path, .. } => Source::File(path.clone()),
+            Form::Command { variable, .. } => Source::Command(variable.clone()),
+            Form::Secret { path } => Source::Secret(path.clone()),
+        }
+    }
+}
+
+/// Where explicit forms are looked for, and how far a form counts that others may mean.
+pub struct Search<'s> {
+    /// The environment.
+    pub environment: &'s Environment,
+    /// The directories of secret files.
+    pub directories: &'s [PathBuf],
+    /// The agent is served whatever is found, so that a variable which other programs use too means it.
+    pub is_certain: bool,
+    /// No other agent keeps its login in a file of the same name.
+    pub is_unique: bool,
+}
+
+/// The names under which one thing may be given.
+struct Names {
+    variable: String,
+    /// Variables of the agent's own that hold the same.
+    also: Vec<String>,
+    files: Vec<String>,
+    is_session: bool,
+}
+
+/// The directories of secret files.
+#[must_use]
+pub fn secret_directories(option: Option<&OsStr>, environment: &Environment) -> Vec<PathBuf> {
+    let credentials = environment.get_filled("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let usual = || std::iter::once(PathBuf::from("/run/secrets")).chain(credentials).collect();
+    let named: Vec<PathBuf> = option.map_or_else(usual, |option| std::env::split_paths(option).collect());
+    // Most containers have none: one look here saves a look for every name.
+    named.into_iter().filter(|path| path.is_dir()).collect()
+}
+
+/// What was given explicitly.
+///
+/// # Errors
+/// Two forms of one thing.
+pub fn given(definition: &Definition, search: &Search<'_>) -> anyhow::Result<Given> {
+    let mut given = Given::default();
+    for rule in definition.methods.iter().filter(|rule| search.is_certain || !rule.shared) {
+        let Some(variable) = &rule.variable else { continue };
+        let form = given.look(&Names::of_variable(variable), search)?;
+        if form.is_some() {
+            for companion in &rule.with {
+                let form = given.look(&Names::of_variable(companion), search)?;
+                // A plain variable reaches the agent as it is.
+                let form = form.filter(|form| !matches!(form, Form::Value { .. }));
+                given.companions.extend(form.map(|form| (companion.clone(), form)));
+            }
+        }
+        given.forms.extend(form.map(|form| (variable.clone(), form)));
+        if let Some(descriptor) = rule.descriptor.as_deref().filter(|name| search.environment.get(name).is_some()) {
+            let text = format!("{descriptor} is set aside: agent-init does not read descriptors");
+            let hint = format!("give the value by {variable}, {variable}_FILE or {variable}_COMMAND");
+            given.warnings.push(Message::warning(text).hint(hint));
+        }
+    }
+    if let Some(session) = &definition.session {
+        let variable = definition.session_variable();
+        let lower = variable.to_ascii_lowercase();
+        let mut files = vec![lower.clone(), format!("{lower}.json")];
+        if search.is_certain || search.is_unique {
+            // A key of a Kubernetes Secret made by hand often lacks the dot.
+            files.extend([Some(session.file.as_str()), session.undotted()].into_iter().flatten().map(str::to_owned));
+        }
+        let names = Names { variable: variable.clone(), also: session.variables.clone(), files, is_session: true };
+        let form = given.look(&names, search)?;
+        given.forms.extend(form.map(|form| (variable, form)));
+    }
+    Ok(given)
+}
+
+impl Names {
+    fn of_variable(variable: &str) -> Names {
+        let files = vec![variable.to_owned(), variable.to_ascii_lowercase()];
+        Names { variable: variable.to_owned(), also: Vec::new(), files, is_session: false }
+    }
+}
+
+impl Given {
+    /// Whether there is anything.
+    #[must_use]
+    pub fn is_explicit(&self) -> bool {
+        !self.forms.is_empty()
+    }
+
+    fn look(&mut self, names: &Names, search: &Search<'_>) -> anyhow::Result<Option<Form>> {
+        let name = &names.variable;
+        let mut filled = |variable: &str| match search.environment.get(variable) {
+            Some(value) if value.is_empty() => {
+                let text = format!("{variable} is set and empty: it counts as not set");
+                let warning = Message::warning(text);
+                if !self.warnings.contains(&warning) {
+                    self.warnings.push(warning);
+                }
+                None
+            }
+            value => value.map(|value| (variable.to_owned(), value)),
+        };
+        let mut forms = Vec::new();
+        let secret = |value: &OsStr| Secret::copied(value.as_bytes());
+        for variable in std::iter::once(name).chain(&names.also) {
+            let value = filled(variable).map(|(variable, value)| Form::Value { variable, value: secret(value) });
+            forms.extend(value);
+        }
+        if names.is_session {
+            let base64 = filled(&format!("{name}_B64"));
+            forms.extend(base64.map(|(variable, value)| Form::Base64 { variable, value: secret(value) }));
+        }
+        let file = filled(&format!("{name}_FILE"));
+        forms.extend(file.map(|(variable, value)| Form::File { variable, path: value.into() }));
+        let command = filled(&format!("{name}_COMMAND"));
+        forms.extend(command.map(|(variable, value)| Form::Command { variable, line: value.to_owned() }));
+        for directory in search.directories {
+            let paths = names.files.iter().map(|file| directory.join(file));
+            forms.extend(paths.filter(|path| path.symlink_metadata().is_ok()).map(|path| Form::Secret { path }));
+        }
+        drop_same_files(&mut forms);
+        let mut forms = forms.into_iter();
+        match (forms.next(), forms.next()) {
+            (Some(first), Some(second)) => {
+                let what = format!("both {} and {} are set", first.name(), second.name());
+                Err(Failure::new(what).hint("keep one of them").into())
+            }
+            (form, _) => Ok(form),
+        }
+    }
+}
+
+/// `NAME_FILE` usually points into the secrets directory: one file found by two ways is given once.
+fn drop_same_files(forms: &mut Vec<Form>) {
+    let mut seen: Vec<PathBuf> = Vec::new();
+    forms.retain(|form| match form.path().and_then(|path| path.canonicalize().ok()) {
+        Some(real) if seen.contains(&real) => false,
+        Some(real) => {
+            seen.push(real);
+            true
+        }
+        None => true,
+    });
+}

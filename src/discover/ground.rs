@@ -1,0 +1,226 @@
+//! Reads what is known of one agent: its place, its capture, and what they hold.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::agent::Definition;
+use crate::agent::definition::{Home, SessionFile};
+use crate::cli::{RunOptions, Scope};
+use crate::launch::helper::Helpers;
+use crate::plan::identity::Identity;
+use crate::plan::place::{self, PlaceFacts};
+use crate::plan::select::Candidate;
+use crate::report::Failure;
+use crate::store::{Capture, Recovery};
+use crate::sync::lineage::Lineage;
+use crate::sys::dir::{Dir, Kind};
+use crate::sys::privilege;
+
+use super::offers::{self, Reading};
+use super::{AgentFacts, CaptureFacts, Environment, Given, Mounts, files, read_whole};
+
+/// Where captures are when nobody says otherwise.
+const DEFAULT_CAPTURE: &str = "/capture";
+
+/// An agent that is served.
+pub(super) struct Subject<'c> {
+    /// What it is.
+    pub(super) definition: &'c Definition,
+    /// What it was given.
+    pub(super) given: Given,
+    /// It is served whatever is found.
+    pub(super) is_certain: bool,
+    /// A file of its login's name is its own wherever it lies.
+    pub(super) by_name: bool,
+}
+
+/// Where the files of agents are looked for.
+pub(super) struct Ground<'c, 'o> {
+    pub(super) options: &'o RunOptions,
+    pub(super) environment: &'c Environment,
+    pub(super) home: &'o Path,
+    pub(super) identity: &'o Identity,
+    pub(super) current: (u32, u32),
+    pub(super) mounts: Option<Mounts>,
+}
+
+impl<'c> Ground<'c, '_> {
+    /// Where the agent keeps its state by itself.
+    fn own_place(&self, definition: &Definition) -> PathBuf {
+        self.place_of(&definition.home)
+    }
+
+    fn place_of(&self, home: &Home) -> PathBuf {
+        place::own(home, self.environment.get_filled(&home.variable).map(Path::new), self.home)
+    }
+
+    /// Whether there is a capture of any agent's.
+    pub(super) fn has_capture(&self) -> bool {
+        self.options.capture.is_some() || Path::new(DEFAULT_CAPTURE).symlink_metadata().is_ok()
+    }
+
+    /// Whether the definition of an agent has to be read at all: a look at a few names.
+    pub(super) fn may_matter(&self, candidate: &Candidate<'_>) -> bool {
+        let is_there = |(variable, suffix, default): (&str, &str, &str), login: &str| {
+            let home = Home { variable: variable.into(), suffix: suffix.into(), default: default.into() };
+            candidate.when_found && self.place_of(&home).join(login).symlink_metadata().is_ok()
+        };
+        candidate.entry.may_matter(|name| self.environment.get(name).is_some(), is_there)
+    }
+
+    /// A look at the names alone, for the agents that COMMAND does not name: most starts end here, at one or two
+    /// failing lookups each.
+    pub(super) fn has_any_login(&self, definition: &Definition, by_name: bool) -> anyhow::Result<bool> {
+        let Some(session) = &definition.session else { return Ok(false) };
+        Ok(holds_login(&self.own_place(definition), session)
+            || self.capture_path(definition, by_name)?.is_some_and(|path| holds_login(&path, session)))
+    }
+
+    /// All that is known of one agent.
+    pub(super) fn agent(
+        &mut self,
+        subject: Subject<'c>,
+        state_dir: &Path,
+        helpers: Option<&mut Helpers<'_>>,
+    ) -> anyhow::Result<AgentFacts<'c>> {
+        let Subject { definition, mut given, is_certain, by_name } = subject;
+        let place = self.place(definition);
+        let capture = self.capture(definition, by_name)?;
+        let mut reading = Reading { helpers, environment: self.environment };
+        let mut offers = offers::explicit(definition, &mut given, &mut reading)?;
+        let companions = offers::companions(&mut given, &mut reading)?;
+        let work_dir = self.options.work_dir.as_deref();
+        let working_copy = place::working_copy(&definition.name, &definition.home, &place, work_dir, state_dir);
+        if let Some(session) = &definition.session {
+            let elsewhere =
+                (place.path != working_copy).then(|| offers::in_place(definition, session, &place, self.identity));
+            offers.extend(elsewhere.flatten());
+            offers.extend(
+                capture.as_ref().and_then(|(capture, _)| offers::captured(definition, session, capture.as_ref()?)),
+            );
+            let recovery = Recovery::new(state_dir, &definition.name, &session.file).directory();
+            let left = |place: &Path| offers::left(definition, session, place, self.identity);
+            let in_place = left(&working_copy);
+            let recovered =
+                if in_place.as_ref().is_some_and(|offer| offer.found.is_ok()) { None } else { left(&recovery) };
+            offers.extend(in_place.into_iter().chain(recovered));
+        }
+        let capture = capture.map(|(_, facts)| facts);
+        let captured = place::settings_source(&place, &working_copy, capture.as_ref().map(|capture| &*capture.path));
+        let captured = captured.filter(|_| self.options.scope != Some(Scope::Login));
+        offers.extend(offers::settings(definition, &working_copy, captured, self.identity));
+        let files = files::for_another_user(definition, &offers, &mut given, self);
+        Ok(AgentFacts { definition, is_certain, offers, companions, files, given, place, working_copy, capture })
+    }
+
+    fn place(&mut self, definition: &Definition) -> PlaceFacts {
+        let path = self.own_place(definition);
+        let found = path.symlink_metadata();
+        // What is not there is no mount and holds none; the table is the longest read of a start.
+        let is_there = !found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let nothing = Mounts::default();
+        if is_there && self.mounts.is_none() {
+            // Without /proc nothing is known of mounts, and so nothing is one.
+            self.mounts = Some(Mounts::parse(&read_whole(Path::new("/proc/self/mountinfo")).unwrap_or_default()));
+        }
+        let mounts = self.mounts.as_ref().unwrap_or(&nothing);
+        let found = found.ok();
+        let ours = [self.identity.uid, privilege::current().0, 0];
+        let foreign = self.identity.uid != 0 && found.as_ref().is_some_and(|found| !ours.contains(&found.uid()));
+        // A link anywhere below HOME may be an earlier agent's: it leads who knows where.
+        let is_led = path.ancestors().skip(1).take_while(|above| above.starts_with(self.home) && *above != self.home);
+        let is_led = is_led.into_iter().any(Path::is_symlink);
+        let kind = found.map(|found| match found.file_type() {
+            _ if is_led => Kind::Link,
+            kind if kind.is_dir() => Kind::Directory,
+            kind if kind.is_symlink() => Kind::Link,
+            kind if kind.is_file() => Kind::File,
+            _ => Kind::Special,
+        });
+        // HOME itself is made only where it is ours to make; below it, whatever is missing.
+        let makes_home = self.home == Path::new(place::FALLBACK_HOME) || self.options.home.is_some();
+        let existing = path.ancestors().find(|ancestor| ancestor.is_dir());
+        let writable = existing.is_some_and(|existing| {
+            (makes_home || existing.starts_with(self.home) || !path.starts_with(self.home))
+                && Dir::open(existing).is_ok_and(|dir| dir.is_writable())
+        });
+        let mounted = mounts.at(&path).is_some();
+        let login = definition
+            .session
+            .as_ref()
+            .map(|session| path.join(&session.file))
+            .filter(|file| mounts.at(file).is_some());
+        let mounted_below = login.or_else(|| mounts.below(&path).map(|mount| mount.point.clone()));
+        let mount_writable = Dir::open(&path).is_ok_and(|dir| match (&definition.session, &mounted_below) {
+            (Some(session), Some(below)) if *below == path.join(&session.file) => {
+                dir.may_write(OsStr::new(&session.file))
+            }
+            _ => dir.is_writable(),
+        });
+        PlaceFacts { path, mounted, mount_writable, mounted_below, kind, foreign, writable }
+    }
+
+    /// The directory of the agent's capture, whether or not it is there.
+    fn capture_path(&self, definition: &Definition, by_name: bool) -> anyhow::Result<Option<PathBuf>> {
+        let root = match &self.options.capture {
+            Some(spec) => match spec.named.iter().find(|(name, _)| *name == definition.name) {
+                Some((_, path)) => return directory("--capture", path).map(|()| Some(path.clone())),
+                None => spec.default.clone(),
+            },
+            None => Some(PathBuf::from(DEFAULT_CAPTURE)).filter(|path| path.symlink_metadata().is_ok()),
+        };
+        let Some(root) = root else { return Ok(None) };
+        directory("--capture", &root)?;
+        let flat = definition
+            .session
+            .as_ref()
+            .is_some_and(|session| holds_login(&root, session) && (by_name || offers::is_its_own(&root, session)));
+        Ok(Some(if flat { root } else { root.join(&definition.name) }))
+    }
+
+    fn capture(
+        &self,
+        definition: &Definition,
+        by_name: bool,
+    ) -> anyhow::Result<Option<(Option<Capture>, CaptureFacts)>> {
+        let (Some(session), Some(path)) = (&definition.session, self.capture_path(definition, by_name)?) else {
+            return Ok(None);
+        };
+        match Capture::open(&path) {
+            Ok(capture) => {
+                let facts =
+                    CaptureFacts { writable: capture.is_writable(session), lineage: capture.record().lineage, path };
+                Ok(Some((Some(capture), facts)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let writable =
+                    path.parent().and_then(|root| Dir::open(root).ok()).is_some_and(|root| root.is_writable());
+                Ok(Some((None, CaptureFacts { path, writable, lineage: Lineage::default() })))
+            }
+            Err(error) => {
+                let failure = Failure::new(format!("cannot open the capture {}", path.display()));
+                Err(error).context(failure.hint("it must be a directory that agent-init may read"))
+            }
+        }
+    }
+}
+
+/// Whether there is a file of the login's name, or of that name without its dot in a volume of a Kubernetes Secret.
+fn holds_login(dir: &Path, session: &SessionFile) -> bool {
+    let has = |name: &str| dir.join(name).symlink_metadata().is_ok();
+    has(&session.file) || (session.undotted().is_some_and(has) && has("..data"))
+}
+
+/// An operator's path that must be a directory.
+fn directory(option: &str, path: &Path) -> anyhow::Result<()> {
+    let hint = "mount a directory or a volume there; docker makes an empty one for a source that is missing";
+    match path.metadata() {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(Failure::new(format!("{option} {}: it is not a directory", path.display())).hint(hint).into()),
+        Err(error) => Err(error).context(Failure::new(format!("{option} {}", path.display())).hint(hint)),
+    }
+}

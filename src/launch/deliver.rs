@@ -1,0 +1,53 @@
+//! Hands a value to the agent by a descriptor instead of its environment.
+
+use std::ffi::OsString;
+
+use anyhow::Context;
+
+use crate::discover::Material;
+use crate::plan::AgentPlan;
+use crate::report::Failure;
+use crate::sys::dir::{Attributes, dress};
+use crate::sys::pipe::{self, Reader};
+
+/// Descriptors that the agent inherits; closed here when this is dropped.
+#[derive(Default)]
+pub struct Deliveries {
+    pipes: Vec<(String, Reader)>,
+}
+
+impl Deliveries {
+    /// Fills a pipe for each plan that delivers by a descriptor. A pipe and no file: once the agent has read it, nothing
+    /// is left that its children could open. Agents open it by `/proc/self/fd/N`, so it is given to the agent's user.
+    ///
+    /// The descriptors survive every exec from here on: no other child may be started until this is dropped.
+    ///
+    /// # Errors
+    /// The pipe can not be made or given away, or does not hold the value.
+    pub fn prepare(plans: &[AgentPlan<'_, '_>], owner: Option<(u32, u32)>) -> anyhow::Result<Deliveries> {
+        let mut deliveries = Deliveries::default();
+        for plan in plans {
+            let (Some(variable), Some(Ok(Material::Value(value)))) =
+                (&plan.descriptor, plan.chosen().map(|offer| &offer.found))
+            else {
+                continue;
+            };
+            let (reader, writer) = pipe::pipe().context("cannot make a pipe")?;
+            writer.write_now(value.expose_secret()).with_context(|| {
+                Failure::new(format!("--deliver fd: {variable}")).hint("a pipe holds 64 kB: use --deliver env")
+            })?;
+            dress(&reader, Attributes { mode: 0o600, owner }).with_context(|| {
+                Failure::new("--deliver fd: cannot give the pipe to the agent's user")
+                    .hint("add the capability CHOWN, or use --deliver env")
+            })?;
+            reader.survive_exec().context("--deliver fd")?;
+            deliveries.pipes.push((variable.clone(), reader));
+        }
+        Ok(deliveries)
+    }
+
+    /// The variables that name the descriptors.
+    pub fn variables(&self) -> impl Iterator<Item = (String, OsString)> {
+        self.pipes.iter().map(|(variable, reader)| (variable.clone(), reader.number().to_string().into()))
+    }
+}

@@ -1,0 +1,136 @@
+//! Pure. Whether a condition of a definition holds.
+
+use crate::agent::definition::{Condition, Method};
+use crate::discover::{Environment, Facts, Offer};
+
+use super::AgentPlan;
+
+/// What conditions are about.
+pub struct Situation<'s, 'c> {
+    /// What authenticates the agent.
+    pub chosen: Option<&'s Offer<'c>>,
+    /// The methods of what was set aside.
+    pub set_aside: Vec<Method>,
+    /// A refreshed login is carried back.
+    pub carried_back: bool,
+    /// The environment that we were started with.
+    pub environment: &'s Environment,
+    /// COMMAND's arguments; none where COMMAND is not the agent's.
+    pub arguments: &'s [String],
+    /// The agent runs as root.
+    pub is_root: bool,
+    /// Standard input is a terminal.
+    pub is_terminal: bool,
+}
+
+impl<'s, 'c> Situation<'s, 'c> {
+    /// The situation of an agent.
+    #[must_use]
+    pub fn of(plan: &AgentPlan<'s, 'c>, facts: &'s Facts<'c>) -> Situation<'s, 'c> {
+        let aside = plan.choice.set_aside.iter().filter_map(|aside| plan.facts.offers.get(aside.offer));
+        Situation {
+            chosen: plan.chosen(),
+            set_aside: aside.map(|offer| offer.rule.method).collect(),
+            carried_back: plan.write_back.as_ref().is_some_and(|target| target.writable),
+            environment: facts.environment,
+            arguments: &facts.arguments,
+            is_root: facts.identity.uid == 0,
+            is_terminal: facts.terminal,
+        }
+    }
+
+    /// Whether every word of the condition holds.
+    #[must_use]
+    pub fn meets(&self, when: &Condition) -> bool {
+        let method = self.chosen.map_or("none", |offer| offer.rule.method.word());
+        let variable = self.chosen.and_then(|offer| offer.rule.variable.as_deref());
+        let is_set = |name: &String| self.environment.get_filled(name).is_some();
+        let has_argument = |word: &String| self.arguments.contains(word);
+        let differs = |(name, value): (&String, &String)| {
+            self.environment.get_filled(name).is_some_and(|found| found != value.as_str())
+        };
+        (when.method.is_empty() || when.method.iter().any(|word| word == method))
+            && (when.variable.is_empty() || when.variable.iter().any(|name| Some(name.as_str()) == variable))
+            && when
+                .value_prefix
+                .as_deref()
+                .is_none_or(|prefix| self.chosen.is_some_and(|offer| offer.value_starts_with(prefix)))
+            && (when.set_aside.is_empty()
+                || self.set_aside.iter().any(|method| when.set_aside.iter().any(|word| word == method.word())))
+            && when.carried_back.is_none_or(|expected| expected == self.carried_back)
+            && when.set.iter().all(is_set)
+            && !when.unset.iter().any(is_set)
+            && when.differs.iter().all(differs)
+            && (when.argument.is_empty() || when.argument.iter().any(has_argument))
+            && !when.no_argument.iter().any(has_argument)
+            && when.root.is_none_or(|expected| expected == self.is_root)
+            && when.terminal.is_none_or(|expected| expected == self.is_terminal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::definition::MethodRule;
+    use crate::credential::{Secret, Source};
+    use crate::discover::Material;
+    use serde_json::{Value, json};
+
+    fn holds(situation: &Situation<'_, '_>, when: &Value) -> bool {
+        situation.meets(&serde_json::from_value(when.clone()).unwrap())
+    }
+
+    #[test]
+    fn the_vocabulary() {
+        let rule: MethodRule =
+            serde_json::from_value(json!({ "method": "api-key", "label": "key", "variable": "X_KEY" })).unwrap();
+        let offer = Offer {
+            rule: &rule,
+            source: Source::Env("X_KEY".into()),
+            found: Ok(Material::Value(Secret::copied(b"FAKE-key"))),
+        };
+        let environment = Environment::new([("A", "1"), ("B", "")].map(|(k, v)| (k.into(), v.into())));
+        let arguments = ["exec".to_owned()];
+        let situation = Situation {
+            chosen: Some(&offer),
+            set_aside: vec![Method::Session],
+            carried_back: false,
+            environment: &environment,
+            arguments: &arguments,
+            is_root: true,
+            is_terminal: false,
+        };
+        let rows = [
+            (json!({}), true),
+            (json!({ "method": ["session", "api-key"] }), true),
+            (json!({ "method": ["none"] }), false),
+            (json!({ "variable": ["X_KEY"] }), true),
+            (json!({ "variable": ["Y_KEY"] }), false),
+            (json!({ "value-prefix": "FAKE-" }), true),
+            (json!({ "value-prefix": "other" }), false),
+            (json!({ "set-aside": ["session"] }), true),
+            (json!({ "set-aside": ["cloud"] }), false),
+            (json!({ "carried-back": false }), true),
+            (json!({ "carried-back": true }), false),
+            (json!({ "set": ["A"] }), true),
+            (json!({ "set": ["A", "B"] }), false),
+            (json!({ "unset": ["B", "C"] }), true),
+            (json!({ "unset": ["A"] }), false),
+            (json!({ "differs": { "A": "2" } }), true),
+            (json!({ "differs": { "A": "1" } }), false),
+            (json!({ "differs": { "C": "1" } }), false),
+            (json!({ "argument": ["exec", "e"] }), true),
+            (json!({ "argument": ["e"] }), false),
+            (json!({ "no-argument": ["login"] }), true),
+            (json!({ "no-argument": ["exec"] }), false),
+            (json!({ "root": true, "terminal": false }), true),
+            (json!({ "root": true, "terminal": true }), false),
+        ];
+        for (when, expected) in rows {
+            assert_eq!(holds(&situation, &when), expected, "{when}");
+        }
+        let nothing = Situation { chosen: None, ..situation };
+        assert!(holds(&nothing, &json!({ "method": ["none"] })));
+        assert!(!holds(&nothing, &json!({ "value-prefix": "" })));
+    }
+}

@@ -1,0 +1,123 @@
+//! Pure. What the operator should know of a plan: what was set aside, what will be lost, and what a definition knows to
+//! go wrong.
+
+use crate::agent::definition::Method;
+use crate::cli::{AuthMode, Delivery, RunOptions};
+use crate::discover::Facts;
+use crate::report::Message;
+
+use super::condition::Situation;
+use super::{AgentPlan, LoginFile, environment, method};
+
+/// What there is to say of one agent.
+#[must_use]
+pub fn of(plan: &AgentPlan<'_, '_>, options: &RunOptions, facts: &Facts<'_>) -> Vec<Message> {
+    let mut messages = set_aside(plan);
+    messages.extend(no_such_method(plan, options));
+    messages.extend(stranded(plan));
+    messages.extend(delivery(plan, options));
+    messages.extend(hints(plan, facts));
+    messages
+}
+
+/// What was asked for of an agent that can not do it.
+fn no_such_method(plan: &AgentPlan<'_, '_>, options: &RunOptions) -> Vec<Message> {
+    let definition = plan.facts.definition;
+    let has = |test: &dyn Fn(Method) -> bool| definition.methods.iter().any(|rule| test(rule.method));
+    let hint = format!("the methods of {} are {}", definition.name, method::words(definition));
+    let say = |what: String| Message::warning(format!("{}: {what}", definition.title)).hint(hint.clone());
+    let mode =
+        Some(plan.mode).filter(|mode| *mode != AuthMode::Ignore && !has(&|method| method::allows(*mode, method)));
+    let preferred = options.prefer.iter().flat_map(|prefer| &prefer.0);
+    let preferred = preferred.filter(|preferred| plan.facts.is_certain && !has(&|method| method == **preferred));
+    let preferred = preferred.map(|method| say(format!("--prefer {}: it has no such method", method.word())));
+    mode.map(|mode| say(format!("--auth {}: it has no such method", method::word(mode))))
+        .into_iter()
+        .chain(preferred)
+        .collect()
+}
+
+fn set_aside(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
+    let agent = &plan.facts.definition.name;
+    let aside = plan.choice.set_aside.iter().filter_map(|aside| {
+        let offer = plan.facts.offers.get(aside.offer)?;
+        let key = offer.rule.setting.as_ref().map(|setting| format!(" ({})", setting.key)).unwrap_or_default();
+        let text = format!("{agent}: {}{key} is set aside: {}", offer.source, aside.why);
+        Some(if aside.is_warning { Message::warning(text) } else { Message::detail(text) })
+    });
+    aside.collect()
+}
+
+/// What becomes of a refreshed login that can not get out of the container.
+#[must_use]
+pub fn stranded(plan: &AgentPlan<'_, '_>) -> Option<Message> {
+    let chosen = plan.chosen()?;
+    let agent = &plan.facts.definition.name;
+    let is_spent_by_refresh = plan.facts.definition.session.as_ref().is_some_and(|session| session.rotates)
+        && chosen.session().is_some_and(|session| session.login.refreshable);
+    match &plan.write_back {
+        None if is_spent_by_refresh && plan.login != LoginFile::Stays => {
+            let text = format!(
+                "{agent}: the login from {} is not carried back: its first refresh strands the source",
+                chosen.source
+            );
+            let is_copy = plan.mode == AuthMode::Copy;
+            let hint = if is_copy { "--auth sync shares it" } else { "mount a writable directory as /capture" };
+            Some(Message::warning(text).hint(hint))
+        }
+        Some(target) if is_spent_by_refresh && !target.writable => {
+            let target = target.target.display();
+            let text = format!("{agent}: {target} is not writable: refreshed logins stay in this container");
+            Some(Message::warning(text).hint("mount it read-write, and owned by the user that agent-init runs as"))
+        }
+        _ => None,
+    }
+}
+
+fn delivery(plan: &AgentPlan<'_, '_>, options: &RunOptions) -> Option<Message> {
+    let variable = plan.chosen()?.rule.variable.as_deref()?;
+    (options.deliver == Some(Delivery::Fd) && plan.descriptor.is_none()).then(|| {
+        let title = &plan.facts.definition.title;
+        Message::warning(format!(
+            "--deliver fd: {title} reads {variable} from its environment only, and finds it there"
+        ))
+    })
+}
+
+/// What the definition knows to go wrong here.
+#[must_use]
+pub fn hints(plan: &AgentPlan<'_, '_>, facts: &Facts<'_>) -> Vec<Message> {
+    let situation = Situation::of(plan, facts);
+    let definition = plan.facts.definition;
+    let applying = definition.hints.iter().filter(|hint| plan.facts.is_certain && situation.meets(&hint.when));
+    let message = |hint: &crate::agent::definition::Hint| {
+        let text = format!("{}: {}", definition.name, hint.say);
+        let message = if hint.detail { Message::detail(text) } else { Message::warning(text) };
+        Message { hint: hint.hint.clone(), ..message }
+    };
+    applying.map(message).collect()
+}
+
+/// Agents of one container share its environment: what one of them got may be what another of them prefers to its own.
+pub fn of_conflicts(plans: &mut [AgentPlan<'_, '_>]) {
+    let given: Vec<(String, String)> = plans
+        .iter()
+        .filter_map(|plan| {
+            let variable = plan.chosen()?.rule.variable.clone().filter(|_| plan.descriptor.is_none())?;
+            Some((plan.facts.definition.name.clone(), variable))
+        })
+        .collect();
+    for plan in plans {
+        let agent = &plan.facts.definition.name;
+        let own = plan.chosen().and_then(|offer| offer.rule.variable.as_ref());
+        let disturbing = given.iter().filter(|(other, variable)| {
+            other != agent && Some(variable) != own && environment::removed(plan).contains(variable)
+        });
+        let messages = disturbing.map(|(other, variable)| {
+            Message::warning(format!("{agent}: {variable}, which {other} got, is in its environment too, and may win"))
+                .hint(format!("serve them in containers of their own, or choose another method: --auth {other}=MODE"))
+        });
+        let messages: Vec<Message> = messages.collect();
+        plan.warnings.extend(messages);
+    }
+}

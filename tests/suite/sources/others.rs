@@ -1,0 +1,154 @@
+//! What authenticates an agent beside its own variables and logins: cloud providers, its own settings; what is known to
+//! go wrong.
+
+use crate::support::{Give, Sandbox, Session, codex_auth, needs_root};
+
+#[test]
+fn a_clouds_files_reach_another_user() {
+    needs_root!();
+    let rows: &[(&str, &str, &str, &str)] = &[
+        ("BEDROCK", "Amazon Bedrock", "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
+        ("BEDROCK", "Amazon Bedrock", "AWS_CONFIG_FILE", ".aws/config"),
+        (
+            "VERTEX",
+            "Google Vertex AI",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            ".config/gcloud/application_default_credentials.json",
+        ),
+    ];
+    for (switch, label, variable, default) in rows {
+        for is_named in [false, true] {
+            let sandbox = Sandbox::new();
+            let script = format!("cat \"${variable}\"; stat -c 'MODE=%a %u' \"${variable}\"; env");
+            let run = sandbox.claude(&script).options(["--user", "node"]).pid1().unset("AGENT_INIT_HOME");
+            let run = run.env("HOME", sandbox.text("root")).env(&format!("CLAUDE_CODE_USE_{switch}"), "1");
+            let run = if is_named {
+                run.env(variable, sandbox.write("root/named", "FAKE-cloud\n").display().to_string())
+            } else {
+                sandbox.write(&format!("root/{default}"), "FAKE-cloud\n");
+                run
+            };
+            let outcome = run.run().ok().prints(&["FAKE-cloud"]).says(&[&format!("claude auth: {label}")]);
+            assert_eq!(outcome.variable("MODE"), Some("600 1000"), "{variable} {is_named}\n{outcome}");
+        }
+    }
+}
+
+#[test]
+fn what_goes_with_a_cloud_is_passed_and_nothing_else() {
+    let sandbox = Sandbox::new();
+    sandbox.write("secrets/aws_bearer_token_bedrock", "FAKE-bearer\n");
+    sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
+    let run = sandbox.claude("seen").env("CLAUDE_CODE_USE_BEDROCK", "1").env("AWS_REGION", "eu-north-1");
+    let run = run.env("ANTHROPIC_API_KEY", "FAKE").env("CLAUDE_CODE_USE_VERTEX", "true");
+    let run = run.env("AWS_SECRET_ACCESS_KEY_COMMAND", "echo FAKE-secret");
+    let outcome = run.run().ok().says(&["claude auth: Amazon Bedrock"]);
+    let rows = [
+        ("CLAUDE_CODE_USE_BEDROCK", Some("1")),
+        ("AWS_BEARER_TOKEN_BEDROCK", Some("FAKE-bearer")),
+        ("AWS_SECRET_ACCESS_KEY", Some("FAKE-secret")),
+        ("AWS_SECRET_ACCESS_KEY_COMMAND", None),
+        ("AWS_REGION", Some("eu-north-1")),
+        ("ANTHROPIC_API_KEY", None),
+        ("CLAUDE_CODE_USE_VERTEX", None),
+        ("FILE", None),
+    ];
+    for (name, expected) in rows {
+        assert_eq!(outcome.variable(name), expected, "{name}\n{outcome}");
+    }
+    let gateway = sandbox.claude("seen").env("CLAUDE_CODE_USE_GATEWAY", "1").env("ANTHROPIC_AUTH_TOKEN", "FAKE");
+    let outcome = gateway.run().ok().says(&["claude auth: gateway"]).says_no(&["ANTHROPIC_AUTH_TOKEN"]);
+    assert_eq!(outcome.variable("ANTHROPIC_AUTH_TOKEN"), Some("FAKE"), "{outcome}");
+    let off = sandbox.claude("seen").env("CLAUDE_CODE_USE_BEDROCK", "0").run().ok();
+    off.says(&["claude auth: forwarded host session"]);
+}
+
+#[test]
+fn a_helper_in_the_settings_is_a_method_and_never_a_second_one() {
+    for place in ["capture/claude", "home/.claude"] {
+        let sandbox = Sandbox::new();
+        let settings = r#"{"apiKeyHelper":"/bin/helper","model":"opus"}"#;
+        sandbox.write(&format!("{place}/settings.json"), settings);
+        let show = "cat \"$C/settings.json\"";
+        let outcome = sandbox.claude(show).run().ok().says(&["claude auth: API key helper, ", "settings.json"]);
+        outcome.quiet().prints(&["apiKeyHelper"]);
+        let outcome = sandbox.claude(show).options(["--require=claude"]).env("ANTHROPIC_API_KEY", "FAKE").run().ok();
+        outcome.prints(&["opus"]).prints_no(&["apiKeyHelper"]).warns_once(&["settings.json (apiKeyHelper)"]);
+        if place.starts_with("capture") {
+            assert_eq!(sandbox.read("capture/claude/settings.json"), settings);
+        }
+    }
+    let sandbox = Sandbox::new();
+    sandbox.write("capture/claude/.claude.json", r#"{"primaryApiKey":"FAKE-key"}"#);
+    sandbox.claude(":").run().ok().says(&["claude auth: API key of a console login"]).says_no(&["FAKE"]);
+}
+
+/// Starts that a definition knows to go wrong, and a word of what is said; then ones that it does not.
+const KNOWN: &[(&str, &[&str], Give, Option<&str>)] = &[
+    ("claude", &[], |_, run| run.env("IS_SANDBOX", "true"), None),
+    ("claude", &["--bare"], |_, run| run.env("CLAUDE_CODE_OAUTH_TOKEN", "FAKE"), Some("--bare")),
+    ("claude", &["--bare"], |_, run| run.env("ANTHROPIC_API_KEY", "FAKE"), None),
+    ("codex", &[], |_, run| run.env("OPENAI_API_KEY", "FAKE"), Some("does not read OPENAI_API_KEY")),
+    ("codex", &["exec"], |_, run| run.env("CODEX_API_KEY", "FAKE"), None),
+    ("codex", &[], |_, run| run.env("CODEX_API_KEY", "FAKE"), Some("does not read CODEX_API_KEY")),
+    ("codex", &[], |_, run| run.env("CODEX_CREDENTIALS", codex_auth("a")).options(["--auth=copy"]), Some("strands")),
+    ("gemini", &[], |_, run| run.env("GEMINI_API_KEY", "FAKE").env("GOOGLE_API_KEY", "FAKE"), Some("GOOGLE_API_KEY")),
+    ("copilot", &[], |_, run| run.env("COPILOT_GITHUB_TOKEN", "ghp_FAKE"), Some("classic")),
+    ("copilot", &[], |_, run| run.env("COPILOT_GITHUB_TOKEN", "github_pat_FAKE"), None),
+];
+
+#[test]
+fn what_is_known_to_go_wrong_is_said() {
+    for (command, arguments, give, expected) in KNOWN {
+        let sandbox = Sandbox::new();
+        let run = sandbox.raw(["--", command, ":"]).arguments(arguments.iter().copied());
+        let outcome = give(&sandbox, run).run().ok();
+        match expected {
+            Some(word) => outcome.warns_once(&[word]).says(&["\n  hint: "]),
+            None => outcome.quiet(),
+        };
+    }
+    if !crate::support::root_or_skip("root and bypass") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let bypass = || sandbox.claude("seen").arguments(["--dangerously-skip-permissions"]);
+    bypass().env("IS_SANDBOX", "true").run().ok().warns_once(&["IS_SANDBOX"]);
+    assert_eq!(bypass().run().ok().quiet().variable("IS_SANDBOX"), Some("1"));
+}
+
+#[test]
+fn a_login_in_a_variable_of_the_agents_own_is_laid_down() {
+    let sandbox = Sandbox::new();
+    let login = r#"{"openai":{"type":"oauth","access":"FAKE-a","refresh":"FAKE-r","expires":4102444800000}}"#;
+    let show = "env; cat \"$XDG_DATA_HOME/opencode/auth.json\"";
+    let run = sandbox.raw(["--", "opencode", show]).env("OPENCODE_AUTH_CONTENT", login);
+    let outcome = run.run().ok().prints(&["FAKE-r"]).says(&["opencode auth: forwarded host session (sync), env:"]);
+    assert_eq!(outcome.variable("OPENCODE_AUTH_CONTENT"), None, "{outcome}");
+}
+
+#[test]
+fn a_descriptor_is_readable_for_the_agents_user() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    let script = "env; say READ=$(cat /proc/self/fd/$CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR)";
+    let run = sandbox.claude(script).options(["--deliver=fd", "--user=node"]).env("CLAUDE_CODE_OAUTH_TOKEN", "FAKE-t");
+    let outcome = run.pid1().run().ok();
+    assert_eq!(outcome.variable("READ"), Some("FAKE-t"), "{outcome}");
+    assert_eq!(outcome.variable("CLAUDE_CODE_OAUTH_TOKEN"), None, "{outcome}");
+    let run = sandbox.claude("seen").env("CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR", "7");
+    run.run().ok().warns_once(&["CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR"]);
+}
+
+#[test]
+fn a_method_that_an_agent_does_not_have() {
+    let sandbox = Sandbox::new();
+    let opencode = |options: &[&str]| {
+        sandbox.raw(["--", "opencode", "say started"]).options(options.to_vec()).env("OPENAI_API_KEY", "FAKE").run()
+    };
+    let refused = opencode(&["--auth=opencode=token"]);
+    refused.refuses(&["--auth opencode=token", "no such method", "api-key, session"]).prints_no(&["started"]);
+    opencode(&["--auth=token"]).ok().warns_once(&["--auth token", "no such method"]).says(&["opencode auth: none"]);
+    opencode(&["--prefer=cloud,api-key"]).ok().warns_once(&["--prefer cloud"]).says(&["opencode auth: OpenAI API key"]);
+    opencode(&["--auth=opencode=ignore"]).ok().quiet();
+}
