@@ -123,7 +123,8 @@ pub fn load(state_dir: &Path, uid: u32) -> State {
 /// The state that is there, and the uid that it belongs to. `None` too for a directory that others may write to.
 #[must_use]
 pub fn read(state_dir: &Path, owners: &Owners) -> Option<(State, u32)> {
-    let dir = Dir::open(state_dir).ok()?;
+    // Others than its owner may pass through the directory, and not list it.
+    let dir = Dir::passage(state_dir).ok()?;
     let content = read::entry(&dir, OsStr::new(FILE), owners).ok()?;
     let stat = dir.stat().ok().filter(|stat| stat.uid == content.stat.uid && stat.mode & 0o022 == 0)?;
     Some((serde_json::from_slice(&content.bytes).ok()?, stat.uid))

@@ -95,6 +95,14 @@ impl Dir {
         Ok(Dir(openat(AT_FDCWD, path, DIRECTORY, Mode::empty())?))
     }
 
+    /// Opens a directory that we may pass through and perhaps not list, to look its entries up by name.
+    ///
+    /// # Errors
+    /// As open(2).
+    pub fn passage(path: &Path) -> io::Result<Dir> {
+        Ok(Dir(openat(AT_FDCWD, path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?))
+    }
+
     /// Opens the subdirectory `name`, which must not be a symbolic link.
     ///
     /// # Errors

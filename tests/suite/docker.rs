@@ -1,6 +1,7 @@
 //! Containers of a real Docker engine: an image FROM scratch and a Debian one, the identities and mounts that
 //! `docker run` can give, `docker stop`, `docker restart`.
 
+mod commands;
 mod container;
 mod engine;
 mod identities;

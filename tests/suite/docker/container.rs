@@ -105,6 +105,12 @@ impl Up<'_> {
         client(self.sandbox, command.iter().copied().chain([self.name.as_str()])).run().ok()
     }
 
+    /// `docker exec` of these words, as the image's user or as another.
+    pub fn exec(&self, options: &[&str], words: &[&str]) -> Outcome {
+        let line = ["exec"].iter().chain(options).copied().chain([self.name.as_str()]).chain(words.iter().copied());
+        client(self.sandbox, line).run()
+    }
+
     pub fn stop(&self) {
         self.docker(&["stop"]);
     }
