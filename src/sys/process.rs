@@ -13,6 +13,7 @@ use nix::sched::{self, CloneFlags};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd;
+use zeroize::Zeroize;
 
 use super::signal::Signal;
 
@@ -136,6 +137,15 @@ pub fn exit_now(code: i32) -> ! {
 pub struct Program {
     argv: Vec<CString>,
     environment: Vec<CString>,
+}
+
+impl Drop for Program {
+    /// The environment may hold credentials: they are the agent's from its exec on, and ours no longer.
+    fn drop(&mut self) {
+        for assignment in self.environment.drain(..) {
+            assignment.into_bytes().zeroize();
+        }
+    }
 }
 
 impl Program {

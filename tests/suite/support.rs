@@ -16,7 +16,7 @@ pub use run::Run;
 pub use sandbox::{Gate, Sandbox};
 pub use session::{Session, base64, codex_auth};
 pub use snapshot::assert_snapshot;
-pub use vendor::{ANSWER, CODEX_TOKEN, NODE, TOKEN, Vendor, text, vendor_file};
+pub use vendor::{ANSWER, CODEX_TOKEN, NODE, TOKEN, Vendor, agents, text, vendor_file};
 
 use std::time::Duration;
 

@@ -31,7 +31,7 @@ pub fn vendor_file(name: &str) -> String {
 }
 
 /// Where the real agents are installed; the first caller installs them.
-fn agents() -> &'static Path {
+pub fn agents() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/agents");
