@@ -66,7 +66,10 @@ impl Helpers<'_> {
         let mut complaint = Vec::new();
         let deadline = Instant::now() + bounds.time;
         loop {
-            // In this order: what it wrote before its end is in the pipe by then.
+            // Signals before children: a SIGCHLD that is read here announces an end that the next line sees, and one that
+            // comes later wakes us.
+            let stopped_by = self.told_to_stop().map_err(failed)?;
+            // Children before pipes: what it wrote before its end is in the pipe by then.
             self.children.reap().map_err(failed)?;
             let end = self.children.take_helper(pid);
             stdout.drain(&mut output, bounds.output + 1).map_err(failed)?;
@@ -79,7 +82,7 @@ impl Helpers<'_> {
             if let Some(end) = end {
                 return if end == End::Exited(0) { Ok(output) } else { Err(ended(name, end, &complaint).into()) };
             }
-            if let Some(signal) = self.told_to_stop().map_err(failed)? {
+            if let Some(signal) = stopped_by {
                 self.kill(pid);
                 let what = format!("stopped by {signal} while {name} ran");
                 return Err(Failure::new(what).exit(End::Signaled(signal.number()).exit_status()).into());
