@@ -185,9 +185,10 @@ fn an_agent_that_the_run_does_not_serve() {
 fn containers_that_share_a_login_are_counted() {
     let sandbox = Sandbox::new();
     captured(&sandbox, &Session::new("a"));
-    let mut gate = sandbox.gate("gate");
+    // A gate for each: of two readers of one fifo, one may take what both wait for.
+    let mut gates = ["gate-one", "gate-two"].map(|gate| sandbox.gate(gate));
     let run = |state: &str| {
-        let run = sandbox.claude("say ready; hold \"$1\"").arguments([sandbox.text("gate")]);
+        let run = sandbox.claude("say ready; hold \"$1\"").arguments([sandbox.text(&format!("gate-{state}"))]);
         run.options(["--work-dir".to_owned(), sandbox.text(state), "--state-dir".to_owned(), sandbox.text(state)])
     };
     for state in ["one", "two"] {
@@ -201,8 +202,9 @@ fn containers_that_share_a_login_are_counted() {
     let agent = only(&sandbox.raw(["status", "--json"]).run().ok());
     assert_eq!(agent["shared_by"], 2, "{agent}");
     sandbox.raw(["status"]).run().ok().prints(&["2 containers use this login now"]);
-    gate.open();
-    gate.open();
+    for gate in &mut gates {
+        gate.open();
+    }
     first.wait().ok();
     second.wait().ok();
     assert_eq!(only(&sandbox.raw(["status", "--json"]).run().ok())["shared_by"], 0);
