@@ -79,6 +79,9 @@ struct Difference {
     why: &'static str,
 }
 
+/// What a peer shows that shows now this and now that: a race of its own, so there is nothing to compare.
+const BY_CHANCE: &str = "by chance";
+
 const fn differs(peer: &'static str, shows: &'static str, why: &'static str) -> Difference {
     Difference { peer, shows, why }
 }
@@ -107,8 +110,14 @@ fn check(table: &[Behaviour]) {
 }
 
 impl Behaviour {
-    /// What this peer shows, if it is not what is listed.
+    /// What this peer shows, if it is not what is listed. The others have races of their own: what one of them shows in one
+    /// of three tries, it does. We have one try.
     fn wrong(&self, peer: &Peer, pid1: bool) -> Option<String> {
+        let tries = if peer.program.is_empty() { 1 } else { 3 };
+        (0..tries).map(|_| self.wrong_once(peer, pid1)).try_fold(None, |_, wrong| wrong.map(Some)).flatten()
+    }
+
+    fn wrong_once(&self, peer: &Peer, pid1: bool) -> Option<String> {
         let sandbox = Sandbox::new();
         let seen = (self.see)(&Scene { peer, pid1, sandbox: &sandbox });
         let difference = self.differences.iter().find(|difference| difference.peer == peer.name);
@@ -116,7 +125,8 @@ impl Behaviour {
         let why = difference.map_or("no difference is listed", |difference| difference.why);
         let place = if pid1 { "as PID 1" } else { "not as PID 1" };
         let (name, what) = (peer.name, self.what);
-        (seen != expected).then(|| format!("{name}, {place}: {what}: shows {seen:?}, not {expected:?} ({why})"))
+        let is_wrong = seen != expected && (expected != BY_CHANCE || peer.program.is_empty());
+        is_wrong.then(|| format!("{name}, {place}: {what}: shows {seen:?}, not {expected:?} ({why})"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which signals are forwarded, to whom, and what happens when the kernel does not let them through.
 
-use super::{Behaviour, How, Scene, check, differs, exit};
+use super::{BY_CHANCE, Behaviour, How, Scene, check, differs, exit};
 
 const FAULTS: &str = "leaves fault signals and what it ignores itself out";
 
@@ -30,7 +30,10 @@ pub const TABLE: &[Behaviour] = &[
         how: How::Pid1,
         see: forbidden,
         expected: "exit 0",
-        differences: &[differs("tini", "exit 1", "EPERM from kill is fatal: the container dies")],
+        differences: &[
+            differs("tini", "exit 1", "EPERM from kill is fatal: the container dies"),
+            differs("catatonit", BY_CHANCE, "EPERM from kill is fatal now and then: the container dies"),
+        ],
     },
 ];
 
