@@ -259,16 +259,6 @@ impl Dir {
         file.sync_all()
     }
 
-    /// Renames an entry into another directory of the same file system.
-    ///
-    /// # Errors
-    /// As renameat(2).
-    pub fn rename(&self, name: &OsStr, to: &Dir, new_name: &OsStr) -> io::Result<()> {
-        single(name)?;
-        single(new_name)?;
-        Ok(renameat(&self.0, name, &to.0, new_name)?)
-    }
-
     /// Removes a file (never a directory).
     ///
     /// # Errors

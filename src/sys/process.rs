@@ -205,12 +205,6 @@ pub fn standard_streams(stdin: BorrowedFd<'_>, stdout: BorrowedFd<'_>, stderr: B
     Ok(unistd::dup2_stderr(stderr)?)
 }
 
-/// Our process group.
-#[must_use]
-pub fn group() -> Pid {
-    unistd::getpgrp().as_raw()
-}
-
 /// Orphans of our descendants become our children instead of PID 1's.
 ///
 /// # Errors
