@@ -90,12 +90,14 @@ fn a_login_that_the_capture_refuses() {
 fn a_state_file_that_names_nobody_or_another() {
     let sandbox = Sandbox::new();
     sandbox.chmod("state", 0o711);
+    // Nobody has this number: what the machine's own processes are must not matter.
+    let nobody = 2_147_483_646;
     for state in [
         "{}".to_owned(),
         "no JSON".to_owned(),
-        r#"{"version":1,"pid":1,"agent_pid":null,"user":[0,0],"agents":[]}"#.to_owned(),
-        format!(r#"{{"version":1,"pid":1,"agent_pid":{},"user":[0,0],"agents":[]}}"#, std::process::id()),
-        r#"{"version":1,"pid":1,"agent_pid":2147483646,"user":[0,0],"agents":[]}"#.to_owned(),
+        format!(r#"{{"version":1,"pid":{nobody},"agent_pid":null,"user":[0,0],"agents":[]}}"#),
+        format!(r#"{{"version":1,"pid":{nobody},"agent_pid":{},"user":[0,0],"agents":[]}}"#, std::process::id()),
+        format!(r#"{{"version":1,"pid":1,"agent_pid":{nobody},"user":[0,0],"agents":[]}}"#),
     ] {
         sandbox.write("state/state.json", &state);
         unwell(&sandbox, "error: ");
