@@ -5,6 +5,7 @@
 pub mod children;
 pub mod foreground;
 pub mod stop;
+pub mod task;
 
 use std::io;
 use std::os::fd::AsFd;

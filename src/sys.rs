@@ -10,6 +10,7 @@ pub mod entry;
 pub mod errno;
 pub mod lock;
 pub mod look;
+pub mod memory;
 pub mod pipe;
 pub mod poll;
 pub mod privilege;

@@ -33,6 +33,8 @@ pub struct WorkingCopy {
     pub path: PathBuf,
     /// Its directory.
     pub dir: Dir,
+    /// The part of the path that is not the agent's.
+    pub trusted: PathBuf,
     /// The owner that its files get, where it is not us.
     pub owner: Option<(u32, u32)>,
 }
@@ -59,7 +61,7 @@ pub fn lay_down(
     let path = plan.facts.working_copy.clone();
     let trusted = trusted_part(options, facts, plan)?;
     let (dir, was_anothers) = ground::private_directory(&path, &trusted, owner)?;
-    let copy = WorkingCopy { path, dir, owner };
+    let copy = WorkingCopy { path, dir, trusted, owner };
     if was_anothers {
         tree::take_over(&copy.dir, owner);
     }
@@ -110,10 +112,30 @@ impl WorkingCopy {
             .with_context(|| ground::failure("write", &self.path.join(name)))
     }
 
+    /// Opens the directory that is at the path now: the agent may have replaced its own.
+    ///
+    /// # Errors
+    /// It is not there, or leads through a link, or is not the agent's.
+    pub fn reopen(&mut self) -> std::io::Result<()> {
+        self.dir = ground::directory_of(&self.path, &self.trusted, self.uid())?;
+        Ok(())
+    }
+
+    /// Whether the directory is still what its path leads to.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        let there = ground::directory_of(&self.path, &self.trusted, self.uid());
+        there.and_then(|there| Ok(there.stat()?.id == self.dir.stat()?.id)).unwrap_or(false)
+    }
+
+    fn uid(&self) -> u32 {
+        self.owner.map_or(privilege::current().0, |(uid, _)| uid)
+    }
+
     /// The uids whose files here are the agent's.
     #[must_use]
     pub fn owners(&self) -> Owners {
-        Owners::These(vec![self.owner.map_or(privilege::current().0, |(uid, _)| uid)])
+        Owners::These(vec![self.uid()])
     }
 }
 

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::agent::definition::SessionFile;
 use crate::credential::Document;
 use crate::sync::lineage::Lineage;
-use crate::sys::dir::{Attributes, Dir, Lock};
+use crate::sys::dir::{Attributes, Dir};
+use crate::sys::lock::Lock;
 use crate::sys::{lock, privilege, process};
 use crate::workcopy::read::{self, Copy, Owners};
 

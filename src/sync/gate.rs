@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::agent::definition::RefreshLock;
-use crate::sys::dir::{Dir, Lock};
+use crate::sys::dir::Dir;
 use crate::sys::errno;
+use crate::sys::lock::Lock;
 
 use super::turn::Turn;
 

@@ -12,7 +12,7 @@ use crate::credential::{Document, Login};
 use crate::report::{Level, Message};
 use crate::state::Served;
 use crate::store::{Capture, Recovery};
-use crate::sys::dir::Lock;
+use crate::sys::lock::Lock;
 use crate::workcopy::WorkingCopy;
 use crate::workcopy::read::{self, Copy, Mark, reason};
 

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::dir::Dir as Listing;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, OpenHow, ResolveFlag, openat, openat2, renameat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, renameat};
 use nix::sys::stat::{self, FileStat, Mode, UtimensatFlags, fchmod, fstat, fstatat, mkdirat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{AccessFlags, Gid, Uid, UnlinkatFlags, faccessat, fchown, fsync, unlinkat};
@@ -301,32 +301,16 @@ impl Dir {
     pub fn sync(&self) -> io::Result<()> {
         Ok(fsync(&self.0)?)
     }
+}
 
-    /// Takes an exclusive flock(2) on the entry `name`, made if needed, without waiting: `None` when another has it.
-    /// The lock file is never renamed or removed, and its mode is 0666 so that a container with another uid can open it.
-    ///
-    /// # Errors
-    /// As openat(2) and flock(2).
-    pub fn lock(&self, name: &OsStr, owner: Option<(u32, u32)>) -> io::Result<Option<Lock>> {
-        single(name)?;
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        let file = File::from(openat(&self.0, name, flags, Mode::from_bits_truncate(0o666))?);
-        // The umask has its say at open. Only its owner or root may widen the mode, and once is enough.
-        let _ = dress(&file, Attributes { mode: 0o666, owner });
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Some(Lock(lock))),
-            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, errno)) => Err(errno.into()),
-        }
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
 /// `O_NONBLOCK`: a fifo planted under a name must not stop us in open(2).
 const READING: OFlag = OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
-
-/// A held flock(2); free again when this is dropped or the process ends, however it ends.
-#[derive(Debug)]
-pub struct Lock(#[allow(dead_code, reason = "held for its Drop")] Flock<File>);
 
 /// What an open file is.
 ///
@@ -364,7 +348,7 @@ pub fn read_limited(file: &File, limit: u64) -> io::Result<Option<zeroize::Zeroi
 }
 
 /// A name is one component: never a way to somewhere else.
-fn single(name: &OsStr) -> io::Result<()> {
+pub(super) fn single(name: &OsStr) -> io::Result<()> {
     let bytes = name.as_bytes();
     if bytes.is_empty() || bytes == b"." || bytes == b".." || bytes.contains(&b'/') {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -386,7 +370,7 @@ fn temporary_name(name: &OsStr) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn dir() -> (tempfile::TempDir, Dir) {
         let temp = tempfile::tempdir().unwrap();
@@ -435,16 +419,5 @@ mod tests {
         assert!(dir.file_beneath("key".as_ref()).is_ok());
         assert!(dir.file_beneath("out".as_ref()).is_err());
         assert!(dir.file("key".as_ref()).is_err());
-    }
-
-    #[test]
-    fn a_lock_is_exclusive_and_ends_with_its_holder() {
-        let (temp, dir) = dir();
-        let held = dir.lock("lock".as_ref(), None).unwrap();
-        assert!(held.is_some());
-        assert!(dir.lock("lock".as_ref(), None).unwrap().is_none());
-        drop(held);
-        assert!(dir.lock("lock".as_ref(), None).unwrap().is_some());
-        assert_eq!(std::fs::metadata(temp.path().join("lock")).unwrap().mode() & 0o777, 0o666);
     }
 }

@@ -163,6 +163,12 @@ impl Program {
         Ok(Program { argv: strings(argv)?, environment: strings(environment)? })
     }
 
+    /// The program's name, for messages.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.argv.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     /// Becomes the program, looked up on our `PATH` as execvpe(3) does: a script without `#!` goes to /bin/sh.
     /// Returns only the error.
     #[must_use]

@@ -7,6 +7,9 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+use nix::sys::statfs::fstatfs;
+
+use super::dir::Dir;
 
 /// An inotify instance; its descriptor is readable when something happened.
 pub struct Watcher(Inotify);
@@ -24,6 +27,31 @@ pub enum Change {
     Gone(Watched),
     /// Events were lost (`IN_Q_OVERFLOW`): look at everything again.
     Overflow,
+}
+
+/// File systems whose files other machines, or another kernel, change without a word to this one's inotify: statfs(2),
+/// linux/magic.h, and the file systems' own sources. virtiofs and every FUSE file system show FUSE's number.
+const SHARED: &[i64] = &[
+    0x6969,      // NFS
+    0x517b,      // SMB
+    0xff53_4d42, // CIFS
+    0xfe53_4d42, // SMB2
+    0x6573_5546, // FUSE, virtiofs
+    0x0102_1997, // 9p
+    0x00c3_6400, // Ceph
+    0x0bd0_0bd0, // Lustre
+    0x4750_4653, // GPFS
+    0x5346_414f, // AFS
+    0x0116_1970, // GFS2
+    0x7461_636f, // OCFS2
+    0x786f_4256, // VirtualBox shared folders
+    0xbacb_acbc, // VMware shared folders
+];
+
+/// Whether a watch hears of everything that changes in this directory.
+#[must_use]
+pub fn hears_all(directory: &Dir) -> bool {
+    fstatfs(directory).is_ok_and(|found| !SHARED.contains(&found.filesystem_type().0))
 }
 
 impl Watcher {

@@ -80,6 +80,17 @@ pub fn private_directory(path: &Path, trusted: &Path, owner: Option<(u32, u32)>)
     Ok((dir, owner.is_some_and(|(uid, _)| was.uid != uid)))
 }
 
+/// The directory of the agent's at `path`, which an agent that runs may have put there: below `trusted` no link is
+/// followed, and it must belong to `uid`.
+///
+/// # Errors
+/// It is not there, or is not that.
+pub fn directory_of(path: &Path, trusted: &Path, uid: u32) -> io::Result<Dir> {
+    let below = path.strip_prefix(trusted).map_err(io::Error::other)?;
+    let dir = below.components().try_fold(Dir::open(trusted)?, |dir, name| dir.sub(OsStr::new(&name)))?;
+    if dir.stat()?.uid == uid { Ok(dir) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+}
+
 /// Opens `path`, making what is missing. What exists above it is the operator's and may be a link; the last component is
 /// never one.
 fn make_all(path: &Path, attributes: Attributes) -> io::Result<Dir> {
