@@ -1,7 +1,160 @@
 //! Where a login lives between containers.
 
 pub mod directory;
+mod pace;
+pub mod protocol;
 pub mod recovery;
+pub mod remote;
 
-pub use directory::Capture;
+use std::io;
+use std::time::Instant;
+
+use crate::agent::definition::SessionFile;
+use crate::sync::lineage::Lineage;
+use crate::sys::lock::Lock;
+use crate::workcopy::read::Copy;
+
+pub use directory::{Capture, Record};
 pub use recovery::Recovery;
+pub use remote::Remote;
+
+/// A store.
+pub enum Store {
+    /// A directory: what is asked is answered at once.
+    Directory(Capture),
+    /// Behind a helper command: what is asked is answered later, and what was read last is at hand.
+    Remote(Box<Remote>),
+}
+
+/// What came of putting a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// It is stored.
+    Done,
+    /// It is on its way.
+    Sent,
+}
+
+/// What came of asking for something that one container has at a time.
+pub enum Asked {
+    /// It is ours, for as long as this is held.
+    Granted(Option<Lock>),
+    /// Another has it.
+    Refused,
+    /// It will be known later.
+    Later,
+}
+
+impl Store {
+    /// Where the operator finds it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self {
+            Store::Directory(capture) => capture.path.display().to_string(),
+            Store::Remote(remote) => remote.text().to_owned(),
+        }
+    }
+
+    /// The login as it is stored.
+    #[must_use]
+    pub fn read(&self, rule: &SessionFile) -> Copy {
+        match self {
+            Store::Directory(capture) => capture.read(rule),
+            Store::Remote(remote) => remote.read(rule),
+        }
+    }
+
+    /// What is known of the logins that were stored.
+    #[must_use]
+    pub fn record(&self) -> Record {
+        match self {
+            Store::Directory(capture) => capture.record(),
+            Store::Remote(remote) => remote.record(),
+        }
+    }
+
+    /// The right to write. A remote store compares and sets: there everybody may try.
+    ///
+    /// # Errors
+    /// As [`Capture::lock`].
+    pub fn lock(&self) -> io::Result<Asked> {
+        match self {
+            Store::Directory(capture) => Ok(capture.lock()?.map_or(Asked::Refused, |lock| Asked::Granted(Some(lock)))),
+            Store::Remote(remote) if remote.is_putting() => Ok(Asked::Later),
+            Store::Remote(_) => Ok(Asked::Granted(None)),
+        }
+    }
+
+    /// The right to let the agent refresh. A directory without locks grants it to everybody: nobody shall wait for what
+    /// can not come.
+    pub fn lease(&mut self) -> Asked {
+        match self {
+            Store::Directory(capture) => match capture.lease() {
+                Ok(Some(lease)) => Asked::Granted(Some(lease)),
+                Ok(None) => Asked::Refused,
+                Err(_) => Asked::Granted(None),
+            },
+            Store::Remote(remote) => {
+                remote.ask_turn();
+                Asked::Later
+            }
+        }
+    }
+
+    /// Gives that right back; a directory's goes with its lock.
+    pub fn release(&mut self) {
+        if let Store::Remote(remote) = self {
+            remote.release();
+        }
+    }
+
+    /// Stores the login of `bytes`, with the right to write in hand.
+    ///
+    /// # Errors
+    /// As [`Capture::put`].
+    pub fn put(&mut self, rule: &SessionFile, bytes: &[u8], lineage: &Lineage) -> io::Result<Put> {
+        match self {
+            Store::Directory(capture) => capture.put(rule, bytes, lineage).map(|()| Put::Done),
+            Store::Remote(remote) => remote.put(rule, bytes, lineage).map(|()| Put::Sent),
+        }
+    }
+
+    /// Keeps a login that lost.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn keep_conflict(&self, rule: &SessionFile, bytes: &[u8]) -> io::Result<()> {
+        self.directory().keep_conflict(rule, bytes)
+    }
+
+    /// The directory, or what stands for it in our state directory.
+    fn directory(&self) -> &Capture {
+        match self {
+            Store::Directory(capture) => capture,
+            Store::Remote(remote) => remote.mirror(),
+        }
+    }
+
+    /// The store behind a helper, if it is one.
+    pub fn remote(&mut self) -> Option<&mut Remote> {
+        match self {
+            Store::Directory(_) => None,
+            Store::Remote(remote) => Some(remote),
+        }
+    }
+
+    /// When something is due without an event.
+    #[must_use]
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
+        match self {
+            Store::Directory(_) => None,
+            Store::Remote(remote) => remote.deadline(now),
+        }
+    }
+
+    /// Whether something that was asked is not answered.
+    #[must_use]
+    pub fn is_busy(&self, now: Instant) -> bool {
+        matches!(self, Store::Remote(remote) if remote.is_busy(now))
+    }
+}

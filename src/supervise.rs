@@ -57,7 +57,7 @@ impl Supervisor {
             self.sleep();
             self.read_signals();
             let busy_before = self.engine.is_refreshing();
-            self.engine.step(Instant::now());
+            self.engine.step(Instant::now(), &mut self.children);
             if busy_before && !self.engine.is_refreshing() {
                 self.happened(Event::RefreshDone);
             }
@@ -66,15 +66,30 @@ impl Supervisor {
             }
         }
         self.foreground.take_back();
-        self.engine.finish(self.stop.ends_at());
+        self.publish_last();
         // KILL was sent and the kernel is slow: that is how it will have ended.
         self.children.end().map_or(128 + 9, children::End::exit_status)
     }
 
+    /// The last exchange; a helper of a store may take a while.
+    fn publish_last(&mut self) {
+        let limit = self.engine.last(Instant::now(), self.stop.ends_at());
+        while let Some(next) = self.engine.last_step(Instant::now(), &mut self.children)
+            && Instant::now() < limit
+        {
+            self.sleep_until(Some(next.min(limit)));
+            self.read_signals();
+        }
+        self.engine.finish();
+    }
+
     fn sleep(&mut self) {
         let deadlines = [self.stop.deadline(), self.engine.deadline()];
-        let deadline = deadlines.into_iter().flatten().min();
-        let fds: Vec<_> = std::iter::once(self.signals.as_fd()).chain(self.engine.fd()).collect();
+        self.sleep_until(deadlines.into_iter().flatten().min());
+    }
+
+    fn sleep_until(&mut self, deadline: Option<Instant>) {
+        let fds: Vec<_> = std::iter::once(self.signals.as_fd()).chain(self.engine.fds()).collect();
         if let Err(error) = poll::wait_readable(&fds, deadline) {
             self.complain("poll", &error);
         }

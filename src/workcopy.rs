@@ -22,10 +22,12 @@ use crate::plan::{AgentPlan, LoginFile};
 use crate::report::Message;
 use crate::store::Capture;
 use crate::store::directory::keep_conflict;
+use crate::sync::reconcile::Version;
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::privilege;
+use crate::sys::replace::Replaced;
 
-use read::Owners;
+use read::{Copy, Owners};
 
 /// A working copy.
 pub struct WorkingCopy {
@@ -109,6 +111,29 @@ impl WorkingCopy {
     pub fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
         self.dir
             .write_whole(OsStr::new(name), bytes, Attributes { mode: 0o600, owner: self.owner })
+            .with_context(|| ground::failure("write", &self.path.join(name)))
+    }
+
+    /// As [`WorkingCopy::write`] while the agent runs: in the place of `there`, and of nothing that it wrote since.
+    ///
+    /// # Errors
+    /// What the kernel says, with the path.
+    pub fn replace(&self, name: &str, bytes: &[u8], there: &Copy) -> anyhow::Result<Replaced> {
+        let is_there = there.version != Version::Absent;
+        if is_there && there.bytes.is_none() {
+            // A link, a fifo, another's file: no login of the agent's is lost with it.
+            return self.write(name, bytes).map(|()| Replaced::Done);
+        }
+        let owners = self.owners();
+        let is_same =
+            |moved: &OsStr| read::entry(&self.dir, moved, &owners).ok().map(|content| content.bytes) == there.bytes;
+        self.dir
+            .replace_whole(
+                OsStr::new(name),
+                bytes,
+                Attributes { mode: 0o600, owner: self.owner },
+                is_there.then_some(&is_same as &dyn Fn(&OsStr) -> bool),
+            )
             .with_context(|| ground::failure("write", &self.path.join(name)))
     }
 

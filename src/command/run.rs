@@ -14,7 +14,7 @@ use crate::launch::{Descent, Launch};
 use crate::plan::{self, AgentPlan, LoginFile, Plan, WriteBack, environment};
 use crate::report::{Level, Message, Reporter};
 use crate::state::{Served, State};
-use crate::store::{Capture, Recovery};
+use crate::store::{Capture, Recovery, Store};
 use crate::supervise::Supervisor;
 use crate::supervise::children::Children;
 use crate::supervise::foreground::Foreground;
@@ -227,7 +227,7 @@ fn link(
         refresh_lock: definition.refresh_lock.clone(),
         rule,
         working: copy,
-        capture,
+        store: Store::Directory(capture),
         base,
         replaces: write_back.replaces,
         live: write_back.live,

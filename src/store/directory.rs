@@ -46,6 +46,15 @@ pub struct Record {
     pub published_at: Option<String>,
 }
 
+impl Record {
+    /// What is known once the last of these was stored now.
+    #[must_use]
+    pub fn of(lineage: &Lineage) -> Record {
+        let published_at = Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
+        Record { version: 1, lineage: lineage.clone(), published_at }
+    }
+}
+
 impl Capture {
     /// Opens a directory.
     ///
@@ -64,6 +73,22 @@ impl Capture {
         let parent = path.parent().unwrap_or(path);
         let notes_parent = Some(notes.to_owned());
         Ok(Capture { path: path.to_owned(), dir: Dir::open(parent)?, notes_parent, single_file: true })
+    }
+
+    /// Opens what is at the path now: a capture may be unmounted and mounted again, or removed and made anew.
+    ///
+    /// # Errors
+    /// As open(2).
+    pub fn reopen(&mut self) -> io::Result<()> {
+        self.dir = Dir::open(&self.directory())?;
+        Ok(())
+    }
+
+    /// Whether the directory is still what its path leads to.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        let there = Dir::open(&self.directory());
+        there.and_then(|there| Ok(there.stat()?.id == self.dir.stat()?.id)).unwrap_or(false)
     }
 
     /// The directory that holds the login file.
@@ -165,7 +190,8 @@ impl Capture {
     /// What the kernel says; the stored file is then the old one. (A mounted single file may be damaged by a failure in
     /// the middle, and `recovery` in the notes holds the whole.)
     pub fn put(&self, rule: &SessionFile, bytes: &[u8], lineage: &Lineage) -> io::Result<()> {
-        let merged = self.beside_siblings(rule, bytes);
+        let there = if rule.travels.is_empty() { None } else { self.read(rule).bytes };
+        let merged = Document::beside_siblings(rule, bytes, there.as_ref().map(|there| there.as_slice()));
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
         let name = OsStr::new(&rule.file);
         let notes = self.notes()?;
@@ -191,19 +217,8 @@ impl Capture {
         keep_conflict(&self.notes()?, rule, bytes, self.attributes(0o600))
     }
 
-    /// The bytes to store when the file there has keys that do not travel.
-    fn beside_siblings(&self, rule: &SessionFile, bytes: &[u8]) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-        if rule.travels.is_empty() {
-            return None;
-        }
-        let there = Document::parse(&self.read(rule).bytes?, rule.format).ok()?;
-        Some(Document::parse(bytes, rule.format).ok()?.merged_into(&there, rule))
-    }
-
     fn write_record(&self, notes: &Dir, lineage: &Lineage) -> io::Result<()> {
-        let published_at = Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
-        let record = Record { version: 1, lineage: lineage.clone(), published_at };
-        let text = serde_json::to_vec_pretty(&record).map_err(io::Error::other)?;
+        let text = serde_json::to_vec_pretty(&Record::of(lineage)).map_err(io::Error::other)?;
         notes.write_whole(OsStr::new("record.json"), &text, self.attributes(0o644))
     }
 

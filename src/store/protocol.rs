@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::credential::Secret;
@@ -57,30 +56,49 @@ pub struct Stored {
     pub files: Files,
 }
 
+#[derive(Serialize)]
+struct Request<'r> {
+    v: u64,
+    agent: &'r str,
+    #[serde(flatten)]
+    about: About<'r>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum About<'r> {
+    Nothing {},
+    Files { expect: Option<&'r str>, files: BTreeMap<&'r str, Zeroizing<String>> },
+    Lease { owner: &'r str, ttl: u64 },
+}
+
 /// `get`: what is stored.
 #[must_use]
 pub fn get(agent: &str) -> Zeroizing<Vec<u8>> {
-    bytes(&json!({ "v": 1, "agent": agent }))
+    request(agent, About::Nothing {})
 }
 
 /// `put`: these files in the place of that version; of none, if `expect` is none.
 #[must_use]
 pub fn put(agent: &str, expect: Option<&str>, files: &Files) -> Zeroizing<Vec<u8>> {
-    let encoded: BTreeMap<&str, String> =
-        files.iter().map(|(name, secret)| (name.as_str(), STANDARD.encode(secret.expose_secret()))).collect();
-    let text = bytes(&json!({ "v": 1, "agent": agent, "expect": expect, "files": encoded }));
-    encoded.into_values().for_each(|value| drop(Zeroizing::new(value)));
-    text
+    let encoded = |secret: &Secret| Zeroizing::new(STANDARD.encode(secret.expose_secret()));
+    let files = files.iter().map(|(name, secret)| (name.as_str(), encoded(secret))).collect();
+    request(agent, About::Files { expect, files })
 }
 
 /// `lock` and `unlock`: as this owner, for so long.
 #[must_use]
 pub fn lock(agent: &str, owner: &str, time: Duration) -> Zeroizing<Vec<u8>> {
-    bytes(&json!({ "v": 1, "agent": agent, "owner": owner, "ttl": time.as_secs() }))
+    request(agent, About::Lease { owner, ttl: time.as_secs() })
 }
 
-fn bytes(value: &Value) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(value.to_string().into_bytes())
+fn request(agent: &str, about: About<'_>) -> Zeroizing<Vec<u8>> {
+    // Large enough from the beginning: a vector that grows leaves its old bytes behind.
+    let size = if matches!(about, About::Files { .. }) { LONGEST } else { 1024 };
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size));
+    // Maps of text have no way to fail, and a vector takes all.
+    let _ = serde_json::to_writer(&mut *bytes, &Request { v: 1, agent, about });
+    bytes
 }
 
 #[derive(Deserialize)]
@@ -113,7 +131,11 @@ pub fn got(answer: &[u8]) -> Result<Option<Stored>, String> {
         size += content.len() as u64;
         files.insert(name, Secret::new(content));
     }
-    if size > LIMIT { Err(format!("its files are larger than {LIMIT} bytes")) } else { Ok(Some(Stored { version, files })) }
+    if size > LIMIT {
+        Err(format!("its files are larger than {LIMIT} bytes"))
+    } else {
+        Ok(Some(Stored { version, files }))
+    }
 }
 
 /// A name that is one component of a path, and a key in every store.
@@ -182,8 +204,9 @@ pub fn locked(answer: &[u8]) -> Result<Lease, String> {
 
 fn parse<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, String> {
     // What serde says may quote the answer.
-    serde_json::from_slice(answer)
-        .map_err(|error| format!("it is not the JSON that is expected (line {}, column {})", error.line(), error.column()))
+    serde_json::from_slice(answer).map_err(|error| {
+        format!("it is not the JSON that is expected (line {}, column {})", error.line(), error.column())
+    })
 }
 
 fn speaks(version: u64) -> Result<(), String> {
@@ -201,10 +224,12 @@ pub fn went_backwards(known: &str, answered: &str) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::{Value, json};
 
     #[test]
     fn answers_to_get() {
-        let found = got(br#"{"v":1,"found":true,"version":"17","files":{".x.json":"RkFLRQ=="},"more":[1]}"#).unwrap().unwrap();
+        let found =
+            got(br#"{"v":1,"found":true,"version":"17","files":{".x.json":"RkFLRQ=="},"more":[1]}"#).unwrap().unwrap();
         assert_eq!((found.version.as_str(), found.files[".x.json"].expose_secret()), ("17", b"FAKE".as_slice()));
         assert!(got(br#"{"v":1,"found":false}"#).unwrap().is_none());
         for bad in [
@@ -231,7 +256,9 @@ mod tests {
         assert_eq!(locked(br#"{"v":1,"locked":true}"#), Ok(Lease::Ours));
         assert_eq!(locked(br#"{"v":1,"locked":false,"holder":"x"}"#), Ok(Lease::Anothers));
         assert_eq!(locked(br#"{"v":1,"unsupported":true}"#), Ok(Lease::Unsupported));
-        for bad in ["{}", r#"{"v":1}"#, r#"{"v":1,"stored":true}"#, r#"{"v":1,"stored":true,"conflict":true,"version":"1"}"#] {
+        for bad in
+            ["{}", r#"{"v":1}"#, r#"{"v":1,"stored":true}"#, r#"{"v":1,"stored":true,"conflict":true,"version":"1"}"#]
+        {
             assert!(stored(bad.as_bytes()).is_err() && locked(bad.as_bytes()).is_err(), "{bad}");
         }
     }

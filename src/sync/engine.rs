@@ -2,19 +2,22 @@
 //!
 //! An engine without links has no descriptor and no deadline.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use crate::report::{Message, Reporter};
 use crate::state::{self, State};
+use crate::supervise::children::Children;
 use crate::sys::dir::Dir;
 use crate::sys::poll;
 use crate::sys::watch::{Change, Watched, Watcher};
 use crate::workcopy::read::reason;
 
+use super::hearing::Side;
 use super::link::Link;
 
-/// How long the last publish may take when nothing limits it.
+/// How long an exchange may take before the agent starts.
 const LAST: Duration = Duration::from_secs(5);
 
 /// All links of this process.
@@ -22,7 +25,7 @@ pub struct Engine {
     links: Vec<Link>,
     watcher: Option<Watcher>,
     /// Which links a watch is about: two may share a directory.
-    watched: Vec<(Watched, usize)>,
+    watched: Vec<(Watched, usize, Side)>,
     state: Option<(Dir, State)>,
     reporter: Reporter,
 }
@@ -32,37 +35,33 @@ impl Engine {
     #[must_use]
     pub fn new(links: Vec<Link>, state: Option<(Dir, State)>, reporter: Reporter) -> Engine {
         let mut engine = Engine { links, watcher: None, watched: Vec::new(), state, reporter };
-        if engine.links.iter().any(|link| !link.watched_directories().is_empty()) {
-            match Watcher::new() {
-                Ok(watcher) => engine.watch(watcher),
-                Err(error) => engine.no_watch(&reason(&error)),
-            }
-        }
+        engine.watch(Instant::now());
         engine
     }
 
-    fn watch(&mut self, watcher: Watcher) {
-        for (index, link) in self.links.iter().enumerate() {
-            for directory in link.watched_directories() {
-                match watcher.add(&directory) {
-                    Ok(watched) => self.watched.push((watched, index)),
-                    Err(error) => self.no_watch(&format!("{}: {}", directory.display(), reason(&error))),
+    /// Watches what is to be watched and is not yet, or no longer. What is not there will be tried again.
+    fn watch(&mut self, now: Instant) {
+        for (index, link) in self.links.iter_mut().enumerate() {
+            for (side, directory) in link.unheard() {
+                let added = match &self.watcher {
+                    Some(watcher) => watcher.add(&directory),
+                    None => Watcher::new().and_then(|watcher| self.watcher.insert(watcher).add(&directory)),
+                };
+                match added {
+                    Ok(watched) => {
+                        self.watched.push((watched, index, side));
+                        link.watched(side, now);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => link.not_watched(&format!("{}: {}", directory.display(), reason(&error))),
                 }
             }
         }
-        self.watcher = Some(watcher);
     }
 
-    fn no_watch(&self, why: &str) {
-        let text = format!("changes are not seen as they happen ({why}): the login is carried back at the end only");
-        self.reporter
-            .say(&Message::warning(text).hint("raise fs.inotify.max_user_instances and max_user_watches on the host"));
-    }
-
-    /// The descriptor that is readable when something happened.
-    #[must_use]
-    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.watcher.as_ref().map(AsFd::as_fd)
+    /// The descriptors that are readable when something happened.
+    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.watcher.iter().map(AsFd::as_fd).chain(self.links.iter().flat_map(Link::fds))
     }
 
     /// The next moment at which something is due.
@@ -78,39 +77,52 @@ impl Engine {
         self.links.iter().any(Link::is_refreshing)
     }
 
-    /// Before the agent starts: what is stored and what was laid down are made to agree.
+    /// Before the agent starts: what is stored and what was laid down are made to agree, as far as that takes no helper.
     pub fn begin(&mut self) {
-        self.settle(Instant::now() + LAST);
+        let now = Instant::now();
+        let deadline = now + LAST;
+        self.links.iter_mut().for_each(|link| link.ask(now));
+        loop {
+            self.act(Instant::now(), false);
+            match self.links.iter().filter_map(Link::due_now).min() {
+                Some(due) if due < deadline => drop(poll::wait_readable(&[], Some(due))),
+                _ => return,
+            }
+        }
     }
 
-    /// Reads what happened and does what is due; never waits.
-    pub fn step(&mut self, now: Instant) {
+    /// Reads what happened and does what is due; never waits. The caller has reaped before.
+    pub fn step(&mut self, now: Instant, children: &mut Children) {
         self.read_changes(now);
+        self.converse(now, children);
         self.act(now, true);
+        self.watch(now);
     }
 
-    /// The last exchange of every link, until `deadline` at the latest.
-    pub fn finish(&mut self, deadline: Option<Instant>) {
-        self.settle(deadline.unwrap_or_else(|| Instant::now() + LAST));
+    /// The last exchange of every link begins: no agent lives any more. Until when it may take.
+    pub fn last(&mut self, now: Instant, limit: Option<Instant>) -> Instant {
+        self.links.iter_mut().for_each(|link| link.last(now));
+        let longest = self.links.iter().map(Link::longest).max();
+        limit.unwrap_or(now + longest.unwrap_or_default())
+    }
+
+    /// A step of the last exchange; the moment of the next one, if waiting for it helps.
+    pub fn last_step(&mut self, now: Instant, children: &mut Children) -> Option<Instant> {
+        self.converse(now, children);
+        self.act(now, false);
+        self.links.iter().filter_map(|link| link.worth_waiting_for(now)).min()
+    }
+
+    /// The end.
+    pub fn finish(&mut self) {
         for link in &mut self.links {
             link.finish();
             self.reporter.say_all(&link.messages());
         }
     }
 
-    /// A turn for every link while no agent runs, and others until nothing is due that waiting would help.
-    fn settle(&mut self, deadline: Instant) {
-        let now = Instant::now();
-        for link in &mut self.links {
-            link.ask(now);
-        }
-        loop {
-            self.act(Instant::now(), false);
-            match self.links.iter().filter_map(Link::worth_waiting_for).min() {
-                Some(due) if due < deadline => drop(poll::wait_readable(&[], Some(due))),
-                _ => return,
-            }
-        }
+    fn converse(&mut self, now: Instant, children: &mut Children) {
+        self.links.iter_mut().for_each(|link| link.converse(now, children));
     }
 
     fn read_changes(&mut self, now: Instant) {
@@ -125,8 +137,11 @@ impl Engine {
                     self.links_of(watched).for_each(|link| link.entry_changed(&name, now));
                 }
                 Change::Gone(watched) => {
-                    self.links_of(watched).for_each(Link::directory_gone);
-                    self.watched.retain(|(known, _)| *known != watched);
+                    for (_, index, side) in self.watched.extract_if(.., |(known, ..)| *known == watched) {
+                        if let Some(link) = self.links.get_mut(index) {
+                            link.directory_gone(side, now);
+                        }
+                    }
                 }
                 Change::Overflow => self.links.iter_mut().for_each(|link| link.ask(now)),
             }
@@ -139,7 +154,7 @@ impl Engine {
         self.links
             .iter_mut()
             .enumerate()
-            .filter(move |(index, _)| about.contains(&(watched, *index)))
+            .filter(move |(index, _)| about.iter().any(|(known, about, _)| *known == watched && about == index))
             .map(|(_, link)| link)
     }
 

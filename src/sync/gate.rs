@@ -20,6 +20,9 @@ const AGAIN: Duration = Duration::from_millis(20);
 /// After so many tries we try so many times less often.
 const PATIENT: u32 = 50;
 
+/// The right to let the agent refresh: a capture's lock, or what a store keeps elsewhere.
+struct Lease(#[allow(dead_code, reason = "held for its Drop")] Option<Lock>);
+
 /// The agent's refresh lock.
 pub struct Gate {
     home: Dir,
@@ -27,7 +30,7 @@ pub struct Gate {
     lock: OsString,
     intent: OsString,
     turn: Turn,
-    lease: Option<Lock>,
+    lease: Option<Lease>,
     is_held: bool,
     tries: u32,
     is_ending: bool,
@@ -85,6 +88,27 @@ impl Gate {
         self.turn == Turn::Asked
     }
 
+    /// Whether both ends are to be compared now: the agent waits for it, and we have the lease.
+    #[must_use]
+    pub fn is_granted(&self) -> bool {
+        self.is_asked() && self.lease.is_some()
+    }
+
+    /// Whether the lease is needed: it is asked for, or the agent's turn is not over.
+    #[must_use]
+    pub fn has_turn(&self) -> bool {
+        self.turn != Turn::Shut || self.lease.is_some()
+    }
+
+    /// The agent's home is another directory now.
+    ///
+    /// # Errors
+    /// As open(2).
+    pub fn moved(&mut self, home: &Dir) -> io::Result<()> {
+        self.home = home.sub_beneath(Path::new("."))?;
+        Ok(())
+    }
+
     /// The agent showed its intent. Once the end has begun a lock that is held is not opened any more: nobody could wait
     /// for the answer.
     pub fn asked(&mut self) {
@@ -93,9 +117,9 @@ impl Gate {
         }
     }
 
-    /// We have the lease.
-    pub fn granted(&mut self, lease: Lock) {
-        self.lease = Some(lease);
+    /// We have the lease; a store that has none to give gives it to everybody.
+    pub fn granted(&mut self, lease: Option<Lock>) {
+        self.lease = Some(Lease(lease));
     }
 
     /// Another container has the lease.
@@ -208,7 +232,7 @@ mod tests {
         std::fs::create_dir(&intent).unwrap();
         gate.asked();
         assert!(gate.is_asked() && !gate.is_refreshing());
-        gate.granted(lease(temp.path()).unwrap());
+        gate.granted(lease(temp.path()));
         gate.compared(now, false).unwrap();
         assert!(!lock.exists() && gate.is_refreshing());
         assert!(lease(temp.path()).is_none());
@@ -232,7 +256,7 @@ mod tests {
         gate.refused();
         assert!(!gate.is_asked() && temp.path().join(".x.lock").exists());
         gate.asked();
-        gate.granted(lease(temp.path()).unwrap());
+        gate.granted(lease(temp.path()));
         gate.compared(Instant::now(), true).unwrap();
         assert!(temp.path().join(".x.lock").exists() && lease(temp.path()).is_some());
     }

@@ -1,24 +1,28 @@
 //! One agent's login on its way: the working copy at one end, the store at the other.
 
+mod carry;
+mod remote;
+
 use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use zeroize::Zeroizing;
-
 use crate::agent::definition::{RefreshLock, SessionFile};
-use crate::credential::{Document, Login};
-use crate::report::{Level, Message};
+use crate::report::Message;
 use crate::state::Served;
-use crate::store::{Capture, Recovery};
+use crate::store::remote::BOUNDS;
+use crate::store::{Asked, Recovery, Store};
 use crate::sys::lock::Lock;
+use crate::sys::watch;
 use crate::workcopy::WorkingCopy;
 use crate::workcopy::read::{self, Copy, Mark, reason};
 
 use super::gate::Gate;
+use super::hearing::{Hearing, Side};
 use super::lineage::Lineage;
 use super::reconcile::{Base, Outcome, Version, reconcile};
+use super::voice::Voice;
 
 /// A file that does not parse, or is not there, may be in the middle of a write: it counts only after so long.
 const TORN: Duration = Duration::from_millis(500);
@@ -26,6 +30,9 @@ const TORN: Duration = Duration::from_millis(500);
 const AGAIN: Duration = Duration::from_millis(20);
 /// Between two tries to publish when the store refuses.
 const RETRY: Duration = Duration::from_secs(10);
+
+/// How long the last exchange with a directory may take.
+const LAST: Duration = Duration::from_secs(5);
 
 /// What a link is made of.
 pub struct Ends {
@@ -38,7 +45,7 @@ pub struct Ends {
     /// Where the agent has its login.
     pub working: WorkingCopy,
     /// Where the login lives.
-    pub capture: Capture,
+    pub store: Store,
     /// What is agreed.
     pub base: Option<Base>,
     /// What is stored is another login, which is replaced and kept.
@@ -58,6 +65,28 @@ impl Ends {
         // Without it the agent refreshes when it likes, as it would without us.
         Gate::new(rule, &self.working.dir, &self.working.path).ok()
     }
+
+    /// What there is to hear of changes. A store behind a helper is asked for them.
+    fn hearing(&self, now: Instant) -> Option<Hearing> {
+        let hears_all = match &self.store {
+            Store::Directory(capture) => watch::hears_all(capture.handle()),
+            Store::Remote(_) => true,
+        };
+        let mut hearing = self.live.then(|| Hearing::new(hears_all, now))?;
+        if matches!(self.store, Store::Remote(_)) {
+            hearing.watched(Side::Stored);
+        }
+        Some(hearing)
+    }
+
+    /// The mark of who uses the capture.
+    fn presence(&self) -> Option<Lock> {
+        match &self.store {
+            // A mark that can not be made is missed by `status` alone.
+            Store::Directory(capture) => capture.presence().ok().flatten(),
+            Store::Remote(_) => None,
+        }
+    }
 }
 
 /// One link.
@@ -65,8 +94,11 @@ pub struct Link {
     ends: Ends,
     lineage: Lineage,
     gate: Option<Gate>,
+    hearing: Option<Hearing>,
     /// Held for as long as we use the capture.
-    _presence: Option<Lock>,
+    presence: Option<Lock>,
+    /// What was put and is not yet known to be stored.
+    sent: Option<carry::Sent>,
     due: Option<Instant>,
     /// Waiting helps nobody: the store refused.
     refused: bool,
@@ -77,8 +109,7 @@ pub struct Link {
     last: Option<&'static str>,
     /// What the last exchange carried.
     carried: Option<&'static str>,
-    outbox: Vec<Message>,
-    said: Vec<String>,
+    voice: Voice,
 }
 
 /// Why an exchange did not come to its end.
@@ -87,6 +118,8 @@ enum Trouble {
     Busy,
     /// One side does not parse, and may yet.
     Torn,
+    /// What was put is on its way: its arrival is the next event.
+    Sent,
     /// The kernel says no.
     Failed(String),
 }
@@ -101,24 +134,24 @@ impl Link {
     /// A link between these ends.
     #[must_use]
     pub fn new(ends: Ends) -> Link {
-        let mut lineage = ends.capture.record().lineage;
+        let mut lineage = ends.store.record().lineage;
         if let Some(base) = ends.base.filter(|_| lineage.is_empty()) {
             lineage.push(base.digest);
         }
         Link {
             gate: ends.gate(),
-            // A mark that can not be made is missed by `status` alone.
-            _presence: ends.capture.presence().ok().flatten(),
+            hearing: ends.hearing(Instant::now()),
+            presence: ends.presence(),
             ends,
             lineage,
+            sent: None,
             due: None,
             refused: false,
             torn: None,
             settled: None,
             last: None,
             carried: None,
-            outbox: Vec::new(),
-            said: Vec::new(),
+            voice: Voice::default(),
         }
     }
 
@@ -128,24 +161,73 @@ impl Link {
         &self.ends.agent
     }
 
-    /// The directories whose entries matter, if changes are carried as they happen.
+    /// The directories that are to be watched, and are not.
     #[must_use]
-    pub fn watched_directories(&self) -> Vec<PathBuf> {
-        let both = || vec![self.ends.working.path.clone(), self.ends.capture.directory()];
-        if self.ends.live { both() } else { Vec::new() }
+    pub fn unheard(&self) -> Vec<(Side, PathBuf)> {
+        let sides = self.hearing.iter().flat_map(Hearing::unheard);
+        sides.filter_map(|side| Some((side, self.directory(side)?))).collect()
+    }
+
+    fn directory(&self, side: Side) -> Option<PathBuf> {
+        match (side, &self.ends.store) {
+            (Side::Working, _) => Some(self.ends.working.path.clone()),
+            (Side::Stored, Store::Directory(capture)) => Some(capture.directory()),
+            (Side::Stored, Store::Remote(_)) => None,
+        }
+    }
+
+    /// This end is watched from now on; what happened before is looked at.
+    pub fn watched(&mut self, side: Side, now: Instant) {
+        if let Some(hearing) = &mut self.hearing {
+            hearing.watched(side);
+        }
+        self.ask(now);
+    }
+
+    /// An end can not be watched.
+    pub fn not_watched(&mut self, why: &str) {
+        let text = format!("{}: changes are not heard ({why}): they are looked for every 2 s", self.ends.agent);
+        self.voice
+            .once(Message::warning(text).hint("raise fs.inotify.max_user_instances and max_user_watches on the host"));
+    }
+
+    /// The directory of one end was removed, renamed or unmounted.
+    pub fn directory_gone(&mut self, side: Side, now: Instant) {
+        let Some(directory) = self.directory(side) else { return };
+        let Some(hearing) = &mut self.hearing else { return };
+        hearing.lost(side, now);
+        let text = format!("{}: {} was removed, renamed or unmounted", self.ends.agent, directory.display());
+        self.voice.once(Message::warning(text).hint("it is looked for every 2 s, and used again when it is there"));
     }
 
     /// When the next turn is due.
     #[must_use]
     pub fn due(&self, now: Instant) -> Option<Instant> {
         let gate = self.gate.as_ref().and_then(|gate| gate.deadline(now));
-        self.due.into_iter().chain(gate).min()
+        let look = self.hearing.as_ref().and_then(Hearing::due);
+        [self.due, gate, look, self.ends.store.deadline(now)].into_iter().flatten().min()
     }
 
     /// When an exchange is due that waiting would help.
     #[must_use]
-    pub fn worth_waiting_for(&self) -> Option<Instant> {
+    pub fn due_now(&self) -> Option<Instant> {
         self.due.filter(|_| !self.refused)
+    }
+
+    /// When to go on with the last exchange; none, once it has come to its end or can not.
+    #[must_use]
+    pub fn worth_waiting_for(&self, now: Instant) -> Option<Instant> {
+        let store = self.ends.store.deadline(now).filter(|_| self.ends.store.is_busy(now));
+        self.due_now().into_iter().chain(store).min()
+    }
+
+    /// How long the last exchange may take when nothing limits it.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        match self.ends.store {
+            Store::Directory(_) => LAST,
+            Store::Remote(_) => LAST + BOUNDS.time,
+        }
     }
 
     /// Asks for a turn.
@@ -164,11 +246,10 @@ impl Link {
             let was_asked = gate.is_asked();
             gate.asked();
             if gate.is_asked() && !was_asked {
-                match self.ends.capture.lease() {
-                    Ok(Some(lease)) => gate.granted(lease),
-                    Ok(None) => gate.refused(),
-                    // A capture without locks: nobody can take turns there, and nobody shall wait.
-                    Err(_) => {}
+                match self.ends.store.lease() {
+                    Asked::Granted(lease) => gate.granted(lease),
+                    Asked::Refused => gate.refused(),
+                    Asked::Later => {}
                 }
                 self.ask(now);
             }
@@ -199,45 +280,41 @@ impl Link {
 
     /// What there is to say since the last call.
     pub fn messages(&mut self) -> Vec<Message> {
-        std::mem::take(&mut self.outbox)
-    }
-
-    /// The directory of one end has gone.
-    pub fn directory_gone(&mut self) {
-        let agent = &self.ends.agent;
-        let text = format!(
-            "{agent}: a directory of the login was removed or unmounted: the login is carried back at the end only"
-        );
-        self.say_once(Message::warning(text));
-    }
-
-    fn give_up(&mut self) {
-        let (agent, from, to) = (&self.ends.agent, self.ends.working.path.display(), self.ends.capture.path.display());
-        let text = format!("{agent}: the login in {from} was not carried back to {to}");
-        let kept = self.ends.recovery.directory();
-        let hint = Some(format!("a copy is in {}: a next start of this container publishes it", kept.display()));
-        self.outbox.push(Message { level: Level::Error, text, hint });
+        self.voice.take()
     }
 
     /// Does what is due: an exchange, and what the turn to refresh asks for. `agent_lives`: the working copy may be in the
     /// middle of a write.
     pub fn turn(&mut self, now: Instant, agent_lives: bool) {
+        if self.hearing.as_mut().is_some_and(|hearing| hearing.is_due(now)) {
+            self.ask(now);
+        }
         if self.due.is_some_and(|due| due <= now) {
             self.exchange(now, agent_lives);
         }
-        if let Some(gate) = &mut self.gate
-            && let Err(error) = gate.tend(now)
-        {
-            self.shut_no_more(&error);
+        if let Some(gate) = &mut self.gate {
+            if let Err(error) = gate.tend(now) {
+                self.shut_no_more(&error);
+            } else if !gate.has_turn() {
+                self.ends.store.release();
+            }
         }
     }
 
-    /// The end: no agent of this container lives, and no other turn comes.
+    /// No agent of this container lives any more: the last exchange begins.
+    pub fn last(&mut self, now: Instant) {
+        if let Some(remote) = self.ends.store.remote() {
+            remote.ending();
+        }
+        self.ask(now);
+    }
+
+    /// The end: no other turn comes.
     pub fn finish(&mut self) {
         if let Some(gate) = &mut self.gate {
             gate.remove();
         }
-        if self.due.is_some() {
+        if self.due.is_some() || self.sent.is_some() {
             self.give_up();
         }
     }
@@ -245,10 +322,11 @@ impl Link {
     /// The agent's lock can not be held or opened: from now on it refreshes when it likes, as it would without us.
     fn shut_no_more(&mut self, error: &io::Error) {
         let text = format!("{}: cannot take turns at refreshing: {}", self.ends.agent, reason(error));
-        self.say_once(Message::warning(text).hint("containers that share this login may refresh at the same time"));
+        self.voice.once(Message::warning(text).hint("containers that share this login may refresh at the same time"));
         if let Some(mut gate) = self.gate.take() {
             gate.remove();
         }
+        self.ends.store.release();
     }
 
     /// Compares both ends and does what the table says.
@@ -256,12 +334,12 @@ impl Link {
         self.carried = None;
         let exchanged = self.try_exchange(now, agent_lives);
         self.refused = matches!(exchanged, Err(Trouble::Failed(_)));
-        let is_compared = !matches!(exchanged, Err(Trouble::Busy | Trouble::Torn));
+        let is_compared = matches!(exchanged, Ok(()) | Err(Trouble::Failed(_)));
         if let Some(gate) = &mut self.gate {
             if self.carried == Some("published") {
                 gate.renewed();
             }
-            if gate.is_asked()
+            if gate.is_granted()
                 && is_compared
                 && let Err(error) = gate.compared(now, self.carried == Some("adopted"))
             {
@@ -269,7 +347,7 @@ impl Link {
             }
         }
         self.due = match exchanged {
-            Ok(()) => None,
+            Ok(()) | Err(Trouble::Sent) => None,
             Err(Trouble::Busy | Trouble::Torn) => Some(now + AGAIN),
             Err(Trouble::Failed(why)) => {
                 self.last = Some("failed");
@@ -280,6 +358,7 @@ impl Link {
     }
 
     fn try_exchange(&mut self, now: Instant, agent_lives: bool) -> Result<(), Trouble> {
+        self.find_again(now);
         let (working, stored) = self.read_whole(now, agent_lives)?;
         if self.settled.as_ref() == Some(&(working.version.clone(), stored.version.clone())) {
             return Ok(());
@@ -290,10 +369,14 @@ impl Link {
             self.settled = Some((working.version, stored.version));
             return Ok(());
         }
-        let _lock = self.ends.capture.lock()?.ok_or(Trouble::Busy)?;
+        let _lock = match self.ends.store.lock()? {
+            Asked::Granted(lock) => lock,
+            Asked::Refused => return Err(Trouble::Busy),
+            Asked::Later => return Err(Trouble::Sent),
+        };
         // Another container may have published before we had the lock, and the agent may be writing again.
         let (working, stored) = self.read_whole(now, agent_lives)?;
-        let recorded = self.ends.capture.record().lineage;
+        let recorded = self.ends.store.record().lineage;
         if !recorded.is_empty() {
             self.lineage = recorded;
         }
@@ -304,21 +387,29 @@ impl Link {
         Ok(())
     }
 
-    /// The store refused: the login is kept where it survives the agent, and is tried again.
-    fn recover(&mut self, why: &str) {
-        let (working, _) = self.read();
-        let (agent, to) = (&self.ends.agent, self.ends.capture.path.display());
-        let text = format!("{agent}: cannot carry the login to {to}: {why}");
-        let kept = match (&working.version, &working.bytes) {
-            (Version::Valid(_), Some(bytes)) => self.ends.recovery.keep(bytes),
-            _ => Ok(()),
-        };
-        let hint = match kept {
-            Ok(()) => format!("it is kept in {}, and tried again", self.ends.recovery.directory().display()),
-            Err(error) => format!("it is in the working copy alone ({}), and tried again", reason(&error)),
-        };
-        if !self.ends.refusal_is_known {
-            self.say_once(Message::warning(text).hint(hint));
+    /// Opens anew what is another directory by now.
+    fn find_again(&mut self, now: Instant) {
+        if let Store::Directory(capture) = &mut self.ends.store
+            && !capture.is_current()
+            && capture.reopen().is_ok()
+        {
+            let hears_all = watch::hears_all(capture.handle());
+            self.presence = self.ends.presence();
+            self.settled = None;
+            if let Some(hearing) = &mut self.hearing {
+                hearing.moved(hears_all, now);
+            }
+        }
+        if !self.ends.working.is_current() && self.ends.working.reopen().is_ok() {
+            self.settled = None;
+            if let Some(hearing) = &mut self.hearing {
+                hearing.lost(Side::Working, now);
+            }
+            if let Some(gate) = &mut self.gate
+                && let Err(error) = gate.moved(&self.ends.working.dir)
+            {
+                self.shut_no_more(&error);
+            }
         }
     }
 
@@ -340,132 +431,7 @@ impl Link {
     }
 
     fn read(&self) -> (Copy, Copy) {
-        let Ends { rule, working, capture, .. } = &self.ends;
-        (read::login(&working.dir, rule, &working.owners(), false), capture.read(rule))
-    }
-
-    fn nothing_travels(&mut self, outcome: Outcome, working: &Copy) {
-        match outcome {
-            Outcome::LoggedOut => {
-                self.last = Some("logged-out");
-                let text =
-                    format!("{}: the agent's login is blank or gone; the captured one stays as it is", self.ends.agent);
-                let hint = "someone logged out, or the vendor refused a refresh: log in again with a setup container";
-                self.say_once(Message::warning(text).hint(hint));
-            }
-            Outcome::Damaged => {
-                self.last = Some("torn");
-                self.say_damaged(working);
-            }
-            _ => {
-                self.last.get_or_insert("unchanged");
-                if let Some(login) = working.version.login() {
-                    // Both ends may have come to the same login by themselves.
-                    self.ends.base = Some(Base::from(login));
-                }
-            }
-        }
-    }
-
-    /// With the lock held.
-    fn carry(&mut self, outcome: Outcome, working: &Copy, stored: &Copy) -> Result<(), Trouble> {
-        match (outcome, working.version.login(), stored.version.login()) {
-            (Outcome::Publish { keep_other }, Some(ours), _) => {
-                if keep_other || self.ends.replaces {
-                    self.keep(stored)?;
-                }
-                self.publish(ours, working)
-            }
-            (Outcome::Adopt { keep_other }, _, Some(theirs)) => {
-                self.say_damaged(working);
-                if keep_other {
-                    self.keep(working)?;
-                }
-                self.adopt(theirs, working, stored)
-            }
-            (Outcome::Kept, ..) => {
-                self.keep(working)?;
-                self.last = Some("kept");
-                let (agent, at) = (&self.ends.agent, self.ends.capture.path.display());
-                let text =
-                    format!("{agent}: {at} holds another account's login: it stays, and ours is kept under conflicts/");
-                self.say_once(Message::warning(text).hint("give each account a capture of its own"));
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn publish(&mut self, ours: &Login, working: &Copy) -> Result<(), Trouble> {
-        let Some(bytes) = &working.bytes else { return Ok(()) };
-        let mut lineage = self.lineage.clone();
-        lineage.push(ours.digest);
-        self.ends.capture.put(&self.ends.rule, bytes, &lineage)?;
-        self.lineage = lineage;
-        self.ends.replaces = false;
-        // What was wrong before is news when it happens again.
-        self.said.clear();
-        self.ends.refusal_is_known = false;
-        self.agreed(ours, "published");
-        Ok(())
-    }
-
-    fn adopt(&mut self, theirs: &Login, working: &Copy, stored: &Copy) -> Result<(), Trouble> {
-        let Some(bytes) = &stored.bytes else { return Ok(()) };
-        let merged = self.beside_siblings(bytes, working);
-        let bytes = merged.as_ref().unwrap_or(bytes);
-        let written = self.ends.working.write(&self.ends.rule.file, bytes);
-        written.map_err(|error| Trouble::Failed(format!("{error:#}")))?;
-        self.lineage.push(theirs.digest);
-        self.agreed(theirs, "adopted");
-        Ok(())
-    }
-
-    fn agreed(&mut self, login: &Login, word: &'static str) {
-        self.ends.base = Some(Base::from(login));
-        self.last = Some(word);
-        self.carried = Some(word);
-        if let Err(error) = self.ends.recovery.clear() {
-            let text = format!("{}: cannot remove the recovery copy: {}", self.ends.agent, reason(&error));
-            self.say_once(Message::warning(text));
-        }
-        let text = format!("{}: {word} the login ({})", self.ends.agent, self.ends.capture.path.display());
-        self.outbox.push(Message::detail(text));
-    }
-
-    /// What the agent keeps beside its login stays the agent's.
-    fn beside_siblings(&self, bytes: &[u8], working: &Copy) -> Option<Zeroizing<Vec<u8>>> {
-        let rule = &self.ends.rule;
-        if rule.travels.is_empty() {
-            return None;
-        }
-        let there = Document::parse(working.bytes.as_ref()?, rule.format).ok()?;
-        Some(Document::parse(bytes, rule.format).ok()?.merged_into(&there, rule))
-    }
-
-    fn keep(&self, copy: &Copy) -> Result<(), Trouble> {
-        match &copy.bytes {
-            Some(bytes) => Ok(self.ends.capture.keep_conflict(&self.ends.rule, bytes)?),
-            None => Ok(()),
-        }
-    }
-
-    /// A word about a file of the agent's that is no login.
-    fn say_damaged(&mut self, working: &Copy) {
-        if let Version::Damaged(why) = &working.version {
-            let path = self.ends.working.path.join(&self.ends.rule.file);
-            self.say_once(Message::warning(format!(
-                "{}: {} is not carried back: {why}",
-                self.ends.agent,
-                path.display()
-            )));
-        }
-    }
-
-    fn say_once(&mut self, message: Message) {
-        if !self.said.contains(&message.text) {
-            self.said.push(message.text.clone());
-            self.outbox.push(message);
-        }
+        let Ends { rule, working, store, .. } = &self.ends;
+        (read::login(&working.dir, rule, &working.owners(), false), store.read(rule))
     }
 }

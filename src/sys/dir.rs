@@ -231,18 +231,28 @@ impl Dir {
         bytes: &[u8],
         attributes: Attributes,
     ) -> io::Result<()> {
+        let temporary = nursery.write_temporary(name, bytes, attributes)?;
+        let renamed = renameat(&nursery.0, temporary.as_os_str(), &self.0, name);
+        if renamed.is_err() {
+            let _ = nursery.remove(&temporary);
+        }
+        Ok(renamed?)
+    }
+
+    /// Writes a new file that shall become `name`, its bytes on disk, and returns its own name.
+    ///
+    /// # Errors
+    /// As openat(2), fchown(2), write(2) and fsync(2); there is then no file.
+    pub(super) fn write_temporary(&self, name: &OsStr, bytes: &[u8], attributes: Attributes) -> io::Result<OsString> {
         single(name)?;
         let temporary = temporary_name(name);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mut file = File::from(openat(&nursery.0, temporary.as_os_str(), flags, Mode::from_bits_truncate(0o600))?);
-        let written = dress(&file, attributes)
-            .and_then(|()| file.write_all(bytes))
-            .and_then(|()| file.sync_all())
-            .and_then(|()| Ok(renameat(&nursery.0, temporary.as_os_str(), &self.0, name)?));
+        let mut file = File::from(openat(&self.0, temporary.as_os_str(), flags, Mode::from_bits_truncate(0o600))?);
+        let written = dress(&file, attributes).and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all());
         if written.is_err() {
-            let _ = nursery.remove(&temporary);
+            let _ = self.remove(&temporary);
         }
-        written
+        written.map(|()| temporary)
     }
 
     /// Overwrites the existing entry `name` in its own inode, for a file that is itself a mount point: rename(2) onto

@@ -163,6 +163,13 @@ impl Program {
         Ok(Program { argv: strings(argv)?, environment: strings(environment)? })
     }
 
+    /// Puts another word in the last one's place; a word with a NUL byte is none.
+    pub fn set_last(&mut self, word: &str) {
+        if let (Some(last), Ok(word)) = (self.argv.last_mut(), CString::new(word)) {
+            *last = word;
+        }
+    }
+
     /// The program's name, for messages.
     #[must_use]
     pub fn name(&self) -> String {

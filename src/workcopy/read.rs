@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::agent::definition::{Format, SessionFile};
 use crate::credential::source::LIMIT;
 use crate::credential::{Document, Login};
+use crate::store::protocol::Files;
 use crate::sync::reconcile::Version;
 use crate::sys::dir::{Dir, Kind, Stat, read_limited, stat_file};
 use crate::sys::errno;
@@ -133,6 +134,26 @@ pub struct Copy {
     pub mark: Option<Mark>,
 }
 
+impl Copy {
+    /// The login file among files that no file system holds.
+    #[must_use]
+    pub fn among(files: &Files, rule: &SessionFile) -> Copy {
+        let read = |name: &str| files.get(name).map(|secret| Zeroizing::new(secret.expose_secret().to_vec()));
+        match read(&rule.file) {
+            None => Copy { version: Version::Absent, bytes: None, mark: None },
+            Some(bytes) => Copy { version: judge(&bytes, rule, read), bytes: Some(bytes), mark: None },
+        }
+    }
+}
+
+/// What a login file says; `read` reads the files beside it.
+fn judge(bytes: &[u8], rule: &SessionFile, read: impl Fn(&str) -> Option<Zeroizing<Vec<u8>>>) -> Version {
+    match Document::parse(bytes, rule.format).and_then(|document| document.login(rule)) {
+        Ok(login) => Version::Valid(Login { account: login.account.or_else(|| account_beside(rule, read)), ..login }),
+        Err(defect) => Version::defective(&defect),
+    }
+}
+
 /// The identity of a file, its size, and its last change, which no owner can set back: another mark is another content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
@@ -169,18 +190,15 @@ pub fn login(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool
         Err(why) => return Copy { version: Version::Damaged(why.to_string()), bytes: None, mark: None },
     };
     let bytes = content.bytes;
-    let version = match Document::parse(&bytes, rule.format).and_then(|document| document.login(rule)) {
-        Ok(login) => Version::Valid(Login { account: login.account.or_else(|| account_beside(rule, read)), ..login }),
-        Err(defect) => Version::defective(&defect),
-    };
+    let version = judge(&bytes, rule, |name| Some(read(name).ok()?.bytes));
     Copy { version, bytes: Some(bytes), mark: Some(content.stat.into()) }
 }
 
 /// The account, where an agent keeps it in a file beside the login.
-fn account_beside(rule: &SessionFile, read: impl Fn(&str) -> Result<Content, Unreadable>) -> Option<String> {
+fn account_beside(rule: &SessionFile, read: impl Fn(&str) -> Option<Zeroizing<Vec<u8>>>) -> Option<String> {
     rule.account.iter().find_map(|field| {
-        let content = read(field.file.as_deref()?).ok()?;
-        Document::parse(&content.bytes, Format::Jsonc).ok()?.text(field)
+        let bytes = read(field.file.as_deref()?)?;
+        Document::parse(&bytes, Format::Jsonc).ok()?.text(field)
     })
 }
 

@@ -1,0 +1,389 @@
+//! A store behind a helper command: the platform's own tools fetch and keep the login, and we never wait for them.
+//!
+//! One question is under way at a time. What was last read is held here; `mirror`, a capture in our state directory, has
+//! the files for a start to lay down, and the conflicts.
+
+use std::ffi::OsString;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use zeroize::Zeroizing;
+
+use crate::agent::definition::SessionFile;
+use crate::credential::{Document, Secret};
+use crate::report::Failure;
+use crate::supervise::children::Children;
+use crate::supervise::task::{Bounds, Job, Task};
+use crate::sync::lineage::Lineage;
+use crate::sys::process::Program;
+use crate::sys::signal::Inherited;
+use crate::workcopy::read::Copy;
+
+use super::directory::{Capture, Record};
+use super::pace::Pace;
+use super::protocol::{self, Files, Lease, Stored, Verb};
+
+/// What a helper may take.
+pub const BOUNDS: Bounds = Bounds { time: Duration::from_secs(30), output: protocol::LONGEST };
+
+/// Where `record.json` is among the stored files.
+const RECORD: &str = "agent-init.record.json";
+
+/// A lease is free again so long after its last renewal: a dead holder must be replaced before a waiting agent gives up,
+/// after 31 s.
+const LEASE: Duration = Duration::from_secs(20);
+
+/// The helper command.
+pub struct Helper {
+    /// As the operator wrote it.
+    pub text: String,
+    program: Program,
+    inherited: Inherited,
+}
+
+impl Helper {
+    /// The helper that `argv` names, with this environment (`NAME=value`).
+    ///
+    /// # Errors
+    /// A word has a NUL byte.
+    pub fn new(text: &str, argv: &[OsString], environment: &[OsString], inherited: Inherited) -> io::Result<Helper> {
+        let with_verb: Vec<OsString> = argv.iter().cloned().chain([OsString::new()]).collect();
+        Ok(Helper { text: text.to_owned(), program: Program::new(&with_verb, environment)?, inherited })
+    }
+
+    fn ask(&mut self, verb: Verb, input: &[u8], children: &mut Children) -> Result<Task, Failure> {
+        self.program.set_last(verb.word());
+        let name = called(&self.text, verb);
+        let Helper { program, inherited, .. } = self;
+        Task::start(&Job { name: &name, program, input, bounds: BOUNDS, inherited }, children)
+    }
+}
+
+/// What messages call a helper.
+#[must_use]
+pub fn called(text: &str, verb: Verb) -> String {
+    format!("store {text}: {}", verb.word())
+}
+
+/// A failure to understand an answer.
+#[must_use]
+pub fn misunderstood(text: &str, verb: Verb, why: &str) -> Failure {
+    let what = format!("{}: the answer can not be used: {why}", called(text, verb));
+    Failure::new(what).hint("the helper must write one JSON object and nothing else on standard output: run it by hand")
+}
+
+/// Something that a store said.
+pub enum News {
+    /// What is stored was read.
+    Read,
+    /// What was put is stored.
+    Stored,
+    /// Another was first: what it stored is being read.
+    Conflict,
+    /// A turn was asked for, and what is stored has been read since: whether it is ours.
+    Turn(bool),
+    /// A question was not answered.
+    Failed(Verb, Failure),
+}
+
+/// How far the asking for a turn has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asking {
+    Nothing,
+    ToLock,
+    ToLook { granted: bool },
+}
+
+/// A store behind a helper.
+pub struct Remote {
+    helper: Helper,
+    agent: String,
+    owner: String,
+    mirror: Capture,
+    stored: Option<Stored>,
+    task: Option<(Verb, Task)>,
+    sending: Option<Files>,
+    asking: Asking,
+    /// When the lease that is ours is to be renewed.
+    lease: Option<Instant>,
+    releases: bool,
+    wants_look: bool,
+    pace: Pace,
+    is_ending: bool,
+}
+
+impl Remote {
+    /// The store of one agent, and what a start has read of it. `live`: changes are looked for.
+    #[must_use]
+    pub fn new(helper: Helper, agent: &str, mirror: Capture, stored: Option<Stored>, live: bool) -> Remote {
+        Remote {
+            helper,
+            agent: agent.to_owned(),
+            owner: format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1)),
+            mirror,
+            stored,
+            task: None,
+            sending: None,
+            asking: Asking::Nothing,
+            lease: None,
+            releases: false,
+            wants_look: false,
+            pace: Pace::new(live, Instant::now()),
+            is_ending: false,
+        }
+    }
+
+    /// As the operator wrote it.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.helper.text
+    }
+
+    /// Where losers are kept.
+    #[must_use]
+    pub fn mirror(&self) -> &Capture {
+        &self.mirror
+    }
+
+    /// The login as it was last read.
+    #[must_use]
+    pub fn read(&self, rule: &SessionFile) -> Copy {
+        let none = Files::new();
+        Copy::among(self.stored.as_ref().map_or(&none, |stored| &stored.files), rule)
+    }
+
+    /// What is known of the logins that were stored here.
+    #[must_use]
+    pub fn record(&self) -> Record {
+        let text = self.stored.as_ref().and_then(|stored| stored.files.get(RECORD));
+        text.and_then(|text| serde_json::from_slice(text.expose_secret()).ok()).unwrap_or_default()
+    }
+
+    /// Asks to store the login of `bytes` beside the other files; [`News::Stored`] tells when it is.
+    ///
+    /// # Errors
+    /// The record can not be written.
+    pub fn put(&mut self, rule: &SessionFile, bytes: &[u8], lineage: &Lineage) -> io::Result<()> {
+        let mut files = Files::new();
+        for (name, secret) in self.stored.iter().flat_map(|stored| &stored.files) {
+            files.insert(name.clone(), secret.duplicate());
+        }
+        let there = files.get(&rule.file).map(Secret::expose_secret);
+        let merged = Document::beside_siblings(rule, bytes, there);
+        let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
+        let record = serde_json::to_vec_pretty(&Record::of(lineage)).map_err(io::Error::other)?;
+        files.insert(rule.file.clone(), Secret::copied(bytes));
+        files.insert(RECORD.to_owned(), Secret::copied(&record));
+        self.sending = Some(files);
+        Ok(())
+    }
+
+    /// Whether something that was put is not known to be stored.
+    #[must_use]
+    pub fn is_putting(&self) -> bool {
+        self.sending.is_some()
+    }
+
+    /// Asks for the lease, and to look at what is stored with it in hand; [`News::Turn`] tells.
+    pub fn ask_turn(&mut self) {
+        if self.asking == Asking::Nothing && !self.is_ending {
+            self.asking = Asking::ToLock;
+        }
+    }
+
+    /// Gives the lease back, if it is ours.
+    pub fn release(&mut self) {
+        self.releases |= self.lease.take().is_some();
+    }
+
+    /// The stored login is going to change soon, as far as its expiry tells, or has to, for the agent has none.
+    pub fn expect(&mut self, expires_at: Option<SystemTime>) {
+        self.pace.expect(expires_at);
+    }
+
+    /// The end: nothing is looked for any more.
+    pub fn ending(&mut self) {
+        self.is_ending = true;
+        self.asking = Asking::Nothing;
+        self.release();
+        // A question whose answer nobody waits for must not hold the last publish up.
+        if let Some((_, task)) = self.task.take_if(|(verb, _)| matches!(verb, Verb::Get | Verb::Lock)) {
+            task.kill();
+        }
+    }
+
+    /// The descriptors that are readable when there is something to do.
+    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.task.iter().flat_map(|(_, task)| task.fds())
+    }
+
+    /// When something is due without an event.
+    #[must_use]
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
+        match &self.task {
+            Some((_, task)) => Some(task.deadline()),
+            None if self.next(now).is_some() => Some(now),
+            None => [self.lease, self.pace.due().filter(|_| !self.is_ending)].into_iter().flatten().min(),
+        }
+    }
+
+    /// Whether a question is under way or due.
+    #[must_use]
+    pub fn is_busy(&self, now: Instant) -> bool {
+        self.task.is_some() || self.next(now).is_some()
+    }
+
+    /// What is to be asked next.
+    fn next(&self, now: Instant) -> Option<Verb> {
+        let is_due = |moment: Option<Instant>| moment.is_some_and(|moment| moment <= now);
+        if self.releases {
+            Some(Verb::Unlock)
+        } else if self.wants_look {
+            Some(Verb::Get)
+        } else if self.sending.is_some() {
+            Some(Verb::Put)
+        } else if self.asking == Asking::ToLock || is_due(self.lease) {
+            Some(Verb::Lock)
+        } else if self.asking != Asking::Nothing || (is_due(self.pace.due()) && !self.is_ending) {
+            Some(Verb::Get)
+        } else {
+            None
+        }
+    }
+
+    /// Hears what was answered, and asks what is next. The caller has reaped before.
+    pub fn step(&mut self, now: Instant, children: &mut Children) -> Vec<News> {
+        let mut news = Vec::new();
+        if let Some((verb, task)) = &mut self.task {
+            let verb = *verb;
+            let answer = match task.step(now, children) {
+                Ok(None) => return news,
+                Ok(Some(answer)) => self.hear(verb, &answer, &mut news),
+                Err(failure) => {
+                    task.kill();
+                    Err(failure)
+                }
+            };
+            self.task = None;
+            self.pace.asked(now, answer.is_ok());
+            if let Err(failure) = answer {
+                self.failed(verb, failure, &mut news);
+            }
+            self.turn_is_known(verb, &mut news);
+        }
+        if let Some(verb) = self.next(now) {
+            let input = self.question(verb, now);
+            match self.helper.ask(verb, &input, children) {
+                Ok(task) => self.task = Some((verb, task)),
+                Err(failure) => {
+                    self.pace.asked(now, false);
+                    self.failed(verb, failure, &mut news);
+                    self.turn_is_known(verb, &mut news);
+                }
+            }
+        }
+        news
+    }
+
+    fn question(&mut self, verb: Verb, now: Instant) -> Zeroizing<Vec<u8>> {
+        match verb {
+            Verb::Get => {
+                self.wants_look = false;
+                protocol::get(&self.agent)
+            }
+            Verb::Put => {
+                let expect = self.stored.as_ref().map(|stored| stored.version.as_str());
+                protocol::put(&self.agent, expect, self.sending.as_ref().unwrap_or(&Files::new()))
+            }
+            Verb::Lock => {
+                self.lease = self.lease.map(|_| now + LEASE / 2);
+                protocol::lock(&self.agent, &self.owner, LEASE)
+            }
+            Verb::Unlock => {
+                self.releases = false;
+                protocol::lock(&self.agent, &self.owner, LEASE)
+            }
+        }
+    }
+
+    fn hear(&mut self, verb: Verb, answer: &[u8], news: &mut Vec<News>) -> Result<(), Failure> {
+        let garbage = |why: String| misunderstood(&self.helper.text, verb, &why);
+        match verb {
+            Verb::Get => {
+                let stored = protocol::got(answer).map_err(garbage)?;
+                self.check_order(stored.as_ref())?;
+                self.stored = stored;
+                news.push(News::Read);
+            }
+            Verb::Put => match (protocol::stored(answer).map_err(garbage)?, self.sending.take()) {
+                (Some(version), Some(files)) => {
+                    self.stored = Some(Stored { version, files });
+                    news.push(News::Stored);
+                }
+                _ => {
+                    self.wants_look = true;
+                    news.push(News::Conflict);
+                }
+            },
+            Verb::Lock => {
+                let lease = protocol::locked(answer).map_err(garbage)?;
+                if lease == Lease::Ours && (self.asking == Asking::ToLock || self.lease.is_some()) {
+                    self.lease = Some(Instant::now() + LEASE / 2);
+                } else if lease == Lease::Anothers {
+                    self.lease = None;
+                }
+                self.locked(lease != Lease::Anothers);
+            }
+            Verb::Unlock => {}
+        }
+        Ok(())
+    }
+
+    /// A store that answers with an older version than before has been set back, or is another: neither is believed.
+    fn check_order(&self, answered: Option<&Stored>) -> Result<(), Failure> {
+        match (&self.stored, answered) {
+            (Some(known), Some(answered)) if protocol::went_backwards(&known.version, &answered.version) => {
+                let name = called(&self.helper.text, Verb::Get);
+                let what = format!("{name}: the version went from {} back to {}", known.version, answered.version);
+                Err(Failure::new(what)
+                    .hint("was the store restored? what it holds is used after a restart of the container"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn locked(&mut self, granted: bool) {
+        if self.asking == Asking::ToLock {
+            self.asking = Asking::ToLook { granted };
+        }
+    }
+
+    fn failed(&mut self, verb: Verb, failure: Failure, news: &mut Vec<News>) {
+        match verb {
+            Verb::Put => self.sending = None,
+            // A store that can not lock must not keep the agent from its refresh.
+            Verb::Lock => self.locked(true),
+            Verb::Get | Verb::Unlock => {}
+        }
+        news.push(News::Failed(verb, failure));
+    }
+
+    /// Once the look that belongs to a turn has come to an end, whatever it is.
+    fn turn_is_known(&mut self, verb: Verb, news: &mut Vec<News>) {
+        if let (Verb::Get, Asking::ToLook { granted }) = (verb, self.asking) {
+            self.asking = Asking::Nothing;
+            news.push(News::Turn(granted));
+        }
+    }
+}
+
+/// Opens the mirror of an agent's store below our state directory.
+///
+/// # Errors
+/// As open(2).
+pub fn mirror(state_dir: &Path, agent: &str) -> io::Result<Capture> {
+    Capture::open(&state_dir.join("store").join(agent))
+}

@@ -1,0 +1,118 @@
+//! Pure. Which ends of a link are heard when they change, and when to look because one is not.
+
+use std::time::{Duration, Instant};
+
+/// Between two looks at an end that is not heard.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// One end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The working copy.
+    Working,
+    /// The capture.
+    Stored,
+}
+
+/// What is heard.
+#[derive(Debug)]
+pub struct Hearing {
+    working: bool,
+    stored: bool,
+    /// A watch there hears of everything.
+    hears_all: bool,
+    next: Option<Instant>,
+}
+
+impl Hearing {
+    /// Nothing is heard yet. `hears_all`: the capture's file system tells of all that happens to it.
+    #[must_use]
+    pub fn new(hears_all: bool, now: Instant) -> Hearing {
+        Hearing { working: false, stored: false, hears_all, next: Some(now + LOOK) }
+    }
+
+    /// The ends that are to be watched, and are not.
+    #[must_use]
+    pub fn unheard(&self) -> Vec<Side> {
+        let sides = [(Side::Working, self.working), (Side::Stored, self.stored)];
+        sides.into_iter().filter(|(_, heard)| !heard).map(|(side, _)| side).collect()
+    }
+
+    /// This end is watched.
+    pub fn watched(&mut self, side: Side) {
+        *self.side(side) = true;
+        self.settle();
+    }
+
+    /// This end is watched no longer.
+    pub fn lost(&mut self, side: Side, now: Instant) {
+        *self.side(side) = false;
+        self.next.get_or_insert(now + LOOK);
+    }
+
+    /// The capture is another directory now.
+    pub fn moved(&mut self, hears_all: bool, now: Instant) {
+        self.hears_all = hears_all;
+        self.lost(Side::Stored, now);
+    }
+
+    /// Whether a look is due; the next one is then some time ahead.
+    pub fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.next.is_some_and(|next| next <= now);
+        if is_due {
+            self.next = Some(now + LOOK);
+        }
+        is_due
+    }
+
+    /// When to look. Never while everything is heard.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        self.next
+    }
+
+    fn side(&mut self, side: Side) -> &mut bool {
+        match side {
+            Side::Working => &mut self.working,
+            Side::Stored => &mut self.stored,
+        }
+    }
+
+    fn settle(&mut self) {
+        if self.working && self.stored && self.hears_all {
+            self.next = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_looks_while_everything_is_heard() {
+        let now = Instant::now();
+        let mut hearing = Hearing::new(true, now);
+        assert_eq!(hearing.unheard(), [Side::Working, Side::Stored]);
+        hearing.watched(Side::Working);
+        assert!(hearing.due().is_some());
+        hearing.watched(Side::Stored);
+        assert_eq!((hearing.due(), hearing.unheard()), (None, vec![]));
+        hearing.lost(Side::Stored, now);
+        assert_eq!((hearing.due(), hearing.unheard()), (Some(now + LOOK), vec![Side::Stored]));
+        assert!(!hearing.is_due(now));
+        assert!(hearing.is_due(now + LOOK) && hearing.due() == Some(now + LOOK + LOOK));
+    }
+
+    #[test]
+    fn what_other_machines_change_is_looked_at_for_ever() {
+        let now = Instant::now();
+        let mut hearing = Hearing::new(false, now);
+        hearing.watched(Side::Working);
+        hearing.watched(Side::Stored);
+        assert_eq!((hearing.due(), hearing.unheard()), (Some(now + LOOK), vec![]));
+        hearing.moved(true, now);
+        hearing.watched(Side::Stored);
+        assert_eq!(hearing.due(), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! A link to a store that answers later.
+
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
+
+use crate::report::{Failure, Level, Message};
+use crate::store::Store;
+use crate::store::protocol::Verb;
+use crate::store::remote::News;
+use crate::supervise::children::Children;
+
+use super::Link;
+
+impl Link {
+    /// The descriptors of a helper that runs.
+    pub fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        match &self.ends.store {
+            Store::Directory(_) => Vec::new(),
+            Store::Remote(remote) => remote.fds().collect(),
+        }
+    }
+
+    /// Hears what the store has to say, and lets it go on.
+    pub fn converse(&mut self, now: Instant, children: &mut Children) {
+        let Some(remote) = self.ends.store.remote() else { return };
+        for news in remote.step(now, children) {
+            match news {
+                News::Read => {
+                    let stored = self.ends.store.read(&self.ends.rule);
+                    let expires_at = stored.version.login().and_then(|login| login.expires_at);
+                    if let Some(remote) = self.ends.store.remote() {
+                        remote.expect(expires_at);
+                    }
+                    self.ask(now);
+                }
+                News::Stored => self.arrived(now),
+                News::Conflict => self.came_back(now, None),
+                News::Turn(granted) => {
+                    if let Some(gate) = &mut self.gate {
+                        if granted { gate.granted(None) } else { gate.refused() }
+                    }
+                    self.ask(now);
+                }
+                News::Failed(Verb::Put, why) => self.came_back(now, Some(&in_words(&why))),
+                News::Failed(_, why) => self.say_failed(why),
+            }
+        }
+    }
+
+    fn say_failed(&mut self, why: Failure) {
+        let text = format!("{}: {}", self.ends.agent, why.what);
+        let hint = why.hint;
+        self.voice.once(Message { level: Level::Warning, text, hint });
+    }
+}
+
+fn in_words(failure: &Failure) -> String {
+    match &failure.hint {
+        Some(hint) => format!("{} ({hint})", failure.what),
+        None => failure.what.clone(),
+    }
+}
