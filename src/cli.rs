@@ -24,8 +24,8 @@ pub use manner::Manner;
 pub use options::RunOptions;
 pub use twins::PREFIX as TWIN_PREFIX;
 pub use value::{
-    AgentSelection, AuthMode, CaptureSpec, Delivery, Forwarding, PerAgent, Requirement, Rewrite, Scope, Switch,
-    SyncMode,
+    AgentSelection, AuthMode, CaptureSpec, Delivery, Forwarding, PerAgent, Requirement, Rewrite, Scope, StoreChoice,
+    StoreSpec, Switch, SyncMode,
 };
 
 use crate::discover::Environment;

@@ -10,6 +10,7 @@ pub mod mounts;
 pub mod offers;
 pub mod processes;
 pub mod running;
+mod stored;
 pub mod surroundings;
 
 use std::ffi::OsStr;
@@ -27,6 +28,7 @@ pub use given::Given;
 pub use mounts::Mounts;
 pub use offers::{Material, Offer, Session};
 pub use running::Running;
+pub use stored::StoreFacts;
 
 use crate::agent::{Catalog, Definition};
 use crate::cli::RunOptions;
@@ -100,6 +102,8 @@ pub struct CaptureFacts {
     pub writable: bool,
     /// The logins that were stored there.
     pub lineage: Lineage,
+    /// It is the mirror of a store behind a helper.
+    pub store: Option<StoreFacts>,
 }
 
 /// Reads the facts.

@@ -86,8 +86,10 @@ pub enum LoginFile {
 /// Where refreshed logins go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteBack {
-    /// The directory, or the file that is a mount of its own.
+    /// The directory, or the file that is a mount of its own; for a store behind a helper, its mirror.
     pub target: PathBuf,
+    /// The store behind a helper, as the operator wrote it.
+    pub store: Option<String>,
     /// The target is a single file.
     pub single_file: bool,
     /// It can be written now.
@@ -185,13 +187,15 @@ fn write_back(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Offer<'_>) 
     if let Source::Mount(path) = &chosen.source {
         let single_file = *path == file;
         if agent.place.mount_writable {
-            return Some(WriteBack { target: path.clone(), single_file, writable: true, live, replaces: false });
+            let target = path.clone();
+            return Some(WriteBack { target, store: None, single_file, writable: true, live, replaces: false });
         }
     }
     let displaced = matches!(&chosen.source, Source::Home(path) if *path == file && !agent.place.is_usable());
     if displaced {
         return Some(WriteBack {
             target: agent.place.path.clone(),
+            store: None,
             single_file: false,
             writable: agent.place.writable,
             live,
@@ -199,10 +203,25 @@ fn write_back(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Offer<'_>) 
         });
     }
     let capture = agent.capture.as_ref()?;
-    let stored = agent.offers.iter().find(|offer| matches!(offer.source, Source::Capture(_))).and_then(Offer::session);
-    let replaces = !matches!(chosen.source, Source::Capture(_) | Source::Home(_))
+    let stored = agent.offers.iter().find(|offer| offer.source.is_store()).and_then(Offer::session);
+    let replaces = !(chosen.source.is_store() || matches!(chosen.source, Source::Home(_)))
         && stored.map(|stored| stored.login.digest) != chosen.session().map(|session| session.login.digest);
-    Some(WriteBack { target: capture.path.clone(), single_file: false, writable: capture.writable, live, replaces })
+    Some(WriteBack {
+        target: capture.path.clone(),
+        store: capture.store.as_ref().map(|store| store.spec.text.clone()),
+        single_file: false,
+        writable: capture.writable,
+        live,
+        replaces,
+    })
+}
+
+impl WriteBack {
+    /// The target as the operator knows it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.store.clone().unwrap_or_else(|| self.target.display().to_string())
+    }
 }
 
 impl Plan<'_, '_> {

@@ -60,6 +60,9 @@ pub struct Served {
     pub place: PathBuf,
     /// Where refreshed logins go.
     pub write_back: Option<PathBuf>,
+    /// The store behind a helper, whose mirror that is.
+    #[serde(default)]
+    pub store: Option<String>,
     /// What was found beside the source, and why it is not used.
     #[serde(default)]
     pub shadowed: Vec<Shadowed>,

@@ -8,7 +8,7 @@ use crate::agent::Definition;
 use crate::agent::definition::Method;
 use crate::credential::Login;
 use crate::discover::running::Live;
-use crate::plan::AgentPlan;
+use crate::plan::{AgentPlan, WriteBack};
 use crate::state::{Served, Shadowed};
 use crate::sync::reconcile::Version;
 
@@ -160,7 +160,7 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
         shadowed: plan.shadowed(),
         write_back: login.map(|_| WriteBackStatus {
             mode: mode(target.is_some()),
-            target: target.map(|target| target.target.display().to_string()),
+            target: target.map(WriteBack::place),
             writable: target.is_some_and(|target| target.writable),
             last: exchange.last,
             at: exchange.at,
@@ -224,7 +224,7 @@ pub fn served(
         shadowed: served.shadowed.clone(),
         write_back: (is_session || by_hand).then(|| WriteBackStatus {
             mode: mode(target.is_some()),
-            target: target.map(|target| target.display().to_string()),
+            target: served.store.clone().or_else(|| target.map(|target| target.display().to_string())),
             writable: target.is_some() && exchange.writable,
             last: exchange.last,
             at: exchange.at,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::{Parser, ValueHint};
 
 use super::value::{
-    self, AgentSelection, AuthMode, CaptureSpec, Delivery, Forwarding, PerAgent, Requirement, Rewrite, Scope, Switch,
-    SyncMode,
+    self, AgentSelection, AuthMode, CaptureSpec, Delivery, Forwarding, PerAgent, Requirement, Rewrite, Scope,
+    StoreChoice, StoreSpec, Switch, SyncMode,
 };
 use crate::agent::definition::Method;
 use crate::report::{Failure, Level, LogFormat, Reporter};
@@ -45,6 +45,10 @@ pub struct RunOptions {
     /// Root with one directory for each agent, or agent=DIR [default: /capture if it is there]
     #[arg(long, value_name = "DIR", value_parser = value::capture)]
     pub capture: Option<CaptureSpec>,
+
+    /// Where logins live between containers: dir, or `exec:CMD ARG...`, a helper for a secret store [default: dir]
+    #[arg(long, value_name = "SPEC", value_parser = value::store)]
+    pub store: Option<StoreChoice>,
 
     /// Directories of secret files [default: /run/secrets and `$CREDENTIALS_DIRECTORY`]
     #[arg(long, value_name = "DIR[:DIR]")]
@@ -162,6 +166,7 @@ impl RunOptions {
             auth: self.auth.or(twins.auth),
             prefer: self.prefer.or(twins.prefer),
             capture: self.capture.or(twins.capture),
+            store: self.store.or(twins.store),
             secrets: self.secrets.or(twins.secrets),
             user: self.user.or(twins.user.filter(|_| !user_given)),
             user_from: self.user_from.or(twins.user_from.filter(|_| !user_given)),
@@ -208,10 +213,23 @@ impl RunOptions {
         if self.user.is_some() && self.user_from.is_some() {
             return Err(Failure::new("--user and --user-from are both set").hint("use one of them").into());
         }
+        if self.store_helper().is_some() && self.capture.is_some() {
+            let failure = Failure::new("--store exec: and --capture are both set: a login lives in one place");
+            return Err(failure.hint("to move a login into the store, give it once by NAME_CREDENTIALS_FILE").into());
+        }
         if self.stop_signal.is_some_and(|signal| !signal.can_be_forwarded()) {
             return Err(Failure::new("--stop-signal: a signal that can not be caught, or SIGCHLD").into());
         }
         Ok(self)
+    }
+
+    /// The helper of the store, if it is behind one.
+    #[must_use]
+    pub fn store_helper(&self) -> Option<&StoreSpec> {
+        match &self.store {
+            Some(StoreChoice::Exec(spec)) => Some(spec),
+            Some(StoreChoice::Directory) | None => None,
+        }
     }
 
     /// The mode of authentication of an agent.

@@ -1,8 +1,10 @@
 //! Pure. The values that options take.
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::credential::command;
 use crate::sys::signal::Signal;
 
 /// Which agents are served.
@@ -94,6 +96,39 @@ pub fn capture(text: &str) -> Result<CaptureSpec, String> {
         text,
         |path| if path.is_empty() { Err("a directory is empty".to_owned()) } else { Ok(PathBuf::from(path)) },
     )
+}
+
+/// A store behind a helper command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreSpec {
+    /// As the operator wrote it: `exec:CMD ARG...`.
+    pub text: String,
+    /// Its words.
+    pub argv: Vec<OsString>,
+}
+
+/// Where logins live between containers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum StoreChoice {
+    /// In a capture directory.
+    #[default]
+    Directory,
+    /// Behind a helper command.
+    Exec(StoreSpec),
+}
+
+/// Reads `dir` or `exec:CMD ARG...`.
+pub fn store(text: &str) -> Result<StoreChoice, String> {
+    if text == "dir" {
+        return Ok(StoreChoice::Directory);
+    }
+    let Some(command) = text.strip_prefix("exec:") else {
+        return Err(format!("'{text}' is no store: use dir, or exec: and a command"));
+    };
+    match command::words(OsStr::new(command)) {
+        Some(argv) => Ok(StoreChoice::Exec(StoreSpec { text: text.to_owned(), argv })),
+        None => Err("exec: takes a command as plain words: for a pipe or a variable, write a script".to_owned()),
+    }
 }
 
 /// What of a captured directory goes into the working copy.

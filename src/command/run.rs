@@ -1,5 +1,7 @@
 //! `run`: facts, a plan, acts.
 
+mod link;
+
 use std::ffi::OsString;
 
 use anyhow::Context;
@@ -11,22 +13,19 @@ use crate::launch::deliver::Deliveries;
 use crate::launch::helper::Helpers;
 use crate::launch::patience::Patience;
 use crate::launch::{Descent, Launch};
-use crate::plan::{self, AgentPlan, LoginFile, Plan, WriteBack, environment};
+use crate::plan::{self, AgentPlan, LoginFile, Plan, environment};
 use crate::report::{Level, Message, Reporter};
 use crate::state::{Served, State};
-use crate::store::{Capture, Recovery, Store};
 use crate::supervise::Supervisor;
 use crate::supervise::children::Children;
 use crate::supervise::foreground::Foreground;
 use crate::supervise::stop::Stop;
 use crate::sync::Engine;
-use crate::sync::link::{Ends, Link};
 use crate::sys::descriptors;
-use crate::sys::dir::{Attributes, Dir};
 use crate::sys::process::{self, Program};
-use crate::sys::signal::{Signal, Signals};
+use crate::sys::signal::{Inherited, Signal, Signals};
 use crate::workcopy::read::reason;
-use crate::workcopy::{self, WorkingCopy, ground};
+use crate::workcopy::{self, ground};
 
 /// Runs the agent and returns our exit status.
 ///
@@ -46,7 +45,7 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
     let plan = plan::plan(options, &facts)?;
     announce(reporter, &facts, &plan);
 
-    let engine = prepare(options, &facts, &plan, reporter)?;
+    let engine = prepare(options, &facts, &plan, inherited, reporter)?;
     let deliveries = Deliveries::prepare(&plan.agents, workcopy::agent_owner(&facts))?;
     let program = program(options, &facts, &plan, &deliveries)?;
     let mut foreground = Foreground::at_start();
@@ -134,7 +133,13 @@ fn announce(reporter: Reporter, facts: &Facts<'_>, plan: &Plan<'_, '_>) {
 ///
 /// What can not be made stops the start when a login is to be laid down, or when the operator asked for it by name; else
 /// the agent may do without.
-fn prepare(options: &RunOptions, facts: &Facts<'_>, plan: &Plan<'_, '_>, reporter: Reporter) -> anyhow::Result<Engine> {
+fn prepare(
+    options: &RunOptions,
+    facts: &Facts<'_>,
+    plan: &Plan<'_, '_>,
+    inherited: Inherited,
+    reporter: Reporter,
+) -> anyhow::Result<Engine> {
     let or_say = |result: anyhow::Result<()>, is_fatal: bool| match result {
         Err(error) if !is_fatal => {
             reporter.say(&Message { level: Level::Warning, ..Message::error(&error) });
@@ -158,7 +163,7 @@ fn prepare(options: &RunOptions, facts: &Facts<'_>, plan: &Plan<'_, '_>, reporte
             reporter.say(&Message::detail(text));
             served.push(remembered(facts, agent));
             if let Some(write_back) = &agent.write_back {
-                links.extend(link(facts, agent, write_back, copy)?);
+                links.extend(link::of(facts, agent, write_back, copy, inherited)?);
             }
             Ok(())
         };
@@ -182,6 +187,7 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         source: chosen.map(|offer| offer.source.to_string()),
         place: plan.facts.working_copy.clone(),
         write_back: plan.write_back.as_ref().map(|target| target.target.clone()),
+        store: plan.write_back.as_ref().and_then(|target| target.store.clone()),
         base: None,
         content: None,
         lineage: before.map(|before| before.lineage.clone()).unwrap_or_default(),
@@ -197,55 +203,6 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         served.agree((&session.login).into());
     }
     served
-}
-
-fn link(
-    facts: &Facts<'_>,
-    plan: &AgentPlan<'_, '_>,
-    write_back: &WriteBack,
-    copy: WorkingCopy,
-) -> anyhow::Result<Option<Link>> {
-    let definition = plan.facts.definition;
-    let rule = definition.session.clone().context("no session")?;
-    let recovery = Recovery::new(&facts.state_dir, &definition.name, &rule.file);
-    let target = &write_back.target;
-    let capture = if write_back.single_file {
-        Capture::of_single_file(target, &facts.state_dir)
-    } else {
-        make_capture(target).and_then(|()| Capture::open(target))
-    };
-    let capture = match capture {
-        Ok(capture) => capture,
-        // The plan has said what that means.
-        Err(_) if !write_back.writable => return Ok(None),
-        Err(error) => return Err(error).with_context(|| ground::failure("open", target)),
-    };
-    // A login that replaces the stored one starts from it, so that the table says: publish.
-    let base = if write_back.replaces { capture.read(&rule).version.login().map(Into::into) } else { plan.base };
-    Ok(Some(Link::new(Ends {
-        agent: definition.name.clone(),
-        refresh_lock: definition.refresh_lock.clone(),
-        rule,
-        working: copy,
-        store: Store::Directory(capture),
-        base,
-        replaces: write_back.replaces,
-        live: write_back.live,
-        recovery,
-        refusal_is_known: !write_back.writable,
-    })))
-}
-
-/// The agent's directory below a capture root that has none for it yet, with the root's owner.
-fn make_capture(path: &std::path::Path) -> std::io::Result<()> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
-    let root = Dir::open(parent)?;
-    if root.stat_entry(name).is_err() {
-        let stat = root.stat()?;
-        let owner = Some((stat.uid, stat.gid)).filter(|_| crate::sys::privilege::may_chown());
-        root.make(name, Attributes { mode: 0o700, owner })?;
-    }
-    Ok(())
 }
 
 fn program(

@@ -23,8 +23,13 @@ pub fn argv(text: &OsStr) -> Option<Vec<OsString>> {
     if bytes.is_empty() {
         return None;
     }
-    let words = words(bytes).filter(|words| !is_for_shell(words));
-    Some(words.unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into(), OsString::from_vec(bytes.to_vec())]))
+    Some(words(text).unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into(), OsString::from_vec(bytes.to_vec())]))
+}
+
+/// The words of a text that means nothing but words; none for a blank one, and for one that takes a shell.
+#[must_use]
+pub fn words(text: &OsStr) -> Option<Vec<OsString>> {
+    split(text.as_bytes()).filter(|words| !is_for_shell(words))
 }
 
 fn is_for_shell(words: &[OsString]) -> bool {
@@ -33,7 +38,7 @@ fn is_for_shell(words: &[OsString]) -> bool {
 }
 
 /// The words of a text in which a shell would see nothing but words; `None` when it would see more.
-fn words(text: &[u8]) -> Option<Vec<OsString>> {
+fn split(text: &[u8]) -> Option<Vec<OsString>> {
     let mut words = Vec::new();
     let mut word: Option<Vec<u8>> = None;
     let mut bytes = text.iter().copied();

@@ -28,6 +28,8 @@ pub enum Source {
     Mount(PathBuf),
     /// The capture.
     Capture(PathBuf),
+    /// A store behind a helper command.
+    Store(String),
 }
 
 impl Source {
@@ -35,6 +37,12 @@ impl Source {
     #[must_use]
     pub fn is_explicit(&self) -> bool {
         matches!(self, Source::Env(_) | Source::File(_) | Source::Command(_) | Source::Secret(_))
+    }
+
+    /// Whether it is where logins live between containers.
+    #[must_use]
+    pub fn is_store(&self) -> bool {
+        matches!(self, Source::Capture(_) | Source::Store(_))
     }
 }
 
@@ -48,6 +56,7 @@ impl fmt::Display for Source {
             Source::Secret(path) => write!(f, "secret:{}", path.display()),
             Source::Mount(path) => write!(f, "mount:{}", path.display()),
             Source::Capture(path) => write!(f, "capture:{}", path.display()),
+            Source::Store(text) => write!(f, "store:{text}"),
         }
     }
 }

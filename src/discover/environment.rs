@@ -45,6 +45,12 @@ impl Environment {
         self.0.iter().map(|(name, _)| name.as_os_str())
     }
 
+    /// All of it, as `NAME=value` strings.
+    #[must_use]
+    pub fn all(&self) -> Vec<OsString> {
+        self.with(&HashSet::new(), &[])
+    }
+
     /// `NAME=value` strings without the variables in `unset`, and with those in `set` instead of what they were.
     #[must_use]
     pub fn with(&self, unset: &HashSet<String>, set: &[(String, OsString)]) -> Vec<OsString> {

@@ -9,19 +9,19 @@ use anyhow::Context;
 
 use crate::agent::Definition;
 use crate::agent::definition::{Home, SessionFile};
-use crate::cli::{RunOptions, Scope};
+use crate::cli::{RunOptions, Scope, StoreSpec};
 use crate::launch::helper::Helpers;
 use crate::plan::identity::Identity;
 use crate::plan::place::{self, PlaceFacts};
 use crate::plan::select::Candidate;
 use crate::report::Failure;
-use crate::store::{Capture, Recovery};
+use crate::store::{Capture, Recovery, remote};
 use crate::sync::lineage::Lineage;
 use crate::sys::dir::{Dir, Kind};
 use crate::sys::privilege;
 
 use super::offers::{self, Reading};
-use super::{AgentFacts, CaptureFacts, Environment, Given, Mounts, files, read_whole};
+use super::{AgentFacts, CaptureFacts, Environment, Given, Mounts, StoreFacts, files, read_whole, stored};
 
 /// Where captures are when nobody says otherwise.
 const DEFAULT_CAPTURE: &str = "/capture";
@@ -60,7 +60,8 @@ impl<'c> Ground<'c, '_> {
 
     /// Whether there is a capture of any agent's.
     pub(super) fn has_capture(&self) -> bool {
-        self.options.capture.is_some() || Path::new(DEFAULT_CAPTURE).symlink_metadata().is_ok()
+        self.options.store_helper().is_none()
+            && (self.options.capture.is_some() || Path::new(DEFAULT_CAPTURE).symlink_metadata().is_ok())
     }
 
     /// Whether the definition of an agent has to be read at all: a look at a few names.
@@ -89,8 +90,11 @@ impl<'c> Ground<'c, '_> {
     ) -> anyhow::Result<AgentFacts<'c>> {
         let Subject { definition, mut given, is_certain, by_name } = subject;
         let place = self.place(definition);
-        let capture = self.capture(definition, by_name)?;
         let mut reading = Reading { helpers, environment: self.environment };
+        let capture = match (self.options.store_helper(), &definition.session) {
+            (Some(spec), Some(_)) => Some(self.stored(spec, definition, state_dir, &mut reading, &mut given)),
+            _ => self.capture(definition, by_name)?,
+        };
         let mut offers = offers::explicit(definition, &mut given, &mut reading)?;
         let companions = offers::companions(&mut given, &mut reading)?;
         let work_dir = self.options.work_dir.as_deref();
@@ -100,7 +104,9 @@ impl<'c> Ground<'c, '_> {
                 (place.path != working_copy).then(|| offers::in_place(definition, session, &place, self.identity));
             offers.extend(elsewhere.flatten());
             offers.extend(
-                capture.as_ref().and_then(|(capture, _)| offers::captured(definition, session, capture.as_ref()?)),
+                capture
+                    .as_ref()
+                    .and_then(|(opened, facts)| offers::stored(definition, session, opened.as_ref(), facts)),
             );
             let recovery = Recovery::new(state_dir, &definition.name, &session.file).directory();
             let left = |place: &Path| offers::left(definition, session, place, self.identity);
@@ -182,6 +188,33 @@ impl<'c> Ground<'c, '_> {
         Ok(Some(if flat { root } else { root.join(&definition.name) }))
     }
 
+    /// The store behind a helper. Where no command is to be run, it is there and not known.
+    fn stored(
+        &self,
+        spec: &StoreSpec,
+        definition: &Definition,
+        state_dir: &Path,
+        reading: &mut Reading<'_, '_>,
+        given: &mut Given,
+    ) -> (Option<Capture>, CaptureFacts) {
+        let (stored, mirror) = match &mut reading.helpers {
+            None => (None, None),
+            Some(helpers) => {
+                let (stored, mirror, warnings) =
+                    stored::fetch(spec, &definition.name, state_dir, self.environment, helpers);
+                given.warnings.extend(warnings);
+                (stored, mirror)
+            }
+        };
+        let facts = CaptureFacts {
+            path: remote::mirror_path(state_dir, &definition.name),
+            writable: true,
+            lineage: mirror.as_ref().map(|mirror| mirror.record().lineage).unwrap_or_default(),
+            store: Some(StoreFacts { spec: spec.clone(), stored }),
+        };
+        (mirror, facts)
+    }
+
     fn capture(
         &self,
         definition: &Definition,
@@ -192,14 +225,19 @@ impl<'c> Ground<'c, '_> {
         };
         match Capture::open(&path) {
             Ok(capture) => {
-                let facts =
-                    CaptureFacts { writable: capture.is_writable(session), lineage: capture.record().lineage, path };
+                let facts = CaptureFacts {
+                    writable: capture.is_writable(session),
+                    lineage: capture.record().lineage,
+                    path,
+                    store: None,
+                };
                 Ok(Some((Some(capture), facts)))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let writable =
                     path.parent().and_then(|root| Dir::open(root).ok()).is_some_and(|root| root.is_writable());
-                Ok(Some((None, CaptureFacts { path, writable, lineage: Lineage::default() })))
+                let lineage = Lineage::default();
+                Ok(Some((None, CaptureFacts { path, writable, lineage, store: None })))
             }
             Err(error) => {
                 let failure = Failure::new(format!("cannot open the capture {}", path.display()));

@@ -1,6 +1,5 @@
 //! What was found that could authenticate an agent: the one reader of its variables, secret files and login files.
 
-use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -23,8 +22,8 @@ use crate::sys::dir::Dir;
 use crate::sys::privilege;
 use crate::workcopy::read::{self, Copy, Owners, Unreadable};
 
-use super::Environment;
 use super::given::{Form, Given};
+use super::{CaptureFacts, Environment};
 
 /// How long a command may take.
 const COMMAND_TIME: Duration = Duration::from_secs(30);
@@ -196,7 +195,7 @@ impl Reading<'_, '_> {
 
     fn output(&mut self, variable: &str, line: &OsStr) -> anyhow::Result<Secret> {
         let argv = command::argv(line).ok_or_else(|| Failure::new(format!("{variable} is blank")))?;
-        let environment = self.environment.with(&HashSet::new(), &[]);
+        let environment = self.environment.all();
         let bounds = Bounds { time: COMMAND_TIME, output: usize::try_from(LIMIT)? };
         let helpers = self.helpers.as_mut().with_context(|| format!("{variable}: no command is run here"))?;
         Ok(Secret::new(helpers.run(variable, &argv, &environment, &[], bounds)?))
@@ -264,10 +263,23 @@ fn found_owners(identity: &Identity) -> Owners {
     Owners::These(vec![identity.uid, 0, privilege::current().0])
 }
 
-/// The login in the capture.
+/// The login in the capture, or in the mirror of a store that was asked for it. `opened`: what is there of it.
 #[must_use]
-pub fn captured<'c>(definition: &'c Definition, session: &SessionFile, capture: &Capture) -> Option<Offer<'c>> {
-    offer(definition, Source::Capture(capture.path.clone()), capture.read(session))
+pub fn stored<'c>(
+    definition: &'c Definition,
+    session: &SessionFile,
+    opened: Option<&Capture>,
+    facts: &CaptureFacts,
+) -> Option<Offer<'c>> {
+    let source = match &facts.store {
+        None => Source::Capture(facts.path.clone()),
+        Some(store) => Source::Store(store.spec.text.clone()),
+    };
+    match (opened, &facts.store) {
+        (Some(capture), _) => offer(definition, source, capture.read(session)),
+        (None, Some(_)) => Some(Offer { rule: definition.session_rule()?, source, found: Ok(Material::Unread) }),
+        (None, None) => None,
+    }
 }
 
 /// A copy as an offer; what is not there is none.

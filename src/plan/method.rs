@@ -112,7 +112,7 @@ impl Question<'_, '_> {
         let place = match &offer.source {
             Source::Env(_) | Source::File(_) | Source::Command(_) | Source::Secret(_) => 0,
             Source::Mount(_) => 1,
-            Source::Capture(_) => 2,
+            Source::Capture(_) | Source::Store(_) => 2,
             Source::Home(_) => 3,
         };
         (preferred, self.position(offer.rule), place)
@@ -139,7 +139,7 @@ impl Question<'_, '_> {
             sessions.iter().copied().find(|index| self.offers.get(*index).is_some_and(test))
         };
         let Some(mut chosen) = sessions.first().copied() else { return };
-        let captured = by(&|offer| matches!(offer.source, Source::Capture(_)));
+        let captured = by(&|offer| offer.source.is_store());
         if let (Some(given), Some(stored)) = (self.session(chosen), captured.filter(|stored| *stored != chosen))
             && self.captured.contains(given.login.digest)
         {

@@ -66,7 +66,7 @@ pub fn stranded(plan: &AgentPlan<'_, '_>) -> Option<Message> {
             Some(Message::warning(text).hint(hint))
         }
         Some(target) if is_spent_by_refresh && !target.writable => {
-            let target = target.target.display();
+            let target = target.place();
             let text = format!("{agent}: {target} is not writable: refreshed logins stay in this container");
             Some(Message::warning(text).hint("mount it read-write, and owned by the user that agent-init runs as"))
         }

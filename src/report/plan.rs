@@ -286,5 +286,5 @@ fn write_back(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> Step {
         (true, false) => "published",
     };
     let replaces = if target.replaces { "; the login stored there is kept under conflicts/" } else { "" };
-    Step { what, path: Some(shown(&target.target)), why: format!("{when}{replaces}") }
+    Step { what, path: Some(target.place()), why: format!("{when}{replaces}") }
 }

@@ -48,7 +48,6 @@ impl Verb {
 pub type Files = BTreeMap<String, Secret>;
 
 /// What is stored.
-#[derive(Debug)]
 pub struct Stored {
     /// What tells it from what was stored before and will be.
     pub version: String,
@@ -70,6 +69,15 @@ enum About<'r> {
     Nothing {},
     Files { expect: Option<&'r str>, files: BTreeMap<&'r str, Zeroizing<String>> },
     Lease { owner: &'r str, ttl: u64 },
+}
+
+impl Stored {
+    /// A second copy, for a second owner.
+    #[must_use]
+    pub fn duplicate(&self) -> Stored {
+        let files = self.files.iter().map(|(name, secret)| (name.clone(), secret.duplicate())).collect();
+        Stored { version: self.version.clone(), files }
+    }
 }
 
 /// `get`: what is stored.

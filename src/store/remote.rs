@@ -3,11 +3,11 @@
 //! One question is under way at a time. What was last read is held here; `mirror`, a capture in our state directory, has
 //! the files for a start to lay down, and the conflicts.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use zeroize::Zeroizing;
@@ -18,13 +18,17 @@ use crate::report::Failure;
 use crate::supervise::children::Children;
 use crate::supervise::task::{Bounds, Job, Task};
 use crate::sync::lineage::Lineage;
+use crate::sys::dir::Attributes;
 use crate::sys::process::Program;
 use crate::sys::signal::Inherited;
+use crate::workcopy::ground;
 use crate::workcopy::read::Copy;
 
-use super::directory::{Capture, Record};
+use super::directory::{BOOKKEEPING, Capture, Record};
 use super::pace::Pace;
-use super::protocol::{self, Files, Lease, Stored, Verb};
+use super::protocol::{self, Files, Lease, Verb};
+
+pub use super::protocol::Stored;
 
 /// What a helper may take.
 pub const BOUNDS: Bounds = Bounds { time: Duration::from_secs(30), output: protocol::LONGEST };
@@ -380,10 +384,38 @@ impl Remote {
     }
 }
 
+/// Where the mirror of an agent's store is below our state directory.
+#[must_use]
+pub fn mirror_path(state_dir: &Path, agent: &str) -> PathBuf {
+    state_dir.join("store").join(agent)
+}
+
 /// Opens the mirror of an agent's store below our state directory.
 ///
 /// # Errors
 /// As open(2).
 pub fn mirror(state_dir: &Path, agent: &str) -> io::Result<Capture> {
-    Capture::open(&state_dir.join("store").join(agent))
+    Capture::open(&mirror_path(state_dir, agent))
+}
+
+/// Makes the mirror hold what is stored, and nothing else but our notes.
+///
+/// # Errors
+/// What can not be written, with the path.
+pub fn lay_down_mirror(state_dir: &Path, agent: &str, stored: Option<&Stored>) -> anyhow::Result<()> {
+    let private = |mode| Attributes { mode, owner: None };
+    let dir = ground::state_directory(state_dir)?.make(OsStr::new("store"), private(0o700))?;
+    let mirror = dir.make(OsStr::new(agent), private(0o700))?;
+    let none = Files::new();
+    let files = stored.map_or(&none, |stored| &stored.files);
+    let is_kept = |name: &OsStr| name == BOOKKEEPING || name.to_str().is_some_and(|name| files.contains_key(name));
+    for name in mirror.names()?.iter().filter(|name| !is_kept(name)) {
+        mirror.remove(name)?;
+    }
+    let notes = mirror.make(OsStr::new(BOOKKEEPING), private(0o700))?;
+    for (name, secret) in files {
+        let (dir, name) = if name == RECORD { (&notes, "record.json") } else { (&mirror, name.as_str()) };
+        dir.write_whole(OsStr::new(name), secret.expose_secret(), private(0o600))?;
+    }
+    Ok(())
 }

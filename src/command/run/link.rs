@@ -1,0 +1,103 @@
+//! Ties a working copy to its store.
+
+use std::io;
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::agent::definition::SessionFile;
+use crate::discover::{Facts, StoreFacts};
+use crate::plan::{AgentPlan, WriteBack};
+use crate::store::remote::{self, Helper};
+use crate::store::{Capture, Recovery, Remote, Store};
+use crate::sync::link::{Ends, Link};
+use crate::sync::reconcile::Base;
+use crate::sys::dir::{Attributes, Dir};
+use crate::sys::privilege;
+use crate::sys::signal::Inherited;
+use crate::workcopy::{WorkingCopy, ground};
+
+/// The link of one agent; none where its store can not be opened, and the plan has said what that means.
+///
+/// # Errors
+/// A store that can not be opened, and was thought to be writable.
+pub(super) fn of(
+    facts: &Facts<'_>,
+    plan: &AgentPlan<'_, '_>,
+    write_back: &WriteBack,
+    working: WorkingCopy,
+    inherited: Inherited,
+) -> anyhow::Result<Option<Link>> {
+    let definition = plan.facts.definition;
+    let rule = definition.session.clone().context("no session")?;
+    let behind_helper = plan.facts.capture.as_ref().and_then(|capture| capture.store.as_ref());
+    let opened = match behind_helper.filter(|_| write_back.store.is_some()) {
+        Some(store) => behind(store, &definition.name, facts, write_back.live, inherited).map(Store::Remote),
+        None => directory(facts, write_back).map(Store::Directory),
+    };
+    let store = match opened {
+        Ok(store) => store,
+        Err(_) if !write_back.writable => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let base = if write_back.replaces { replaced(&store, &rule) } else { plan.base };
+    Ok(Some(Link::new(Ends {
+        agent: definition.name.clone(),
+        refresh_lock: definition.refresh_lock.clone(),
+        recovery: Recovery::new(&facts.state_dir, &definition.name, &rule.file),
+        rule,
+        working,
+        store,
+        base,
+        replaces: write_back.replaces,
+        live: write_back.live,
+        refusal_is_known: !write_back.writable,
+    })))
+}
+
+/// A login that replaces the stored one starts from it, so that the table says: publish.
+fn replaced(store: &Store, rule: &SessionFile) -> Option<Base> {
+    store.read(rule).version.login().map(Base::from)
+}
+
+fn directory(facts: &Facts<'_>, write_back: &WriteBack) -> anyhow::Result<Capture> {
+    let target = &write_back.target;
+    let opened = if write_back.single_file {
+        Capture::of_single_file(target, &facts.state_dir)
+    } else {
+        make_capture(target).and_then(|()| Capture::open(target))
+    };
+    opened.with_context(|| ground::failure("open", target))
+}
+
+/// The agent's directory below a capture root that has none for it yet, with the root's owner.
+fn make_capture(path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let root = Dir::open(parent)?;
+    if root.stat_entry(name).is_err() {
+        let stat = root.stat()?;
+        let owner = Some((stat.uid, stat.gid)).filter(|_| privilege::may_chown());
+        root.make(name, Attributes { mode: 0o700, owner })?;
+    }
+    Ok(())
+}
+
+fn behind(
+    store: &StoreFacts,
+    agent: &str,
+    facts: &Facts<'_>,
+    live: bool,
+    inherited: Inherited,
+) -> anyhow::Result<Box<Remote>> {
+    let path = remote::mirror_path(&facts.state_dir, agent);
+    if !path.is_dir() {
+        // The store did not answer yet; what loses is kept there.
+        remote::lay_down_mirror(&facts.state_dir, agent, None)?;
+    }
+    let mirror = Capture::open(&path).with_context(|| ground::failure("open", &path))?;
+    let spec = &store.spec;
+    let helper = Helper::new(&spec.text, &spec.argv, &facts.environment.all(), inherited);
+    let helper = helper.context("--store: a word has a NUL byte")?;
+    let stored = store.stored.as_ref().map(remote::Stored::duplicate);
+    Ok(Box::new(Remote::new(helper, agent, mirror, stored, live)))
+}

@@ -1,0 +1,57 @@
+//! Reads what a store behind a helper command holds, into a mirror in our state directory: from there it is read and laid
+//! down as any capture is.
+
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::cli::StoreSpec;
+use crate::launch::helper::Helpers;
+use crate::report::{Failure, Level, Message};
+use crate::store::protocol::{self, Stored, Verb};
+use crate::store::{Capture, remote};
+
+use super::Environment;
+
+/// The store that `--store` names, and what a start read of it.
+pub struct StoreFacts {
+    /// The helper command.
+    pub spec: StoreSpec,
+    /// What is stored, as far as the helper told.
+    pub stored: Option<Stored>,
+}
+
+/// Asks the store for an agent's login and lays the answer in the mirror. A store that does not answer is no reason not to
+/// start: there may be another source, and what an earlier run of this container read.
+pub(super) fn fetch(
+    spec: &StoreSpec,
+    agent: &str,
+    state_dir: &Path,
+    environment: &Environment,
+    helpers: &mut Helpers<'_>,
+) -> (Option<Stored>, Option<Capture>, Vec<Message>) {
+    let answered = ask(spec, agent, environment, helpers);
+    let mirrored = answered.and_then(|stored| {
+        let mirror = remote::lay_down_mirror(state_dir, agent, stored.as_ref());
+        mirror.with_context(|| Failure::new(format!("{}: cannot keep the store's files", state_dir.display())))?;
+        Ok(stored)
+    });
+    let (stored, warnings) = match mirrored {
+        Ok(stored) => (stored, Vec::new()),
+        Err(error) => (None, vec![Message { level: Level::Warning, ..Message::error(&error) }]),
+    };
+    (stored, remote::mirror(state_dir, agent).ok(), warnings)
+}
+
+fn ask(
+    spec: &StoreSpec,
+    agent: &str,
+    environment: &Environment,
+    helpers: &mut Helpers<'_>,
+) -> anyhow::Result<Option<Stored>> {
+    let verb = Verb::Get;
+    let argv: Vec<_> = spec.argv.iter().cloned().chain([verb.word().into()]).collect();
+    let name = remote::called(&spec.text, verb);
+    let answer = helpers.run(&name, &argv, &environment.all(), &protocol::get(agent), remote::BOUNDS)?;
+    protocol::got(&answer).map_err(|why| remote::misunderstood(&spec.text, verb, &why).into())
+}
