@@ -50,7 +50,7 @@ done
 
 case "${cmd}" in
 agent__init)
-opts="-v -q -h -V --agent --auth --prefer --capture --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --help --version run status plan doctor healthcheck exec agents install completions"
+opts="-v -q -h -V --agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --help --version run status plan doctor healthcheck exec agents install completions"
 if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
@@ -69,6 +69,10 @@ COMPREPLY=($(compgen -f "${cur}"))
 return 0
 ;;
 --capture)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--store)
 COMPREPLY=($(compgen -f "${cur}"))
 return 0
 ;;
@@ -204,7 +208,7 @@ COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
 ;;
 agent__subcmd__init__subcmd__doctor)
-opts="-v -q -h --agent --auth --prefer --capture --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --json --help"
+opts="-v -q -h --agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --json --help"
 if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
@@ -223,6 +227,10 @@ COMPREPLY=($(compgen -f "${cur}"))
 return 0
 ;;
 --capture)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--store)
 COMPREPLY=($(compgen -f "${cur}"))
 return 0
 ;;
@@ -380,7 +388,7 @@ COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
 ;;
 agent__subcmd__init__subcmd__plan)
-opts="-v -q -h --agent --auth --prefer --capture --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --json --help"
+opts="-v -q -h --agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --json --help"
 if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
@@ -399,6 +407,10 @@ COMPREPLY=($(compgen -f "${cur}"))
 return 0
 ;;
 --capture)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--store)
 COMPREPLY=($(compgen -f "${cur}"))
 return 0
 ;;
@@ -506,7 +518,7 @@ COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
 ;;
 agent__subcmd__init__subcmd__run)
-opts="-v -q -h -V --agent --auth --prefer --capture --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --help --version"
+opts="-v -q -h -V --agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --help --version"
 if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
@@ -525,6 +537,10 @@ COMPREPLY=($(compgen -f "${cur}"))
 return 0
 ;;
 --capture)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--store)
 COMPREPLY=($(compgen -f "${cur}"))
 return 0
 ;;
@@ -632,7 +648,7 @@ COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
 ;;
 agent__subcmd__init__subcmd__status)
-opts="-v -q -h --agent --auth --prefer --capture --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --warn-within --json --help"
+opts="-v -q -h --agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --warn-within --json --help"
 if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
@@ -651,6 +667,10 @@ COMPREPLY=($(compgen -f "${cur}"))
 return 0
 ;;
 --capture)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--store)
 COMPREPLY=($(compgen -f "${cur}"))
 return 0
 ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_agent_init_global_optspecs
-string join \n agent= auth= prefer= capture= secrets= user= user-from= home= work-dir= scope= deliver= first-run= trust= sync= require= wait= grace= stop-signal= rewrite= forward-to= drop-caps= no-new-privs= state-dir= log-format= v/verbose= q/quiet= h/help V/version
+string join \n agent= auth= prefer= capture= store= secrets= user= user-from= home= work-dir= scope= deliver= first-run= trust= sync= require= wait= grace= stop-signal= rewrite= forward-to= drop-caps= no-new-privs= state-dir= log-format= v/verbose= q/quiet= h/help V/version
 end
 
 function __fish_agent_init_needs_command
@@ -28,6 +28,7 @@ complete -c agent-init -n "__fish_agent_init_needs_command" -l agent -d 'Agents 
 complete -c agent-init -n "__fish_agent_init_needs_command" -l auth -d 'auto, sync, copy, token, api-key or ignore, for all agents or for one: NAME=token [default: auto]' -r
 complete -c agent-init -n "__fish_agent_init_needs_command" -l prefer -d 'Methods to prefer: oauth-token, auth-token, api-key, session, cloud [default: the agent\'s order]' -r
 complete -c agent-init -n "__fish_agent_init_needs_command" -l capture -d 'Root with one directory for each agent, or agent=DIR [default: /capture if it is there]' -r
+complete -c agent-init -n "__fish_agent_init_needs_command" -l store -d 'Where logins live between containers: dir, or `exec:CMD ARG...`, a helper for a secret store [default: dir]' -r
 complete -c agent-init -n "__fish_agent_init_needs_command" -l secrets -d 'Directories of secret files [default: /run/secrets and `$CREDENTIALS_DIRECTORY`]' -r
 complete -c agent-init -n "__fish_agent_init_needs_command" -l user -d 'User of the agent, by name or number, with an optional group [default: unchanged]' -r
 complete -c agent-init -n "__fish_agent_init_needs_command" -l user-from -d 'Take user and group from the owner of PATH' -r -F
@@ -76,6 +77,7 @@ complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l agent -d '
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l auth -d 'auto, sync, copy, token, api-key or ignore, for all agents or for one: NAME=token [default: auto]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l prefer -d 'Methods to prefer: oauth-token, auth-token, api-key, session, cloud [default: the agent\'s order]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l capture -d 'Root with one directory for each agent, or agent=DIR [default: /capture if it is there]' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l store -d 'Where logins live between containers: dir, or `exec:CMD ARG...`, a helper for a secret store [default: dir]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l secrets -d 'Directories of secret files [default: /run/secrets and `$CREDENTIALS_DIRECTORY`]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l user -d 'User of the agent, by name or number, with an optional group [default: unchanged]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -l user-from -d 'Take user and group from the owner of PATH' -r -F
@@ -115,6 +117,7 @@ complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l agent -
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l auth -d 'auto, sync, copy, token, api-key or ignore, for all agents or for one: NAME=token [default: auto]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l prefer -d 'Methods to prefer: oauth-token, auth-token, api-key, session, cloud [default: the agent\'s order]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l capture -d 'Root with one directory for each agent, or agent=DIR [default: /capture if it is there]' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l store -d 'Where logins live between containers: dir, or `exec:CMD ARG...`, a helper for a secret store [default: dir]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l secrets -d 'Directories of secret files [default: /run/secrets and `$CREDENTIALS_DIRECTORY`]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l user -d 'User of the agent, by name or number, with an optional group [default: unchanged]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l user-from -d 'Take user and group from the owner of PATH' -r -F
@@ -155,6 +158,7 @@ complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l agent -d 
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l auth -d 'auto, sync, copy, token, api-key or ignore, for all agents or for one: NAME=token [default: auto]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l prefer -d 'Methods to prefer: oauth-token, auth-token, api-key, session, cloud [default: the agent\'s order]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l capture -d 'Root with one directory for each agent, or agent=DIR [default: /capture if it is there]' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l store -d 'Where logins live between containers: dir, or `exec:CMD ARG...`, a helper for a secret store [default: dir]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l secrets -d 'Directories of secret files [default: /run/secrets and `$CREDENTIALS_DIRECTORY`]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l user -d 'User of the agent, by name or number, with an optional group [default: unchanged]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand plan" -l user-from -d 'Take user and group from the owner of PATH' -r -F
@@ -194,6 +198,7 @@ complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l agent -
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l auth -d 'auto, sync, copy, token, api-key or ignore, for all agents or for one: NAME=token [default: auto]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l prefer -d 'Methods to prefer: oauth-token, auth-token, api-key, session, cloud [default: the agent\'s order]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l capture -d 'Root with one directory for each agent, or agent=DIR [default: /capture if it is there]' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l store -d 'Where logins live between containers: dir, or `exec:CMD ARG...`, a helper for a secret store [default: dir]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l secrets -d 'Directories of secret files [default: /run/secrets and `$CREDENTIALS_DIRECTORY`]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l user -d 'User of the agent, by name or number, with an optional group [default: unchanged]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand doctor" -l user-from -d 'Take user and group from the owner of PATH' -r -F

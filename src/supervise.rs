@@ -170,11 +170,16 @@ impl Supervisor {
     }
 
     /// Everyone but us: the whole namespace as PID 1, else our descendants, those that left session and group included.
+    /// Helpers carry a login: they get no TERM, and with KILL what they did is done again.
     fn signal_rest(&mut self, signal: Signal) {
-        if process::id() == 1 {
+        let helpers: Vec<Pid> = self.children.helpers().collect();
+        if process::id() == 1 && (helpers.is_empty() || signal == Signal::KILL) {
             self.send(Target::Everyone, signal);
         } else {
-            for pid in process::descendants() {
+            let spared: Vec<Pid> =
+                helpers.iter().copied().chain(helpers.iter().copied().flat_map(process::descendants_of)).collect();
+            let is_spared = |pid: &Pid| signal != Signal::KILL && spared.contains(pid);
+            for pid in process::descendants().into_iter().filter(|pid| !is_spared(pid)) {
                 self.send(Target::Process(pid), signal);
             }
         }

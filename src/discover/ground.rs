@@ -210,7 +210,7 @@ impl<'c> Ground<'c, '_> {
             path: remote::mirror_path(state_dir, &definition.name),
             writable: true,
             lineage: mirror.as_ref().map(|mirror| mirror.record().lineage).unwrap_or_default(),
-            store: Some(StoreFacts { spec: spec.clone(), stored }),
+            store: Some(StoreFacts { spec: spec.clone(), stored, was_asked: reading.helpers.is_some() }),
         };
         (mirror, facts)
     }

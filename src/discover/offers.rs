@@ -277,8 +277,10 @@ pub fn stored<'c>(
     };
     match (opened, &facts.store) {
         (Some(capture), _) => offer(definition, source, capture.read(session)),
-        (None, Some(_)) => Some(Offer { rule: definition.session_rule()?, source, found: Ok(Material::Unread) }),
-        (None, None) => None,
+        (None, Some(store)) if !store.was_asked => {
+            Some(Offer { rule: definition.session_rule()?, source, found: Ok(Material::Unread) })
+        }
+        (None, _) => None,
     }
 }
 

@@ -19,6 +19,8 @@ pub struct StoreFacts {
     pub spec: StoreSpec,
     /// What is stored, as far as the helper told.
     pub stored: Option<Stored>,
+    /// It was asked; a command that looks does not.
+    pub was_asked: bool,
 }
 
 /// Asks the store for an agent's login and lays the answer in the mirror. A store that does not answer is no reason not to

@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 use crate::credential::Secret;
 use crate::credential::source::{LIMIT, decode_base64};
 
-/// The longest answer, in bytes: files of [`LIMIT`] in base64, and some words around them.
-pub const LONGEST: usize = (LIMIT as usize) / 3 * 4 + 64 * 1024;
+/// The longest answer, in bytes: files of [`LIMIT`] in base64, which makes four of three, and some words around them.
+pub const LONGEST: usize = 1_500_000;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

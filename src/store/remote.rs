@@ -101,6 +101,12 @@ enum Asking {
     ToLook { granted: bool },
 }
 
+/// What is put: in the place of the version that was compared with it, and of no later one.
+struct Parcel {
+    expect: Option<String>,
+    files: Files,
+}
+
 /// A store behind a helper.
 pub struct Remote {
     helper: Helper,
@@ -109,7 +115,7 @@ pub struct Remote {
     mirror: Capture,
     stored: Option<Stored>,
     task: Option<(Verb, Task)>,
-    sending: Option<Files>,
+    sending: Option<Parcel>,
     asking: Asking,
     /// When the lease that is ours is to be renewed.
     lease: Option<Instant>,
@@ -181,7 +187,8 @@ impl Remote {
         let record = serde_json::to_vec_pretty(&Record::of(lineage)).map_err(io::Error::other)?;
         files.insert(rule.file.clone(), Secret::copied(bytes));
         files.insert(RECORD.to_owned(), Secret::copied(&record));
-        self.sending = Some(files);
+        let expect = self.stored.as_ref().map(|stored| stored.version.clone());
+        self.sending = Some(Parcel { expect, files });
         Ok(())
     }
 
@@ -299,8 +306,9 @@ impl Remote {
                 protocol::get(&self.agent)
             }
             Verb::Put => {
-                let expect = self.stored.as_ref().map(|stored| stored.version.as_str());
-                protocol::put(&self.agent, expect, self.sending.as_ref().unwrap_or(&Files::new()))
+                let nothing = Parcel { expect: None, files: Files::new() };
+                let parcel = self.sending.as_ref().unwrap_or(&nothing);
+                protocol::put(&self.agent, parcel.expect.as_deref(), &parcel.files)
             }
             Verb::Lock => {
                 self.lease = self.lease.map(|_| now + LEASE / 2);
@@ -322,16 +330,16 @@ impl Remote {
                 self.stored = stored;
                 news.push(News::Read);
             }
-            Verb::Put => match (protocol::stored(answer).map_err(garbage)?, self.sending.take()) {
-                (Some(version), Some(files)) => {
-                    self.stored = Some(Stored { version, files });
+            Verb::Put => {
+                let version = protocol::stored(answer).map_err(garbage)?;
+                if let Some((version, parcel)) = version.zip(self.sending.take()) {
+                    self.stored = Some(Stored { version, files: parcel.files });
                     news.push(News::Stored);
-                }
-                _ => {
+                } else {
                     self.wants_look = true;
                     news.push(News::Conflict);
                 }
-            },
+            }
             Verb::Lock => {
                 let lease = protocol::locked(answer).map_err(garbage)?;
                 if lease == Lease::Ours && (self.asking == Asking::ToLock || self.lease.is_some()) {

@@ -56,6 +56,11 @@ impl Children {
         self.helpers.push((helper, None));
     }
 
+    /// The helpers that run.
+    pub fn helpers(&self) -> impl Iterator<Item = Pid> {
+        self.helpers.iter().filter(|(_, end)| end.is_none()).map(|(pid, _)| *pid)
+    }
+
     /// How a helper ended, once it has: it is told once.
     pub fn take_helper(&mut self, helper: Pid) -> Option<End> {
         let index = self.helpers.iter().position(|(pid, end)| *pid == helper && end.is_some())?;

@@ -109,6 +109,8 @@ pub struct Link {
     last: Option<&'static str>,
     /// What the last exchange carried.
     carried: Option<&'static str>,
+    /// A recovery copy may be there: of this run or of one before it.
+    may_be_recovered: bool,
     voice: Voice,
 }
 
@@ -151,6 +153,7 @@ impl Link {
             settled: None,
             last: None,
             carried: None,
+            may_be_recovered: true,
             voice: Voice::default(),
         }
     }
@@ -333,7 +336,7 @@ impl Link {
     fn exchange(&mut self, now: Instant, agent_lives: bool) {
         self.carried = None;
         let exchanged = self.try_exchange(now, agent_lives);
-        self.refused = matches!(exchanged, Err(Trouble::Failed(_)));
+        self.refused = false;
         let is_compared = matches!(exchanged, Ok(()) | Err(Trouble::Failed(_)));
         if let Some(gate) = &mut self.gate {
             if self.carried == Some("published") {
@@ -349,11 +352,7 @@ impl Link {
         self.due = match exchanged {
             Ok(()) | Err(Trouble::Sent) => None,
             Err(Trouble::Busy | Trouble::Torn) => Some(now + AGAIN),
-            Err(Trouble::Failed(why)) => {
-                self.last = Some("failed");
-                self.recover(&why);
-                Some(now + RETRY)
-            }
+            Err(Trouble::Failed(why)) => return self.failed(now, &why),
         };
     }
 
@@ -365,7 +364,7 @@ impl Link {
         }
         let outcome = reconcile(self.ends.base, &working.version, &stored.version, &self.lineage);
         if !outcome.carries() {
-            self.nothing_travels(outcome, &working);
+            self.nothing_travels(outcome, &working, &stored);
             self.settled = Some((working.version, stored.version));
             return Ok(());
         }

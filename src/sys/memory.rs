@@ -1,4 +1,4 @@
-//! Files in memory (memfd_create(2)): what a child reads as its standard input, with no writer that could block.
+//! Files in memory (`memfd_create(2)`): what a child reads as its standard input, with no writer that could block.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -8,7 +8,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 /// A file with these bytes, to be read from its beginning; gone with its last descriptor.
 ///
 /// # Errors
-/// As memfd_create(2) and write(2).
+/// As `memfd_create(2)` and write(2).
 pub fn file(bytes: &[u8]) -> io::Result<File> {
     let mut file = File::from(memfd_create(c"input", MFdFlags::MFD_CLOEXEC)?);
     file.write_all(bytes)?;

@@ -39,6 +39,33 @@ fn a_fleet_refreshes_once_a_rotation() {
     }
 }
 
+/// One rotation after another, by the clock and by the vendor's refusal.
+fn rotates(way: Way, rotations: usize) {
+    let mut fleet = Fleet::start(way, Vendor::strict(), 4, LONG);
+    for rotation in 1..=rotations {
+        fleet.age();
+        let turn = fleet.ask();
+        assert_eq!(fleet.failures(turn), [""; 0], "rotation {rotation}");
+        assert_eq!(fleet.refreshes(), vec!["200 granted"; rotation]);
+    }
+    for member in std::mem::take(&mut fleet.members) {
+        member.end().1.ok();
+    }
+}
+
+/// On a network file system: what another machine writes makes no event, and locks hold for all.
+#[test]
+fn machines_that_share_a_capture_refresh_once_a_rotation() {
+    needs_root!();
+    rotates(Way::Machines, 2);
+}
+
+#[test]
+fn machines_that_share_a_store_refresh_once_a_rotation() {
+    needs_root!();
+    rotates(Way::Store, 2);
+}
+
 /// A container on the capture of `store` whose agent does nothing.
 fn idle(sandbox: &Sandbox, store: &Sandbox) -> (Live, Gate) {
     let never = sandbox.gate("never");

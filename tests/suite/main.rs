@@ -22,6 +22,7 @@ mod peers;
 mod process;
 mod publish;
 mod real_agents;
+mod remote;
 mod sources;
 mod status_agrees;
 mod stress;

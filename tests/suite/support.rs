@@ -7,6 +7,7 @@ mod run;
 mod sandbox;
 mod session;
 mod snapshot;
+mod store;
 mod vendor;
 
 pub use await_path::await_path;
@@ -16,6 +17,7 @@ pub use run::Run;
 pub use sandbox::{Gate, Sandbox};
 pub use session::{Session, base64, codex_auth};
 pub use snapshot::assert_snapshot;
+pub use store::StandIn;
 pub use vendor::{ANSWER, CODEX_TOKEN, NODE, TOKEN, Vendor, agents, text, vendor_file};
 
 use std::time::Duration;

@@ -12,7 +12,7 @@ use crate::sync::reconcile::{Base, Outcome, Version};
 use crate::sys::replace::Replaced;
 use crate::workcopy::read::{Copy, reason};
 
-use super::{Link, Trouble};
+use super::{Link, RETRY, Trouble};
 
 /// A login on its way to a store that answers later.
 pub(super) struct Sent {
@@ -21,7 +21,7 @@ pub(super) struct Sent {
 }
 
 impl Link {
-    pub(super) fn nothing_travels(&mut self, outcome: Outcome, working: &Copy) {
+    pub(super) fn nothing_travels(&mut self, outcome: Outcome, working: &Copy, stored: &Copy) {
         match outcome {
             Outcome::LoggedOut => {
                 self.last = Some("logged-out");
@@ -39,6 +39,9 @@ impl Link {
                 if let Some(login) = working.version.login() {
                     // Both ends may have come to the same login by themselves.
                     self.ends.base = Some(Base::from(login));
+                    if stored.version.login().is_some() {
+                        self.forget_recovery();
+                    }
                 }
             }
         }
@@ -109,16 +112,23 @@ impl Link {
         self.ask(now);
     }
 
-    /// What was sent is not stored, and why not if it was not another's turn.
-    pub(super) fn came_back(&mut self, now: Instant, why: Option<&str>) {
+    /// What was sent is not stored: another was first, and what it stored is being read.
+    pub(super) fn lost(&mut self) {
         self.sent = None;
-        self.due = Some(now);
-        if let Some(why) = why {
-            self.last = Some("failed");
-            self.refused = true;
-            self.recover(why);
-            self.due = Some(now + super::RETRY);
-        }
+    }
+
+    /// What was sent is not stored, or not known to be.
+    pub(super) fn came_back(&mut self, now: Instant, why: &str) {
+        self.sent = None;
+        self.failed(now, why);
+    }
+
+    /// The store refused.
+    pub(super) fn failed(&mut self, now: Instant, why: &str) {
+        self.last = Some("failed");
+        self.refused = true;
+        self.recover(why);
+        self.due = Some(now + RETRY);
     }
 
     fn adopt(&mut self, theirs: &Login, working: &Copy, stored: &Copy) -> Result<(), Trouble> {
@@ -140,10 +150,7 @@ impl Link {
         self.ends.base = Some(Base::from(login));
         self.last = Some(word);
         self.carried = Some(word);
-        if let Err(error) = self.ends.recovery.clear() {
-            let text = format!("{}: cannot remove the recovery copy: {}", self.ends.agent, reason(&error));
-            self.voice.once(Message::warning(text));
-        }
+        self.forget_recovery();
         let text = format!("{}: {word} the login ({})", self.ends.agent, self.ends.store.place());
         self.voice.say(Message::detail(text));
     }
@@ -151,6 +158,17 @@ impl Link {
     /// What the agent keeps beside its login stays the agent's.
     fn beside_siblings(&self, bytes: &[u8], working: &Copy) -> Option<Zeroizing<Vec<u8>>> {
         Document::beside_siblings(&self.ends.rule, bytes, working.bytes.as_ref().map(|there| there.as_slice()))
+    }
+
+    /// Both ends agree: nothing needs to be recovered.
+    fn forget_recovery(&mut self) {
+        if !std::mem::take(&mut self.may_be_recovered) {
+            return;
+        }
+        if let Err(error) = self.ends.recovery.clear() {
+            let text = format!("{}: cannot remove the recovery copy: {}", self.ends.agent, reason(&error));
+            self.voice.once(Message::warning(text));
+        }
     }
 
     fn keep(&self, copy: &Copy) -> Result<(), Trouble> {
@@ -173,7 +191,7 @@ impl Link {
     }
 
     /// The store refused: the login is kept where it survives the agent, and is tried again.
-    pub(super) fn recover(&mut self, why: &str) {
+    fn recover(&mut self, why: &str) {
         let (working, _) = self.read();
         let (agent, to) = (&self.ends.agent, self.ends.store.place());
         let text = format!("{agent}: cannot carry the login to {to}: {why}");
@@ -181,6 +199,7 @@ impl Link {
             (Version::Valid(_), Some(bytes)) => self.ends.recovery.keep(bytes),
             _ => Ok(()),
         };
+        self.may_be_recovered = true;
         let hint = match kept {
             Ok(()) => format!("it is kept in {}, and tried again", self.ends.recovery.directory().display()),
             Err(error) => format!("it is in the working copy alone ({}), and tried again", reason(&error)),

@@ -13,6 +13,7 @@ use super::Link;
 
 impl Link {
     /// The descriptors of a helper that runs.
+    #[must_use]
     pub fn fds(&self) -> Vec<BorrowedFd<'_>> {
         match &self.ends.store {
             Store::Directory(_) => Vec::new(),
@@ -34,14 +35,14 @@ impl Link {
                     self.ask(now);
                 }
                 News::Stored => self.arrived(now),
-                News::Conflict => self.came_back(now, None),
+                News::Conflict => self.lost(),
                 News::Turn(granted) => {
                     if let Some(gate) = &mut self.gate {
                         if granted { gate.granted(None) } else { gate.refused() }
                     }
                     self.ask(now);
                 }
-                News::Failed(Verb::Put, why) => self.came_back(now, Some(&in_words(&why))),
+                News::Failed(Verb::Put, why) => self.came_back(now, &in_words(&why)),
                 News::Failed(_, why) => self.say_failed(why),
             }
         }

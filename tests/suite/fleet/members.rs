@@ -3,21 +3,28 @@
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, Permissions, set_permissions};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
+use std::process::{Child, Command};
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::Value;
 
-use crate::support::{Live, NODE, Run, Sandbox, TOKEN, Vendor, await_path};
+use crate::support::{Live, NODE, Run, Sandbox, StandIn, TOKEN, Vendor, await_path};
 
 /// What stands between the capture and the agent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// `agent-init`.
     Live,
+    /// `agent-init`, with the login in a store behind a helper command.
+    Store,
+    /// `agent-init`, each container on a machine of its own: a mount of the capture that hears nothing of the others.
+    Machines,
     /// A shell that copies the login in, runs the agent, and copies the login back at its end.
     #[allow(dead_code, reason = "the bench compares with it")]
     Plain,
@@ -32,11 +39,15 @@ pub struct Member {
     pub sandbox: Sandbox,
     pub live: Live,
     commands: File,
+    // Unmounted last.
+    _machine: Option<Machine>,
 }
 
 impl Member {
     fn start(way: Way, vendor: &Vendor, capture: &str, limit: Duration) -> Self {
         let sandbox = Sandbox::new();
+        let machine = (way == Way::Machines).then(|| Machine::new(capture, sandbox.path("machine")));
+        let capture = machine.as_ref().map_or(capture.to_owned(), |machine| machine.path.display().to_string());
         sandbox.give("home", NODE);
         let fifo = sandbox.path("commands");
         mkfifo(&fifo, Mode::empty()).unwrap();
@@ -46,9 +57,9 @@ impl Member {
         let agent = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fleet/agent.py").to_owned();
         let command =
             ["python3".into(), "-B".into(), agent, vendor.socket().display().to_string(), sandbox.text("commands")];
-        let mut live = way.run(&sandbox, capture, command).pid1().limit(limit).start();
+        let mut live = way.run(&sandbox, &capture, command).pid1().limit(limit).start();
         live.line("ready");
-        Self { sandbox, live, commands }
+        Self { sandbox, live, commands, _machine: machine }
     }
 
     /// Tells the agent what to do; a line with this number is the answer.
@@ -75,17 +86,49 @@ impl Member {
 
 impl Way {
     fn run(self, sandbox: &Sandbox, capture: &str, command: [String; 5]) -> Run {
+        let agent = || sandbox.raw(["--agent", "claude", "--user", "node", "--"]).arguments(command.clone());
         match self {
-            Way::Live => sandbox
-                .raw(["--agent", "claude", "--user", "node", "--"])
-                .arguments(command)
-                .env("AGENT_INIT_CAPTURE", capture),
+            Way::Live | Way::Machines => agent().env("AGENT_INIT_CAPTURE", capture),
+            Way::Store => agent().unset("AGENT_INIT_CAPTURE").env("AGENT_INIT_STORE", StandIn::new(capture).spec()),
             Way::Plain => {
                 let file = format!("{capture}/claude/.credentials.json");
                 let script = "mkdir -p ~/.claude; cp \"$0\" ~/.claude/; \"$@\"; cp ~/.claude/.credentials.json \"$0\"";
                 sandbox.raw(["-c", script, &file]).arguments(command).program("/bin/sh")
             }
         }
+    }
+}
+
+/// The capture as another machine sees it: a file system of its own in user space, whose inotify tells nothing of what
+/// happens to the directory beneath, as with NFS; with locks that hold for all of them.
+struct Machine {
+    path: PathBuf,
+    server: Child,
+}
+
+impl Machine {
+    fn new(capture: &str, path: PathBuf) -> Self {
+        std::fs::create_dir(&path).unwrap();
+        let mut server = Command::new("bindfs");
+        server.args(["-f", "--multithreaded", "--enable-lock-forwarding", capture]).arg(&path);
+        // The table is readable, exceptionally, when it has changed (proc_pid_mountinfo(5)).
+        let table = File::open("/proc/self/mountinfo").unwrap();
+        let server = server.spawn().expect("bindfs");
+        let machine = Self { path, server };
+        let before = machine.path.parent().unwrap().metadata().unwrap().dev();
+        while machine.path.metadata().unwrap().dev() == before {
+            poll(&mut [PollFd::new(table.as_fd(), PollFlags::POLLPRI)], 10_000_u16).unwrap();
+        }
+        machine
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // A container that still dies holds it.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.path).status();
+        let _ = self.server.kill();
+        let _ = self.server.wait();
     }
 }
 
@@ -104,7 +147,12 @@ impl Fleet {
     /// So many containers on a login that is fresh.
     pub fn start(way: Way, vendor: Vendor, count: usize, limit: Duration) -> Self {
         let store = Sandbox::new();
-        store.captured("claude", ".credentials.json", &vendor.login("claude", LIFETIME));
+        let login = vendor.login("claude", LIFETIME);
+        if way == Way::Store {
+            StandIn::new(store.path("capture")).seed(&login);
+        } else {
+            store.captured("claude", ".credentials.json", &login);
+        }
         let mut fleet = Self { vendor, members: Vec::new(), way, store, limit, turns: 0, ahead: 0 };
         (0..count).for_each(|_| fleet.join());
         fleet
@@ -172,7 +220,7 @@ impl Fleet {
 
     /// Waits until the working copies hold what is captured, where something sees to that.
     pub fn settle(&self) {
-        for member in self.members.iter().filter(|_| self.way == Way::Live) {
+        for member in self.members.iter().filter(|_| matches!(self.way, Way::Live | Way::Machines)) {
             await_path(member.working().parent().unwrap(), "the last login", || self.logins().len() == 1);
         }
     }

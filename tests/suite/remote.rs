@@ -1,0 +1,253 @@
+//! A login in a store behind a helper command: what is asked when, and helpers that do not do as they should.
+
+use crate::support::{Gate, Live, Run, Sandbox, Session, StandIn, await_path};
+
+/// A store with the login "a", and a container that uses it.
+struct Remote {
+    sandbox: Sandbox,
+    gate: Gate,
+    store: StandIn,
+}
+
+impl Remote {
+    fn new() -> Self {
+        let remote = Self::empty();
+        remote.store.seed(&Session::new("a").json());
+        remote
+    }
+
+    fn empty() -> Self {
+        let sandbox = Sandbox::new();
+        let gate = sandbox.gate("gate");
+        let store = StandIn::new(sandbox.path("capture"));
+        Self { sandbox, gate, store }
+    }
+
+    /// The stand-in agent runs `script`, in which `pause` holds until `gate.open()`.
+    fn run(&self, script: &str) -> Run {
+        let script = format!("pause() {{ hold '{}' \"$@\"; }}; {script}", self.gate);
+        self.sandbox.claude(&script).unset("AGENT_INIT_CAPTURE").env("AGENT_INIT_STORE", self.store.spec())
+    }
+
+    fn start(&self, script: &str) -> Live {
+        let mut live = self.run(&format!("say ready; {script}")).start();
+        live.line("ready");
+        live
+    }
+
+    fn recovered(&self) -> String {
+        self.sandbox.read("state/recovery/claude/.credentials.json")
+    }
+}
+
+#[test]
+fn a_login_is_laid_down_and_its_refresh_stored_while_the_agent_runs() {
+    let mut remote = Remote::new();
+    let live = remote.start("seen; pause; refresh b; pause");
+    remote.gate.open();
+    remote.store.await_login("FAKE-access-b");
+    remote.gate.open();
+    let outcome = live.wait().ok();
+    assert!(outcome.stdout.contains("FILE={\"claudeAiOauth\":{\"accessToken\":\"FAKE-access-a\""), "{outcome}");
+    outcome.says(&["claude auth: forwarded host session (sync), store:exec:", "stand-in"]);
+    let puts = remote.store.requests("put");
+    assert_eq!(puts.iter().map(|put| put["expect"].clone()).collect::<Vec<_>>(), ["7"]);
+    // What is known of the login's line goes with it: the next container judges by it.
+    let again = remote.run("true").env("CLAUDE_CREDENTIALS", Session::new("a").json()).run().ok();
+    again.says(&["env:CLAUDE_CREDENTIALS is set aside"]);
+    assert!(remote.store.login().contains("FAKE-access-b"));
+}
+
+/// The last refresh of an agent that ends at once is stored before we end.
+#[test]
+fn the_end_waits_for_the_store() {
+    let remote = Remote::new();
+    remote.run("refresh b").run().ok().quiet();
+    assert!(remote.store.login().contains("FAKE-access-b"));
+    remote.run("refresh c; exit 7").run().code(7).quiet();
+    assert!(remote.store.login().contains("FAKE-access-c"));
+}
+
+#[test]
+fn a_login_that_is_given_is_put_into_an_empty_store() {
+    let remote = Remote::empty();
+    remote.run("true").run().ok().says(&["claude auth: none"]);
+    remote.run("true").env("CLAUDE_CREDENTIALS", Session::new("n").json()).run().ok().quiet();
+    assert!(remote.store.login().contains("FAKE-access-n"));
+    assert!(remote.store.requests("put").iter().all(|put| put["expect"].is_null()));
+}
+
+/// Between our look and our put another container has put: the later expiry wins, and the other is kept.
+#[test]
+fn another_was_first() {
+    for (theirs, stored) in [(4_202_444_800_000_u64, "theirs"), (4_002_444_800_000, "b")] {
+        let mut remote = Remote::new();
+        let live = remote.start("pause; refresh b; pause");
+        remote.store.seed(&Session::new("theirs").expires_ms(theirs).json());
+        remote.gate.open();
+        let working = remote.sandbox.path("home/.claude");
+        let name = format!("FAKE-access-{stored}");
+        if stored == "theirs" {
+            await_path(&working, "the other's login", || {
+                remote.sandbox.read("home/.claude/.credentials.json").contains(&name)
+            });
+        } else {
+            remote.store.await_login(&name);
+        }
+        remote.gate.open();
+        live.wait().ok();
+        assert!(remote.store.login().contains(&name), "{stored}");
+        let conflicts = remote.sandbox.path("state/store/claude/.agent-init/conflicts");
+        assert_eq!(std::fs::read_dir(conflicts).unwrap().count(), 1, "{stored}");
+    }
+}
+
+/// At a start: a message with a hint, and the run goes on without.
+#[test]
+fn a_store_that_does_not_answer_at_the_start() {
+    let rows = [
+        ("die", "stand-in", "it wrote: the store is on fire"),
+        ("garbage", "the answer can not be used: it is not the JSON", "run it by hand"),
+        ("huge", "wrote more than", "the value alone"),
+    ];
+    for (mode, why, hint) in rows {
+        let remote = Remote::new();
+        remote.store.misbehave(mode);
+        let outcome = remote.run("exit 3").run().code(3);
+        outcome.says(&["warning: store exec:", why, hint, "claude auth: none"]);
+        remote.run("true").options(["--require"]).run().code(125).says(&["no usable credential for any agent"]);
+        assert!(remote.store.login().contains("FAKE-access-a"), "{mode}");
+    }
+}
+
+/// Later: the refreshed login is kept, and stored by the next start that finds the store well again.
+#[test]
+fn a_store_that_refuses_what_was_refreshed() {
+    let rows = [
+        ("put:die", "it wrote: the store is on fire"),
+        ("put:garbage", "the answer can not be used"),
+        ("put:huge", "wrote more than"),
+    ];
+    for (mode, why) in rows {
+        let mut remote = Remote::new();
+        let live = remote.start("pause; refresh b; pause");
+        remote.store.misbehave(mode);
+        remote.gate.open();
+        await_path(&remote.sandbox.path("state"), "a recovery copy", || {
+            remote.sandbox.exists("state/recovery/claude/.credentials.json")
+        });
+        assert!(remote.recovered().contains("FAKE-access-b"), "{mode}");
+        remote.gate.open();
+        let outcome = live.wait().ok();
+        let outcome = outcome.says(&["cannot carry the login to exec:", why, "it is kept in", "was not carried back"]);
+        assert_eq!(outcome.stderr.matches("cannot carry").count(), 1, "{outcome}");
+        // Garbage and too much came after it was stored, which the helper could not say.
+        remote.store.misbehave("");
+        remote.run("true").run().ok();
+        assert!(remote.store.login().contains("FAKE-access-b"), "{mode}");
+        assert!(!remote.sandbox.exists("state/recovery/claude/.credentials.json"), "{mode}");
+    }
+}
+
+/// A helper that hangs is killed with the container's stop, within its grace.
+#[test]
+fn a_helper_that_hangs_does_not_keep_the_container() {
+    let mut remote = Remote::new();
+    let run = remote.run("say ready; pause; refresh b; say written; pause").options(["--grace", "2s"]);
+    let mut live = run.start();
+    live.line("ready");
+    remote.store.misbehave("put:hang");
+    remote.gate.open();
+    live.line("written");
+    await_path(&remote.store.0, "the put", || !remote.store.requests("put").is_empty());
+    live.stop();
+    let outcome = live.wait().code(143);
+    outcome.says(&["was not carried back", "a next start of this container publishes it"]);
+    assert!(remote.recovered().contains("FAKE-access-b"));
+    let helper = remote.store.requests("put")[0]["pid"].as_i64().unwrap();
+    let state = std::fs::read_to_string(format!("/proc/{helper}/stat")).unwrap_or_default();
+    assert!(state.is_empty() || state.contains(" Z "), "{state}");
+}
+
+/// A store that was set back is not believed while we run; what the agent has is kept.
+#[test]
+fn a_version_that_goes_backwards() {
+    let mut remote = Remote::new();
+    let live = remote.start("pause; refresh b; pause");
+    // Another has put, and then the store is set back.
+    remote.store.seed(&Session::new("theirs").json());
+    remote.store.misbehave("get:backwards");
+    remote.gate.open();
+    await_path(&remote.store.0, "a look after the conflict", || remote.store.requests("get").len() > 1);
+    remote.gate.open();
+    live.wait().ok().says(&["the version went from 7 back to 1", "was the store restored?"]);
+}
+
+/// An agent that shows its intent gets its turn with the lease, and without where a store has none.
+#[test]
+fn turns_are_taken_with_the_stores_lease() {
+    for (mode, unlocks) in [("", true), ("no-lock", false), ("lock:die", false)] {
+        let mut remote = Remote::new();
+        remote.store.misbehave(mode);
+        let script = "mkdir \"$C/.oauth_refresh.lock\"; pause; refresh b; rmdir \"$C/.oauth_refresh.lock\"; pause";
+        let live = remote.start(script);
+        let is_shut = || remote.sandbox.exists("home/.claude.lock");
+        await_path(&remote.sandbox.path("home"), "an open lock", || !is_shut());
+        let locks = remote.store.requests("lock");
+        assert!(locks.len() == 1 && locks[0]["ttl"].as_u64().unwrap() < 30, "{locks:?}");
+        remote.gate.open();
+        await_path(&remote.sandbox.path("home"), "a lock that is shut again", is_shut);
+        if unlocks {
+            await_path(&remote.store.0, "an unlock", || !remote.store.requests("unlock").is_empty());
+        }
+        remote.gate.open();
+        live.wait().ok();
+        assert!(remote.store.login().contains("FAKE-access-b"), "{mode}");
+    }
+}
+
+/// A newer login in the store is adopted under the lease, and the agent's lock stays shut.
+#[test]
+fn an_intent_finds_what_another_refreshed() {
+    let mut remote = Remote::new();
+    let live = remote.start("pause; mkdir \"$C/.oauth_refresh.lock\"; pause; seen");
+    remote.store.seed(&Session::new("newer").json());
+    remote.gate.open();
+    await_path(&remote.sandbox.path("home/.claude"), "the newer login", || {
+        remote.sandbox.read("home/.claude/.credentials.json").contains("FAKE-access-newer")
+    });
+    assert!(remote.sandbox.exists("home/.claude.lock"));
+    remote.gate.open();
+    let outcome = live.wait().ok();
+    assert!(outcome.stdout.contains("FAKE-access-newer"), "{outcome}");
+}
+
+#[test]
+fn bad_specifications() {
+    let sandbox = Sandbox::new();
+    let rows = [
+        ("vault", "use dir, or exec: and a command"),
+        ("exec:", "a command as plain words"),
+        ("exec:a | b", "a command as plain words"),
+        ("exec:$HOME/x", "a command as plain words"),
+    ];
+    for (spec, why) in rows {
+        let run = sandbox.claude("true").unset("AGENT_INIT_CAPTURE").options(["--store", spec]);
+        run.run().code(125).says(&[why]);
+    }
+    let both = sandbox.claude("true").options(["--store", "exec:/bin/true"]).run().code(125);
+    both.says(&["--store exec: and --capture are both set", "NAME_CREDENTIALS_FILE"]);
+    let gone = sandbox.claude("true").unset("AGENT_INIT_CAPTURE").options(["--store", "exec:/nowhere/helper"]).run();
+    gone.ok().says(&["/nowhere/helper is not there", "is it installed in this image"]);
+    sandbox.claude("true").options(["--store", "dir"]).run().ok();
+}
+
+/// What commands that only look say of a store: they ask nobody.
+#[test]
+fn looking_asks_nobody() {
+    let remote = Remote::new();
+    let status =
+        remote.sandbox.raw(["status"]).unset("AGENT_INIT_CAPTURE").env("AGENT_INIT_STORE", remote.store.spec());
+    let outcome = status.run();
+    assert!(remote.store.requests("get").is_empty(), "{outcome}");
+}
