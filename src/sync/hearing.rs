@@ -21,6 +21,9 @@ pub struct Hearing {
     stored: bool,
     /// A watch there hears of everything.
     hears_all: bool,
+    /// There is no stored login, and there was: its directory may be on its way out, which inotify does not tell as long
+    /// as somebody has it open.
+    is_missing: bool,
     next: Option<Instant>,
 }
 
@@ -28,7 +31,7 @@ impl Hearing {
     /// Nothing is heard yet. `hears_all`: the capture's file system tells of all that happens to it.
     #[must_use]
     pub fn new(hears_all: bool, now: Instant) -> Hearing {
-        Hearing { working: false, stored: false, hears_all, next: Some(now + LOOK) }
+        Hearing { working: false, stored: false, hears_all, is_missing: false, next: Some(now + LOOK) }
     }
 
     /// The ends that are to be watched, and are not.
@@ -56,6 +59,15 @@ impl Hearing {
         self.lost(Side::Stored, now);
     }
 
+    /// Whether the stored login is missing.
+    pub fn missing(&mut self, is_missing: bool, now: Instant) {
+        self.is_missing = is_missing;
+        if is_missing {
+            self.next.get_or_insert(now + LOOK);
+        }
+        self.settle();
+    }
+
     /// Whether a look is due; the next one is then some time ahead.
     pub fn is_due(&mut self, now: Instant) -> bool {
         let is_due = self.next.is_some_and(|next| next <= now);
@@ -79,7 +91,7 @@ impl Hearing {
     }
 
     fn settle(&mut self) {
-        if self.working && self.stored && self.hears_all {
+        if self.working && self.stored && self.hears_all && !self.is_missing {
             self.next = None;
         }
     }
@@ -98,6 +110,10 @@ mod tests {
         assert!(hearing.due().is_some());
         hearing.watched(Side::Stored);
         assert_eq!((hearing.due(), hearing.unheard()), (None, vec![]));
+        hearing.missing(true, now);
+        assert_eq!((hearing.due(), hearing.unheard()), (Some(now + LOOK), vec![]));
+        hearing.missing(false, now);
+        assert_eq!(hearing.due(), None);
         hearing.lost(Side::Stored, now);
         assert_eq!((hearing.due(), hearing.unheard()), (Some(now + LOOK), vec![Side::Stored]));
         assert!(!hearing.is_due(now));

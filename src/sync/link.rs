@@ -359,6 +359,9 @@ impl Link {
     fn try_exchange(&mut self, now: Instant, agent_lives: bool) -> Result<(), Trouble> {
         self.find_again(now);
         let (working, stored) = self.read_whole(now, agent_lives)?;
+        if let (Some(hearing), Store::Directory(_)) = (&mut self.hearing, &self.ends.store) {
+            hearing.missing(stored.version == Version::Absent && self.ends.base.is_some(), now);
+        }
         if self.settled.as_ref() == Some(&(working.version.clone(), stored.version.clone())) {
             return Ok(());
         }
@@ -390,8 +393,10 @@ impl Link {
     fn find_again(&mut self, now: Instant) {
         if let Store::Directory(capture) = &mut self.ends.store
             && !capture.is_current()
-            && capture.reopen().is_ok()
         {
+            if capture.reopen().is_err() {
+                return self.directory_gone(Side::Stored, now);
+            }
             let hears_all = watch::hears_all(capture.handle());
             self.presence = self.ends.presence();
             self.settled = None;

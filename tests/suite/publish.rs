@@ -1,5 +1,6 @@
 //! Carrying refreshed logins back: when, what, and how safely.
 
+mod ends;
 mod lineage;
 mod outcomes;
 

@@ -1,0 +1,105 @@
+//! Ends that become other directories while the agent runs: removed and made anew, renamed, mounted over.
+
+use std::fs;
+
+use super::{Captured, FILE, name_of};
+use crate::support::{Session, needs_root};
+
+impl Captured {
+    /// The capture is removed, as an operator or another machine may.
+    fn remove_capture(&self) {
+        fs::remove_dir_all(self.sandbox.path("capture/claude")).unwrap();
+    }
+}
+
+#[test]
+fn a_capture_that_is_removed_and_made_again() {
+    let mut captured = Captured::new();
+    let mut live = captured.run("say ready; pause; refresh b; pause; pause").start();
+    live.line("ready");
+    captured.remove_capture();
+    live.message("claude was removed, renamed or unmounted");
+    captured.sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
+    captured.gate.open();
+    captured.await_stored("b");
+    // It is heard again.
+    captured.store(&Session::new("c"));
+    captured.await_working("c");
+    captured.gate.open();
+    captured.gate.open();
+    live.wait().ok();
+}
+
+/// While it is away the login is kept, and published when it is back.
+#[test]
+fn a_capture_that_goes_away_and_comes_back() {
+    let mut captured = Captured::new();
+    let mut live = captured.run("say ready; pause; refresh b; pause").start();
+    live.line("ready");
+    let (there, away) = (captured.sandbox.path("capture"), captured.sandbox.path("away"));
+    fs::rename(&there, &away).unwrap();
+    captured.gate.open();
+    // The handle that we have is the old directory's: the login is safe there.
+    crate::support::await_path(&away.join("claude"), "login b", || {
+        name_of(&fs::read_to_string(away.join("claude/.credentials.json")).unwrap_or_default()) == "b"
+    });
+    fs::rename(&away, &there).unwrap();
+    captured.store(&Session::new("c"));
+    captured.await_working("c");
+    captured.gate.open();
+    live.wait().ok();
+}
+
+/// A capture that was mounted over: the mount that is on top is the operator's.
+#[test]
+fn a_capture_that_is_mounted_over() {
+    needs_root!();
+    let mut captured = Captured::new();
+    captured.sandbox.write("other/claude/.credentials.json", Session::new("a").json());
+    captured.sandbox.chmod("other/claude/.credentials.json", 0o600);
+    let (capture, other) = (captured.sandbox.text("capture"), captured.sandbox.text("other"));
+    let script = format!("mount --bind {other} {capture}; refresh b; say written; pause");
+    let mut live = captured.run(&script).pid1().start();
+    live.line("written");
+    let file = captured.sandbox.path("other/claude/.credentials.json");
+    crate::support::await_path(file.parent().unwrap(), "login b", || {
+        name_of(&fs::read_to_string(&file).unwrap_or_default()) == "b"
+    });
+    assert_eq!(name_of(&captured.sandbox.read(FILE)), "a");
+    captured.gate.open();
+    live.wait().ok();
+}
+
+#[test]
+fn an_agent_that_replaces_its_own_directory() {
+    let mut captured = Captured::new();
+    let script =
+        "cp -a \"$C\" \"$C.new\"; rm -r \"$C\"; mv \"$C.new\" \"$C\"; say moved; pause; refresh b; pause; pause";
+    let mut live = captured.run(script).start();
+    live.line("moved");
+    live.message("was removed, renamed or unmounted");
+    captured.gate.open();
+    captured.await_stored("b");
+    captured.store(&Session::new("c"));
+    captured.await_working("c");
+    captured.gate.open();
+    captured.gate.open();
+    live.wait().ok();
+}
+
+/// A link in the place of its directory leads who knows where: neither is what it leads to published, nor is anything
+/// written there.
+#[test]
+fn an_agent_that_puts_a_link_in_the_place_of_its_directory() {
+    let mut captured = Captured::new();
+    captured.sandbox.write("elsewhere/.credentials.json", Session::new("x").json());
+    let elsewhere = captured.sandbox.text("elsewhere");
+    let script = format!("rm -r \"$C\"; ln -s {elsewhere} \"$C\"; say linked; pause");
+    let mut live = captured.run(&script).start();
+    live.line("linked");
+    captured.store(&Session::new("c"));
+    captured.gate.open();
+    live.wait().ok();
+    assert_eq!(captured.stored(), "c");
+    assert_eq!(name_of(&captured.sandbox.read("elsewhere/.credentials.json")), "x");
+}
