@@ -102,8 +102,18 @@ pub struct CaptureFacts {
     pub writable: bool,
     /// The logins that were stored there.
     pub lineage: Lineage,
+    /// How many other containers use it now; counted only where this one is not going to take turns with them.
+    pub others: usize,
     /// It is the mirror of a store behind a helper.
     pub store: Option<StoreFacts>,
+}
+
+impl CaptureFacts {
+    /// Where it is, as the operator knows it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.store.as_ref().map_or_else(|| self.path.display().to_string(), |store| store.spec.text.clone())
+    }
 }
 
 /// Reads the facts.

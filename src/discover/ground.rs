@@ -9,7 +9,7 @@ use anyhow::Context;
 
 use crate::agent::Definition;
 use crate::agent::definition::{Home, SessionFile};
-use crate::cli::{RunOptions, Scope, StoreSpec};
+use crate::cli::{AuthMode, RunOptions, Scope, StoreSpec, SyncMode};
 use crate::launch::helper::Helpers;
 use crate::plan::identity::Identity;
 use crate::plan::place::{self, PlaceFacts};
@@ -210,6 +210,7 @@ impl<'c> Ground<'c, '_> {
             path: remote::mirror_path(state_dir, &definition.name),
             writable: true,
             lineage: mirror.as_ref().map(|mirror| mirror.record().lineage).unwrap_or_default(),
+            others: 0,
             store: Some(StoreFacts { spec: spec.clone(), stored, was_asked: reading.helpers.is_some() }),
         };
         (mirror, facts)
@@ -225,19 +226,19 @@ impl<'c> Ground<'c, '_> {
         };
         match Capture::open(&path) {
             Ok(capture) => {
-                let facts = CaptureFacts {
-                    writable: capture.is_writable(session),
-                    lineage: capture.record().lineage,
-                    path,
-                    store: None,
-                };
+                let writable = capture.is_writable(session);
+                let takes_turns = writable
+                    && self.options.sync.unwrap_or_default() == SyncMode::Live
+                    && self.options.auth_of(&definition.name) != AuthMode::Copy;
+                let others = if takes_turns { 0 } else { capture.users() };
+                let facts = CaptureFacts { writable, lineage: capture.record().lineage, path, others, store: None };
                 Ok(Some((Some(capture), facts)))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let writable =
                     path.parent().and_then(|root| Dir::open(root).ok()).is_some_and(|root| root.is_writable());
                 let lineage = Lineage::default();
-                Ok(Some((None, CaptureFacts { path, writable, lineage, store: None })))
+                Ok(Some((None, CaptureFacts { path, writable, lineage, others: 0, store: None })))
             }
             Err(error) => {
                 let failure = Failure::new(format!("cannot open the capture {}", path.display()));

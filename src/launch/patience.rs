@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::discover::Facts;
+use crate::discover::{CaptureFacts, Facts};
 use crate::report::{Failure, Message, Reporter};
 use crate::supervise::children::End;
 use crate::sys::poll;
@@ -17,8 +17,13 @@ use super::helper::Helpers;
 pub struct Patience {
     watcher: Watcher,
     watched: Vec<PathBuf>,
+    /// A store behind a helper makes no event: it is asked again.
+    asks: bool,
     until: Instant,
 }
+
+/// Between two questions to a store.
+const ASK: Duration = Duration::from_secs(5);
 
 impl Patience {
     /// Begins to watch the captures of the agents in `facts`, and says so; nothing where none of them has one.
@@ -27,7 +32,7 @@ impl Patience {
     /// A capture that can not be watched.
     pub fn begin(facts: &Facts<'_>, limit: Duration, reporter: Reporter) -> anyhow::Result<Option<Patience>> {
         let captures: Vec<String> =
-            facts.agents.iter().filter_map(|agent| Some(agent.capture.as_ref()?.path.display().to_string())).collect();
+            facts.agents.iter().filter_map(|agent| Some(agent.capture.as_ref()?.place())).collect();
         if captures.is_empty() {
             let text = "--wait: there is no capture in which a login could appear";
             reporter.say(&Message::warning(text).hint("mount a directory as /capture, or name one with --capture"));
@@ -40,7 +45,9 @@ impl Patience {
         );
         reporter.say(&Message::notice(text));
         let watcher = Watcher::new().map_err(|error| cannot(&reason(&error)))?;
-        let mut patience = Patience { watcher, watched: Vec::new(), until: Instant::now() + limit };
+        let is_asked = |capture: &CaptureFacts| capture.store.is_some();
+        let asks = facts.agents.iter().any(|agent| agent.capture.as_ref().is_some_and(is_asked));
+        let mut patience = Patience { watcher, watched: Vec::new(), asks, until: Instant::now() + limit };
         patience.watch(facts)?;
         Ok(Some(patience))
     }
@@ -51,7 +58,7 @@ impl Patience {
     /// A directory that can not be watched.
     pub fn watch(&mut self, facts: &Facts<'_>) -> anyhow::Result<()> {
         for agent in &facts.agents {
-            let Some(capture) = &agent.capture else { continue };
+            let Some(capture) = agent.capture.as_ref().filter(|capture| capture.store.is_none()) else { continue };
             let parent = capture.path.parent().unwrap_or(&capture.path);
             for path in [parent, capture.path.as_path()] {
                 if path.is_dir() && !self.watched.iter().any(|known| known == path) {
@@ -65,11 +72,12 @@ impl Patience {
         Ok(())
     }
 
-    /// Waits until something happened in a capture; false once the time is over.
+    /// Waits until something happened in a capture, or a store is to be asked again; false once the time is over.
     ///
     /// # Errors
     /// We are told to stop meanwhile.
     pub fn wait(&self, helpers: &mut Helpers<'_>) -> anyhow::Result<bool> {
+        let ask_at = self.asks.then(|| Instant::now() + ASK);
         loop {
             if let Some(signal) = helpers.told_to_stop()? {
                 let what = format!("stopped by {signal} while waiting for a login");
@@ -83,7 +91,11 @@ impl Patience {
             if self.until <= Instant::now() {
                 return Ok(false);
             }
-            poll::wait_readable(&[helpers.signals.as_fd(), self.watcher.as_fd()], Some(self.until))?;
+            if ask_at.is_some_and(|moment| moment <= Instant::now()) {
+                return Ok(true);
+            }
+            let next = ask_at.map_or(self.until, |moment| moment.min(self.until));
+            poll::wait_readable(&[helpers.signals.as_fd(), self.watcher.as_fd()], Some(next))?;
         }
     }
 }

@@ -15,6 +15,7 @@ pub fn of(plan: &AgentPlan<'_, '_>, options: &RunOptions, facts: &Facts<'_>) -> 
     let mut messages = set_aside(plan);
     messages.extend(no_such_method(plan, options));
     messages.extend(stranded(plan));
+    messages.extend(out_of_turn(plan));
     messages.extend(delivery(plan, options));
     messages.extend(hints(plan, facts));
     messages
@@ -72,6 +73,20 @@ pub fn stranded(plan: &AgentPlan<'_, '_>) -> Option<Message> {
         }
         _ => None,
     }
+}
+
+/// Other containers use the login, and this one will not take turns with them.
+fn out_of_turn(plan: &AgentPlan<'_, '_>) -> Option<Message> {
+    let others = plan.facts.capture.as_ref().map_or(0, |capture| capture.others);
+    let chosen = plan.chosen().filter(|offer| others > 0 && offer.source.is_store())?;
+    let is_spent_by_refresh = plan.facts.definition.session.as_ref().is_some_and(|session| session.rotates);
+    chosen.session().filter(|session| is_spent_by_refresh && session.login.refreshable)?;
+    let agent = &plan.facts.definition.name;
+    let text = format!(
+        "{agent}: {others} other container(s) use this login, and this one takes no turns with them: who refreshes \
+         second is logged out"
+    );
+    Some(Message::warning(text).hint("share it with --auth sync, --sync live and a writable capture in each of them"))
 }
 
 fn delivery(plan: &AgentPlan<'_, '_>, options: &RunOptions) -> Option<Message> {

@@ -140,10 +140,17 @@ impl Link {
         if let Some(base) = ends.base.filter(|_| lineage.is_empty()) {
             lineage.push(base.digest);
         }
+        let presence = ends.presence();
+        let mut voice = Voice::default();
+        if ends.live && presence.as_ref().is_some_and(|lock| !lock.excludes()) {
+            let text = format!("{}: the file system of {} has no locks", ends.agent, ends.store.place());
+            let hint = "containers there may refresh at the same time: use one with locks (NFS 4), or a store";
+            voice.once(Message::warning(text).hint(hint));
+        }
         Link {
             gate: ends.gate(),
             hearing: ends.hearing(Instant::now()),
-            presence: ends.presence(),
+            presence,
             ends,
             lineage,
             sent: None,
@@ -154,7 +161,7 @@ impl Link {
             last: None,
             carried: None,
             may_be_recovered: true,
-            voice: Voice::default(),
+            voice,
         }
     }
 

@@ -251,3 +251,15 @@ fn looking_asks_nobody() {
     let outcome = status.run();
     assert!(remote.store.requests("get").is_empty(), "{outcome}");
 }
+
+/// `--wait`: a store makes no event, so it is asked again.
+#[test]
+fn a_login_that_appears_in_the_store_is_waited_for() {
+    let remote = Remote::empty();
+    let run = remote.run("seen").options(["--wait", "1m"]);
+    let mut live = run.start();
+    live.message("waiting up to 1m for one in exec:");
+    remote.store.seed(&Session::new("late").json());
+    let outcome = live.wait().ok();
+    assert!(outcome.stdout.contains("FAKE-access-late"), "{outcome}");
+}

@@ -1,7 +1,7 @@
 //! The three-way table: base, working, stored.
 
 use super::{Captured, FILE, name_of, ready};
-use crate::support::{Session, needs_root};
+use crate::support::{Sandbox, Session, needs_root};
 
 #[test]
 fn unchanged_is_not_written() {
@@ -207,4 +207,23 @@ fn two_runs_on_one_capture_agree() {
     captured.gate.open();
     first.wait().ok().quiet().prints(&["FAKE-refresh-b"]);
     assert_eq!(name_of(&captured.sandbox.read(FILE)), "b");
+}
+
+/// Who shares a login and takes no turns is told, and nobody else.
+#[test]
+fn containers_that_take_no_turns_are_told() {
+    let captured = Captured::new();
+    let alone = captured.run("true").options(["--sync", "exit"]).run().ok();
+    alone.quiet();
+    let other = Sandbox::new();
+    let mut gate = other.gate("gate");
+    let run =
+        other.claude(&format!("say ready; hold '{gate}'")).env("AGENT_INIT_CAPTURE", captured.sandbox.text("capture"));
+    let live = ready(run);
+    for options in [["--sync", "exit"], ["--sync", "off"], ["--auth", "copy"]] {
+        captured.run("true").options(options).run().ok().says(&["1 other container(s) use this login", "--sync live"]);
+    }
+    captured.run("true").run().ok().quiet();
+    gate.open();
+    live.wait().ok();
 }
