@@ -60,6 +60,23 @@ pub struct WriteBackStatus {
     pub last: Option<String>,
     /// When, RFC 3339.
     pub at: Option<String>,
+    /// What is kept because it could not be carried.
+    #[serde(flatten)]
+    pub kept: Kept,
+}
+
+/// Logins that are kept because they could not be carried.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Kept {
+    /// The copy of one that the store refused, which a later start publishes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<String>,
+    /// How many lost to another.
+    #[serde(skip_serializing_if = "is_none")]
+    pub conflicts: usize,
+    /// Where those are.
+    #[serde(skip)]
+    pub conflicts_in: Option<String>,
 }
 
 /// A verdict.
@@ -131,6 +148,8 @@ pub struct Exchange {
     pub writable: bool,
     /// How many containers use it now.
     pub shared_by: usize,
+    /// What is kept.
+    pub kept: Kept,
 }
 
 /// What `run` would authenticate the agent with.
@@ -164,6 +183,7 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
             writable: target.is_some_and(|target| target.writable),
             last: exchange.last,
             at: exchange.at,
+            kept: exchange.kept,
         }),
         shared_by: exchange.shared_by,
     }
@@ -228,6 +248,7 @@ pub fn served(
             writable: target.is_some() && exchange.writable,
             last: exchange.last,
             at: exchange.at,
+            kept: exchange.kept,
         }),
         shared_by: exchange.shared_by,
     }
@@ -273,6 +294,11 @@ pub fn complaint(status: &AgentStatus) -> Option<String> {
     let unwell = (!status.state.is_well())
         .then(|| format!("{}: {}", status.state.word(), status.problem.as_deref().unwrap_or("no usable login")));
     unwell.or(refused).map(|why| format!("{}: {why}", status.agent))
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 #[allow(clippy::ref_option, reason = "serde's signature")]

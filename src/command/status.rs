@@ -12,8 +12,8 @@ use crate::report::status::Document;
 use crate::report::style::Style;
 use crate::report::{self, Reporter, json_line};
 use crate::state::Served;
-use crate::status::{self, AgentStatus, Clock, Exchange};
-use crate::store::Capture;
+use crate::status::{self, AgentStatus, Clock, Exchange, Kept};
+use crate::store::{Capture, Recovery};
 use crate::sys::dir::Dir;
 
 use super::Answer;
@@ -69,16 +69,31 @@ pub fn of_running(running: &Running, catalog: &Catalog, clock: Clock) -> Vec<Age
         let definition = catalog.named(&served.agent).and_then(Entry::definition).ok();
         let session = definition.and_then(|definition| definition.session.as_ref());
         let live = session.map(|session| running::live(served, session, &running.agent));
-        status::served(served, definition, live.as_ref(), clock, exchange_of(served))
+        let recovery = session.map(|session| Recovery::new(&running.state_dir, &served.agent, &session.file));
+        status::served(served, definition, live.as_ref(), clock, exchange_of(served, recovery.as_ref()))
     };
     running.state.agents.iter().map(one).collect()
 }
 
-fn exchange_of(served: &Served) -> Exchange {
+fn exchange_of(served: &Served, recovery: Option<&Recovery>) -> Exchange {
     let (last, at) = (served.last.clone(), served.at.clone());
     let Some(target) = served.write_back.as_deref() else { return Exchange { last, at, ..Exchange::default() } };
     let capture = Capture::open(target).ok();
-    Exchange { last, at, writable: is_writable(target), shared_by: capture.map_or(0, |capture| capture.users()) }
+    Exchange {
+        last,
+        at,
+        writable: is_writable(target),
+        shared_by: capture.as_ref().map_or(0, Capture::users),
+        kept: kept(capture.as_ref(), recovery),
+    }
+}
+
+fn kept(capture: Option<&Capture>, recovery: Option<&Recovery>) -> Kept {
+    Kept {
+        recovery: recovery.and_then(Recovery::found).map(|path| path.display().to_string()),
+        conflicts: capture.map_or(0, Capture::conflicts),
+        conflicts_in: capture.map(|capture| capture.conflicts_path().display().to_string()),
+    }
 }
 
 /// A directory, or a file that is a mount of its own.
@@ -102,5 +117,13 @@ pub fn exchange(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Exchange {
         None => (published.as_ref().map(|_| "published".to_owned()), published),
     };
     let writable = target.is_some_and(|target| target.writable);
-    Exchange { last, at, writable, shared_by: capture.map_or(0, |capture| capture.users()) }
+    let session = plan.facts.definition.session.as_ref();
+    let recovery = session.map(|session| Recovery::new(&facts.state_dir, &plan.facts.definition.name, &session.file));
+    Exchange {
+        last,
+        at,
+        writable,
+        shared_by: capture.as_ref().map_or(0, Capture::users),
+        kept: kept(capture.as_ref(), recovery.as_ref()),
+    }
 }

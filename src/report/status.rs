@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::status::{AgentStatus, Health, WriteBackStatus};
+use crate::status::{AgentStatus, Health, Kept, WriteBackStatus};
 
 use super::sanitized;
 use super::style::{Style, Tone, moment, rows};
@@ -55,6 +55,7 @@ fn one(agent: &AgentStatus, now: SystemTime, style: Style) -> String {
         lines.push(("set aside", format!("{}: {}", plain(&aside.source), plain(&aside.why))));
     }
     lines.extend(agent.write_back.as_ref().map(|to| ("write-back", plain(&write_back(to)))));
+    lines.extend(agent.write_back.iter().flat_map(|to| kept(&to.kept)));
     if agent.shared_by > 0 {
         let others = if agent.shared_by == 1 { "1 container uses" } else { "containers use" };
         let count = if agent.shared_by == 1 { String::new() } else { format!("{} ", agent.shared_by) };
@@ -87,6 +88,21 @@ fn write_back(to: &WriteBackStatus) -> String {
         format!("; last: {last}{at}")
     });
     target + &last.unwrap_or_default()
+}
+
+fn kept(kept: &Kept) -> Vec<(&'static str, String)> {
+    let recovery = kept.recovery.as_ref().map(|path| {
+        (
+            "recovery",
+            format!("{}: a refreshed login that the store refused; it is published when it can be", sanitized(path)),
+        )
+    });
+    let conflicts = kept
+        .conflicts_in
+        .as_ref()
+        .filter(|_| kept.conflicts > 0)
+        .map(|path| ("conflicts", format!("{}: {} kept that lost to another", sanitized(path), kept.conflicts)));
+    recovery.into_iter().chain(conflicts).collect()
 }
 
 fn tone(state: Health) -> Tone {

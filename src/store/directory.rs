@@ -136,6 +136,12 @@ impl Capture {
         conflicts.and_then(|conflicts| conflicts.names()).map_or(0, |names| names.len())
     }
 
+    /// Where those are.
+    #[must_use]
+    pub fn conflicts_path(&self) -> PathBuf {
+        self.notes_parent.as_ref().unwrap_or(&self.path).join(BOOKKEEPING).join("conflicts")
+    }
+
     /// Our notes, if there are any.
     fn notes_there(&self) -> io::Result<Dir> {
         match &self.notes_parent {

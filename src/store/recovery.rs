@@ -29,6 +29,13 @@ impl Recovery {
         self.state_dir.join("recovery").join(&self.agent)
     }
 
+    /// The copy, if there is one.
+    #[must_use]
+    pub fn found(&self) -> Option<PathBuf> {
+        let path = self.directory().join(&self.file);
+        path.symlink_metadata().is_ok().then_some(path)
+    }
+
     /// Keeps these bytes.
     ///
     /// # Errors

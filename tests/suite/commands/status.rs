@@ -228,3 +228,22 @@ fn it_finds_the_run_by_the_options_of_pid_1() {
     gate.open();
     live.wait().ok();
 }
+
+/// What could not be carried is shown with its place, while the agent runs and afterwards.
+#[test]
+fn what_is_kept_is_shown() {
+    let sandbox = Sandbox::new();
+    captured(&sandbox, &Session::new("a"));
+    sandbox.write("capture/claude/.agent-init/conflicts/2026-01-01T00:00:00Z-login", "FAKE");
+    sandbox.write("state/recovery/claude/.credentials.json", Session::new("b").json());
+    sandbox.chmod("state", 0o711);
+    let text = sandbox.raw(["status", "--agent", "claude"]).run().ok().stdout;
+    for line in ["recovery", "state/recovery/claude/.credentials.json: a refreshed login that the store refused", "conflicts: 1 kept"] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    let json = sandbox.raw(["status", "--agent", "claude", "--json"]).run().ok().stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let write_back = &json["agents"][0]["write_back"];
+    assert_eq!(write_back["conflicts"], 1, "{json}");
+    assert!(write_back["recovery"].as_str().unwrap().ends_with("recovery/claude/.credentials.json"), "{json}");
+}
