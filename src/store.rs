@@ -2,6 +2,7 @@
 
 pub mod directory;
 pub mod recovery;
+pub mod token;
 
 pub use directory::Capture;
 pub use recovery::Recovery;

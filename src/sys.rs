@@ -14,6 +14,7 @@ pub mod pipe;
 pub mod poll;
 pub mod privilege;
 pub mod process;
+pub mod pty;
 pub mod signal;
 pub mod terminal;
 pub mod watch;

@@ -5,6 +5,7 @@
 
 pub mod first_run;
 pub mod ground;
+pub mod harvest;
 pub mod read;
 pub mod tree;
 
@@ -108,6 +109,14 @@ impl WorkingCopy {
         self.dir
             .write_whole(OsStr::new(name), bytes, Attributes { mode: 0o600, owner: self.owner })
             .with_context(|| ground::failure("write", &self.path.join(name)))
+    }
+
+    /// A second handle: the path may lead elsewhere once an agent has lived here.
+    ///
+    /// # Errors
+    /// As openat(2).
+    pub fn again(&self) -> std::io::Result<WorkingCopy> {
+        Ok(WorkingCopy { path: self.path.clone(), dir: self.dir.sub_beneath(Path::new("."))?, owner: self.owner })
     }
 
     /// The uids whose files here are the agent's.

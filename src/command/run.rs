@@ -10,19 +10,19 @@ use crate::discover::{self, Environment, Facts};
 use crate::launch::deliver::Deliveries;
 use crate::launch::helper::Helpers;
 use crate::launch::patience::Patience;
-use crate::launch::{Descent, Launch};
+use crate::launch::{Descent, Launch, Tty};
 use crate::plan::{self, AgentPlan, LoginFile, Plan, WriteBack, environment};
 use crate::report::{Level, Message, Reporter};
 use crate::state::{Served, State};
-use crate::store::{Capture, Recovery};
-use crate::supervise::Supervisor;
+use crate::store::{Capture, Recovery, directory};
 use crate::supervise::children::Children;
+use crate::supervise::console::Console;
 use crate::supervise::foreground::Foreground;
 use crate::supervise::stop::Stop;
+use crate::supervise::{Ended, Supervisor};
 use crate::sync::Engine;
 use crate::sync::link::{Ends, Link};
 use crate::sys::descriptors;
-use crate::sys::dir::{Attributes, Dir};
 use crate::sys::process::{self, Program};
 use crate::sys::signal::{Signal, Signals};
 use crate::workcopy::read::reason;
@@ -65,7 +65,7 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
             drop_caps: plan.drop_caps,
             no_new_privs: plan.no_new_privs,
         },
-        terminal: foreground.lent(),
+        terminal: Tty::Lent(foreground.lent()),
         inherited,
     };
     let started = launch.start();
@@ -87,7 +87,7 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
         signals,
         children,
         stop: Stop::new(manner.escalates.then_some(stop), options.grace()),
-        foreground,
+        console: Console::Lent(foreground),
         rewrites: options.rewrite.clone(),
         forward_to: options.forward_to.unwrap_or_default(),
         engine,
@@ -95,7 +95,7 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
         group: agent,
         says_reaped: manner.says_reaped,
     };
-    let status = supervisor.run();
+    let Ended { status, .. } = supervisor.run();
     Ok(if manner.expected.contains(&status) { 0 } else { status })
 }
 
@@ -212,7 +212,7 @@ fn link(
     let capture = if write_back.single_file {
         Capture::of_single_file(target, &facts.state_dir)
     } else {
-        make_capture(target).and_then(|()| Capture::open(target))
+        directory::make(target).and_then(|()| Capture::open(target))
     };
     let capture = match capture {
         Ok(capture) => capture,
@@ -230,25 +230,18 @@ fn link(
         capture,
         base,
         replaces: write_back.replaces,
+        anew: false,
         live: write_back.live,
         recovery,
         refusal_is_known: !write_back.writable,
     })))
 }
 
-/// The agent's directory below a capture root that has none for it yet, with the root's owner.
-fn make_capture(path: &std::path::Path) -> std::io::Result<()> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
-    let root = Dir::open(parent)?;
-    if root.stat_entry(name).is_err() {
-        let stat = root.stat()?;
-        let owner = Some((stat.uid, stat.gid)).filter(|_| crate::sys::privilege::may_chown());
-        root.make(name, Attributes { mode: 0o700, owner })?;
-    }
-    Ok(())
-}
-
-fn program(
+/// COMMAND with the agent's environment.
+///
+/// # Errors
+/// A NUL byte in either.
+pub(super) fn program(
     options: &RunOptions,
     facts: &Facts<'_>,
     plan: &Plan<'_, '_>,

@@ -66,6 +66,12 @@ impl Offer<'_> {
         matches!(&self.found, Ok(Material::Value(value)) if value.expose_secret().starts_with(prefix.as_bytes()))
     }
 
+    /// Whether it is in the capture.
+    #[must_use]
+    pub fn is_captured(&self) -> bool {
+        matches!(self.source, Source::Capture(_))
+    }
+
     /// The login, if it is a usable one.
     #[must_use]
     pub fn session(&self) -> Option<&Session> {

@@ -78,6 +78,12 @@ impl Engine {
         self.links.iter().any(Link::is_refreshing)
     }
 
+    /// Whether a login of this agent's working copy was stored.
+    #[must_use]
+    pub fn has_published(&self, agent: &str) -> bool {
+        self.links.iter().any(|link| link.agent() == agent && link.has_published())
+    }
+
     /// Before the agent starts: what is stored and what was laid down are made to agree.
     pub fn begin(&mut self) {
         self.settle(Instant::now() + LAST);

@@ -18,7 +18,7 @@ use crate::workcopy::read::{self, Copy, Mark, reason};
 
 use super::gate::Gate;
 use super::lineage::Lineage;
-use super::reconcile::{Base, Outcome, Version, reconcile};
+use super::reconcile::{self, Base, Outcome, Version, reconcile};
 
 /// A file that does not parse, or is not there, may be in the middle of a write: it counts only after so long.
 const TORN: Duration = Duration::from_millis(500);
@@ -43,6 +43,9 @@ pub struct Ends {
     pub base: Option<Base>,
     /// What is stored is another login, which is replaced and kept.
     pub replaces: bool,
+    /// Somebody is to log in here: until they have, nothing is adopted and nothing is written to the store, not even a
+    /// note; their login then replaces what is stored, and from there on it is a login like any other.
+    pub anew: bool,
     /// Changes are carried as they happen; else at the end only.
     pub live: bool,
     /// Where a login is kept that the store refuses.
@@ -75,6 +78,8 @@ pub struct Link {
     /// The pair of versions that was last dealt with: a conflict is kept once, not at every event.
     settled: Option<(Version, Version)>,
     last: Option<&'static str>,
+    /// A login of this working copy was stored.
+    has_published: bool,
     /// What the last exchange carried.
     carried: Option<&'static str>,
     outbox: Vec<Message>,
@@ -108,7 +113,7 @@ impl Link {
         Link {
             gate: ends.gate(),
             // A mark that can not be made is missed by `status` alone.
-            _presence: ends.capture.presence().ok().flatten(),
+            _presence: if ends.anew { None } else { ends.capture.presence().ok().flatten() },
             ends,
             lineage,
             due: None,
@@ -116,6 +121,7 @@ impl Link {
             torn: None,
             settled: None,
             last: None,
+            has_published: false,
             carried: None,
             outbox: Vec::new(),
             said: Vec::new(),
@@ -126,6 +132,12 @@ impl Link {
     #[must_use]
     pub fn agent(&self) -> &str {
         &self.ends.agent
+    }
+
+    /// Whether a login of this working copy was stored.
+    #[must_use]
+    pub fn has_published(&self) -> bool {
+        self.has_published
     }
 
     /// The directories whose entries matter, if changes are carried as they happen.
@@ -237,7 +249,8 @@ impl Link {
         if let Some(gate) = &mut self.gate {
             gate.remove();
         }
-        if self.due.is_some() {
+        // Whoever logs in at a terminal is told there.
+        if self.due.is_some() && !self.ends.anew {
             self.give_up();
         }
     }
@@ -284,7 +297,7 @@ impl Link {
         if self.settled.as_ref() == Some(&(working.version.clone(), stored.version.clone())) {
             return Ok(());
         }
-        let outcome = reconcile(self.ends.base, &working.version, &stored.version, &self.lineage);
+        let outcome = self.judge(&working, &stored);
         if !outcome.carries() {
             self.nothing_travels(outcome, &working);
             self.settled = Some((working.version, stored.version));
@@ -297,11 +310,19 @@ impl Link {
         if !recorded.is_empty() {
             self.lineage = recorded;
         }
-        let outcome = reconcile(self.ends.base, &working.version, &stored.version, &self.lineage);
+        let outcome = self.judge(&working, &stored);
         self.carry(outcome, &working, &stored)?;
         // What travelled makes an event of its own, which finds both ends alike; a conflict that was kept makes none.
         self.settled = (outcome == Outcome::Kept).then_some((working.version, stored.version));
         Ok(())
+    }
+
+    fn judge(&self, working: &Copy, stored: &Copy) -> Outcome {
+        if self.ends.anew {
+            reconcile::anew(&working.version, &stored.version)
+        } else {
+            reconcile(self.ends.base, &working.version, &stored.version, &self.lineage)
+        }
     }
 
     /// The store refused: the login is kept where it survives the agent, and is tried again.
@@ -362,6 +383,7 @@ impl Link {
                 if let Some(login) = working.version.login() {
                     // Both ends may have come to the same login by themselves.
                     self.ends.base = Some(Base::from(login));
+                    self.ends.anew = false;
                 }
             }
         }
@@ -403,6 +425,8 @@ impl Link {
         self.ends.capture.put(&self.ends.rule, bytes, &lineage)?;
         self.lineage = lineage;
         self.ends.replaces = false;
+        self.ends.anew = false;
+        self.has_published = true;
         // What was wrong before is news when it happens again.
         self.said.clear();
         self.ends.refusal_is_known = false;
