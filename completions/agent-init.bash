@@ -40,6 +40,9 @@ cmd="agent__init__subcmd__plan"
 agent__init,run)
 cmd="agent__init__subcmd__run"
 ;;
+agent__init,setup)
+cmd="agent__init__subcmd__setup"
+;;
 agent__init,status)
 cmd="agent__init__subcmd__status"
 ;;
@@ -50,7 +53,7 @@ done
 
 case "${cmd}" in
 agent__init)
-opts="-v -q -h -V --agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --help --version run status plan doctor healthcheck exec agents install completions"
+opts="-v -q -h -V --agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --help --version run setup status plan doctor healthcheck exec agents install completions"
 if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
 return 0
@@ -614,6 +617,92 @@ return 0
 ;;
 --no-new-privs)
 COMPREPLY=($(compgen -W "on off auto" -- "${cur}"))
+return 0
+;;
+--state-dir)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--log-format)
+COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+return 0
+;;
+--verbose)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+-v)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--quiet)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+-q)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+*)
+COMPREPLY=()
+;;
+esac
+COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+return 0
+;;
+agent__subcmd__init__subcmd__setup)
+opts="-v -q -h --agent --auto --token --capture --user --user-from --home --work-dir --scope --first-run --trust --grace --state-dir --log-format --verbose --quiet --help"
+if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+return 0
+fi
+case "${prev}" in
+--agent)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--auto)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--token)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--capture)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--user)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--user-from)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--home)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--work-dir)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--scope)
+COMPREPLY=($(compgen -W "login settings all" -- "${cur}"))
+return 0
+;;
+--first-run)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--trust)
+COMPREPLY=($(compgen -f "${cur}"))
+return 0
+;;
+--grace)
+COMPREPLY=($(compgen -f "${cur}"))
 return 0
 ;;
 --state-dir)

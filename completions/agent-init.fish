@@ -65,6 +65,7 @@ complete -c agent-init -n "__fish_agent_init_needs_command" -s q -l quiet -d 'Sa
 complete -c agent-init -n "__fish_agent_init_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c agent-init -n "__fish_agent_init_needs_command" -s V -l version -d 'Print version'
 complete -c agent-init -n "__fish_agent_init_needs_command" -a "run" -d 'Runs COMMAND with its agent\'s login: what is done without a command\'s name'
+complete -c agent-init -n "__fish_agent_init_needs_command" -a "setup" -d 'Logs in interactively, on a terminal, and captures the login for the containers that run the agent'
 complete -c agent-init -n "__fish_agent_init_needs_command" -a "status" -d 'Shows what would authenticate each agent, from where and until when; in a running container, what does'
 complete -c agent-init -n "__fish_agent_init_needs_command" -a "plan" -d 'Shows what `run` would do with the same options and COMMAND, and why; touches nothing'
 complete -c agent-init -n "__fish_agent_init_needs_command" -a "doctor" -d 'Looks for problems of mounts, owners, modes and sources, and says how to mend each'
@@ -113,6 +114,26 @@ complete -c agent-init -n "__fish_agent_init_using_subcommand run" -s v -l verbo
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -s q -l quiet -d 'Say warnings and errors only' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c agent-init -n "__fish_agent_init_using_subcommand run" -s V -l version -d 'Print version'
+complete -c agent-init -n "__fish_agent_init_using_subcommand setup" -l agent -d 'Agents to log in [default: COMMAND\'s, else the one that is installed, else any, in a shell]' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand setup" -l auto -d 'Run the agent itself, asking for no permission, instead of its login command' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand setup" -l token -d 'Make a long-lived token, for containers that share no login, and capture that' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand setup" -l capture -d 'Root with one directory for each agent, or agent=DIR [default: /auth-output, else /capture, if it is there]' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand setup" -l user -d 'User of the agent, by name or number, with an optional group [default: unchanged]' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand setup" -l user-from -d 'Take user and group from the owner of PATH' -r -F
+complete -c agent-init -n "__fish_agent_init_using_subcommand setup" -l home -d 'HOME of the agent [default: the user\'s, else $HOME, else /tmp/agent-home]' -r -F
+complete -c agent-init -n "__fish_agent_init_using_subcommand setup" -l work-dir -d 'Parent of the working copy, which is new and removed at the end [default: the state directory]' -r -F
+complete -c agent-init -n "__fish_agent_init_using_subcommand setup" -l scope -d 'What is captured, and laid down of an earlier capture, beside the login: login, settings or all [default: settings]' -r -f -a "login\t'The login alone'
+settings\t'The login and the agent\'s settings'
+all\t'All but locks and caches'"
+complete -c agent-init -n "__fish_agent_init_using_subcommand setup" -l first-run -d 'Answer onboarding, trust and bypass dialogs beforehand: on or off [default: on]' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand setup" -l trust -d 'Directories that are trusted from the start [default: the working directory]' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand setup" -l grace -d 'From the stop signal to our exit, all told [default: 8s]' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand setup" -l state-dir -d 'Where state is kept [default: /run/agent-init, else $XDG_RUNTIME_DIR/agent-init, else /tmp/agent-init-UID]' -r -F
+complete -c agent-init -n "__fish_agent_init_using_subcommand setup" -l log-format -d 'Form of messages: text or json [default: text]' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c agent-init -n "__fish_agent_init_using_subcommand setup" -s v -l verbose -d 'Say each step' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand setup" -s q -l quiet -d 'Say warnings and errors only' -r
+complete -c agent-init -n "__fish_agent_init_using_subcommand setup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l agent -d 'Agents to serve: names, `auto` (by COMMAND and by what was given) or `none` (a plain init) [default: auto]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l auth -d 'auto, sync, copy, token, api-key or ignore, for all agents or for one: NAME=token [default: auto]' -r
 complete -c agent-init -n "__fish_agent_init_using_subcommand status" -l prefer -d 'Methods to prefer: oauth-token, auth-token, api-key, session, cloud [default: the agent\'s order]' -r

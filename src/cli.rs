@@ -18,7 +18,7 @@ use clap::{CommandFactory, Parser};
 
 pub use commands::{
     AgentsOptions, CompletionsOptions, DoctorOptions, ExecOptions, HealthcheckOptions, InstallOptions, PlanOptions,
-    Shell, StatusOptions,
+    SetupOptions, Shell, StatusOptions,
 };
 pub use manner::Manner;
 pub use options::RunOptions;
@@ -45,6 +45,8 @@ pub enum Invocation {
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one of them")]
 pub enum Request {
+    /// Log in, and capture the login.
+    Setup(SetupOptions),
     /// Show what would authenticate the agents.
     Status(StatusOptions),
     /// Show what `run` would do.
@@ -94,6 +96,7 @@ impl Parsed {
                 | Request::Status(StatusOptions { run, .. })
                 | Request::Doctor(DoctorOptions { run, .. }),
             ) => run.reporter(),
+            Invocation::Beside(Request::Setup(setup)) => setup.run().reporter(),
             Invocation::Beside(_) => RunOptions::default().reporter(),
         }
     }
@@ -225,11 +228,12 @@ impl Reader<'_> {
             Word::Agents => Request::Agents(self.arguments()?),
             Word::Install => Request::Install(self.arguments()?),
             Word::Completions => Request::Completions(self.arguments()?),
-            Word::Run | Word::Setup => {
-                return Err(Failure::new("the command 'setup' is not in this version")
-                    .hint("to run a program of that name: agent-init -- setup")
-                    .into());
+            Word::Setup => {
+                let options: SetupOptions = self.layered()?;
+                options.run().compatible()?;
+                Request::Setup(options)
             }
+            Word::Run => return Err(Failure::new("'run' is no command beside a run").into()),
         })
     }
 
@@ -287,6 +291,7 @@ pub fn whole() -> clap::Command {
         RunOptions::command()
             .name("run")
             .about("Runs COMMAND with its agent's login: what is done without a command's name"),
+        SetupOptions::command().name("setup"),
         StatusOptions::command().name("status"),
         PlanOptions::command().name("plan"),
         DoctorOptions::command().name("doctor"),

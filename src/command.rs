@@ -8,6 +8,7 @@ pub mod healthcheck;
 pub mod install;
 pub mod plan;
 pub mod run;
+pub mod setup;
 pub mod status;
 
 use std::io::{self, Write};
@@ -32,6 +33,7 @@ pub struct Answer {
 pub fn perform(invocation: Invocation, environment: Environment, reporter: Reporter) -> anyhow::Result<u8> {
     match invocation {
         Invocation::Run(options, manner) => run::run(&options, &manner, environment),
+        Invocation::Beside(Request::Setup(options)) => setup::setup(&options, environment, reporter),
         Invocation::Beside(request) => answer(request, &environment, reporter),
     }
 }
@@ -41,6 +43,7 @@ pub fn perform(invocation: Invocation, environment: Environment, reporter: Repor
 #[inline(never)]
 fn answer(request: Request, environment: &Environment, reporter: Reporter) -> anyhow::Result<u8> {
     let answer = match request {
+        Request::Setup(options) => return setup::setup(&options, Environment::default(), reporter),
         Request::Healthcheck(options) => return healthcheck::healthcheck(&options, environment, reporter),
         Request::Exec(options) => return exec::exec(&options, environment, reporter),
         Request::Install(options) => return install::install(&options, reporter),

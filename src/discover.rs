@@ -9,6 +9,7 @@ mod ground;
 pub mod mounts;
 pub mod offers;
 pub mod processes;
+pub mod programs;
 pub mod running;
 mod stored;
 pub mod surroundings;
@@ -195,7 +196,11 @@ fn mount_table() -> Mounts {
     Mounts::parse(&read_whole(Path::new("/proc/self/mountinfo")).unwrap_or_default())
 }
 
-fn who(options: &RunOptions, environment: &Environment, current: (u32, u32)) -> anyhow::Result<Identity> {
+/// Who the agent will be.
+///
+/// # Errors
+/// As [`identity::resolve`]; a path without an owner; account files that can not be read.
+pub fn who(options: &RunOptions, environment: &Environment, current: (u32, u32)) -> anyhow::Result<Identity> {
     let wanted = match (&options.user, &options.user_from) {
         (Some(spec), _) => Wanted::Spec(spec.clone()),
         (None, Some(path)) => {
@@ -211,6 +216,19 @@ fn who(options: &RunOptions, environment: &Environment, current: (u32, u32)) -> 
     let text = |path| if needed { account_file(Path::new(path)) } else { Ok(String::new()) };
     let accounts = Accounts { passwd: text("/etc/passwd")?, group: text("/etc/group")? };
     identity::resolve(&wanted, &accounts, current)
+}
+
+/// The shell of a user: that of the passwd entry if it can be one, else the first that every image has.
+#[must_use]
+pub fn shell(uid: u32) -> Option<PathBuf> {
+    let accounts =
+        Accounts { passwd: account_file(Path::new("/etc/passwd")).unwrap_or_default(), ..Accounts::default() };
+    // Those who may not log in have a shell that says so and ends.
+    let is_shell = |path: &PathBuf| {
+        !matches!(path.file_name().and_then(OsStr::to_str), Some("nologin" | "false" | "true" | "sync"))
+    };
+    let usual = ["/bin/bash", "/bin/sh"].map(PathBuf::from);
+    accounts.shell_of(uid).filter(is_shell).into_iter().chain(usual).find(|path| programs::is_executable(path))
 }
 
 /// The text of an account file; none is an empty one (`FROM scratch`).
@@ -252,7 +270,10 @@ fn home(
 }
 
 /// The first state directory that can be used; see [`RunOptions::state_dir`].
-fn state_dir(options: &RunOptions, environment: &Environment, uid: u32) -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// One that was named and is no absolute path.
+pub fn state_dir(options: &RunOptions, environment: &Environment, uid: u32) -> anyhow::Result<PathBuf> {
     if let Some(path) = &options.state_dir {
         if !path.is_absolute() {
             return Err(Failure::new(format!("--state-dir {}: the path is not absolute", path.display())).into());

@@ -14,6 +14,7 @@ use crate::plan::Firmness;
 use crate::plan::identity::Identity;
 use crate::report::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Failure};
 use crate::sys::process::{self, Pid, Program};
+use crate::sys::pty::Slave;
 use crate::sys::signal::{Inherited, Signal};
 use crate::sys::terminal::Terminal;
 use crate::sys::{errno, privilege};
@@ -27,10 +28,19 @@ pub struct Launch<'l> {
     pub command: &'l OsString,
     /// The user, and what is lost on the way there.
     pub descent: Descent<'l>,
-    /// The terminal to hand over, if we hold its foreground.
-    pub terminal: Option<&'l Terminal>,
+    /// The agent's terminal.
+    pub terminal: Tty<'l>,
     /// The mask to restore.
     pub inherited: Inherited,
+}
+
+/// The terminal that an agent starts with.
+#[derive(Clone, Copy)]
+pub enum Tty<'l> {
+    /// Ours: it becomes its foreground, if we hold that.
+    Lent(Option<&'l Terminal>),
+    /// One of its own, whose session it leads.
+    Own(&'l Slave),
 }
 
 /// The way down to the agent's user.
@@ -50,6 +60,7 @@ pub struct Descent<'l> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Group,
+    Session,
     Groups,
     Gid,
     BoundingSet,
@@ -83,10 +94,13 @@ impl Launch<'_> {
     /// Goes through the steps; returns the one that failed, for the last one returns only to fail.
     fn steps(&self, parent: Pid) -> (Step, io::Error) {
         let before_exec = || -> Result<(), (Step, io::Error)> {
-            process::own_group().map_err(at(Step::Group))?;
-            if let Some(terminal) = self.terminal {
-                // Every signal is still blocked, SIGTTOU too. A terminal that has hung up is no reason not to start.
-                let _ = terminal.give_to(process::id());
+            match self.terminal {
+                Tty::Lent(terminal) => {
+                    process::own_group().map_err(at(Step::Group))?;
+                    // Every signal is still blocked, SIGTTOU too. A terminal that has hung up is no reason not to start.
+                    let _ = terminal.map(|terminal| terminal.give_to(process::id()));
+                }
+                Tty::Own(slave) => slave.become_leader().map_err(at(Step::Session))?,
             }
             self.descent.steps()?;
             if parent != 1 {

@@ -26,6 +26,7 @@ pub mod doctor;
 pub mod launch;
 pub mod plan;
 pub mod report;
+pub mod setup;
 pub mod state;
 pub mod status;
 pub mod store;

@@ -19,7 +19,7 @@ fn start(arguments: Vec<OsString>) -> u8 {
     // What is wrong with the arguments is said in the form that the environment asks for.
     let is_json = environment.get("AGENT_INIT_LOG_FORMAT").is_some_and(|format| format == "json");
     let format = if is_json { LogFormat::Json } else { LogFormat::Text };
-    let mut reporter = Reporter { format, level: Level::Notice };
+    let mut reporter = Reporter { format, level: Level::Notice, on_raw_terminal: false };
     let mut manner = Manner::default();
     let result = cli::parse(&program, &arguments, &environment).and_then(|parsed| {
         reporter = parsed.reporter();

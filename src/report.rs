@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod doctor;
 pub mod plan;
+pub mod setup;
 pub mod status;
 pub mod style;
 
@@ -150,6 +151,8 @@ pub struct Reporter {
     pub format: LogFormat,
     /// The least grave level that is shown.
     pub level: Level,
+    /// Standard error is a terminal in raw mode now: a line feed alone would not go back to its left.
+    pub on_raw_terminal: bool,
 }
 
 impl Reporter {
@@ -159,7 +162,9 @@ impl Reporter {
             let mut stderr = io::stderr();
             // A full pipe would block us; a closed one gives EPIPE, and there is nobody to tell.
             if poll::is_writable(stderr.as_fd()) {
-                let _ = stderr.write_all(self.render(message).as_bytes());
+                let text = self.render(message);
+                let text = if self.on_raw_terminal { text.replace('\n', "\r\n") } else { text };
+                let _ = stderr.write_all(text.as_bytes());
             }
         }
     }
@@ -227,7 +232,7 @@ mod tests {
     #[test]
     fn both_forms() {
         let message = Message::warning("a\u{1b}[31m\nb").hint("c");
-        let text = Reporter { format: LogFormat::Text, level: Level::Notice };
+        let text = Reporter { format: LogFormat::Text, level: Level::Notice, on_raw_terminal: false };
         assert_eq!(text.render(&message), "agent-init: warning: a\u{fffd}[31m\u{fffd}b\n  hint: c\n");
         let json = Reporter { format: LogFormat::Json, ..text };
         let line: serde_json::Value = serde_json::from_str(&json.render(&message)).unwrap();

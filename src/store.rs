@@ -5,6 +5,7 @@ mod pace;
 pub mod protocol;
 pub mod recovery;
 pub mod remote;
+pub mod token;
 
 use std::io;
 use std::time::Instant;

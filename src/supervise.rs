@@ -3,7 +3,9 @@
 //! From here on the agent runs, and nothing but its end ends us: an error becomes a message.
 
 pub mod children;
+pub mod console;
 pub mod foreground;
+pub mod relay;
 pub mod stop;
 pub mod task;
 
@@ -13,14 +15,16 @@ use std::time::Instant;
 
 use crate::cli::{Forwarding, Rewrite};
 use crate::report::{Message, Reporter};
+use crate::setup::scanner::Scanner;
 use crate::sync::Engine;
+use crate::sys::poll::Wish;
 use crate::sys::process::{self, Pid, Target};
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::{errno, poll};
 use crate::workcopy::read::reason;
 
 use children::Children;
-use foreground::Foreground;
+use console::Console;
 use stop::{Act, Event, Stop};
 
 /// What the loop works with.
@@ -31,8 +35,8 @@ pub struct Supervisor {
     pub children: Children,
     /// The policy of the end.
     pub stop: Stop,
-    /// The terminal.
-    pub foreground: Foreground,
+    /// The agent's terminal.
+    pub console: Console,
     /// Signals that are forwarded as others.
     pub rewrites: Vec<Rewrite>,
     /// Who gets them.
@@ -47,15 +51,27 @@ pub struct Supervisor {
     pub says_reaped: bool,
 }
 
+/// How it ended.
+pub struct Ended {
+    /// Our exit status: the agent's.
+    pub status: u8,
+    /// What carried logins, after its last exchange.
+    pub engine: Engine,
+    /// What looked at the agent's screen.
+    pub scanner: Option<Scanner>,
+}
+
 impl Supervisor {
-    /// Runs until the agent has ended and nothing is left of it, publishes what is to be published, and returns our
-    /// exit status.
-    pub fn run(mut self) -> u8 {
+    /// Runs until the agent has ended and nothing is left of it, and publishes what is to be published.
+    pub fn run(mut self) -> Ended {
         // What happened before the first sleep made no descriptor readable.
         self.reap();
         while !self.stop.is_over() {
             self.sleep();
             self.read_signals();
+            if self.console.relay().is_some_and(relay::Relay::step) {
+                self.hung_up();
+            }
             let busy_before = self.engine.is_refreshing();
             self.engine.step(Instant::now(), &mut self.children);
             if busy_before && !self.engine.is_refreshing() {
@@ -65,10 +81,11 @@ impl Supervisor {
                 self.happened(Event::Deadline);
             }
         }
-        self.foreground.take_back();
+        let scanner = self.console.end();
         self.publish_last();
         // KILL was sent and the kernel is slow: that is how it will have ended.
-        self.children.end().map_or(128 + 9, children::End::exit_status)
+        let status = self.children.end().map_or(128 + 9, children::End::exit_status);
+        Ended { status, engine: self.engine, scanner }
     }
 
     /// The last exchange; a helper of a store may take a while.
@@ -89,8 +106,8 @@ impl Supervisor {
     }
 
     fn sleep_until(&mut self, deadline: Option<Instant>) {
-        let fds: Vec<_> = std::iter::once(self.signals.as_fd()).chain(self.engine.fds()).collect();
-        if let Err(error) = poll::wait_readable(&fds, deadline) {
+        let fds = std::iter::once(self.signals.as_fd()).chain(self.engine.fds());
+        if let Err(error) = poll::wait(fds.map(Wish::to_read).chain(self.console.wishes()).collect(), deadline) {
             self.complain("poll", &error);
         }
     }
@@ -108,10 +125,26 @@ impl Supervisor {
 
     fn signalled(&mut self, signal: Signal) {
         if signal == Signal::CONT {
-            self.foreground.continued(self.group);
+            self.console.continued(self.group);
+        }
+        if let Some(relay) = self.console.relay() {
+            // These are about our terminal, and the agent has another.
+            match signal {
+                Signal::WINCH => return relay.resized(),
+                Signal::HUP if relay.hang_up() => return self.hung_up(),
+                Signal::HUP | Signal::CONT => return,
+                _ => {}
+            }
         }
         let dropped = self.rewrites.iter().any(|rewrite| rewrite.from == signal && rewrite.to.is_none());
         if !dropped {
+            self.happened(Event::Signal(signal));
+        }
+    }
+
+    /// Nobody sees the agent any more: a stop, unless one has begun.
+    fn hung_up(&mut self) {
+        if let Some(signal) = self.stop.signal().filter(|_| !self.stop.has_begun()) {
             self.happened(Event::Signal(signal));
         }
     }
@@ -136,13 +169,15 @@ impl Supervisor {
     }
 
     /// Ctrl-Z. The shell that started us waits for us to stop, so we do; what continues us is a SIGCONT, which is
-    /// forwarded as every signal is. As PID 1 nobody could ever continue the agent: it goes on at once.
+    /// forwarded as every signal is. As PID 1, or on a terminal of its own, nobody could ever continue the agent: it goes
+    /// on at once.
     fn agent_stopped(&mut self) {
-        if process::id() == 1 {
-            self.send(Target::Group(self.group), Signal::CONT);
-        } else {
-            self.foreground.agent_stopped();
-            self.send(Target::Process(process::id()), Signal::STOP);
+        match &mut self.console {
+            Console::Lent(foreground) if process::id() != 1 => {
+                foreground.agent_stopped();
+                self.send(Target::Process(process::id()), Signal::STOP);
+            }
+            _ => self.send(Target::Group(self.group), Signal::CONT),
         }
     }
 
@@ -163,9 +198,31 @@ impl Supervisor {
         let rewrite = self.rewrites.iter().find(|rewrite| rewrite.from == signal);
         let Some(signal) = rewrite.map_or(Some(signal), |rewrite| rewrite.to) else { return };
         let Some(agent) = self.children.agent() else { return };
+        if let Console::Relayed(_) = self.console {
+            return self.forward_to_session(signal);
+        }
         match self.forward_to {
             Forwarding::Group => self.send(Target::Group(self.group), signal),
             Forwarding::Process => self.send(Target::Process(agent), signal),
+        }
+    }
+
+    /// To an agent that leads a session of its own: its group, and the group in the foreground of its terminal. The stop
+    /// of one whose person has gone is what they would have got from their own terminal, a hang-up. A shell ignores TERM,
+    /// and not HUP (as systemd's `SendSIGHUP=` has it).
+    fn forward_to_session(&mut self, signal: Signal) {
+        let is_stop = self.stop.signal() == Some(signal);
+        let Some(relay) = self.console.relay() else { return };
+        if is_stop && relay.has_hung_up() {
+            return relay.close();
+        }
+        let (foreground, is_shell) = (relay.foreground(), relay.is_shell());
+        self.send(Target::Group(self.group), signal);
+        if let Some(foreground) = foreground.filter(|foreground| *foreground != self.group) {
+            self.send(Target::Group(foreground), signal);
+        }
+        if is_stop && is_shell {
+            self.send(Target::Group(self.group), Signal::HUP);
         }
     }
 

@@ -15,6 +15,7 @@ pub mod pipe;
 pub mod poll;
 pub mod privilege;
 pub mod process;
+pub mod pty;
 pub mod replace;
 pub mod signal;
 pub mod terminal;

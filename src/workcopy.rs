@@ -5,6 +5,7 @@
 
 pub mod first_run;
 pub mod ground;
+pub mod harvest;
 pub mod read;
 pub mod tree;
 
@@ -155,6 +156,15 @@ impl WorkingCopy {
 
     fn uid(&self) -> u32 {
         self.owner.map_or(privilege::current().0, |(uid, _)| uid)
+    }
+
+    /// A second handle: the path may lead elsewhere once an agent has lived here.
+    ///
+    /// # Errors
+    /// As openat(2).
+    pub fn again(&self) -> std::io::Result<WorkingCopy> {
+        let dir = self.dir.sub_beneath(Path::new("."))?;
+        Ok(WorkingCopy { path: self.path.clone(), dir, trusted: self.trusted.clone(), owner: self.owner })
     }
 
     /// The uids whose files here are the agent's.

@@ -3,6 +3,7 @@
 //! A key that is not known is an error, so a typing mistake in a definition can not be silent.
 
 mod condition;
+mod login;
 mod session;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 pub use condition::Condition;
+pub use login::{LoginRule, TokenRule};
 pub use session::{Expiry, ExpiryUnit, Field, Format, Required, SessionFile};
 
 /// One agent.
@@ -43,6 +45,8 @@ pub struct Definition {
     pub hints: Vec<Hint>,
     /// The agent's own lock around a refresh.
     pub refresh_lock: Option<RefreshLock>,
+    /// How a person logs in.
+    pub login: Option<LoginRule>,
 }
 
 /// The agent's home: a directory named by a variable, with a default under `HOME`.

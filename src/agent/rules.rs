@@ -56,6 +56,7 @@ fn broken(definition: &Definition) -> Option<(&'static str, String)> {
         return Some(("session", "it takes both a method 'session' and a 'session' file".to_owned()));
     }
     methods(definition)
+        .or_else(|| login(definition))
         .or_else(|| definition.first_run.iter().find_map(|entry| component("first-run.file", &entry.file)))
         .or_else(|| definition.settings.outside.values().find_map(|name| component("settings.outside", name)))
         .or_else(|| conditions(definition).find_map(condition))
@@ -83,6 +84,33 @@ fn methods(definition: &Definition) -> Option<(&'static str, String)> {
     names.sort_unstable();
     let twice = names.windows(2).find(|pair| pair.first() == pair.last()).and_then(|pair| pair.first());
     twice.map(|name| ("methods.variable", format!("{name} stands twice")))
+}
+
+fn login(definition: &Definition) -> Option<(&'static str, String)> {
+    let login = definition.login.as_ref()?;
+    let commands = std::iter::once(&login.command).chain(Some(&login.auto).filter(|auto| !auto.is_empty()));
+    if commands
+        .chain(login.token.as_ref().map(|token| &token.command))
+        .any(|words| words.first().is_none_or(String::is_empty))
+    {
+        return Some(("login.command", "it has no word".to_owned()));
+    }
+    let token = login.token.as_ref()?;
+    let characters = token.characters();
+    if token.prefix.is_empty()
+        || !token.prefix.bytes().chain(characters.iter().copied()).all(|byte| byte.is_ascii_graphic())
+    {
+        // It is looked for among the characters on a screen.
+        return Some(("login.prefix", "a token begins with, and is made of, visible ASCII characters".to_owned()));
+    }
+    if characters.is_empty() || token.least <= token.prefix.len() {
+        return Some(("login.least", "a token has characters after its prefix".to_owned()));
+    }
+    if token.days == 0 {
+        return Some(("login.days", "a token lives a day at least".to_owned()));
+    }
+    let has_method = definition.methods.iter().any(|rule| rule.method == Method::OauthToken && rule.variable.is_some());
+    (!has_method).then(|| ("login.token", "it takes a method 'oauth-token' with a variable".to_owned()))
 }
 
 fn conditions(definition: &Definition) -> impl Iterator<Item = &Condition> {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use clap::{Arg, Parser, ValueHint};
 
 use super::options::RunOptions;
+use super::value::{AgentSelection, CaptureSpec, Scope};
 use super::{Layered, value};
-use crate::report::Failure;
+use crate::report::{Failure, LogFormat};
 
 /// What `run` does once it starts: no matter to a command that only looks.
 const NOT_LOOKED_AT: &[&str] = &[
@@ -101,6 +102,118 @@ pub struct DoctorOptions {
     /// One JSON object instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// The options of `setup`.
+#[derive(Debug, Default, Parser)]
+#[command(
+    name = "agent-init setup",
+    about = "Logs in interactively, on a terminal, and captures the login for the containers that run the agent",
+    override_usage = "agent-init setup [OPTIONS] [--] [COMMAND [ARG...]]",
+    after_help = SETUP_AFTER,
+    disable_version_flag = true,
+    args_override_self = true
+)]
+pub struct SetupOptions {
+    /// Agents to log in [default: COMMAND's, else the one that is installed, else any, in a shell]
+    #[arg(long, value_name = "NAME[,NAME]", value_parser = value::agents)]
+    pub agent: Option<AgentSelection>,
+
+    /// Run the agent itself, asking for no permission, instead of its login command
+    #[arg(long, value_name = "BOOL", value_parser = value::boolean, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub auto: Option<bool>,
+
+    /// Make a long-lived token, for containers that share no login, and capture that
+    #[arg(long, value_name = "BOOL", value_parser = value::boolean, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub token: Option<bool>,
+
+    /// Root with one directory for each agent, or agent=DIR [default: /auth-output, else /capture, if it is there]
+    #[arg(long, value_name = "DIR", value_parser = value::capture)]
+    pub capture: Option<CaptureSpec>,
+
+    /// User of the agent, by name or number, with an optional group [default: unchanged]
+    #[arg(long, value_name = "USER[:GROUP]")]
+    pub user: Option<String>,
+
+    /// Take user and group from the owner of PATH
+    #[arg(long, value_name = "PATH")]
+    pub user_from: Option<PathBuf>,
+
+    /// HOME of the agent [default: the user's, else $HOME, else /tmp/agent-home]
+    #[arg(long, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+
+    /// Parent of the working copy, which is new and removed at the end [default: the state directory]
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: Option<PathBuf>,
+
+    /// What is captured, and laid down of an earlier capture, beside the login: login, settings or all [default: settings]
+    #[arg(long, value_name = "SCOPE", value_enum)]
+    pub scope: Option<Scope>,
+
+    /// Answer onboarding, trust and bypass dialogs beforehand: on or off [default: on]
+    #[arg(long, value_name = "BOOL", value_parser = value::boolean)]
+    pub first_run: Option<bool>,
+
+    /// Directories that are trusted from the start [default: the working directory]
+    #[arg(long, value_name = "DIR[:DIR]")]
+    pub trust: Option<OsString>,
+
+    /// From the stop signal to our exit, all told [default: 8s]
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub grace: Option<Duration>,
+
+    /// Where state is kept [default: /run/agent-init, else $XDG_RUNTIME_DIR/agent-init, else /tmp/agent-init-UID]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+
+    /// Form of messages: text or json [default: text]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
+
+    /// Say each step
+    #[arg(short, long, value_name = "BOOL", value_parser = value::boolean, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub verbose: Option<bool>,
+
+    /// Say warnings and errors only
+    #[arg(short, long, value_name = "BOOL", value_parser = value::boolean, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub quiet: Option<bool>,
+
+    /// What to run instead of the agent's login command
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
+}
+
+const SETUP_AFTER: &str = "\
+Every option has an environment twin: --work-dir is AGENT_INIT_WORK_DIR. The option wins.
+Exit status: 0 if a login was captured, 1 if none was, 125 where nothing could be started.
+
+Examples:
+  docker run -it --rm -v login:/capture IMAGE setup
+  docker run -it --rm -v login:/capture IMAGE setup --token
+  docker compose run --rm setup";
+
+impl SetupOptions {
+    /// What `run` would be asked, but for the agents, the COMMAND, and what has no place in a login.
+    #[must_use]
+    pub fn run(&self) -> RunOptions {
+        RunOptions {
+            capture: self.capture.clone(),
+            user: self.user.clone(),
+            user_from: self.user_from.clone(),
+            home: self.home.clone(),
+            work_dir: self.work_dir.clone(),
+            scope: self.scope,
+            first_run: self.first_run,
+            trust: self.trust.clone(),
+            grace: self.grace,
+            state_dir: self.state_dir.clone(),
+            log_format: self.log_format,
+            verbose: self.verbose,
+            quiet: self.quiet,
+            ..RunOptions::default()
+        }
+    }
 }
 
 /// The options of `healthcheck`.
@@ -229,6 +342,33 @@ impl Layered for DoctorOptions {
 
     fn or(self, twins: DoctorOptions) -> DoctorOptions {
         DoctorOptions { run: self.run.or(twins.run), json: self.json }
+    }
+}
+
+impl Layered for SetupOptions {
+    const WARNS: bool = true;
+
+    fn or(self, twins: SetupOptions) -> SetupOptions {
+        let user_given = self.user.is_some() || self.user_from.is_some();
+        SetupOptions {
+            agent: self.agent.or(twins.agent),
+            auto: self.auto.or(twins.auto),
+            token: self.token.or(twins.token),
+            capture: self.capture.or(twins.capture),
+            user: self.user.or(twins.user.filter(|_| !user_given)),
+            user_from: self.user_from.or(twins.user_from.filter(|_| !user_given)),
+            home: self.home.or(twins.home),
+            work_dir: self.work_dir.or(twins.work_dir),
+            scope: self.scope.or(twins.scope),
+            first_run: self.first_run.or(twins.first_run),
+            trust: self.trust.or(twins.trust),
+            grace: self.grace.or(twins.grace),
+            state_dir: self.state_dir.or(twins.state_dir),
+            log_format: self.log_format.or(twins.log_format),
+            verbose: self.verbose.or(twins.verbose),
+            quiet: self.quiet.or(twins.quiet),
+            command: self.command,
+        }
     }
 }
 

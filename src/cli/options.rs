@@ -252,6 +252,6 @@ impl RunOptions {
             (_, Some(true)) => Level::Warning,
             _ => Level::Notice,
         };
-        Reporter { format: self.log_format.unwrap_or_default(), level }
+        Reporter { format: self.log_format.unwrap_or_default(), level, on_raw_terminal: false }
     }
 }

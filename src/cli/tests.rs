@@ -51,7 +51,7 @@ fn what_is_refused_and_what_the_error_names() {
         (&["--auth", "a=b", "x"], &[], "--auth: 'a=b' is not accepted"),
         (&["--stop-signal", "NOPE", "x"], &[], "--stop-signal: 'NOPE' is not accepted"),
         (&["--no-such-option", "x"], &[], "unknown option --no-such-option"),
-        (&["--store", "dir", "x"], &[], "unknown option --store"),
+        (&["--store", "vault", "x"], &[], "--store: 'vault' is not accepted: 'vault' is no store"),
         (&["--user"], &[], "--user"),
         (&[], &[], "no COMMAND"),
         (&["--user", "a", "--user-from", "b", "x"], &[], "--user and --user-from"),

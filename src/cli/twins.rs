@@ -2,8 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 
-use clap::Command;
+use clap::{Command, CommandFactory};
 
+use super::options::RunOptions;
 use crate::discover::Environment;
 use crate::report::Message;
 
@@ -11,7 +12,7 @@ use crate::report::Message;
 pub const PREFIX: &str = "AGENT_INIT_";
 
 /// Options that `run` does not have and another command does: their twins in an image's environment are known to `run`.
-const ELSEWHERE: &[&str] = &["warn-within"];
+const ELSEWHERE: &[&str] = &["auto", "token", "warn-within"];
 
 /// Options that have no twin: they are asked for each time.
 const NONE: &[&str] = &["json", "help", "version"];
@@ -51,7 +52,9 @@ pub fn words(environment: &Environment, options: fn() -> Command) -> (Vec<OsStri
 
 /// A warning that names the nearest twin, unless the name is another command's.
 fn unknown(name: &str, known: &[(String, &str)]) -> Option<Message> {
-    let elsewhere: Vec<String> = ELSEWHERE.iter().map(|long| self::name(long)).collect();
+    let run = RunOptions::command();
+    let runs_own = run.get_arguments().filter_map(|arg| arg.get_long()).filter(|long| !NONE.contains(long));
+    let elsewhere: Vec<String> = ELSEWHERE.iter().copied().chain(runs_own).map(self::name).collect();
     if elsewhere.iter().any(|twin| twin == name) {
         return None;
     }

@@ -12,14 +12,15 @@ use crate::discover::{self, Environment, Facts};
 use crate::launch::deliver::Deliveries;
 use crate::launch::helper::Helpers;
 use crate::launch::patience::Patience;
-use crate::launch::{Descent, Launch};
+use crate::launch::{Descent, Launch, Tty};
 use crate::plan::{self, AgentPlan, LoginFile, Plan, environment};
 use crate::report::{Level, Message, Reporter};
 use crate::state::{Served, State};
-use crate::supervise::Supervisor;
 use crate::supervise::children::Children;
+use crate::supervise::console::Console;
 use crate::supervise::foreground::Foreground;
 use crate::supervise::stop::Stop;
+use crate::supervise::{Ended, Supervisor};
 use crate::sync::Engine;
 use crate::sys::descriptors;
 use crate::sys::process::{self, Program};
@@ -64,7 +65,7 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
             drop_caps: plan.drop_caps,
             no_new_privs: plan.no_new_privs,
         },
-        terminal: foreground.lent(),
+        terminal: Tty::Lent(foreground.lent()),
         inherited,
     };
     let started = launch.start();
@@ -86,7 +87,7 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
         signals,
         children,
         stop: Stop::new(manner.escalates.then_some(stop), options.grace()),
-        foreground,
+        console: Console::Lent(foreground),
         rewrites: options.rewrite.clone(),
         forward_to: options.forward_to.unwrap_or_default(),
         engine,
@@ -94,7 +95,7 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
         group: agent,
         says_reaped: manner.says_reaped,
     };
-    let status = supervisor.run();
+    let Ended { status, .. } = supervisor.run();
     Ok(if manner.expected.contains(&status) { 0 } else { status })
 }
 
@@ -205,7 +206,11 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
     served
 }
 
-fn program(
+/// COMMAND with the agent's environment.
+///
+/// # Errors
+/// A NUL byte in either.
+pub(super) fn program(
     options: &RunOptions,
     facts: &Facts<'_>,
     plan: &Plan<'_, '_>,

@@ -79,7 +79,7 @@ impl fmt::Display for Defect {
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    fn of(parts: &[&[u8]]) -> Digest {
+    pub(crate) fn of(parts: &[&[u8]]) -> Digest {
         let mut hash = Sha256::new();
         for part in parts {
             hash.update((part.len() as u64).to_be_bytes());

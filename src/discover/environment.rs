@@ -51,6 +51,21 @@ impl Environment {
         self.with(&HashSet::new(), &[])
     }
 
+    /// Takes these variables out, with their values; those that were there.
+    pub fn remove(&mut self, names: &HashSet<String>) -> Vec<String> {
+        let is_named = |name: &OsStr| name.to_str().is_some_and(|name| names.contains(name));
+        let mut removed = Vec::new();
+        self.0.retain_mut(|(name, value)| {
+            let stays = !is_named(name);
+            if !stays {
+                std::mem::take(value).into_vec().zeroize();
+                removed.push(name.to_string_lossy().into_owned());
+            }
+            stays
+        });
+        removed
+    }
+
     /// `NAME=value` strings without the variables in `unset`, and with those in `set` instead of what they were.
     #[must_use]
     pub fn with(&self, unset: &HashSet<String>, set: &[(String, OsString)]) -> Vec<OsString> {

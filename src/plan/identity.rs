@@ -60,6 +60,7 @@ struct User<'t> {
     uid: &'t str,
     gid: &'t str,
     home: &'t str,
+    shell: &'t str,
 }
 
 impl Accounts {
@@ -68,8 +69,14 @@ impl Accounts {
             let mut fields = line.split(':');
             let (name, _, uid, gid, _, home) =
                 (fields.next()?, fields.next()?, fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-            (!name.is_empty()).then_some(User { name, uid, gid, home })
+            (!name.is_empty()).then_some(User { name, uid, gid, home, shell: fields.next().unwrap_or_default() })
         })
+    }
+
+    /// The login shell in a user's entry.
+    #[must_use]
+    pub fn shell_of(&self, uid: u32) -> Option<PathBuf> {
+        absolute(self.user_of(uid)?.shell)
     }
 
     /// Name, number and members of each group.

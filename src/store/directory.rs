@@ -106,11 +106,15 @@ impl Capture {
     /// The login as it is stored. Files of the directory's owner, of root and of ours are read.
     #[must_use]
     pub fn read(&self, rule: &SessionFile) -> Copy {
-        let owners = match self.dir.stat() {
+        read::login(&self.dir, rule, &self.owners(), true)
+    }
+
+    /// Whose files are read here.
+    pub(super) fn owners(&self) -> Owners {
+        match self.dir.stat() {
             Ok(stat) if !self.single_file => Owners::These(vec![stat.uid, 0, privilege::current().0]),
             _ => Owners::Any,
-        };
-        read::login(&self.dir, rule, &owners, true)
+        }
     }
 
     /// What is known of the logins that were stored here.
@@ -143,7 +147,7 @@ impl Capture {
     }
 
     /// Our notes, if there are any.
-    fn notes_there(&self) -> io::Result<Dir> {
+    pub(super) fn notes_there(&self) -> io::Result<Dir> {
         match &self.notes_parent {
             None => self.dir.sub(OsStr::new(BOOKKEEPING)),
             Some(parent) => Dir::open(&parent.join(BOOKKEEPING)),
@@ -228,7 +232,7 @@ impl Capture {
         notes.write_whole(OsStr::new("record.json"), &text, self.attributes(0o644))
     }
 
-    fn notes(&self) -> io::Result<Dir> {
+    pub(super) fn notes(&self) -> io::Result<Dir> {
         let attributes = self.attributes(0o755);
         match &self.notes_parent {
             None => self.dir.make(OsStr::new(BOOKKEEPING), attributes),
@@ -236,11 +240,32 @@ impl Capture {
         }
     }
 
+    /// The owner that files in it get, where we may give them away.
+    #[must_use]
+    pub fn owner(&self) -> Option<(u32, u32)> {
+        self.attributes(0).owner
+    }
+
     /// Files in a capture belong to the owner of its directory, where we may give them away.
-    fn attributes(&self, mode: u32) -> Attributes {
+    pub(super) fn attributes(&self, mode: u32) -> Attributes {
         let owner = self.dir.stat().ok().map(|stat| (stat.uid, stat.gid));
         Attributes { mode, owner: owner.filter(|_| !self.single_file && privilege::may_chown()) }
     }
+}
+
+/// Makes the agent's directory below a capture root that has none for it yet, with the root's owner.
+///
+/// # Errors
+/// What the kernel says.
+pub fn make(path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let root = Dir::open(parent)?;
+    if root.stat_entry(name).is_err() {
+        let stat = root.stat()?;
+        let owner = Some((stat.uid, stat.gid)).filter(|_| privilege::may_chown());
+        root.make(name, Attributes { mode: 0o700, owner })?;
+    }
+    Ok(())
 }
 
 /// Keeps a login that lost under `conflicts/` in `parent`, named by the moment, and removes the oldest beyond a bound.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::sys::dir::{Attributes, Dir};
 
 /// The recovery copy of one agent's login.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Recovery {
     state_dir: PathBuf,
     agent: String,

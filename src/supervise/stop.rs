@@ -77,6 +77,12 @@ impl Stop {
         Stop { signal, grace, phase: Phase::Running, ends_at: None }
     }
 
+    /// The signal that starts the stop.
+    #[must_use]
+    pub fn signal(&self) -> Option<Signal> {
+        self.signal
+    }
+
     /// The next moment at which something is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {

@@ -77,6 +77,12 @@ impl Engine {
         self.links.iter().any(Link::is_refreshing)
     }
 
+    /// Whether a login of this agent's working copy was stored.
+    #[must_use]
+    pub fn has_published(&self, agent: &str) -> bool {
+        self.links.iter().any(|link| link.agent() == agent && link.has_published())
+    }
+
     /// Before the agent starts: what is stored and what was laid down are made to agree, as far as that takes no helper.
     pub fn begin(&mut self) {
         let now = Instant::now();

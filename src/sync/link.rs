@@ -21,7 +21,7 @@ use crate::workcopy::read::{self, Copy, Mark, reason};
 use super::gate::Gate;
 use super::hearing::{Hearing, Side};
 use super::lineage::Lineage;
-use super::reconcile::{Base, Outcome, Version, reconcile};
+use super::reconcile::{self, Base, Outcome, Version, reconcile};
 use super::voice::Voice;
 
 /// A file that does not parse, or is not there, may be in the middle of a write: it counts only after so long.
@@ -50,6 +50,9 @@ pub struct Ends {
     pub base: Option<Base>,
     /// What is stored is another login, which is replaced and kept.
     pub replaces: bool,
+    /// Somebody is to log in here: until they have, nothing is adopted and nothing is written to the store, not even a
+    /// note; their login then replaces what is stored, and from there on it is a login like any other.
+    pub anew: bool,
     /// Changes are carried as they happen; else at the end only.
     pub live: bool,
     /// Where a login is kept that the store refuses.
@@ -83,8 +86,8 @@ impl Ends {
     fn presence(&self) -> Option<Lock> {
         match &self.store {
             // A mark that can not be made is missed by `status` alone.
-            Store::Directory(capture) => capture.presence().ok().flatten(),
-            Store::Remote(_) => None,
+            Store::Directory(capture) if !self.anew => capture.presence().ok().flatten(),
+            Store::Directory(_) | Store::Remote(_) => None,
         }
     }
 }
@@ -107,6 +110,8 @@ pub struct Link {
     /// The pair of versions that was last dealt with: a conflict is kept once, not at every event.
     settled: Option<(Version, Version)>,
     last: Option<&'static str>,
+    /// A login of this working copy was stored.
+    has_published: bool,
     /// What the last exchange carried.
     carried: Option<&'static str>,
     /// A recovery copy may be there: of this run or of one before it.
@@ -159,6 +164,7 @@ impl Link {
             torn: None,
             settled: None,
             last: None,
+            has_published: false,
             carried: None,
             may_be_recovered: true,
             voice,
@@ -169,6 +175,12 @@ impl Link {
     #[must_use]
     pub fn agent(&self) -> &str {
         &self.ends.agent
+    }
+
+    /// Whether a login of this working copy was stored.
+    #[must_use]
+    pub fn has_published(&self) -> bool {
+        self.has_published
     }
 
     /// The directories that are to be watched, and are not.
@@ -324,7 +336,8 @@ impl Link {
         if let Some(gate) = &mut self.gate {
             gate.remove();
         }
-        if self.due.is_some() || self.sent.is_some() {
+        // Whoever logs in at a terminal is told there.
+        if (self.due.is_some() || self.sent.is_some()) && !self.ends.anew {
             self.give_up();
         }
     }
@@ -372,7 +385,7 @@ impl Link {
         if self.settled.as_ref() == Some(&(working.version.clone(), stored.version.clone())) {
             return Ok(());
         }
-        let outcome = reconcile(self.ends.base, &working.version, &stored.version, &self.lineage);
+        let outcome = self.judge(&working, &stored);
         if !outcome.carries() {
             self.nothing_travels(outcome, &working, &stored);
             self.settled = Some((working.version, stored.version));
@@ -389,11 +402,19 @@ impl Link {
         if !recorded.is_empty() {
             self.lineage = recorded;
         }
-        let outcome = reconcile(self.ends.base, &working.version, &stored.version, &self.lineage);
+        let outcome = self.judge(&working, &stored);
         self.carry(outcome, &working, &stored)?;
         // What travelled makes an event of its own, which finds both ends alike; a conflict that was kept makes none.
         self.settled = (outcome == Outcome::Kept).then_some((working.version, stored.version));
         Ok(())
+    }
+
+    fn judge(&self, working: &Copy, stored: &Copy) -> Outcome {
+        if self.ends.anew {
+            reconcile::anew(&working.version, &stored.version)
+        } else {
+            reconcile(self.ends.base, &working.version, &stored.version, &self.lineage)
+        }
     }
 
     /// Opens anew what is another directory by now.

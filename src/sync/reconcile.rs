@@ -115,6 +115,17 @@ pub fn reconcile(base: Option<Base>, working: &Version, stored: &Version, lineag
     }
 }
 
+/// Decides for a working copy in which somebody is to log in anew. Nothing is laid down there, and what is stored stays until
+/// there is a new login, which replaces it whoever it belongs to.
+#[must_use]
+pub fn anew(working: &Version, stored: &Version) -> Outcome {
+    match (working, stored) {
+        (Version::Valid(ours), Version::Valid(theirs)) if Base::from(ours) == Base::from(theirs) => Outcome::Unchanged,
+        (Version::Valid(_), _) => Outcome::Publish { keep_other: true },
+        _ => Outcome::Unchanged,
+    }
+}
+
 fn both_changed(ours: &Login, theirs: &Login) -> Outcome {
     if ours.digest == theirs.digest {
         // One login with other details: the agent is the last to have written it.

@@ -20,6 +20,18 @@ pub fn is_exec_format(error: &io::Error) -> bool {
     is(error, Errno::ENOEXEC)
 }
 
+/// ENOSPC, EDQUOT: the disk or the quota is full.
+#[must_use]
+pub fn is_full(error: &io::Error) -> bool {
+    is(error, Errno::ENOSPC) || is(error, Errno::EDQUOT)
+}
+
+/// EROFS: a read-only file system or mount.
+#[must_use]
+pub fn is_read_only(error: &io::Error) -> bool {
+    is(error, Errno::EROFS)
+}
+
 /// ESRCH: nobody is left to signal.
 #[must_use]
 pub fn is_no_such_process(error: &io::Error) -> bool {

@@ -50,6 +50,27 @@ pub fn copy(from: &Dir, to: &Dir, selection: &Selection<'_>, owner: Option<(u32,
     copying.skipped
 }
 
+/// Removes the directory `name` and all that is in it, as far as we may; no link is followed.
+pub fn remove(parent: &Dir, name: &OsStr) {
+    remove_below(parent, name, DEPTH * 4);
+}
+
+fn remove_below(parent: &Dir, name: &OsStr, depth: usize) {
+    if let Ok(dir) = parent.sub(name)
+        && depth > 0
+    {
+        for child in dir.names().unwrap_or_default() {
+            if dir.stat_entry(&child).is_ok_and(|stat| stat.kind == Kind::Directory) {
+                remove_below(&dir, &child, depth - 1);
+            } else {
+                // What stays is in a directory that its owner alone may enter.
+                let _ = dir.remove(&child);
+            }
+        }
+    }
+    let _ = parent.remove_directory(name);
+}
+
 struct Copying<'d> {
     root: &'d Dir,
     owner: Option<(u32, u32)>,

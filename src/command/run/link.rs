@@ -1,19 +1,14 @@
 //! Ties a working copy to its store.
 
-use std::io;
-use std::path::Path;
-
 use anyhow::Context;
 
 use crate::agent::definition::SessionFile;
 use crate::discover::{Facts, StoreFacts};
 use crate::plan::{AgentPlan, WriteBack};
 use crate::store::remote::{self, Helper};
-use crate::store::{Capture, Recovery, Remote, Store};
+use crate::store::{Capture, Recovery, Remote, Store, directory};
 use crate::sync::link::{Ends, Link};
 use crate::sync::reconcile::Base;
-use crate::sys::dir::{Attributes, Dir};
-use crate::sys::privilege;
 use crate::sys::signal::Inherited;
 use crate::workcopy::{WorkingCopy, ground};
 
@@ -33,7 +28,7 @@ pub(super) fn of(
     let behind_helper = plan.facts.capture.as_ref().and_then(|capture| capture.store.as_ref());
     let opened = match behind_helper.filter(|_| write_back.store.is_some()) {
         Some(store) => behind(store, &definition.name, facts, write_back.live, inherited).map(Store::Remote),
-        None => directory(facts, write_back).map(Store::Directory),
+        None => capture(facts, write_back).map(Store::Directory),
     };
     let store = match opened {
         Ok(store) => store,
@@ -50,6 +45,7 @@ pub(super) fn of(
         store,
         base,
         replaces: write_back.replaces,
+        anew: false,
         live: write_back.live,
         refusal_is_known: !write_back.writable,
     })))
@@ -60,26 +56,14 @@ fn replaced(store: &Store, rule: &SessionFile) -> Option<Base> {
     store.read(rule).version.login().map(Base::from)
 }
 
-fn directory(facts: &Facts<'_>, write_back: &WriteBack) -> anyhow::Result<Capture> {
+fn capture(facts: &Facts<'_>, write_back: &WriteBack) -> anyhow::Result<Capture> {
     let target = &write_back.target;
     let opened = if write_back.single_file {
         Capture::of_single_file(target, &facts.state_dir)
     } else {
-        make_capture(target).and_then(|()| Capture::open(target))
+        directory::make(target).and_then(|()| Capture::open(target))
     };
     opened.with_context(|| ground::failure("open", target))
-}
-
-/// The agent's directory below a capture root that has none for it yet, with the root's owner.
-fn make_capture(path: &Path) -> io::Result<()> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
-    let root = Dir::open(parent)?;
-    if root.stat_entry(name).is_err() {
-        let stat = root.stat()?;
-        let owner = Some((stat.uid, stat.gid)).filter(|_| privilege::may_chown());
-        root.make(name, Attributes { mode: 0o700, owner })?;
-    }
-    Ok(())
 }
 
 fn behind(

@@ -39,6 +39,7 @@ impl Link {
                 if let Some(login) = working.version.login() {
                     // Both ends may have come to the same login by themselves.
                     self.ends.base = Some(Base::from(login));
+                    self.ends.anew = false;
                     if stored.version.login().is_some() {
                         self.forget_recovery();
                     }
@@ -96,6 +97,8 @@ impl Link {
     fn published(&mut self, sent: Sent) {
         self.lineage = sent.lineage;
         self.ends.replaces = false;
+        self.ends.anew = false;
+        self.has_published = true;
         self.voice.all_is_well();
         self.ends.refusal_is_known = false;
         self.agreed(&sent.login, "published");

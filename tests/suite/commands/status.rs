@@ -238,7 +238,11 @@ fn what_is_kept_is_shown() {
     sandbox.write("state/recovery/claude/.credentials.json", Session::new("b").json());
     sandbox.chmod("state", 0o711);
     let text = sandbox.raw(["status", "--agent", "claude"]).run().ok().stdout;
-    for line in ["recovery", "state/recovery/claude/.credentials.json: a refreshed login that the store refused", "conflicts: 1 kept"] {
+    for line in [
+        "recovery",
+        "state/recovery/claude/.credentials.json: a refreshed login that the store refused",
+        "conflicts: 1 kept",
+    ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
     let json = sandbox.raw(["status", "--agent", "claude", "--json"]).run().ok().stdout;

@@ -1,0 +1,273 @@
+//! `setup`: a person logs in at a terminal, and the login is captured.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+
+use anyhow::Context;
+
+use crate::agent::Definition;
+use crate::cli::{AgentSelection, AuthMode, PerAgent, RunOptions, SetupOptions};
+use crate::discover::offers::all_variables;
+use crate::discover::{self, Environment, Facts, programs};
+use crate::launch::deliver::Deliveries;
+use crate::launch::{Descent, Launch, Tty};
+use crate::plan::{self, Plan};
+use crate::report::setup as say;
+use crate::report::{Failure, Level, Message, Reporter};
+use crate::setup::choice::{self, Choice, Kind, Question};
+use crate::setup::desk::{Desk, desks, links};
+use crate::setup::scanner::Scanner;
+use crate::setup::verdict::{self, Seen, Verdict};
+use crate::setup::workplace::Workplace;
+use crate::setup::{capture, mint};
+use crate::store::token;
+use crate::supervise::children::Children;
+use crate::supervise::console::Console;
+use crate::supervise::relay::Relay;
+use crate::supervise::stop::Stop;
+use crate::supervise::{Ended, Supervisor};
+use crate::sync::Engine;
+use crate::sys::dir::{Attributes, dress};
+use crate::sys::privilege;
+use crate::sys::process;
+use crate::sys::pty::{self, NoTerminal, Outer};
+use crate::sys::signal::{Inherited, Signal, Signals};
+use crate::workcopy;
+use crate::workcopy::read::{self, reason};
+
+use super::run;
+
+/// Lets a person log in, and captures the login. The exit status: 0 if there is one to go on with, else 1.
+///
+/// # Errors
+/// Everything that can go wrong before the person is asked for anything.
+pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Reporter) -> anyhow::Result<u8> {
+    let outer = terminal()?;
+    let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
+    process::forbid_dumps().context("cannot forbid core dumps")?;
+    let catalog = discover::catalog()?;
+    let known = catalog.definitions()?;
+    let mut run = options.run();
+    let identity = discover::who(&run, &environment, privilege::current())?;
+    let path = environment.get("PATH").map(OsString::from);
+    let is_there = |command: &str| programs::on_path(path.as_deref(), command);
+    let choice = choice::choose(&Question {
+        agents: options.agent.as_ref(),
+        command: &options.command,
+        auto: options.auto.unwrap_or(false),
+        token: options.token.unwrap_or(false),
+        known: &known,
+        is_there: &is_there,
+        shell: discover::shell(identity.uid).as_deref(),
+    })?;
+    withhold(&mut environment, &known, &choice, reporter);
+
+    let state_dir = discover::state_dir(&run, &environment, privilege::current().0)?;
+    let workplace = Workplace::under(run.work_dir.as_deref().unwrap_or(&state_dir));
+    run.agent = Some(AgentSelection::Named(choice.agents.iter().map(|agent| agent.name.clone()).collect()));
+    run.capture = Some(capture::places(options.capture.as_ref(), &choice.agents)?);
+    run.auth = Some(PerAgent { default: Some(AuthMode::Ignore), named: Vec::new() });
+    run.secrets = Some(OsString::new());
+    run.work_dir = Some(workplace.path());
+    run.command.clone_from(&choice.command);
+    let facts = discover::facts(&run, &catalog, &environment, None)?;
+    let mut plan = plan::plan(&run, &facts)?;
+    for (name, value) in choice.environment() {
+        if facts.environment.get_filled(&name).is_none() {
+            plan.environment.set.push((name, value.into()));
+        }
+    }
+
+    let desks = desks(&run, &facts, &plan, reporter)?;
+    announce(&choice, &desks, &is_there, reporter);
+    let stage = Stage { run: &run, facts: &facts, plan: &plan, choice: &choice, inherited, reporter };
+    let ended = stage.play(outer, signals, &desks)?;
+    let is_good = match choice.kind {
+        Kind::Token => minted(&run.command, &desks, ended, reporter),
+        _ => conclude(&run, &desks, &ended, workplace, reporter),
+    };
+    Ok(u8::from(!is_good))
+}
+
+/// The terminal at which the person sits.
+fn terminal() -> anyhow::Result<Outer> {
+    let missing = |what: &str| {
+        Failure::new(format!("setup takes a terminal, and {what}")).hint(
+            "docker run -it ..., docker compose run, or kubectl exec -it; a login that takes no person: \
+             agent-init run --sync live -- COMMAND",
+        )
+    };
+    match pty::usable() {
+        Ok(()) => Ok(Outer::open().context("cannot open the terminal")?),
+        Err(NoTerminal::Input) => Err(missing("standard input is none").into()),
+        Err(NoTerminal::Output) => Err(missing("standard output is none").into()),
+        Err(NoTerminal::Background) => Err(Failure::new("setup takes a terminal, and this one is another job's")
+            .hint("bring it to the foreground: fg")
+            .into()),
+    }
+}
+
+/// Whoever logs in does so with nothing in hand: an agent that finds a credential in its environment asks for no login.
+fn withhold(environment: &mut Environment, known: &[&Definition], choice: &Choice<'_>, reporter: Reporter) {
+    let served = |definition: &&&Definition| choice.agents.iter().any(|agent| agent.name == definition.name);
+    let mut names: HashSet<String> =
+        known.iter().filter(served).flat_map(|definition| all_variables(definition)).collect();
+    for definition in known {
+        let shared: HashSet<&str> =
+            definition.methods.iter().filter(|rule| rule.shared).filter_map(|rule| rule.variable.as_deref()).collect();
+        names.extend(all_variables(definition).into_iter().filter(|name| !shared.contains(name.as_str())));
+    }
+    for name in environment.remove(&names) {
+        reporter.say(&Message::detail(format!("{name} is not passed on: setup makes a new login")));
+    }
+}
+
+fn announce(choice: &Choice<'_>, desks: &[Desk<'_, '_>], is_there: &dyn Fn(&str) -> bool, reporter: Reporter) {
+    let place = match desks {
+        [only] => Some(only.place.path.as_path()),
+        _ => None,
+    };
+    let manual = if choice.kind == Kind::Command { Vec::new() } else { choice::manual(&choice.agents, is_there) };
+    reporter.say_all(&say::beginning(choice, place, &manual));
+}
+
+/// The session at the terminal.
+struct Stage<'s, 'f, 'c> {
+    run: &'s RunOptions,
+    facts: &'s Facts<'c>,
+    plan: &'s Plan<'f, 'c>,
+    choice: &'s Choice<'c>,
+    inherited: Inherited,
+    reporter: Reporter,
+}
+
+impl Stage<'_, '_, '_> {
+    /// Runs it to its end.
+    fn play(&self, outer: Outer, signals: Signals, desks: &[Desk<'_, '_>]) -> anyhow::Result<Ended> {
+        let reporter = Reporter { on_raw_terminal: io::stderr().is_terminal(), ..self.reporter };
+        let links = if self.choice.kind == Kind::Token { Vec::new() } else { links(desks)? };
+        let mut engine = Engine::new(links, None, reporter);
+        engine.begin();
+        let program = run::program(self.run, self.facts, self.plan, &Deliveries::default())?;
+        if process::id() != 1 {
+            process::become_subreaper().context("cannot become a subreaper")?;
+        }
+        let (master, slave) = pty::open().map_err(|error| {
+            Failure::new(format!("cannot make a terminal for the agent: {}", reason(&error)))
+                .hint("is /dev/pts mounted, with /dev/ptmx? (docker does so)")
+        })?;
+        if let Some(owner) = workcopy::agent_owner(self.facts) {
+            // Programs open their terminal by name too. Without CAP_CHOWN they have to do with what they inherit.
+            let attributes = Attributes { mode: 0o620, owner: Some(owner) };
+            let _ = dress(&slave, attributes);
+        }
+        let rule = self.choice.only().filter(|_| self.choice.kind == Kind::Token).and_then(token::rule);
+        let is_shell = self.choice.kind == Kind::Shell;
+        let relay = Relay::begin(outer, master, rule.map(Scanner::new), is_shell).context("cannot use the terminal")?;
+        let launch = Launch {
+            program,
+            command: self.run.command.first().context("no COMMAND")?,
+            descent: Descent {
+                identity: &self.facts.identity,
+                changes_user: self.facts.current.0 == 0 && (self.run.user.is_some() || self.run.user_from.is_some()),
+                drop_caps: self.plan.drop_caps,
+                no_new_privs: self.plan.no_new_privs,
+            },
+            terminal: Tty::Own(&slave),
+            inherited: self.inherited,
+        };
+        let agent = launch.start()?;
+        drop(launch);
+        drop(slave);
+        // From here on nothing but the agent's end ends us.
+        let mut children = Children::default();
+        children.adopt(agent);
+        if let Err(error) = process::no_core() {
+            reporter.say(&Message::warning(format!("cannot forbid core files: {}", reason(&error))));
+        }
+        let supervisor = Supervisor {
+            signals,
+            children,
+            stop: Stop::new(Some(Signal::TERM), self.run.grace()),
+            console: Console::Relayed(Box::new(relay)),
+            rewrites: Vec::new(),
+            forward_to: crate::cli::Forwarding::default(),
+            engine,
+            reporter,
+            group: agent,
+            says_reaped: false,
+        };
+        Ok(supervisor.run())
+    }
+}
+
+/// Reads back what is where, carries the settings along with a login, and says what came of it.
+fn conclude(
+    run: &RunOptions,
+    desks: &[Desk<'_, '_>],
+    ended: &Ended,
+    mut workplace: Workplace,
+    reporter: Reporter,
+) -> bool {
+    let mut good = Vec::new();
+    let mut has_spoken = false;
+    for desk in desks {
+        let definition = desk.plan.facts.definition;
+        let Some(rule) = &definition.session else { continue };
+        let working = read::login(&desk.copy.dir, rule, &desk.copy.owners(), false).version;
+        let has_published = ended.engine.has_published(&definition.name);
+        let setting = desk.new_setting();
+        let seen = Seen { working: &working, stored: &desk.capture.read(rule).version, has_published, setting };
+        if verdict::judge(&seen).is_good() {
+            desk.carry_settings(run.scope.unwrap_or_default(), reporter);
+        }
+        // The account may stand in the settings.
+        let seen = Seen { stored: &desk.capture.read(rule).version, ..seen };
+        let verdict = verdict::judge(&seen);
+        let recovered = desk.recovery.directory().join(&rule.file);
+        let kept = if recovered.is_file() { recovered } else { desk.copy.path.join(&rule.file) };
+        workplace.stays |= matches!(verdict, Verdict::NotStored(_)) && kept.starts_with(workplace.path());
+        let message = say::verdict(definition, &verdict, &desk.place.path, Some(&kept));
+        has_spoken |= message.as_ref().is_some_and(|message| message.level == Level::Error);
+        reporter.say_all(message.iter());
+        if verdict.is_good() {
+            good.push(desk);
+        }
+    }
+    if good.is_empty() && !has_spoken {
+        let had = desks.iter().any(Desk::had_any);
+        reporter.say(&say::nothing(&ending(&run.command, ended.status, "login"), had));
+    }
+    if let [only] = good.as_slice() {
+        reporter.say(&say::next(only.plan.facts.definition, only.root()));
+    }
+    !good.is_empty()
+}
+
+fn ending(command: &[OsString], status: u8, without: &str) -> String {
+    let name = command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+    let with = if status == 0 { String::new() } else { format!(" with status {status}") };
+    format!("{name} ended{with}, without a {without}")
+}
+
+/// Stores the token that was seen, and says so.
+fn minted(command: &[OsString], desks: &[Desk<'_, '_>], ended: Ended, reporter: Reporter) -> bool {
+    let [desk] = desks else { return false };
+    let definition = desk.plan.facts.definition;
+    let (Some(token), Some(rule)) = (ended.scanner.and_then(Scanner::token), token::rule(definition)) else {
+        reporter.say(&say::nothing(&ending(command, ended.status, "token"), desk.had_any()));
+        return false;
+    };
+    match mint::store(&desk.capture, &token, rule) {
+        Ok(mint) => {
+            reporter.say(&say::minted(definition, &mint.expires_at, &desk.place.path.join(token::FILE)));
+            reporter.say(&say::next(definition, desk.root()));
+            true
+        }
+        Err(error) => {
+            reporter.say(&say::not_stored(definition, &desk.place.path, &reason(&error)));
+            false
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Programs on PATH, as execvp(3) would find them.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Whether there is such a command.
+#[must_use]
+pub fn on_path(path: Option<&OsStr>, command: &str) -> bool {
+    // What execvpe(3) looks through without a PATH.
+    let path = path.unwrap_or(OsStr::new("/bin:/usr/bin"));
+    std::env::split_paths(path).any(|directory| is_executable(&directory.join(command)))
+}
+
+/// Whether this is a program that somebody may execute.
+#[must_use]
+pub fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_can_be_executed() {
+        let temp = tempfile::tempdir().unwrap();
+        std::fs::create_dir(temp.path().join("directory")).unwrap();
+        for (name, mode) in [("program", 0o755), ("text", 0o644)] {
+            std::fs::write(temp.path().join(name), "").unwrap();
+            std::fs::set_permissions(temp.path().join(name), PermissionsExt::from_mode(mode)).unwrap();
+        }
+        let path = std::env::join_paths([Path::new("/nowhere"), temp.path()]).unwrap();
+        let found = ["program", "text", "directory", "none"].map(|name| on_path(Some(&path), name));
+        assert_eq!(found, [true, false, false, false]);
+        assert!(on_path(None, "sh"));
+    }
+}

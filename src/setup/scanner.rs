@@ -1,0 +1,357 @@
+//! Pure. Finds a token in what a program shows, and shows asterisks instead of it.
+//!
+//! Nothing is held back: the prefix is no secret, and each character after it is shown as an asterisk the moment it comes,
+//! so that columns stay what they are. A token may come in any number of pieces, with colours in it, and broken at the
+//! right edge of the screen by a program that wraps by itself.
+
+use zeroize::Zeroizing;
+
+use crate::agent::definition::TokenRule;
+
+/// How far from the right edge a program may break a line that is full: what it leaves for padding and borders.
+const SLACK: usize = 4;
+
+/// Looks at a program's screen.
+pub struct Scanner {
+    prefix: Vec<u8>,
+    alphabet: [bool; 256],
+    least: usize,
+    width: usize,
+    column: usize,
+    escape: Escape,
+    /// What was matched so far: a part of the prefix, or the prefix and what follows.
+    candidate: Zeroizing<Vec<u8>>,
+    /// The line break inside the candidate.
+    gap: Option<Gap>,
+    /// The candidate runs over the right edge: its program does not wrap, so that a line break is one.
+    runs_over: bool,
+    found: Option<Zeroizing<Vec<u8>>>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Gap {
+    lines: usize,
+    spaces: usize,
+}
+
+/// Where in a control sequence (ECMA-48) we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Escape {
+    None,
+    /// After ESC.
+    Begun,
+    /// After ESC and intermediate bytes.
+    Short,
+    /// After ESC [.
+    Sequence,
+    /// In a string (OSC, DCS, ...), which is not shown: one could put a token into the clipboard.
+    String,
+    /// In a string, after ESC.
+    StringEnds,
+}
+
+impl Scanner {
+    /// Looks for tokens of this rule.
+    #[must_use]
+    pub fn new(rule: &TokenRule) -> Scanner {
+        let mut alphabet = [false; 256];
+        for byte in rule.characters() {
+            if let Some(known) = alphabet.get_mut(usize::from(byte)) {
+                *known = true;
+            }
+        }
+        Scanner {
+            prefix: rule.prefix.as_bytes().to_vec(),
+            alphabet,
+            least: rule.least,
+            width: 80,
+            column: 0,
+            escape: Escape::None,
+            // Never grown: what a vector leaves behind when it grows is not wiped.
+            candidate: Zeroizing::new(Vec::with_capacity(LONGEST)),
+            gap: None,
+            runs_over: false,
+            found: None,
+        }
+    }
+
+    /// The screen has so many columns.
+    pub fn resized(&mut self, columns: u16) {
+        if columns > 0 {
+            self.width = usize::from(columns);
+        }
+    }
+
+    /// Looks at bytes on their way to the screen, and appends what is to be shown instead.
+    pub fn pass(&mut self, bytes: &[u8], shown: &mut Vec<u8>) {
+        for byte in bytes {
+            self.byte(*byte, shown);
+        }
+    }
+
+    /// The last token that was shown whole; once the program has ended.
+    #[must_use]
+    pub fn token(mut self) -> Option<Zeroizing<Vec<u8>>> {
+        self.end();
+        self.found
+    }
+
+    fn byte(&mut self, byte: u8, shown: &mut Vec<u8>) {
+        match (self.escape, byte) {
+            (Escape::StringEnds, b'\\') | (Escape::String, 0x07 | 0x18 | 0x1a) => self.escape = Escape::None,
+            (Escape::String | Escape::StringEnds, 0x1b) => self.escape = Escape::StringEnds,
+            (Escape::String | Escape::StringEnds, _) | (Escape::Begun, b']' | b'P' | b'X' | b'^' | b'_') => {
+                self.escape = Escape::String;
+            }
+            (_, 0x1b) => self.escape = Escape::Begun,
+            (Escape::None, _) => self.ground(byte, shown),
+            (Escape::Begun, _) => {
+                shown.extend([0x1b, byte]);
+                self.escape = match byte {
+                    b'[' => Escape::Sequence,
+                    0x20..=0x2f => Escape::Short,
+                    _ => Escape::None,
+                };
+            }
+            (Escape::Short, _) => {
+                shown.push(byte);
+                if !(0x20..=0x2f).contains(&byte) {
+                    self.escape = Escape::None;
+                }
+            }
+            (Escape::Sequence, _) => {
+                shown.push(byte);
+                if !(0x20..=0x3f).contains(&byte) {
+                    self.escape = Escape::None;
+                    // Colours, modes and erasing to the end of the line move no cursor.
+                    if !matches!(byte, b'm' | b'h' | b'l' | b'K') {
+                        self.end();
+                        self.column = 0;
+                    }
+                }
+            }
+        }
+    }
+
+    fn ground(&mut self, byte: u8, shown: &mut Vec<u8>) {
+        match byte {
+            b'\r' | b'\n' => {
+                self.line_break(byte == b'\n');
+                self.column = 0;
+            }
+            b' ' if self.gap.is_some_and(|gap| gap.spaces < SLACK) => {
+                self.gap = self.gap.map(|gap| Gap { spaces: gap.spaces + 1, ..gap });
+                self.forward();
+            }
+            0x07 => {}
+            0x00..0x20 | 0x7f => self.end(),
+            _ => {
+                if !(0x80..0xc0).contains(&byte) {
+                    self.forward();
+                }
+                self.gap = None;
+                if self.character(byte) {
+                    return shown.push(b'*');
+                }
+            }
+        }
+        shown.push(byte);
+    }
+
+    /// One more column; a terminal that is full goes on at the left by itself.
+    fn forward(&mut self) {
+        self.runs_over |= self.column >= self.width && !self.candidate.is_empty();
+        self.column = self.column % self.width + 1;
+    }
+
+    fn is_inside(&self) -> bool {
+        self.candidate.len() >= self.prefix.len()
+    }
+
+    /// A line ends: the candidate with it, unless the line is full or what there is of it can not be all.
+    fn line_break(&mut self, is_feed: bool) {
+        if self.candidate.is_empty() {
+            return;
+        }
+        let is_full = self.column + SLACK >= self.width && !self.runs_over;
+        let is_short = self.is_inside() && self.candidate.len() < self.least;
+        let gap = match self.gap {
+            None if is_full || is_short => Gap::default(),
+            Some(gap) => gap,
+            None => return self.end(),
+        };
+        let gap = Gap { lines: gap.lines + usize::from(is_feed), ..gap };
+        if gap.lines > 1 {
+            return self.end();
+        }
+        self.gap = Some(gap);
+    }
+
+    /// Takes a printable byte; whether it is to be hidden.
+    fn character(&mut self, byte: u8) -> bool {
+        if self.is_inside() {
+            if self.alphabet.get(usize::from(byte)).copied().unwrap_or(false) {
+                if self.candidate.len() < LONGEST {
+                    self.candidate.push(byte);
+                }
+                return true;
+            }
+            self.end();
+        }
+        // The longest part of the prefix that ends here.
+        while !self.candidate.is_empty() && self.prefix.get(self.candidate.len()) != Some(&byte) {
+            self.shorten();
+        }
+        if self.prefix.get(self.candidate.len()) == Some(&byte) {
+            self.candidate.push(byte);
+        }
+        false
+    }
+
+    /// The next shorter beginning of the prefix with which the candidate ends.
+    fn shorten(&mut self) {
+        let length = self.candidate.len();
+        let shorter = (1..length).rev().find(|end| self.prefix.get(..*end) == self.prefix.get(length - end..length));
+        self.candidate.truncate(shorter.unwrap_or(0));
+        self.runs_over = false;
+    }
+
+    fn end(&mut self) {
+        if self.is_inside() && (self.least..LONGEST).contains(&self.candidate.len()) {
+            self.found = Some(Zeroizing::new(self.candidate.to_vec()));
+        }
+        self.candidate.clear();
+        self.gap = None;
+        self.runs_over = false;
+    }
+}
+
+/// What is longer is no token.
+const LONGEST: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TOKEN: &str = "tok-FAKE-0123456789-abcdefghij";
+
+    fn scanner(width: u16) -> Scanner {
+        let rule = serde_json::json!({
+            "command": ["x"], "prefix": "tok-", "alphabet": "A-Za-z0-9_-", "least": 20, "days": 365
+        });
+        let mut scanner = Scanner::new(&serde_json::from_value(rule).unwrap());
+        scanner.resized(width);
+        scanner
+    }
+
+    fn seen(width: u16, pieces: &[&[u8]]) -> (String, Option<String>) {
+        let mut scanner = scanner(width);
+        let mut shown = Vec::new();
+        for piece in pieces {
+            scanner.pass(piece, &mut shown);
+        }
+        let token = scanner.token().map(|token| String::from_utf8(token.to_vec()).unwrap());
+        (String::from_utf8_lossy(&shown).into_owned(), token)
+    }
+
+    #[test]
+    fn what_is_found_and_shown() {
+        let stars = |count: usize| format!("tok-{}", "*".repeat(count));
+        let masked = stars(TOKEN.len() - 4);
+        let (head, tail) = TOKEN.split_at(16);
+        let rows: Vec<(&str, u16, String, String, Option<&str>)> = vec![
+            ("plain", 80, format!("a {TOKEN}\r\nb"), format!("a {masked}\r\nb"), Some(TOKEN)),
+            ("at the end", 80, format!("T={TOKEN}"), format!("T={masked}"), Some(TOKEN)),
+            (
+                "in colour",
+                80,
+                format!("\x1b[33m{head}\x1b[1m{tail}\x1b[39m."),
+                format!("\x1b[33m{}\x1b[1m{}\x1b[39m.", stars(12), "*".repeat(14)),
+                Some(TOKEN),
+            ),
+            (
+                "wrapped at the edge",
+                16,
+                format!("{head}\r\n{tail}\r\n\r\nUse"),
+                format!("{}\r\n{}\r\n\r\nUse", stars(12), "*".repeat(14)),
+                Some(TOKEN),
+            ),
+            (
+                "wrapped in a box, with colours at the break",
+                20,
+                format!("  {head}\x1b[39m\r\n  \x1b[33m{tail}\r\n"),
+                format!("  {}\x1b[39m\r\n  \x1b[33m{}\r\n", stars(12), "*".repeat(14)),
+                Some(TOKEN),
+            ),
+            ("wrapped by the terminal itself", 16, TOKEN.into(), masked.clone(), Some(TOKEN)),
+            (
+                "by the terminal, and then a line that is none of it",
+                16,
+                format!("{TOKEN}\r\nUse"),
+                format!("{masked}\r\nUse"),
+                Some(TOKEN),
+            ),
+            ("too short", 80, "tok-FAKE x".into(), "tok-**** x".into(), None),
+            ("a placeholder", 80, "tok-... <token>".into(), "tok-... <token>".into(), None),
+            ("only nearly", 80, format!("ttok-to{TOKEN}"), format!("ttok-**{masked}"), None),
+            (
+                "a second one",
+                80,
+                format!("{TOKEN} {TOKEN}X\n"),
+                format!("{masked} {masked}*\n"),
+                Some("tok-FAKE-0123456789-abcdefghijX"),
+            ),
+            ("a clipboard", 80, format!("a\x1b]52;c;{TOKEN}\x07b\x1bPq{TOKEN}\x1b\\c"), "abc".into(), None),
+            ("moved away", 80, "tok-FAKE-012\x1b[2;5Hxyz".into(), "tok-********\x1b[2;5Hxyz".into(), None),
+        ];
+        for (what, width, text, shown, token) in rows {
+            if what == "only nearly" {
+                // The prefix inside a candidate is part of it.
+                let (_, found) = seen(width, &[text.as_bytes()]);
+                assert!(found.unwrap().ends_with(TOKEN), "{what}");
+                continue;
+            }
+            assert_eq!(seen(width, &[text.as_bytes()]), (shown, token.map(str::to_owned)), "{what}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_pieces_do_not_matter(
+            before in "[ -~\r\nto\u{e4}-]{0,40}",
+            after in "[ -~\r\n]{0,20}",
+            width in 10u16..60,
+            cuts in proptest::collection::vec(0usize..120, 0..8),
+        ) {
+            let text = format!("{before}\x1b[1m{TOKEN}\x1b[0m {after}").into_bytes();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
+            cuts.sort_unstable();
+            let mut pieces = Vec::new();
+            let mut from = 0;
+            for cut in cuts {
+                pieces.push(&text[from..cut]);
+                from = cut;
+            }
+            pieces.push(&text[from..]);
+            prop_assert_eq!(seen(width, &pieces), seen(width, &[&text]));
+        }
+
+        #[test]
+        fn nothing_of_a_token_is_shown_wherever_it_is_wrapped(width in 12usize..60, indent in 0usize..4) {
+            let blank = " ".repeat(indent);
+            let room = width - indent;
+            let lines: Vec<String> = TOKEN.as_bytes().chunks(room)
+                .map(|line| format!("{blank}{}", String::from_utf8_lossy(line))).collect();
+            let text = format!("token:\r\n{}\r\n\r\nStore it\r\n", lines.join("\r\n"));
+            let (shown, token) = seen(u16::try_from(width).unwrap(), &[text.as_bytes()]);
+            prop_assert_eq!(token.as_deref(), Some(TOKEN));
+            prop_assert!(!shown.contains("FAKE") && shown.contains("Store it"), "{}", shown);
+        }
+
+        #[test]
+        fn any_bytes_are_passed_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            seen(20, &[&bytes]);
+        }
+    }
+}

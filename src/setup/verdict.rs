@@ -1,0 +1,97 @@
+//! Pure. What came of a login, judged by what is where at the end.
+
+use crate::credential::Login;
+use crate::sync::reconcile::Version;
+
+/// What is where.
+#[derive(Debug)]
+pub struct Seen<'s> {
+    /// What the agent has.
+    pub working: &'s Version,
+    /// What the capture holds, read back.
+    pub stored: &'s Version,
+    /// A login of the agent's was stored.
+    pub has_published: bool,
+    /// What authenticates the agent without a login file, and is stored too: what people call it.
+    pub setting: Option<&'s str>,
+}
+
+/// What came of it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The capture holds the login.
+    Captured(Login),
+    /// The capture holds settings that authenticate the agent: what people call them.
+    Setting(String),
+    /// It holds a login from which the agent has logged out since: the vendor may take it no more.
+    LoggedOut,
+    /// There is a login, and it is not stored.
+    NotStored(Login),
+    /// The agent's login is none: why.
+    Unusable(String),
+    /// There is no login.
+    Nothing,
+}
+
+impl Verdict {
+    /// Whether there is a login to go on with.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        matches!(self, Verdict::Captured(_) | Verdict::Setting(_))
+    }
+}
+
+/// Judges.
+#[must_use]
+pub fn judge(seen: &Seen<'_>) -> Verdict {
+    match (seen.working, seen.stored) {
+        (Version::Valid(ours), Version::Valid(theirs)) if ours.digest == theirs.digest || seen.has_published => {
+            // One that is stored and differs was refreshed from ours meanwhile, by a container that runs.
+            Verdict::Captured(theirs.clone())
+        }
+        (Version::Valid(ours), _) => Verdict::NotStored(ours.clone()),
+        (_, Version::Valid(_)) if seen.has_published => Verdict::LoggedOut,
+        _ if seen.setting.is_some() => Verdict::Setting(seen.setting.unwrap_or_default().to_owned()),
+        (Version::LoggedOut, _) => Verdict::Unusable("its tokens are blank".to_owned()),
+        (Version::Damaged(why), _) => Verdict::Unusable(why.clone()),
+        (Version::Absent, _) => Verdict::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::Digest;
+
+    fn login(name: &str) -> Login {
+        let digest = Digest::of(&[name.as_bytes()]);
+        Login { digest, content: digest, refreshable: true, expires_at: None, account: None }
+    }
+
+    #[test]
+    fn the_table() {
+        let valid = |name: &str| Version::Valid(login(name));
+        let damaged = || Version::Damaged("it is not JSON".into());
+        let captured = |name: &str| Verdict::Captured(login(name));
+        let unusable = |why: &str| Verdict::Unusable(why.into());
+        let rows: Vec<(Version, Version, bool, Option<&str>, Verdict)> = vec![
+            (valid("new"), valid("new"), true, None, captured("new")),
+            (valid("new"), valid("newer"), true, None, captured("newer")),
+            (valid("same"), valid("same"), false, None, captured("same")),
+            (valid("new"), valid("old"), false, None, Verdict::NotStored(login("new"))),
+            (valid("new"), Version::Absent, true, None, Verdict::NotStored(login("new"))),
+            (valid("new"), damaged(), false, Some("key"), Verdict::NotStored(login("new"))),
+            (Version::Absent, valid("new"), true, None, Verdict::LoggedOut),
+            (Version::LoggedOut, valid("new"), true, None, Verdict::LoggedOut),
+            (Version::Absent, valid("old"), false, None, Verdict::Nothing),
+            (Version::Absent, Version::Absent, false, None, Verdict::Nothing),
+            (Version::Absent, Version::Absent, false, Some("key"), Verdict::Setting("key".into())),
+            (Version::LoggedOut, valid("old"), false, None, unusable("its tokens are blank")),
+            (damaged(), valid("old"), false, None, unusable("it is not JSON")),
+        ];
+        for (working, stored, has_published, setting, expected) in rows {
+            let found = judge(&Seen { working: &working, stored: &stored, has_published, setting });
+            assert_eq!(found, expected, "{working:?} {stored:?} {has_published} {setting:?}");
+        }
+    }
+}
