@@ -34,6 +34,8 @@ fn outline(path: &Path) -> String {
     let own = methods.filter(|rule| rule["shared"] != Value::Bool(true));
     let mut variables: Vec<String> = own.filter_map(|rule| rule["variable"].as_str().map(str::to_owned)).collect();
     variables.extend(words(&value["session"]["variables"]));
+    // As `session_variable` of the definitions has it.
+    variables.push(format!("{}_CREDENTIALS", word("/name").to_ascii_uppercase().replace('-', "_")));
     let mut line = String::from("    Outline {\n");
     let mut field = |name: &str, value: String| {
         writeln!(line, "        {name}: {value},").unwrap_or_else(|error| panic!("{error}"));
@@ -43,6 +45,8 @@ fn outline(path: &Path) -> String {
     field("variables", format!("&{variables:?}"));
     field("home", format!("({:?}, {:?}, {:?})", word("/home/variable"), word("/home/suffix"), word("/home/default")));
     field("login", format!("{:?}", word("/session/file")));
+    let below_home = word("/home/default").strip_prefix("~/").map(|place| format!("{place}/{}", word("/session/file")));
+    field("below_home", format!("{:?}", below_home.filter(|_| !word("/session/file").is_empty()).unwrap_or_default()));
     field("text", format!("{:?}", value.to_string()));
     line + "    },\n"
 }

@@ -134,12 +134,20 @@ pub fn facts<'c>(
     let (home, home_why) = home(options, environment, &identity, current)?;
     let wanted = select::candidates(options, catalog)?;
     let directories = given::secret_directories(options.secrets.as_deref(), environment);
-    let mut ground = Ground { options, environment, home: &home, identity: &identity, current, mounts: None };
+    let mut ground = Ground {
+        options,
+        environment,
+        home: &home,
+        identity: &identity,
+        current,
+        mounts: None,
+        has_capture: ground::has_capture(options),
+    };
     let mut agents = Vec::new();
     for candidate in wanted {
         let is_certain = candidate.is_certain;
         // With secret files and a capture, any agent may have been given something.
-        let has_stores = !directories.is_empty() || (candidate.when_found && ground.has_capture());
+        let has_stores = !directories.is_empty() || (candidate.when_found && ground.has_capture);
         if !is_certain && !has_stores && !ground.may_matter(&candidate) {
             continue;
         }

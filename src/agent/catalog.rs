@@ -15,16 +15,31 @@ use crate::report::Failure;
 struct Outline {
     name: &'static str,
     commands: &'static [&'static str],
-    /// Variables that are its own, and that no other program uses.
+    /// Variables that are its own, and that no other program uses; that of a session is one of them.
     variables: &'static [&'static str],
     /// Variable, suffix, default: as in a definition.
     home: (&'static str, &'static str, &'static str),
     /// The login file's name; empty when there is none.
     login: &'static str,
+    /// The login file below HOME, where no variable says otherwise; empty when there is none.
+    below_home: &'static str,
     text: &'static str,
 }
 
 include!(concat!(env!("OUT_DIR"), "/outlines.rs"));
+
+/// What the name of a variable may end in.
+const FORMS: [&[u8]; 4] = [b"", b"_FILE", b"_COMMAND", b"_B64"];
+
+/// Where an agent keeps its login by itself.
+pub struct Whereabouts<'o> {
+    /// Variable, suffix, default of its home: as in a definition.
+    pub home: (&'o str, &'o str, &'o str),
+    /// The login file's name.
+    pub login: &'o str,
+    /// That file below HOME, where the variable is not set; empty when it is elsewhere.
+    pub below_home: &'o str,
+}
 
 /// The known agents.
 #[derive(Debug)]
@@ -72,21 +87,21 @@ impl Entry {
         }
     }
 
-    /// Whether the definition has to be read to know if the agent was given anything, or has a login of its own: `is_set`
-    /// tells of a variable, and `is_there` of the login file at the agent's own place, by the variable, suffix and default
-    /// of its home.
-    pub fn may_matter(
+    /// Whether the definition has to be read to know if the agent was given anything: one of the variables that are `set`
+    /// is its own, in one of its forms, or there is a login at its own place, of which `is_there` tells.
+    pub fn may_matter<'n>(
         &self,
-        is_set: impl Fn(&str) -> bool,
-        is_there: impl Fn((&str, &str, &str), &str) -> bool,
+        mut set: impl Iterator<Item = &'n [u8]>,
+        is_there: impl Fn(&Whereabouts<'_>) -> bool,
     ) -> bool {
         let Some(outline) = self.outline else { return true };
-        let forms = |name: &str| ["", "_FILE", "_COMMAND"].iter().any(|form| is_set(&format!("{name}{form}")));
-        let session = super::definition::session_variable(outline.name);
-        outline.variables.iter().any(|name| forms(name))
-            || forms(&session)
-            || is_set(&format!("{session}_B64"))
-            || (!outline.login.is_empty() && is_there(outline.home, outline.login))
+        let is_form = |name: &[u8], own: &str| {
+            name.first() == own.as_bytes().first()
+                && name.strip_prefix(own.as_bytes()).is_some_and(|form| FORMS.contains(&form))
+        };
+        let (home, login, below_home) = (outline.home, outline.login, outline.below_home);
+        set.any(|name| outline.variables.iter().any(|own| is_form(name, own)))
+            || (!login.is_empty() && is_there(&Whereabouts { home, login, below_home }))
     }
 
     fn login(&self) -> Option<&str> {
@@ -193,17 +208,23 @@ mod tests {
         let catalog = Catalog::built_in().unwrap();
         let entry = &catalog.entries()[0];
         let variable = entry.outline.unwrap().variables[0];
-        let nowhere = |_: (&str, &str, &str), _: &str| false;
-        assert!(!entry.may_matter(|_| false, nowhere));
+        let matters = |name: &str| entry.may_matter([name.as_bytes()].into_iter(), |_| false);
+        for name in ["PATH", "", "XCREDENTIALS", &format!("{variable}_OTHER"), &format!("X{variable}")] {
+            assert!(!matters(name), "{name}");
+        }
         for name in [
             variable.to_owned(),
             format!("{variable}_FILE"),
             format!("{}_CREDENTIALS_B64", entry.name().to_uppercase()),
         ] {
-            assert!(entry.may_matter(|set| set == name, nowhere), "{name}");
+            assert!(matters(&name), "{name}");
         }
-        assert!(entry.may_matter(|_| false, |_, _| true));
+        assert!(entry.may_matter([].into_iter(), |_| true));
         assert!(entry.definition.get().is_none());
+        for entry in catalog.entries() {
+            let session = entry.definition().unwrap().session_variable();
+            assert!(entry.may_matter([session.as_bytes()].into_iter(), |_| false), "{session}");
+        }
     }
 
     #[test]

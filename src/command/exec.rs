@@ -31,7 +31,7 @@ pub fn exec(options: &ExecOptions, environment: &Environment, reporter: Reporter
         reporter.say(&Message::warning(text).hint("docker exec with the agent's own user, or as root"));
     }
     let unset = running.state.environment.unset.iter().chain(&missing).cloned().collect();
-    let program = Program::new(&options.command, &environment.with(&unset, &set))
+    let program = Program::new(&options.command, environment.with(&unset, &set))
         .context("COMMAND or environment has a NUL byte")?;
     Inherited::current().and_then(|inherited| inherited.restore()).context("cannot restore the signals")?;
     let error = program.exec();

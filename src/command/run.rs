@@ -219,6 +219,6 @@ pub(super) fn program(
     let credentials = environment::credentials(&plan.agents);
     let set = plan.environment.set.iter().cloned().chain(credentials).chain(deliveries.variables());
     let set: Vec<(String, OsString)> = set.collect();
-    Program::new(&options.command, &facts.environment.with(&plan.environment.unset, &set))
+    Program::new(&options.command, facts.environment.with(&plan.environment.unset, &set))
         .context("COMMAND or environment has a NUL byte")
 }

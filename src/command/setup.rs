@@ -1,6 +1,6 @@
 //! `setup`: a person logs in at a terminal, and the login is captured.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 
@@ -111,10 +111,10 @@ fn terminal() -> anyhow::Result<Outer> {
 /// Whoever logs in does so with nothing in hand: an agent that finds a credential in its environment asks for no login.
 fn withhold(environment: &mut Environment, known: &[&Definition], choice: &Choice<'_>, reporter: Reporter) {
     let served = |definition: &&&Definition| choice.agents.iter().any(|agent| agent.name == definition.name);
-    let mut names: HashSet<String> =
+    let mut names: BTreeSet<String> =
         known.iter().filter(served).flat_map(|definition| all_variables(definition)).collect();
     for definition in known {
-        let shared: HashSet<&str> =
+        let shared: BTreeSet<&str> =
             definition.methods.iter().filter(|rule| rule.shared).filter_map(|rule| rule.variable.as_deref()).collect();
         names.extend(all_variables(definition).into_iter().filter(|name| !shared.contains(name.as_str())));
     }

@@ -1,6 +1,6 @@
 //! Pure. The environment that we were started with.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -48,11 +48,11 @@ impl Environment {
     /// All of it, as `NAME=value` strings.
     #[must_use]
     pub fn all(&self) -> Vec<OsString> {
-        self.with(&HashSet::new(), &[])
+        self.with(&BTreeSet::new(), &[])
     }
 
     /// Takes these variables out, with their values; those that were there.
-    pub fn remove(&mut self, names: &HashSet<String>) -> Vec<String> {
+    pub fn remove(&mut self, names: &BTreeSet<String>) -> Vec<String> {
         let is_named = |name: &OsStr| name.to_str().is_some_and(|name| names.contains(name));
         let mut removed = Vec::new();
         self.0.retain_mut(|(name, value)| {
@@ -68,7 +68,7 @@ impl Environment {
 
     /// `NAME=value` strings without the variables in `unset`, and with those in `set` instead of what they were.
     #[must_use]
-    pub fn with(&self, unset: &HashSet<String>, set: &[(String, OsString)]) -> Vec<OsString> {
+    pub fn with(&self, unset: &BTreeSet<String>, set: &[(String, OsString)]) -> Vec<OsString> {
         let replaced = |name: &OsStr| {
             name.to_str().is_some_and(|name| unset.contains(name) || set.iter().any(|(known, _)| known == name))
         };
@@ -78,7 +78,8 @@ impl Environment {
 }
 
 fn assignment(name: &OsStr, value: &OsStr) -> OsString {
-    let mut bytes = Vec::with_capacity(name.len() + 1 + value.len());
+    // With room for the NUL that exec adds.
+    let mut bytes = Vec::with_capacity(name.len() + 1 + value.len() + 1);
     bytes.extend_from_slice(name.as_bytes());
     bytes.push(b'=');
     bytes.extend_from_slice(value.as_bytes());
@@ -108,7 +109,7 @@ mod tests {
     fn set_and_unset() {
         let environment = Environment::new([("A", "1"), ("B", "2"), ("C", "")].map(|(k, v)| (k.into(), v.into())));
         let changed =
-            environment.with(&HashSet::from(["A".into()]), &[("B".into(), "3".into()), ("D".into(), "4".into())]);
+            environment.with(&BTreeSet::from(["A".into()]), &[("B".into(), "3".into()), ("D".into(), "4".into())]);
         assert_eq!(changed, ["C=", "B=3", "D=4"]);
         assert_eq!(environment.get("C"), Some(OsStr::new("")));
         assert_eq!(environment.get_filled("C"), None);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::agent::Definition;
+use crate::agent::catalog::Whereabouts;
 use crate::agent::definition::{Home, SessionFile};
 use crate::cli::{AuthMode, RunOptions, Scope, StoreSpec, SyncMode};
 use crate::launch::helper::Helpers;
@@ -46,6 +47,14 @@ pub(super) struct Ground<'c, 'o> {
     pub(super) identity: &'o Identity,
     pub(super) current: (u32, u32),
     pub(super) mounts: Option<Mounts>,
+    /// Whether there is a capture of any agent's.
+    pub(super) has_capture: bool,
+}
+
+/// Whether there is a capture of any agent's: one look for all of them.
+pub(super) fn has_capture(options: &RunOptions) -> bool {
+    options.store_helper().is_none()
+        && (options.capture.is_some() || Path::new(DEFAULT_CAPTURE).symlink_metadata().is_ok())
 }
 
 impl<'c> Ground<'c, '_> {
@@ -58,19 +67,19 @@ impl<'c> Ground<'c, '_> {
         place::own(home, self.environment.get_filled(&home.variable).map(Path::new), self.home)
     }
 
-    /// Whether there is a capture of any agent's.
-    pub(super) fn has_capture(&self) -> bool {
-        self.options.store_helper().is_none()
-            && (self.options.capture.is_some() || Path::new(DEFAULT_CAPTURE).symlink_metadata().is_ok())
-    }
-
     /// Whether the definition of an agent has to be read at all: a look at a few names.
     pub(super) fn may_matter(&self, candidate: &Candidate<'_>) -> bool {
-        let is_there = |(variable, suffix, default): (&str, &str, &str), login: &str| {
-            let home = Home { variable: variable.into(), suffix: suffix.into(), default: default.into() };
-            candidate.when_found && self.place_of(&home).join(login).symlink_metadata().is_ok()
+        let is_there = |at: &Whereabouts<'_>| {
+            let (variable, suffix, default) = at.home;
+            let login = if at.below_home.is_empty() || self.environment.get_filled(variable).is_some() {
+                let home = Home { variable: variable.into(), suffix: suffix.into(), default: default.into() };
+                self.place_of(&home).join(at.login)
+            } else {
+                self.home.join(at.below_home)
+            };
+            candidate.when_found && login.symlink_metadata().is_ok()
         };
-        candidate.entry.may_matter(|name| self.environment.get(name).is_some(), is_there)
+        candidate.entry.may_matter(self.environment.names().map(OsStr::as_encoded_bytes), is_there)
     }
 
     /// A look at the names alone, for the agents that COMMAND does not name: most starts end here, at one or two
@@ -177,7 +186,7 @@ impl<'c> Ground<'c, '_> {
                 Some((_, path)) => return directory("--capture", path).map(|()| Some(path.clone())),
                 None => spec.default.clone(),
             },
-            None => Some(PathBuf::from(DEFAULT_CAPTURE)).filter(|path| path.symlink_metadata().is_ok()),
+            None => self.has_capture.then(|| PathBuf::from(DEFAULT_CAPTURE)),
         };
         let Some(root) = root else { return Ok(None) };
         directory("--capture", &root)?;

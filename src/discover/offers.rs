@@ -198,7 +198,7 @@ impl Reading<'_, '_> {
         let environment = self.environment.all();
         let bounds = Bounds { time: COMMAND_TIME, output: usize::try_from(LIMIT)? };
         let helpers = self.helpers.as_mut().with_context(|| format!("{variable}: no command is run here"))?;
-        Ok(Secret::new(helpers.run(variable, &argv, &environment, &[], bounds)?))
+        Ok(Secret::new(helpers.run(variable, &argv, environment, &[], bounds)?))
     }
 }
 

@@ -54,6 +54,6 @@ fn ask(
     let verb = Verb::Get;
     let argv: Vec<_> = spec.argv.iter().cloned().chain([verb.word().into()]).collect();
     let name = remote::called(&spec.text, verb);
-    let answer = helpers.run(&name, &argv, &environment.all(), &protocol::get(agent), remote::BOUNDS)?;
+    let answer = helpers.run(&name, &argv, environment.all(), &protocol::get(agent), remote::BOUNDS)?;
     protocol::got(&answer).map_err(|why| remote::misunderstood(&spec.text, verb, &why).into())
 }

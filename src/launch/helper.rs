@@ -43,7 +43,7 @@ impl Helpers<'_> {
         &mut self,
         name: &str,
         argv: &[OsString],
-        environment: &[OsString],
+        environment: Vec<OsString>,
         input: &[u8],
         bounds: Bounds,
     ) -> anyhow::Result<Zeroizing<Vec<u8>>> {

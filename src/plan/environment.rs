@@ -1,6 +1,6 @@
 //! Pure. What changes in the agent's environment.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use crate::agent::definition::MethodRule;
@@ -18,7 +18,7 @@ use super::{AgentPlan, Plan};
 #[derive(Debug, Default)]
 pub struct Changes {
     /// Removed.
-    pub unset: HashSet<String>,
+    pub unset: BTreeSet<String>,
     /// Set.
     pub set: Vec<(String, OsString)>,
 }

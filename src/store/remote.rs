@@ -53,7 +53,7 @@ impl Helper {
     ///
     /// # Errors
     /// A word has a NUL byte.
-    pub fn new(text: &str, argv: &[OsString], environment: &[OsString], inherited: Inherited) -> io::Result<Helper> {
+    pub fn new(text: &str, argv: &[OsString], environment: Vec<OsString>, inherited: Inherited) -> io::Result<Helper> {
         let with_verb: Vec<OsString> = argv.iter().cloned().chain([OsString::new()]).collect();
         Ok(Helper { text: text.to_owned(), program: Program::new(&with_verb, environment)?, inherited })
     }

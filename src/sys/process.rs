@@ -4,7 +4,7 @@ use std::ffi::{CString, OsString};
 use std::fs;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -149,18 +149,18 @@ impl Drop for Program {
 }
 
 impl Program {
-    /// Copies them; `argv` must not be empty.
+    /// Takes the environment over; `argv` must not be empty.
     ///
     /// # Errors
     /// `InvalidInput` for a NUL byte inside a word, or no word at all.
-    pub fn new(argv: &[OsString], environment: &[OsString]) -> io::Result<Program> {
-        let strings = |words: &[OsString]| -> io::Result<Vec<CString>> {
-            words.iter().map(|word| Ok(CString::new(word.as_bytes())?)).collect()
-        };
+    pub fn new(argv: &[OsString], environment: Vec<OsString>) -> io::Result<Program> {
         if argv.is_empty() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        Ok(Program { argv: strings(argv)?, environment: strings(environment)? })
+        let argv: io::Result<_> = argv.iter().map(|word| Ok(CString::new(word.as_bytes())?)).collect();
+        let environment: io::Result<_> =
+            environment.into_iter().map(|assignment| Ok(CString::new(assignment.into_vec())?)).collect();
+        Ok(Program { argv: argv?, environment: environment? })
     }
 
     /// Puts another word in the last one's place; a word with a NUL byte is none.
