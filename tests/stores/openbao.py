@@ -9,6 +9,7 @@ import http.client
 import socket
 import subprocess
 import sys
+import threading
 
 import held
 
@@ -32,6 +33,8 @@ def start(bao):
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for line in server.stdout:
             if "server started!" in line:
+                # Its log goes on, and a pipe that nobody empties would stop it.
+                threading.Thread(target=server.stdout.read, daemon=True).start()
                 return server, port
         server.wait()
     raise SystemExit(f"openbao: {bao} did not start, {TRIES} times")
@@ -53,6 +56,7 @@ def main(bao):
         held.until_eof(VAULT_ADDR=f"http://127.0.0.1:{port}", VAULT_TOKEN=TOKEN)
     finally:
         server.kill()
+        server.wait()
 
 
 if __name__ == "__main__":
