@@ -15,7 +15,7 @@ fn store() -> &'static Store {
     })
 }
 
-every_store!(store, 50);
+every_store!(store, 20);
 
 #[test]
 fn a_secret_without_a_version_counts_as_none() {
