@@ -172,6 +172,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         raise Refused(403, "Forbidden", f"User \"system:serviceaccount:{NAMESPACE}:agent\" cannot reach {self.path}")
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """Threads that end with us, and no word of clients that hang up or refuse our certificate."""
+
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        """Nothing."""
+
+
 def main(directory):
     account = os.path.join(directory, "account")
     os.mkdir(account)
@@ -181,8 +190,7 @@ def main(directory):
             file.write(content)
     os.symlink("../ca.pem", os.path.join(account, "ca.crt"))
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Handler)
     context = authority.context("localhost")
     # The handshake is its connection's own business: one that hangs must not hold up the others.
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)

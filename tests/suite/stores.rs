@@ -12,6 +12,11 @@ macro_rules! every_store {
         }
 
         #[test]
+        fn any_shell_will_do() {
+            $crate::stores::rows::any_shell_will_do($store());
+        }
+
+        #[test]
         fn no_update_is_lost() {
             $crate::stores::rows::no_update_is_lost($store(), $writes);
         }

@@ -5,7 +5,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::store::{Files, Store, one, put_request};
+use super::store::{Files, Store, one, put_request, run};
 
 const ROWS: &[(&str, fn(&Store, &str))] = &[
     ("nothing is there", |store, agent| assert_eq!(store.get(agent), None)),
@@ -67,6 +67,30 @@ pub fn answers(store: &Store) {
     for (number, (what, row)) in ROWS.iter().enumerate() {
         println!("{}: {what}", store.name);
         row(store, &format!("row-{number}"));
+    }
+}
+
+/// `sh` is another program in every image.
+pub fn any_shell_will_do(store: &Store) {
+    for shell in [&["dash"][..], &["bash", "--posix"], &["busybox", "sh"]] {
+        println!("{}: {shell:?}", store.name);
+        let agent = shell[0];
+        let ask = |verb: &str, request: &Value| -> Value {
+            let output = run(store.command(shell[0]).args(&shell[1..]).args(store.words(verb)), &request.to_string());
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            serde_json::from_slice(&output.stdout).unwrap()
+        };
+        let stored = ask("put", &put_request(agent, None, &one("auth.json", "FAKE")));
+        let version = stored["version"].as_str();
+        let stored = ask("put", &put_request(agent, version, &one("auth.json", "FAKE again")));
+        assert_eq!(stored["stored"], true, "{stored}");
+        assert_eq!(ask("put", &put_request(agent, version, &one("auth.json", "FAKE other")))["conflict"], true);
+        let found = ask("get", &json!({"agent": agent}));
+        assert_eq!((&found["found"], &found["version"]), (&json!(true), &stored["version"]));
+        let locked = ask("lock", &json!({"agent": agent, "owner": "a", "ttl": 60}));
+        assert_eq!(locked[if store.leases { "locked" } else { "unsupported" }], true, "{locked}");
+        let unlocked = ask("unlock", &json!({"agent": agent, "owner": "a"}));
+        assert_eq!(unlocked[if store.leases { "unlocked" } else { "unsupported" }], true, "{unlocked}");
     }
 }
 

@@ -1,10 +1,13 @@
 //! `vault`, against OpenBao.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::sync::OnceLock;
+use std::thread;
 
 use super::rows;
 use super::server::{Server, commands};
-use super::store::{Store, one, run, succeed};
+use super::store::{Store, one, put_request, run, succeed};
 
 fn store() -> &'static Store {
     static STORE: OnceLock<Store> = OnceLock::new();
@@ -48,6 +51,44 @@ fn path_and_mount_are_arguments_and_the_token_may_be_in_a_file() {
     let shown =
         succeed(store().command("bao").args(["kv", "get", "-mount=team/logins", "-format=json", "some/path/claude"]));
     assert!(shown.contains("\"auth.json\": \"RkFLRQ==\""), "{shown}");
+}
+
+/// A standby server sends its clients on to the active one.
+#[test]
+fn a_redirect_is_followed() {
+    let standby = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", standby.local_addr().unwrap());
+    let active = store().variable("VAULT_ADDR");
+    let request = put_request("redirected", None, &one("auth.json", "FAKE"));
+    let output = thread::scope(|scope| {
+        // A put of something new looks for it first: two requests, the second with a body.
+        scope.spawn(|| (0..2).for_each(|_| send_on(&standby, active)));
+        run(store().helper("put").env("VAULT_ADDR", &address), &request.to_string())
+    });
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(store().get("redirected").is_some());
+}
+
+/// Answers one request: it belongs elsewhere.
+fn send_on(listener: &TcpListener, elsewhere: &str) {
+    let mut connection = BufReader::new(listener.accept().unwrap().0);
+    let (mut path, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        connection.read_line(&mut line).unwrap();
+        if path.is_empty() {
+            path = line.split(' ').nth(1).unwrap().into();
+        }
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    connection.read_exact(&mut vec![0; length]).unwrap();
+    let head = format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {elsewhere}{path}\r\n");
+    write!(connection.get_mut(), "{head}Content-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
 }
 
 #[test]
