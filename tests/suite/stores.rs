@@ -1,4 +1,4 @@
-//! The store helpers (`scripts/stores`) against what they are for: OpenBao, AWS Secrets Manager as moto has it, a
+//! The store helpers (`scripts/stores`) against what they are for: `OpenBao`, AWS Secrets Manager as moto has it, a
 //! Kubernetes API server's rules, and stand-ins for gcloud and az with the rules of their services.
 //!
 //! Every store answers the same questions; each module adds what is its own.

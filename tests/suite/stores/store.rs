@@ -38,7 +38,7 @@ pub struct Store {
     environment: BTreeMap<String, String>,
     path: Vec<PathBuf>,
     home: TempDir,
-    _server: Option<Server>,
+    server: Option<Server>,
 }
 
 impl Store {
@@ -53,13 +53,12 @@ impl Store {
             environment: BTreeMap::new(),
             path: vec![commands().into()],
             home: tempfile::Builder::new().prefix("store-").tempdir().unwrap(),
-            _server: None,
+            server: None,
         }
     }
 
     pub fn server(mut self, server: Server) -> Self {
-        self.environment.extend(server.environment.clone());
-        self._server = Some(server);
+        self.server = Some(server);
         self
     }
 
@@ -94,7 +93,11 @@ impl Store {
 
     /// What a variable of the surroundings says.
     pub fn variable(&self, name: &str) -> &str {
-        &self.environment[name]
+        self.surroundings().find(|(known, _)| *known == name).unwrap().1
+    }
+
+    fn surroundings(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.environment.iter().chain(self.server.iter().flat_map(|server| &server.environment))
     }
 
     /// A program in the helper's surroundings.
@@ -103,7 +106,7 @@ impl Store {
         let path: OsString =
             std::env::join_paths(self.path.iter().cloned().chain(std::env::split_paths(&inherited))).unwrap();
         let mut command = Command::new(program);
-        command.env_clear().env("PATH", path).env("HOME", self.home.path()).envs(&self.environment);
+        command.env_clear().env("PATH", path).env("HOME", self.home.path()).envs(self.surroundings());
         command
     }
 

@@ -1,4 +1,4 @@
-//! `vault`, against OpenBao.
+//! `vault`, against `OpenBao`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
