@@ -50,6 +50,7 @@ macro_rules! every_store {
 
 mod aws;
 mod azure;
+mod example;
 mod faults;
 mod gcp;
 mod kubernetes;

@@ -26,6 +26,7 @@ pub fn one(name: &str, content: impl AsRef<[u8]>) -> Files {
 pub struct Store {
     /// The helper's name.
     pub name: &'static str,
+    program: PathBuf,
     /// The program that it reaches the store with.
     pub tool: &'static str,
     /// Whether there are leases.
@@ -45,6 +46,7 @@ impl Store {
     pub fn new(name: &'static str, tool: &'static str, denied: (&'static str, &str, &'static str)) -> Self {
         Self {
             name,
+            program: file("scripts/stores").join(name),
             tool,
             leases: false,
             limit: None,
@@ -68,6 +70,12 @@ impl Store {
         let place = self.place("cloud");
         std::fs::create_dir(&place).unwrap();
         self.environment.insert("FAKE_CLOUD".into(), place.display().to_string());
+        self
+    }
+
+    /// Another program than the helper of that name.
+    pub fn program(mut self, program: &str) -> Self {
+        self.program = program.into();
         self
     }
 
@@ -112,7 +120,7 @@ impl Store {
 
     /// The helper, asked a verb; a process group of its own.
     pub fn helper(&self, verb: &str) -> Command {
-        let mut command = self.command(file("scripts/stores").join(self.name));
+        let mut command = self.command(&self.program);
         command.args(&self.arguments).arg(verb).process_group(0);
         command
     }
