@@ -25,6 +25,7 @@ mod real_agents;
 mod remote;
 mod sources;
 mod status_agrees;
+mod stores;
 mod stress;
 mod support;
 mod terminal;
