@@ -12,7 +12,7 @@ pub mod warning;
 
 use std::path::{Path, PathBuf};
 
-use crate::agent::definition::Setting;
+use crate::agent::definition::{Method, Setting};
 use crate::cli::{AuthMode, Delivery, Requirement, RunOptions, Switch, SyncMode};
 use crate::credential::Source;
 use crate::discover::{AgentFacts, Facts, ForeignFile, Offer};
@@ -158,7 +158,12 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
         (Some(_), _) => LoginFile::Written,
         (None, _) => LoginFile::Absent,
     };
-    let write_back = chosen.filter(|_| session.is_some()).and_then(|chosen| write_back(options, agent, chosen));
+    let write_back = match (chosen, session) {
+        (Some(chosen), Some(_)) => write_back(options, agent, chosen),
+        // Somebody may log in while the agent runs.
+        (None, _) if method::allows(mode, Method::Session) => to_store(options, agent, false),
+        _ => None,
+    };
     let base = if chosen.is_some_and(|chosen| left_at.contains(&chosen.source)) {
         remembered.and_then(Served::agreed)
     } else {
@@ -177,13 +182,9 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
 /// Where refreshed logins go: back to where the login came from, or, for one that was given for this start, to the
 /// capture.
 fn write_back(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Offer<'_>) -> Option<WriteBack> {
-    let sync = options.sync.unwrap_or_default();
-    if sync == SyncMode::Off || options.auth_of(&agent.definition.name) == AuthMode::Copy {
-        return None;
-    }
+    let live = carries(options, agent)?;
     let session = agent.definition.session.as_ref()?;
     let file = agent.place.path.join(&session.file);
-    let live = sync == SyncMode::Live;
     if let Source::Mount(path) = &chosen.source {
         let single_file = *path == file;
         if agent.place.mount_writable {
@@ -202,10 +203,23 @@ fn write_back(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Offer<'_>) 
             replaces: false,
         });
     }
-    let capture = agent.capture.as_ref()?;
     let stored = agent.offers.iter().find(|offer| offer.source.is_store()).and_then(Offer::session);
     let replaces = !(chosen.source.is_store() || matches!(chosen.source, Source::Home(_)))
         && stored.map(|stored| stored.login.digest) != chosen.session().map(|session| session.login.digest);
+    to_store(options, agent, replaces)
+}
+
+/// Whether logins are carried as they happen, or at the end; `None` where they are not.
+fn carries(options: &RunOptions, agent: &AgentFacts<'_>) -> Option<bool> {
+    let sync = options.sync.unwrap_or_default();
+    let is_carried = sync != SyncMode::Off && options.auth_of(&agent.definition.name) != AuthMode::Copy;
+    is_carried.then_some(sync == SyncMode::Live)
+}
+
+/// To the capture, or to the store behind a helper.
+fn to_store(options: &RunOptions, agent: &AgentFacts<'_>, replaces: bool) -> Option<WriteBack> {
+    let live = carries(options, agent)?;
+    let capture = agent.capture.as_ref()?;
     Some(WriteBack {
         target: capture.path.clone(),
         store: capture.store.as_ref().map(|store| store.spec.text.clone()),

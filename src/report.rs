@@ -131,7 +131,8 @@ impl Message {
     #[must_use]
     pub fn error(error: &anyhow::Error) -> Message {
         let hint = error.downcast_ref::<Failure>().and_then(|failure| failure.hint.clone());
-        Message { level: Level::Error, text: format!("{error:#}"), hint }
+        let causes: Vec<String> = error.chain().map(|cause| without_number(&cause.to_string())).collect();
+        Message { level: Level::Error, text: causes.join(": "), hint }
     }
 
     /// With a remedy.
@@ -140,6 +141,12 @@ impl Message {
         self.hint = Some(hint.into());
         self
     }
+}
+
+/// An error's text without Rust's "(os error N)".
+#[must_use]
+pub fn without_number(text: &str) -> String {
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 /// Writes messages to standard error.

@@ -20,6 +20,10 @@ const NETWORK: &[&str] = &[
     "lustre",
     "afs",
     "vboxsf",
+    "vmhgfs",
+    "gpfs",
+    "gfs2",
+    "ocfs2",
     "prl_fs",
 ];
 

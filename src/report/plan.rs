@@ -6,8 +6,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::agent::definition::Method;
 use crate::cli::{Forwarding, RunOptions, Scope, Switch, SyncMode};
-use crate::discover::Facts;
+use crate::discover::{Facts, Material};
 use crate::plan::{AgentPlan, Firmness, LoginFile, Plan, environment};
 use crate::status::AgentStatus;
 use crate::sys::signal::Signal;
@@ -250,7 +251,11 @@ fn sources(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> Vec<SourceView> {
 
 fn login_file(plan: &AgentPlan<'_, '_>, file: &str) -> Step {
     let path = Some(shown(&plan.facts.working_copy.join(file)));
+    let is_unread = plan
+        .chosen()
+        .is_some_and(|offer| offer.rule.method == Method::Session && matches!(offer.found, Ok(Material::Unread)));
     let (what, why) = match plan.login {
+        _ if is_unread => ("written", "a start asks for the login, and lays it down"),
         LoginFile::Written => ("written", "the chosen login is laid down"),
         LoginFile::Stays => ("stays", "it is the chosen login"),
         LoginFile::Absent if plan.choice.keep_left => ("moved to conflicts/", "another method is in place"),

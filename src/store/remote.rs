@@ -226,6 +226,13 @@ impl Remote {
         }
     }
 
+    /// Nobody waits any longer.
+    pub fn abandon(&mut self) {
+        if let Some((_, task)) = self.task.take() {
+            task.kill();
+        }
+    }
+
     /// The descriptors that are readable when there is something to do.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.task.iter().flat_map(|(_, task)| task.fds())

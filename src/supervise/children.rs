@@ -116,10 +116,13 @@ impl Children {
         self.end
     }
 
-    /// Whether any child was left at the last look.
+    /// Whether any child was left at the last look, but for helpers: those end by themselves, within their time.
     #[must_use]
     pub fn any_left(&self) -> bool {
+        let is_helper = |pid: &Pid| self.helpers().any(|helper| helper == *pid);
         self.any_left
+            && (self.helpers().next().is_none()
+                || process::children_of(process::id()).iter().any(|pid| !is_helper(pid)))
     }
 }
 

@@ -49,6 +49,8 @@ impl Engine {
                 };
                 match added {
                     Ok(watched) => {
+                        // What was watched for it before tells of a directory that is of no interest any more.
+                        self.watched.retain(|(_, known, end)| (*known, *end) != (index, side));
                         self.watched.push((watched, index, side));
                         link.watched(side, now);
                     }
@@ -141,6 +143,9 @@ impl Engine {
             match change {
                 Change::Entry(watched, name) => {
                     self.links_of(watched).for_each(|link| link.entry_changed(&name, now));
+                }
+                Change::Removed(watched, name) => {
+                    self.links_of(watched).for_each(|link| link.entry_removed(&name, now));
                 }
                 Change::Gone(watched) => {
                     for (_, index, side) in self.watched.extract_if(.., |(known, ..)| *known == watched) {

@@ -36,6 +36,16 @@ impl Lineage {
         self.contains(digest) && self.0.last() != Some(&digest)
     }
 
+    /// This line, as far as another knows more of it, or another. A capture that was set back to an earlier state holds an
+    /// earlier line too: what is known here of the logins that came later must not be forgotten.
+    #[must_use]
+    pub fn or_longer(self, other: Lineage) -> Lineage {
+        match other.0.last() {
+            Some(last) if !self.contains(*last) => other,
+            Some(_) | None => self,
+        }
+    }
+
     /// Whether nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -74,6 +84,27 @@ mod tests {
         assert!(!line.contains(digest(3)));
         line.push(digest(1));
         assert!(line.is_ancestor(digest(2)) && !line.is_ancestor(digest(1)));
+    }
+
+    #[test]
+    fn a_line_that_was_cut_is_not_believed() {
+        let line = |numbers: &[usize]| {
+            let mut line = Lineage::default();
+            for number in numbers {
+                line.push(digest(*number));
+            }
+            line
+        };
+        let rows: [(&[usize], &[usize], &[usize]); 5] = [
+            (&[1, 2], &[1, 2, 3], &[1, 2, 3]),
+            (&[1, 2], &[1], &[1, 2]),
+            (&[1, 2], &[], &[1, 2]),
+            (&[], &[1], &[1]),
+            (&[1, 2], &[1, 9], &[1, 9]),
+        ];
+        for (ours, recorded, expected) in rows {
+            assert_eq!(line(ours).or_longer(line(recorded)), line(expected), "{ours:?} {recorded:?}");
+        }
     }
 
     #[test]

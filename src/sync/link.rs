@@ -28,6 +28,8 @@ use super::voice::Voice;
 const TORN: Duration = Duration::from_millis(500);
 /// Between two looks at such a file, and between two tries to lock.
 const AGAIN: Duration = Duration::from_millis(20);
+/// A lock that is held for longer is no other container's that writes.
+const BUSY: Duration = Duration::from_secs(5);
 /// Between two tries to publish when the store refuses.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -105,6 +107,8 @@ pub struct Link {
     due: Option<Instant>,
     /// Waiting helps nobody: the store refused.
     refused: bool,
+    /// Since when another has the right to write.
+    busy: Option<Instant>,
     /// Since when one side does not parse, and what the agent's file was then.
     torn: Option<(Instant, Option<Mark>)>,
     /// The pair of versions that was last dealt with: a conflict is kept once, not at every event.
@@ -161,6 +165,7 @@ impl Link {
             sent: None,
             due: None,
             refused: false,
+            busy: None,
             torn: None,
             settled: None,
             last: None,
@@ -257,14 +262,21 @@ impl Link {
         self.due = Some(now);
     }
 
+    /// An entry of one of the directories is gone. The end of an intent is no intent; a turn ends by itself.
+    pub fn entry_removed(&mut self, name: &OsStr, now: Instant) {
+        if name == OsStr::new(&self.ends.rule.file) {
+            self.ask(now);
+        }
+    }
+
     /// An entry of one of the directories changed.
     pub fn entry_changed(&mut self, name: &OsStr, now: Instant) {
         if name == OsStr::new(&self.ends.rule.file) {
             self.ask(now);
         }
         if let Some(gate) = self.gate.as_mut().filter(|gate| gate.is_intent(name)) {
-            // The intent's end may come with its beginning: the lease is asked for once, for a second lock of our own
-            // would be refused as anybody's.
+            // Two intents may come at once: the lease is asked for once, for a second lock of our own would be refused as
+            // anybody's.
             let was_asked = gate.is_asked();
             gate.asked();
             if gate.is_asked() && !was_asked {
@@ -328,6 +340,7 @@ impl Link {
         if let Some(remote) = self.ends.store.remote() {
             remote.ending();
         }
+        self.refused = false;
         self.ask(now);
     }
 
@@ -335,6 +348,9 @@ impl Link {
     pub fn finish(&mut self) {
         if let Some(gate) = &mut self.gate {
             gate.remove();
+        }
+        if let Some(remote) = self.ends.store.remote() {
+            remote.abandon();
         }
         // Whoever logs in at a terminal is told there.
         if (self.due.is_some() || self.sent.is_some()) && !self.ends.anew {
@@ -369,6 +385,12 @@ impl Link {
                 self.shut_no_more(&error);
             }
         }
+        let busy = matches!(exchanged, Err(Trouble::Busy)).then(|| self.busy.unwrap_or(now));
+        if busy.is_some_and(|since| now >= since + BUSY) {
+            self.busy = None;
+            return self.failed(now, "another process holds its lock for longer than any write takes");
+        }
+        self.busy = busy;
         self.due = match exchanged {
             Ok(()) | Err(Trouble::Sent) => None,
             Err(Trouble::Busy | Trouble::Torn) => Some(now + AGAIN),
@@ -398,10 +420,7 @@ impl Link {
         };
         // Another container may have published before we had the lock, and the agent may be writing again.
         let (working, stored) = self.read_whole(now, agent_lives)?;
-        let recorded = self.ends.store.record().lineage;
-        if !recorded.is_empty() {
-            self.lineage = recorded;
-        }
+        self.lineage = std::mem::take(&mut self.lineage).or_longer(self.ends.store.record().lineage);
         let outcome = self.judge(&working, &stored);
         self.carry(outcome, &working, &stored)?;
         // What travelled makes an event of its own, which finds both ends alike; a conflict that was kept makes none.

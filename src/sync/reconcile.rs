@@ -95,8 +95,10 @@ pub fn reconcile(base: Option<Base>, working: &Version, stored: &Version, lineag
             Outcome::Publish { keep_other: false }
         }
         (Version::Valid(ours), Version::Valid(theirs)) => match (changed(ours), changed(theirs)) {
-            (true, false) => Outcome::Publish { keep_other: false },
-            (false, _) => Outcome::Adopt { keep_other: false },
+            // An agent may change its account, and a hostile one that of others: what was stored can be had back.
+            (true, false) => Outcome::Publish { keep_other: !is_same_account(ours, theirs) },
+            // What is stored now may be of another line, that of a capture which was restored.
+            (false, _) => Outcome::Adopt { keep_other: !lineage.is_empty() && !lineage.contains(ours.digest) },
             (true, true) => both_changed(ours, theirs),
         },
         // Nothing usable is stored. What was laid down and never changed is not written back: whoever removed or
@@ -126,17 +128,20 @@ pub fn anew(working: &Version, stored: &Version) -> Outcome {
     }
 }
 
+/// Whether two logins are one account's, as far as they tell: where they do not, they came by one capture.
+fn is_same_account(ours: &Login, theirs: &Login) -> bool {
+    match (&ours.account, &theirs.account) {
+        (Some(ours), Some(theirs)) => ours == theirs,
+        _ => true,
+    }
+}
+
 fn both_changed(ours: &Login, theirs: &Login) -> Outcome {
     if ours.digest == theirs.digest {
         // One login with other details: the agent is the last to have written it.
         return Outcome::Publish { keep_other: false };
     }
-    let same_account = match (&ours.account, &theirs.account) {
-        (Some(ours), Some(theirs)) => ours == theirs,
-        // Not told: they came by one capture.
-        _ => true,
-    };
-    if !same_account {
+    if !is_same_account(ours, theirs) {
         Outcome::Kept
     } else if ours.expires_at > theirs.expires_at {
         Outcome::Publish { keep_other: true }

@@ -336,12 +336,24 @@ pub fn stat_file(file: &File) -> io::Result<Stat> {
 /// As fchown(2) and fchmod(2).
 pub fn dress(file: impl AsFd, attributes: Attributes) -> io::Result<()> {
     let now = Stat::from(fstat(&file)?);
+    let give = |(uid, gid)| fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    let mut owner = (now.uid, now.gid);
     // The mode first: once the file is another's, it takes CAP_FOWNER.
     if now.mode != attributes.mode {
-        fchmod(&file, Mode::from_bits_truncate(attributes.mode))?;
+        let mode = Mode::from_bits_truncate(attributes.mode);
+        match fchmod(&file, mode) {
+            // It is another's already. CAP_CHOWN alone does it too, by way of us.
+            Err(Errno::EPERM) if now.uid != Uid::effective().as_raw() => {
+                owner = (Uid::effective().as_raw(), now.gid);
+                give(owner)?;
+                fchmod(&file, mode)?;
+            }
+            changed => changed?,
+        }
     }
-    if let Some((uid, gid)) = attributes.owner.filter(|owner| *owner != (now.uid, now.gid)) {
-        fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    let wanted = attributes.owner.unwrap_or((now.uid, now.gid));
+    if wanted != owner {
+        give(wanted)?;
     }
     Ok(())
 }

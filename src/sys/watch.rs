@@ -21,8 +21,10 @@ pub struct Watched(WatchDescriptor);
 /// What a watch saw.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change {
-    /// This entry of this directory was created whole, renamed to, written and closed, or removed.
+    /// This entry of this directory was created whole, renamed to, or written and closed.
     Entry(Watched, OsString),
+    /// This entry was removed or renamed away.
+    Removed(Watched, OsString),
     /// The directory itself was removed, renamed or unmounted: the watch is of no more use.
     Gone(Watched),
     /// Events were lost (`IN_Q_OVERFLOW`): look at everything again.
@@ -46,6 +48,7 @@ const SHARED: &[i64] = &[
     0x7461_636f, // OCFS2
     0x786f_4256, // VirtualBox shared folders
     0xbacb_acbc, // VMware shared folders
+    0x7c7c_6673, // Parallels shared folders
 ];
 
 /// Whether a watch hears of everything that changes in this directory.
@@ -95,6 +98,8 @@ impl Watcher {
                         Some(Change::Overflow)
                     } else if event.mask.intersects(gone) {
                         Some(Change::Gone(Watched(event.wd)))
+                    } else if event.mask.intersects(AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_FROM) {
+                        event.name.map(|name| Change::Removed(Watched(event.wd), name))
                     } else {
                         event.name.map(|name| Change::Entry(Watched(event.wd), name))
                     }

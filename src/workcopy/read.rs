@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::agent::definition::{Format, SessionFile};
 use crate::credential::source::LIMIT;
 use crate::credential::{Document, Login};
+use crate::report::without_number;
 use crate::store::protocol::Files;
 use crate::sync::reconcile::Version;
 use crate::sys::dir::{Dir, Kind, Stat, read_limited, stat_file};
@@ -56,11 +57,7 @@ impl fmt::Display for Unreadable {
 /// An I/O error in words, without Rust's "(os error N)".
 #[must_use]
 pub fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(end) => text.get(..end).unwrap_or_default().to_owned(),
-        None => text,
-    }
+    without_number(&error.to_string())
 }
 
 impl From<io::Error> for Unreadable {

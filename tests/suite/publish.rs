@@ -40,14 +40,15 @@ impl Captured {
 
     /// The name of the login in the capture.
     fn stored(&self) -> String {
-        name_of(&self.sandbox.read(FILE))
+        name_of(&std::fs::read_to_string(self.sandbox.path(FILE)).unwrap_or_default())
     }
 
     /// Until the working copy holds the login of this name.
     fn await_working(&self, name: &str) {
         let directory = self.sandbox.path("home/.claude");
         let what = format!("login {name}");
-        await_path(&directory, &what, || name_of(&self.sandbox.read("home/.claude/.credentials.json")) == name);
+        let file = directory.join(".credentials.json");
+        await_path(&directory, &what, || name_of(&std::fs::read_to_string(&file).unwrap_or_default()) == name);
     }
 
     /// Another container publishes a login to the capture.

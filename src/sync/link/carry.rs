@@ -23,6 +23,8 @@ pub(super) struct Sent {
 impl Link {
     pub(super) fn nothing_travels(&mut self, outcome: Outcome, working: &Copy, stored: &Copy) {
         match outcome {
+            // Nobody has logged in yet.
+            Outcome::LoggedOut if self.ends.base.is_none() => {}
             Outcome::LoggedOut => {
                 self.last = Some("logged-out");
                 let text =
@@ -88,6 +90,8 @@ impl Link {
                 Ok(())
             }
             Put::Sent => {
+                // Until it has arrived, this is where it survives us.
+                self.may_be_recovered = self.ends.recovery.keep(bytes).is_ok() || self.may_be_recovered;
                 self.sent = Some(sent);
                 Err(Trouble::Sent)
             }

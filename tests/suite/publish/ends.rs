@@ -77,7 +77,6 @@ fn an_agent_that_replaces_its_own_directory() {
         "cp -a \"$C\" \"$C.new\"; rm -r \"$C\"; mv \"$C.new\" \"$C\"; say moved; pause; refresh b; pause; pause";
     let mut live = captured.run(script).start();
     live.line("moved");
-    live.message("was removed, renamed or unmounted");
     captured.gate.open();
     captured.await_stored("b");
     captured.store(&Session::new("c"));
@@ -102,4 +101,65 @@ fn an_agent_that_puts_a_link_in_the_place_of_its_directory() {
     live.wait().ok();
     assert_eq!(captured.stored(), "c");
     assert_eq!(name_of(&captured.sandbox.read("elsewhere/.credentials.json")), "x");
+}
+
+/// A backup of the whole capture is put back under a container that has a newer login: the older one is spent.
+#[test]
+fn a_capture_that_is_set_back() {
+    let mut captured = Captured::new();
+    let mut live = captured.run("say ready; pause; refresh b; pause; refresh c; pause").start();
+    live.line("ready");
+    let record = captured.sandbox.path("capture/claude/.agent-init/record.json");
+    captured.gate.open();
+    captured.await_stored("b");
+    let backup = (captured.sandbox.read(FILE), fs::read_to_string(&record).unwrap());
+    captured.gate.open();
+    captured.await_stored("c");
+    fs::write(&record, backup.1).unwrap();
+    captured.store(&Session::new("b"));
+    captured.await_stored("c");
+    assert_eq!(name_of(&backup.0), "b");
+    captured.gate.open();
+    live.wait().ok();
+    assert_eq!(captured.stored(), "c");
+}
+
+/// A lock that somebody holds for ever does not keep a login from being kept, nor a person from knowing.
+#[test]
+fn a_lock_that_is_never_given_back() {
+    let mut captured = Captured::new();
+    let mut live = captured.run("say ready; pause; refresh b; pause").start();
+    live.line("ready");
+    let file = fs::File::create(captured.sandbox.path("capture/claude/.agent-init/lock")).unwrap();
+    file.lock().unwrap();
+    captured.gate.open();
+    live.message("another process holds its lock for longer than any write takes");
+    assert_eq!(name_of(&captured.sandbox.read("state/recovery/claude/.credentials.json")), "b");
+    file.unlock().unwrap();
+    captured.await_stored("b");
+    captured.gate.open();
+    live.wait().ok();
+}
+
+/// Whoever logs in by hand in a container that began without a login has it captured, and whoever is logged in elsewhere
+/// brings it along.
+#[test]
+fn a_login_that_comes_while_the_agent_runs() {
+    for from_inside in [true, false] {
+        let mut captured = Captured::new();
+        captured.remove_capture();
+        let write = if from_inside { "refresh b" } else { ":" };
+        let mut live = captured.run(&format!("say ready; pause; {write}; pause")).start();
+        live.line("ready");
+        captured.gate.open();
+        if from_inside {
+            captured.await_stored("b");
+        } else {
+            captured.store(&Session::new("c"));
+            captured.await_working("c");
+        }
+        captured.gate.open();
+        let outcome = live.wait().ok();
+        outcome.says(&["claude auth: none (manual /login required)"]).quiet();
+    }
 }
