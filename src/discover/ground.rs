@@ -242,7 +242,13 @@ impl<'c> Ground<'c, '_> {
             }
             Err(error) => {
                 let failure = Failure::new(format!("cannot open the capture {}", path.display()));
-                Err(error).context(failure.hint("it must be a directory that agent-init may read"))
+                let whose = path.metadata().ok().map(|found| format!("it belongs to uid {}, and ", found.uid()));
+                let hint = format!(
+                    "{}this is uid {}: it must be a directory that agent-init may read",
+                    whose.unwrap_or_default(),
+                    self.current.0
+                );
+                Err(error).context(failure.hint(hint))
             }
         }
     }
