@@ -234,6 +234,9 @@ fn conclude(
         has_spoken |= message.as_ref().is_some_and(|message| message.level == Level::Error);
         reporter.say_all(message.iter());
         if verdict.is_good() {
+            if token::rule(definition).is_some() && desk.capture.token().is_ok() {
+                reporter.say(&say::outranked(definition, &desk.place.path.join(token::FILE)));
+            }
             good.push(desk);
         }
     }

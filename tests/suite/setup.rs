@@ -3,6 +3,7 @@
 mod ends;
 mod refused;
 mod sessions;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::fs;
