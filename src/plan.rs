@@ -203,7 +203,7 @@ fn write_back(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Offer<'_>) 
             replaces: false,
         });
     }
-    let stored = agent.offers.iter().find(|offer| offer.source.is_store()).and_then(Offer::session);
+    let stored = agent.offers.iter().filter(|offer| offer.source.is_store()).find_map(Offer::session);
     let replaces = !(chosen.source.is_store() || matches!(chosen.source, Source::Home(_)))
         && stored.map(|stored| stored.login.digest) != chosen.session().map(|session| session.login.digest);
     to_store(options, agent, replaces)
@@ -374,6 +374,8 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
             let expiry = |expires| format!("access token expires {}", humantime::format_rfc3339_seconds(expires));
             words.extend(session.login.expires_at.map(expiry));
         }
+        words
+            .extend(chosen.expires_at.map(|expires| format!("expires {}", humantime::format_rfc3339_seconds(expires))));
         Message::notice(format!("{agent} auth: {}{how}, {}", chosen.rule.label, words.join(", ")))
     }
 }

@@ -58,6 +58,9 @@ pub struct Served {
     pub source: Option<String>,
     /// Its home.
     pub place: PathBuf,
+    /// When what was found there ends, where a note beside it says so, RFC 3339; a login says so itself.
+    #[serde(default)]
+    pub expires_at: Option<String>,
     /// Where refreshed logins go.
     pub write_back: Option<PathBuf>,
     /// The store behind a helper, whose mirror that is.

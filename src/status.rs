@@ -127,12 +127,32 @@ pub struct Clock {
 impl Clock {
     fn judge(self, login: &Login) -> (Health, Option<String>) {
         let Some(expires) = login.expires_at.filter(|_| !login.refreshable) else { return (Health::Ok, None) };
+        match self.end(expires) {
+            Health::Expired => {
+                (Health::Expired, Some("its access token has expired, and it has no refresh token".to_owned()))
+            }
+            Health::Expiring => (Health::Expiring, Some("it has no refresh token, and ends soon".to_owned())),
+            health => (health, None),
+        }
+    }
+
+    /// What the end of a token makes of it.
+    fn judge_token(self, expires: Option<SystemTime>) -> (Health, Option<String>) {
+        let renew = "a new one is made by agent-init setup --token";
+        match expires.map_or(Health::Ok, |expires| self.end(expires)) {
+            Health::Expired => (Health::Expired, Some(format!("the token has expired: {renew}"))),
+            Health::Expiring => (Health::Expiring, Some(format!("the token ends soon: {renew}"))),
+            health => (health, None),
+        }
+    }
+
+    fn end(self, expires: SystemTime) -> Health {
         if expires <= self.now {
-            (Health::Expired, Some("its access token has expired, and it has no refresh token".to_owned()))
+            Health::Expired
         } else if self.now.checked_add(self.warn_within).is_some_and(|soon| expires <= soon) {
-            (Health::Expiring, Some("it has no refresh token, and ends soon".to_owned()))
+            Health::Expiring
         } else {
-            (Health::Ok, None)
+            Health::Ok
         }
     }
 }
@@ -160,7 +180,7 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
     let login = chosen.and_then(|offer| offer.session()).map(|session| &session.login);
     let (state, problem) = match (chosen, login) {
         (Some(_), Some(login)) => clock.judge(login),
-        (Some(_), None) => (Health::Ok, None),
+        (Some(chosen), None) => clock.judge_token(chosen.expires_at),
         (None, _) => nothing_usable(plan),
     };
     let target = plan.write_back.as_ref();
@@ -172,7 +192,7 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
         label: chosen.map(|offer| offer.rule.label.clone()),
         source: chosen.map(|offer| offer.source.to_string()),
         account: login.and_then(|login| login.account.clone()),
-        access_expires_at: login.and_then(|login| login.expires_at),
+        access_expires_at: login.map_or(chosen.and_then(|offer| offer.expires_at), |login| login.expires_at),
         refreshable: login.is_some_and(|login| login.refreshable),
         state,
         problem,
@@ -216,6 +236,7 @@ pub fn served(
         Some(Live::Seen(Version::Valid(login))) if is_session || served.method == "none" => Some(login),
         _ => None,
     };
+    let noted = served.expires_at.as_deref().and_then(|text| humantime::parse_rfc3339(text).ok());
     let (state, problem) = match (login, live) {
         (Some(login), _) => clock.judge(login),
         (None, _) if served.method == "none" => (Health::Missing, Some("nobody has logged in".to_owned())),
@@ -223,7 +244,7 @@ pub fn served(
         (None, Some(Live::Hidden)) if is_session => {
             (Health::Ok, Some(format!("{} can not be looked into by this user", served.place.display())))
         }
-        (None, _) => (Health::Ok, None),
+        (None, _) => clock.judge_token(noted),
     };
     let by_hand = login.is_some() && !is_session;
     let method = if by_hand { Method::Session.word() } else { &served.method };
@@ -237,7 +258,7 @@ pub fn served(
         label: rule.map(|rule| rule.label.clone()),
         source: if by_hand { Some(format!("home:{}", served.place.display())) } else { served.source.clone() },
         account: login.and_then(|login| login.account.clone()),
-        access_expires_at: login.and_then(|login| login.expires_at),
+        access_expires_at: login.map_or(noted, |login| login.expires_at),
         refreshable: login.is_some_and(|login| login.refreshable),
         state,
         problem,

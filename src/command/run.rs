@@ -187,6 +187,9 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         method: chosen.map_or("none", |offer| offer.rule.method.word()).to_owned(),
         source: chosen.map(|offer| offer.source.to_string()),
         place: plan.facts.working_copy.clone(),
+        expires_at: chosen
+            .and_then(|offer| offer.expires_at)
+            .map(|expires| humantime::format_rfc3339_seconds(expires).to_string()),
         write_back: plan.write_back.as_ref().map(|target| target.target.clone()),
         store: plan.write_back.as_ref().and_then(|target| target.store.clone()),
         base: None,

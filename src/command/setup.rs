@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::path::Path;
 
 use anyhow::Context;
 
@@ -66,7 +67,8 @@ pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Rep
     let state_dir = discover::state_dir(&run, &environment, privilege::current().0)?;
     let workplace = Workplace::under(run.work_dir.as_deref().unwrap_or(&state_dir));
     run.agent = Some(AgentSelection::Named(choice.agents.iter().map(|agent| agent.name.clone()).collect()));
-    run.capture = Some(capture::places(options.capture.as_ref(), &choice.agents)?);
+    let is_mounted = |path: &str| Path::new(path).symlink_metadata().is_ok();
+    run.capture = Some(capture::places(options.capture.as_ref(), &choice.agents, is_mounted)?);
     run.auth = Some(PerAgent { default: Some(AuthMode::Ignore), named: Vec::new() });
     run.secrets = Some(OsString::new());
     run.work_dir = Some(workplace.path());
@@ -232,6 +234,9 @@ fn conclude(
         has_spoken |= message.as_ref().is_some_and(|message| message.level == Level::Error);
         reporter.say_all(message.iter());
         if verdict.is_good() {
+            if token::rule(definition).is_some() && desk.capture.token().is_ok() {
+                reporter.say(&say::outranked(definition, &desk.place.path.join(token::FILE)));
+            }
             good.push(desk);
         }
     }

@@ -16,7 +16,7 @@ use crate::plan::identity::Identity;
 use crate::plan::place::{self, PlaceFacts};
 use crate::plan::select::Candidate;
 use crate::report::Failure;
-use crate::store::{Capture, Recovery, remote};
+use crate::store::{Capture, Recovery, remote, token};
 use crate::sync::lineage::Lineage;
 use crate::sys::dir::{Dir, Kind};
 use crate::sys::privilege;
@@ -86,8 +86,9 @@ impl<'c> Ground<'c, '_> {
     /// failing lookups each.
     pub(super) fn has_any_login(&self, definition: &Definition, by_name: bool) -> anyhow::Result<bool> {
         let Some(session) = &definition.session else { return Ok(false) };
+        let is_there = |path: PathBuf| holds_login(&path, session) || holds_token(&path, definition);
         Ok(holds_login(&self.own_place(definition), session)
-            || self.capture_path(definition, by_name)?.is_some_and(|path| holds_login(&path, session)))
+            || self.capture_path(definition, by_name)?.is_some_and(is_there))
     }
 
     /// All that is known of one agent.
@@ -117,6 +118,9 @@ impl<'c> Ground<'c, '_> {
                     .as_ref()
                     .and_then(|(opened, facts)| offers::stored(definition, session, opened.as_ref(), facts)),
             );
+            let directory = capture.as_ref().filter(|(_, facts)| facts.store.is_none());
+            let directory = directory.and_then(|(opened, _)| opened.as_ref());
+            offers.extend(directory.and_then(|capture| offers::token(definition, capture, &mut given.warnings)));
             let recovery = Recovery::new(state_dir, &definition.name, &session.file).directory();
             let left = |place: &Path| offers::left(definition, session, place, self.identity);
             let in_place = left(&working_copy);
@@ -193,7 +197,8 @@ impl<'c> Ground<'c, '_> {
         let flat = definition
             .session
             .as_ref()
-            .is_some_and(|session| holds_login(&root, session) && (by_name || offers::is_its_own(&root, session)));
+            .is_some_and(|session| holds_login(&root, session) && (by_name || offers::is_its_own(&root, session)))
+            || (by_name && holds_token(&root, definition));
         Ok(Some(if flat { root } else { root.join(&definition.name) }))
     }
 
@@ -251,7 +256,13 @@ impl<'c> Ground<'c, '_> {
             }
             Err(error) => {
                 let failure = Failure::new(format!("cannot open the capture {}", path.display()));
-                Err(error).context(failure.hint("it must be a directory that agent-init may read"))
+                let whose = path.metadata().ok().map(|found| format!("it belongs to uid {}, and ", found.uid()));
+                let hint = format!(
+                    "{}this is uid {}: it must be a directory that agent-init may read",
+                    whose.unwrap_or_default(),
+                    self.current.0
+                );
+                Err(error).context(failure.hint(hint))
             }
         }
     }
@@ -261,6 +272,11 @@ impl<'c> Ground<'c, '_> {
 fn holds_login(dir: &Path, session: &SessionFile) -> bool {
     let has = |name: &str| dir.join(name).symlink_metadata().is_ok();
     has(&session.file) || (session.undotted().is_some_and(has) && has("..data"))
+}
+
+/// Whether there is a long-lived token of an agent that has such tokens.
+fn holds_token(dir: &Path, definition: &Definition) -> bool {
+    token::rule(definition).is_some() && dir.join(token::FILE).symlink_metadata().is_ok()
 }
 
 /// An operator's path that must be a directory.

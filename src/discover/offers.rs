@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 
@@ -16,7 +16,7 @@ use crate::launch::helper::{Bounds, Helpers};
 use crate::plan::identity::Identity;
 use crate::plan::place::PlaceFacts;
 use crate::report::{Failure, Message};
-use crate::store::Capture;
+use crate::store::{Capture, token};
 use crate::sync::reconcile::Version;
 use crate::sys::dir::Dir;
 use crate::sys::privilege;
@@ -36,6 +36,8 @@ pub struct Offer<'c> {
     pub source: Source,
     /// What it is, or why it is of no use.
     pub found: Result<Material, String>,
+    /// When it ends, where that is noted beside it; a login says so itself.
+    pub expires_at: Option<SystemTime>,
 }
 
 /// Credential material.
@@ -91,7 +93,7 @@ pub fn explicit<'c>(
         let Some(rule) = rule.or_else(|| definition.session_rule()) else { continue };
         let source = form.source();
         if reading.passes_over(&form) {
-            offers.push(Offer { rule, source, found: Ok(Material::Unread) });
+            offers.push(Offer { rule, source, found: Ok(Material::Unread), expires_at: None });
             continue;
         }
         let bytes = reading.content(&form)?;
@@ -107,7 +109,7 @@ pub fn explicit<'c>(
                 Err(reason) => Err(reason),
             },
         };
-        offers.push(Offer { rule, source, found });
+        offers.push(Offer { rule, source, found, expires_at: None });
     }
     Ok(offers)
 }
@@ -278,10 +280,34 @@ pub fn stored<'c>(
     match (opened, &facts.store) {
         (Some(capture), _) => offer(definition, source, capture.read(session)),
         (None, Some(store)) if !store.was_asked => {
-            Some(Offer { rule: definition.session_rule()?, source, found: Ok(Material::Unread) })
+            Some(Offer { rule: definition.session_rule()?, source, found: Ok(Material::Unread), expires_at: None })
         }
         (None, _) => None,
     }
+}
+
+/// The long-lived token in the capture, and a word if it has ended.
+#[must_use]
+pub fn token<'c>(definition: &'c Definition, capture: &Capture, warnings: &mut Vec<Message>) -> Option<Offer<'c>> {
+    token::rule(definition)?;
+    let is_its = |rule: &&MethodRule| rule.method == Method::OauthToken && rule.variable.is_some();
+    let rule = definition.methods.iter().find(is_its)?;
+    let path = capture.path.join(token::FILE);
+    let (found, expires_at) = match capture.token() {
+        Err(Unreadable::Missing) => return None,
+        Err(why) => (Err(why.to_string()), None),
+        Ok(token::Found { token, expires_at }) => match value(&token) {
+            Ok(Some(token)) => (Ok(Material::Value(token)), expires_at),
+            Ok(None) => (Err("it is empty".to_owned()), None),
+            Err(why) => (Err(why), None),
+        },
+    };
+    if let Some(ended) = expires_at.filter(|ended| *ended <= SystemTime::now()) {
+        let ended = humantime::format_rfc3339_seconds(ended);
+        let text = format!("{}: the token has expired, {ended}", path.display());
+        warnings.push(Message::warning(text).hint("make a new one: agent-init setup --token"));
+    }
+    Some(Offer { rule, source: Source::Capture(path), found, expires_at })
 }
 
 /// A copy as an offer; what is not there is none.
@@ -292,7 +318,7 @@ fn offer(definition: &Definition, source: Source, copy: Copy) -> Option<Offer<'_
         (Version::LoggedOut, _) => Err("nobody is logged in: its tokens are blank or not there".to_owned()),
         (Version::Damaged(why), _) => Err(why),
     };
-    Some(Offer { rule: definition.session_rule()?, source, found })
+    Some(Offer { rule: definition.session_rule()?, source, found, expires_at: None })
 }
 
 /// Whether the login file in a directory that belongs to no one agent is this agent's: another's may have the same name.
@@ -323,7 +349,12 @@ pub fn settings<'c>(
             Some((content, kind(path.join(&setting.file))))
         })?;
         let document = Document::parse(&content.bytes, Format::Jsonc).ok()?;
-        document.has_text(&setting.key).then_some(Offer { rule, source, found: Ok(Material::Setting) })
+        document.has_text(&setting.key).then_some(Offer {
+            rule,
+            source,
+            found: Ok(Material::Setting),
+            expires_at: None,
+        })
     };
     definition.methods.iter().filter_map(offer).collect()
 }

@@ -88,6 +88,7 @@ mod tests {
             rule: &rule,
             source: Source::Env("X_KEY".into()),
             found: Ok(Material::Value(Secret::copied(b"FAKE-key"))),
+            expires_at: None,
         };
         let environment = Environment::new([("A", "1"), ("B", "")].map(|(k, v)| (k.into(), v.into())));
         let arguments = ["exec".to_owned()];

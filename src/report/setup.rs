@@ -83,6 +83,13 @@ pub fn minted(definition: &Definition, expires_at: &str, at: &Path) -> Message {
     ))
 }
 
+/// A login was captured beside a token, which comes first.
+#[must_use]
+pub fn outranked(definition: &Definition, token: &Path) -> Message {
+    let text = format!("{}: {} is there too, and run prefers it to a login", definition.title, token.display());
+    Message::warning(text).hint("remove it, or choose the login: run --auth sync")
+}
+
 /// A token was made, and could not be stored.
 #[must_use]
 pub fn not_stored(definition: &Definition, at: &Path, why: &str) -> Message {

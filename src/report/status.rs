@@ -72,7 +72,8 @@ fn expiry(agent: &AgentStatus, now: SystemTime) -> Option<(&'static str, String)
         None if agent.write_back.is_some() => "does not say when it expires".to_owned(),
         None => return None,
     };
-    Some(("access token", when + refreshed))
+    let token = if agent.write_back.is_some() { "access token" } else { "token" };
+    Some((token, when + refreshed))
 }
 
 fn write_back(to: &WriteBackStatus) -> String {

@@ -23,11 +23,14 @@ const PROBE: usize = 64 * 1024;
 ///
 /// # Errors
 /// Nothing is.
-pub fn places(option: Option<&CaptureSpec>, agents: &[&Definition]) -> Result<CaptureSpec, Failure> {
+pub fn places(
+    option: Option<&CaptureSpec>,
+    agents: &[&Definition],
+    is_there: impl Fn(&str) -> bool,
+) -> Result<CaptureSpec, Failure> {
     if let Some(option) = option {
         return Ok(option.clone());
     }
-    let is_there = |path: &str| Path::new(path).symlink_metadata().is_ok();
     match agents {
         [only] if is_there(FLAT) => {
             Ok(PerAgent { default: None, named: vec![(only.name.clone(), PathBuf::from(FLAT))] })
@@ -117,6 +120,36 @@ fn refusal(path: &Path, error: &io::Error) -> Failure {
 mod tests {
     use super::*;
     use crate::sys::dir::Kind;
+
+    #[test]
+    fn what_is_mounted_counts() {
+        let definition = |name: &str| -> Definition {
+            let text = format!(
+                r#"{{"name":"{name}","title":"T","commands":[],"home":{{"variable":"H","default":"~/.h"}},"methods":[]}}"#
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        let (a, b) = (definition("a"), definition("b"));
+        let one: &[&Definition] = &[&a];
+        let two: &[&Definition] = &[&a, &b];
+        let rows: [(&[&Definition], &[&str], Option<(&str, &str)>); 5] = [
+            (one, &["/auth-output", "/capture"], Some(("", "/auth-output"))),
+            (two, &["/auth-output", "/capture"], Some(("/auth-output", ""))),
+            (one, &["/capture"], Some(("/capture", ""))),
+            (two, &["/capture"], Some(("/capture", ""))),
+            (one, &[], None),
+        ];
+        for (agents, mounted, expected) in rows {
+            let found = places(None, agents, |path| mounted.contains(&path)).ok().map(|found| {
+                let text = |path: Option<&PathBuf>| path.map(|path| path.display().to_string()).unwrap_or_default();
+                (text(found.default.as_ref()), text(found.named.first().map(|(_, path)| path)))
+            });
+            let expected = expected.map(|(root, flat)| (root.to_owned(), flat.to_owned()));
+            assert_eq!(found, expected, "{mounted:?} {}", agents.len());
+        }
+        let own = PerAgent { default: Some(PathBuf::from("/own")), named: Vec::new() };
+        assert_eq!(places(Some(&own), one, |_| true).unwrap(), own);
+    }
 
     #[test]
     fn whose_capture() {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::support::{Live, Outcome, Run, Sandbox, Session, await_path};
 
 /// A run that is under way: its agent has said `ready`, and it has written that down.
-fn ready(sandbox: &Sandbox, run: Run) -> Live {
+pub fn ready(sandbox: &Sandbox, run: Run) -> Live {
     let mut live = run.start();
     live.line("ready");
     let written = || {

@@ -23,6 +23,7 @@ mod process;
 mod publish;
 mod real_agents;
 mod remote;
+mod setup;
 mod sources;
 mod status_agrees;
 mod stores;

@@ -3,6 +3,7 @@
 mod await_path;
 mod definition;
 mod live;
+mod pty;
 mod run;
 mod sandbox;
 mod session;
@@ -13,6 +14,7 @@ mod vendor;
 pub use await_path::await_path;
 pub use definition::{Definition, definitions};
 pub use live::{Live, Outcome};
+pub use pty::Pty;
 pub use run::Run;
 pub use sandbox::{Gate, Sandbox};
 pub use session::{Session, base64, codex_auth};

@@ -1,10 +1,9 @@
 //! The terminal: who holds it, what keys do, job control, modes, size, hang-up; and the same without one.
 
 mod jobs;
-mod pty;
 
+use crate::support::Pty;
 use crate::support::{Live, Run, Sandbox, root_or_skip};
-use pty::Pty;
 
 /// A key and the signal that it is, what the agent does, and the exit status.
 const KEYS: &[(&str, i32, &str, i32)] = &[

@@ -11,7 +11,7 @@ use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::tcgetpgrp;
 
-use crate::support::{LIMIT, Run};
+use super::{LIMIT, Run};
 
 /// The master side of a terminal. Dropped, it hangs up.
 pub struct Pty {
