@@ -210,6 +210,7 @@ fn mount_table() -> Mounts {
 /// As [`identity::resolve`]; a path without an owner; account files that can not be read.
 pub fn who(options: &RunOptions, environment: &Environment, current: (u32, u32)) -> anyhow::Result<Identity> {
     let wanted = match (&options.user, &options.user_from) {
+        _ if options.user_is_void(current) => Wanted::Unchanged,
         (Some(spec), _) => Wanted::Spec(spec.clone()),
         (None, Some(path)) => {
             let hint = "name a path whose owner the agent shall be, such as a bind-mounted workspace";
