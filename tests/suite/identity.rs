@@ -160,7 +160,9 @@ fn only_root_may_change_the_user() {
 #[test]
 fn a_preset_user_is_for_root() {
     needs_root!();
-    for (name, value) in [("AGENT_INIT_USER", "other"), ("AGENT_INIT_USER", "nosuch"), ("AGENT_INIT_USER_FROM", "/root")] {
+    for (name, value) in
+        [("AGENT_INIT_USER", "other"), ("AGENT_INIT_USER", "nosuch"), ("AGENT_INIT_USER_FROM", "/root")]
+    {
         let sandbox = Sandbox::new();
         for directory in ["home", "state", "capture"] {
             sandbox.give(directory, 1000);
