@@ -13,12 +13,12 @@ use std::sync::OnceLock;
 use super::engine::{Engine, needs_docker, root, script, static_binary};
 
 /// As `compose.yaml` names them, with the real CLI.
-pub const AGENT: &str = "agent-init/agent:latest";
-pub const SETUP: &str = "agent-init/setup:latest";
-pub const BINARY: &str = "agent-init/binary:latest";
+pub const AGENT: &str = "agent-init-agent:latest";
+pub const SETUP: &str = "agent-init-setup:latest";
+pub const BINARY: &str = "agent-init-binary:latest";
 /// The same with a stand-in for the CLI (`tests/images/claude`).
 pub const TAG: &str = "stand-in";
-pub const STAND_IN: &str = "agent-init/agent:stand-in";
+pub const STAND_IN: &str = "agent-init-agent:stand-in";
 
 /// In files that must not get into a build.
 pub const CANARY: &str = "FAKE-canary-of-the-build-context";
@@ -69,7 +69,7 @@ fn build() {
             }
         });
         engine.with_context(shell(STAND_INS), |context| {
-            for image in ["agent-init/agent", "agent-init/setup"] {
+            for image in ["agent-init-agent", "agent-init-setup"] {
                 let dockerfile = format!("FROM {image}\nCOPY claude stand-in /usr/local/bin/\n");
                 engine.build(context, &format!("{image}:{TAG}"), Some(&dockerfile), &[]);
             }

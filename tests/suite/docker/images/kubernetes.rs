@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::super::container::Container;
 use super::super::engine::root;
-use super::{TAG, needs_images, tools};
+use super::{BINARY, TAG, needs_images, tools};
 use crate::support::{Outcome, Sandbox, Session, await_path};
 
 const OVERLAYS: [&str; 3] = ["secret", "shared", "store"];
@@ -111,7 +111,9 @@ impl<'a> Pod<'a> {
     /// The init containers, to their end.
     fn prepare(&'a self) {
         for container in self.value["init"].as_array().unwrap() {
-            self.container(container, container["image"].as_str().unwrap()).run().ok();
+            let image = container["image"].as_str().unwrap().strip_prefix("registry.example.com/").unwrap();
+            assert_eq!(image, BINARY);
+            self.container(container, image).run().ok();
         }
     }
 
@@ -131,7 +133,7 @@ fn foreign() {
     static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
         let dockerfile = format!(
-            "FROM node:22-bookworm-slim\nCOPY --from=agent-init/agent:{TAG} /usr/local/bin/claude /usr/local/bin/stand-in /usr/local/bin/\n"
+            "FROM node:22-bookworm-slim\nCOPY --from=agent-init-agent:{TAG} /usr/local/bin/claude /usr/local/bin/stand-in /usr/local/bin/\n"
         );
         let engine = super::Engine::get().unwrap();
         engine.with_context(|_| Command::new("true").status(), |context| {
@@ -167,7 +169,8 @@ fn a_job_without_a_login_fails_at_once() {
     needs_images!();
     foreign();
     let sandbox = Sandbox::new();
-    let pod = Pod::of(&sandbox, &overlay("shared"), "Job/agent-once", &[]);
+    sandbox.mkdir("secrets/agent-credentials");
+    let pod = Pod::of(&sandbox, &overlay("secret"), "Job/agent-once", &[]);
     pod.prepare();
     job(&pod, "say started").refuses(&["hint: "]).prints_no(&["started"]);
 }
@@ -185,9 +188,9 @@ fn pods_that_share_a_volume_share_a_login() {
         let long = Pod::of(&sandbox, &manifests, "Deployment/agent", options);
         long.prepare();
         let mut up = long.main().start();
-        // No login yet: it runs, and is not ready.
-        up.message("claude auth: none");
-        up.exec(&[], &long.probe("readinessProbe")).code(1);
+        // No login yet: it waits, and is not up.
+        up.message("waiting up to 10m");
+        up.exec(&[], &long.probe("startupProbe")).code(1);
 
         let once = Pod::of(&sandbox, &manifests, "Job/agent-once", options);
         once.prepare();
@@ -199,7 +202,8 @@ fn pods_that_share_a_volume_share_a_login() {
         let stored = || fs::read_to_string(capture.join(".credentials.json")).unwrap_or_default();
         assert!(stored().contains("FAKE-access-two"), "{what}: {}", stored());
 
-        // The pod that runs has it now.
+        // What waited has it now.
+        up.message("claude auth: forwarded host session (sync), capture:/capture/claude");
         let work = sandbox.path("pods/agent/home/.claude");
         await_path(&work, "the adopted login", || {
             fs::read_to_string(work.join(".credentials.json")).is_ok_and(|text| text.contains("FAKE-access-two"))
@@ -223,7 +227,7 @@ fn the_setup_pod_logs_in_for_the_others() {
     let pod = Pod::of(&sandbox, &text, "Pod/agent-setup", &[]);
     let terminal = crate::support::vendor_file("terminal.py");
     let play = ["python3", "-B", &terminal, "--see", "Paste code here", "--type", "one\\r", "--"];
-    let image = format!("agent-init/setup:{TAG}");
+    let image = format!("agent-init-setup:{TAG}");
     pod.container(&pod.value["main"], &image).through(play).run().ok().prints(&["Login successful."]);
     let stored = fs::read_to_string(sandbox.path("claims/agent-logins/claude/.credentials.json")).unwrap();
     assert!(stored.contains("FAKE-access-one"));
