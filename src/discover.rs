@@ -224,7 +224,13 @@ pub fn who(options: &RunOptions, environment: &Environment, current: (u32, u32))
     let needed = wanted != Wanted::Unchanged || environment.get_filled("HOME").is_none_or(|home| home == "/");
     let text = |path| if needed { account_file(Path::new(path)) } else { Ok(String::new()) };
     let accounts = Accounts { passwd: text("/etc/passwd")?, group: text("/etc/group")? };
-    identity::resolve(&wanted, &accounts, current)
+    let identity = identity::resolve(&wanted, &accounts, current)?;
+    if identity.differs_from(current) {
+        let map = |path| read_whole(Path::new(path)).unwrap_or_default();
+        let (users, groups) = (map("/proc/self/uid_map"), map("/proc/self/gid_map"));
+        identity::mapped(&identity, &String::from_utf8_lossy(&users), &String::from_utf8_lossy(&groups))?;
+    }
+    Ok(identity)
 }
 
 /// The shell of a user: that of the passwd entry if it can be one, else the first that every image has.

@@ -5,6 +5,7 @@ mod build;
 mod compose;
 mod kubernetes;
 mod real;
+mod scripts;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
