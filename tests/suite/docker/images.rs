@@ -4,6 +4,7 @@
 mod build;
 mod compose;
 mod kubernetes;
+mod migration;
 mod real;
 mod scripts;
 
