@@ -13,7 +13,7 @@ fn run(sandbox: &Sandbox, count: u32, owner: u32, options: &[&str]) -> Run {
         chown(sandbox.path(name), Some(OUTSIDE), Some(OUTSIDE)).unwrap();
     }
     chown(sandbox.path("capture"), Some(owner), Some(owner)).unwrap();
-    let mapped = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/namespace/mapped.py");
+    let mapped = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/support/mapped.py");
     let (outside, count) = (OUTSIDE.to_string(), count.to_string());
     let enter = ["python3", "-B", mapped, &outside, &count, "unshare", "-pfm", "--mount-proc", "--kill-child"];
     sandbox

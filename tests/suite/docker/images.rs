@@ -18,7 +18,7 @@ use super::engine::{Engine, needs_docker, root, script, static_binary};
 pub const AGENT: &str = "agent-init-agent:latest";
 pub const SETUP: &str = "agent-init-setup:latest";
 pub const BINARY: &str = "agent-init-binary:latest";
-/// The same with a stand-in for the CLI (`tests/images/claude`).
+/// The same with a stand-in for the CLI (`tests/deploy/claude`).
 pub const TAG: &str = "stand-in";
 pub const STAND_IN: &str = "agent-init-agent:stand-in";
 
@@ -39,7 +39,7 @@ done
 "#;
 
 const STAND_INS: &str = r#"
-install -m 755 "$2/tests/images/claude" "$1/claude"
+install -m 755 "$2/tests/deploy/claude" "$1/claude"
 install -m 755 "$2/tests/suite/support/agent.sh" "$1/stand-in"
 "#;
 
@@ -83,8 +83,8 @@ fn build() {
 fn tools() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
-        let done = script("tests/tools/tools").stderr(Stdio::inherit()).output().unwrap();
-        assert!(done.status.success(), "tests/tools/tools: {}", done.status);
+        let done = script("scripts/deploy-tools").stderr(Stdio::inherit()).output().unwrap();
+        assert!(done.status.success(), "scripts/deploy-tools: {}", done.status);
         String::from_utf8(done.stdout).unwrap().trim_end().into()
     })
 }

@@ -1,5 +1,5 @@
 //! `deploy/kubernetes`: rendered by kubectl, checked against the API's schemas, and its pods run as the kubelet would run
-//! their containers (`tests/kubernetes/pod.py`).
+//! their containers (`tests/deploy/pod.py`).
 
 use std::fs;
 use std::path::Path;
@@ -96,7 +96,7 @@ impl<'a> Pod<'a> {
         let file = sandbox.write("rendered.yaml", manifests);
         let (kind, name) = which.split_once('/').unwrap();
         let mut pod = Command::new(tools().join("bin/python"));
-        pod.arg(root().join("tests/kubernetes/pod.py")).arg("docker").arg(file).args([kind, name]);
+        pod.arg(root().join("tests/deploy/pod.py")).arg("docker").arg(file).args([kind, name]);
         let text = run(pod.arg("--dir").arg(sandbox.path("")).args(options));
         Self { sandbox, value: serde_json::from_str(&text).unwrap() }
     }
