@@ -30,14 +30,10 @@ fn from_tini_and_gosu() {
     let run = |words: &[&str]| Container::of(&sandbox, "after-gosu").arguments(words).run();
     run(&["claude", "--version"]).ok().prints(&["(Claude Code)"]);
     run(&["--", "sh", "-c", "id -un; echo $HOME; exit 7"]).code(7).prints(&["node\n/home/node\n"]);
-    let leftovers =
-        "setsid sh -c 'trap \"echo left; exit\" TERM; echo up >&2; while :; do sleep 0.1; done' & read -r _; exit 0";
-    let mut up = Container::of(&sandbox, "after-gosu")
-        .docker(&["--interactive"])
-        .arguments(&["--", "sh", "-c", leftovers])
-        .start();
-    up.message("up");
-    up.wait().ok().prints(&["left"]);
+    let leftovers = "mkfifo /tmp/up
+        setsid sh -c 'trap \"echo left; exit\" TERM; echo >/tmp/up; while :; do sleep 0.1; done' &
+        read -r _ </tmp/up";
+    run(&["--", "sh", "-c", leftovers]).ok().prints(&["left"]);
 }
 
 #[test]
