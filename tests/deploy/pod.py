@@ -6,7 +6,7 @@
                                          prints the `docker run` arguments of the pod's containers as JSON
 
 Volumes become directories of DIR: DIR/claims/CLAIM, and DIR/pods/POD/VOLUME for the pod's own; a Secret's content is taken
-from DIR/secrets/NAME/*, laid out with the kubelet's `..data` links. --any-uid is what OpenShift sets where a pod names no user. A field that is not known here is an
+from DIR/secrets/NAME/*, laid out with the kubelet's `..data` links, and the service account's from DIR/serviceaccount. --any-uid is what OpenShift sets where a pod names no user. A field that is not known here is an
 error: nothing of a pod is left out in silence.
 """
 
@@ -53,6 +53,7 @@ class Pod:
             sys.exit("pod.py: the pod has no seccomp profile")
         security.done("seccompProfile")
         self.grace = self.spec.take("terminationGracePeriodSeconds", 30)
+        self.account = self.service_account() if self.spec.take("automountServiceAccountToken") else None
         self.volumes = dict(self.volume(Fields("volumes", volume)) for volume in self.spec.take("volumes"))
 
     def volume(self, volume):
@@ -93,11 +94,19 @@ class Pod:
             os.chmod(os.path.join(data, key), mode | 0o040 if self.group else mode)
         return path
 
+    def service_account(self):
+        """Readable for the pod's group."""
+        path = os.path.join(self.options.dir, "serviceaccount")
+        for file in os.listdir(path):
+            os.chown(os.path.join(path, file), 0, self.group or 0)
+            os.chmod(os.path.join(path, file), 0o640)
+        return f"--volume={path}:/var/run/secrets/kubernetes.io/serviceaccount:ro"
+
     def containers(self):
         """The docker arguments of each, init containers first, and the probes of the last."""
         init = [self.container(Fields("initContainers", one)) for one in self.spec.take("initContainers", [])]
         main = [self.container(Fields("containers", one)) for one in self.spec.take("containers")]
-        self.spec.done("serviceAccountName", "automountServiceAccountToken", "restartPolicy")
+        self.spec.done("serviceAccountName", "restartPolicy")
         return {"init": [words for words, _ in init], "main": main[0][0], "probes": main[0][1], "grace": self.grace}
 
     def container(self, container):
@@ -110,6 +119,7 @@ class Pod:
         words = [f"--user={self.uid}:{self.gid}", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
         words += [f"--group-add={self.group}"] if self.group else []
         words += [f"--stop-timeout={self.grace}"]
+        words += [self.account] if self.account else []
         for mount in container.take("volumeMounts", []):
             path, only_read = self.volumes[mount["name"]]
             only_read = only_read or mount.get("readOnly")

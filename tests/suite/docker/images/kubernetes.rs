@@ -1,6 +1,8 @@
 //! `deploy/kubernetes`: rendered by kubectl, checked against the API's schemas, and its pods run as the kubelet would run
 //! their containers (`tests/deploy/pod.py`).
 
+mod store;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
