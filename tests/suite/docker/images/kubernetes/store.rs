@@ -100,20 +100,19 @@ fn pods_share_a_login_through_the_api_server() {
         |context| engine.build(context, "with-helper", Some(WITH_HELPER), &[]),
     );
     let cluster = Cluster::start();
-    cluster.job("say started", None).refuses(&["hint: "]).prints_no(&["started"]);
-    cluster
-        .job("id -u; cat \"$F\"; refresh two", Some(&Session::new("one")))
-        .ok()
-        .prints(&["1000\n", "FAKE-access-one"]);
-    assert_eq!(cluster.login(), Session::new("two").value());
-
-    // One that runs has what another refreshes.
     let sandbox = Sandbox::new();
     let pod = cluster.pod(&sandbox, "Deployment/agent");
     pod.prepare();
     let container = pod.container(&pod.value["main"], "with-helper").engines_network();
     let mut up = container.docker(&["--volume=/usr:/host/usr:ro"]).start();
+    up.message("waiting up to 10m");
+
+    let given = cluster.job("id -u; cat \"$F\"; refresh two", Some(&Session::new("one"))).ok();
+    given.prints(&["1000\n", "FAKE-access-one"]);
+    assert_eq!(cluster.login(), Session::new("two").value());
     up.message("claude auth: forwarded host session (sync), store:");
+
+    // What runs has what another refreshes.
     cluster.job("cat \"$F\"; refresh three", None).ok().prints(&["FAKE-access-two"]);
     assert_eq!(cluster.login(), Session::new("three").value());
     let work = sandbox.path("pods/agent/home/.claude");
