@@ -210,6 +210,7 @@ fn mount_table() -> Mounts {
 /// As [`identity::resolve`]; a path without an owner; account files that can not be read.
 pub fn who(options: &RunOptions, environment: &Environment, current: (u32, u32)) -> anyhow::Result<Identity> {
     let wanted = match (&options.user, &options.user_from) {
+        _ if options.user_is_void(current) => Wanted::Unchanged,
         (Some(spec), _) => Wanted::Spec(spec.clone()),
         (None, Some(path)) => {
             let hint = "name a path whose owner the agent shall be, such as a bind-mounted workspace";
@@ -223,7 +224,13 @@ pub fn who(options: &RunOptions, environment: &Environment, current: (u32, u32))
     let needed = wanted != Wanted::Unchanged || environment.get_filled("HOME").is_none_or(|home| home == "/");
     let text = |path| if needed { account_file(Path::new(path)) } else { Ok(String::new()) };
     let accounts = Accounts { passwd: text("/etc/passwd")?, group: text("/etc/group")? };
-    identity::resolve(&wanted, &accounts, current)
+    let identity = identity::resolve(&wanted, &accounts, current)?;
+    if identity.differs_from(current) {
+        let map = |path| read_whole(Path::new(path)).unwrap_or_default();
+        let (users, groups) = (map("/proc/self/uid_map"), map("/proc/self/gid_map"));
+        identity::mapped(&identity, &String::from_utf8_lossy(&users), &String::from_utf8_lossy(&groups))?;
+    }
+    Ok(identity)
 }
 
 /// The shell of a user: that of the passwd entry if it can be one, else the first that every image has.

@@ -62,6 +62,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "PATH")]
     pub user_from: Option<PathBuf>,
 
+    /// Whether the user was not named on this command line but in a variable (an image's preset) or by the run under way.
+    #[arg(skip)]
+    pub user_is_preset: bool,
+
     /// HOME of the agent [default: the user's, else $HOME, else /tmp/agent-home]
     #[arg(long, value_name = "DIR")]
     pub home: Option<PathBuf>,
@@ -170,6 +174,7 @@ impl RunOptions {
             secrets: self.secrets.or(twins.secrets),
             user: self.user.or(twins.user.filter(|_| !user_given)),
             user_from: self.user_from.or(twins.user_from.filter(|_| !user_given)),
+            user_is_preset: self.user_is_preset || !user_given,
             home: self.home.or(twins.home),
             work_dir: self.work_dir.or(twins.work_dir),
             scope: self.scope.or(twins.scope),
@@ -191,6 +196,13 @@ impl RunOptions {
             quiet: self.quiet.or(twins.quiet),
             command: self.command,
         }
+    }
+
+    /// Whether the user that is asked for is left aside: an image that presets one is also started as another, by `docker
+    /// run --user` or with an arbitrary uid of `OpenShift`, and only root may change it.
+    #[must_use]
+    pub fn user_is_void(&self, current: (u32, u32)) -> bool {
+        self.user_is_preset && current.0 != 0
     }
 
     /// These options, if they go together and there is a COMMAND.

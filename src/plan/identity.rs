@@ -123,6 +123,32 @@ pub fn resolve(wanted: &Wanted, accounts: &Accounts, current: (u32, u32)) -> any
     Ok(Identity { groups, ..identity })
 }
 
+/// Refuses a user or group that this user namespace does not have. `users` and `groups` are the texts of
+/// `/proc/self/uid_map` and `gid_map`; where they can not be read nothing is known, and nothing refused.
+///
+/// # Errors
+/// The id, and those that there are. Rootless engines map a few ids only, and the kernel says no more than EINVAL.
+pub fn mapped(identity: &Identity, users: &str, groups: &str) -> anyhow::Result<()> {
+    for (what, id, map) in [("uid", identity.uid, users), ("gid", identity.gid, groups)] {
+        let ranges: Vec<(u64, u64)> = map.lines().filter_map(range).collect();
+        if ranges.is_empty() || ranges.iter().any(|(first, last)| (*first..=*last).contains(&u64::from(id))) {
+            continue;
+        }
+        let there: Vec<String> = ranges.iter().map(|(first, last)| format!("{first} to {last}")).collect();
+        let text = format!("{what} {id} is not in this container's user namespace, which has {}", there.join(", "));
+        let hint = "choose one of these, or give the engine more ids (/etc/subuid, /etc/subgid)";
+        return Err(Failure::new(text).hint(hint).into());
+    }
+    Ok(())
+}
+
+/// First and last id of a line of a map: first id inside, first id outside, length.
+fn range(line: &str) -> Option<(u64, u64)> {
+    let mut fields = line.split_ascii_whitespace().map(str::parse::<u64>);
+    let (first, _, length) = (fields.next()?.ok()?, fields.next()?.ok()?, fields.next()?.ok()?);
+    Some((first, first + length.checked_sub(1)?))
+}
+
 fn by_number(accounts: &Accounts, uid: u32, gid: Option<u32>, groups: Option<Vec<u32>>) -> Identity {
     let user = accounts.user_of(uid);
     Identity {
@@ -272,6 +298,26 @@ mod tests {
         assert!(to("node:0").is_err());
         assert_eq!(to("node").unwrap().groups, None);
         assert_eq!(resolve(&Wanted::Unchanged, &accounts(), (77, 0)).unwrap().gid, 0);
+    }
+
+    #[test]
+    fn ids_of_a_user_namespace() {
+        let rows: [(u32, u32, &str, &str, Option<&str>); 8] = [
+            (1000, 1000, "         0          0 4294967295\n", "0 0 4294967295\n", None),
+            (1000, 1000, "0 1000 1\n1 100000 65536\n", "0 1000 1\n1 100000 65536\n", None),
+            (65536, 65536, "0 1000 1\n1 100000 65536\n", "0 1000 1\n1 100000 65536\n", None),
+            (65537, 0, "0 1000 1\n1 100000 65536\n", "0 0 1\n", Some("uid 65537")),
+            (1000, 5, "0 100000 1001\n", "0 100000 5\n", Some("gid 5")),
+            (1, 1, "0 100000 1\n", "0 100000 1\n", Some("0 to 0")),
+            (1, 1, "", "garbage\n", None),
+            (1, 1, "0 0 0\n", "0 0 -1\n", None),
+        ];
+        for (uid, gid, users, groups, refused) in rows {
+            let identity = Identity { uid, gid, groups: None, home: None, name: None };
+            let error = mapped(&identity, users, groups).err().map(|error| error.to_string());
+            assert_eq!(error.is_some(), refused.is_some(), "{uid}:{gid} {users}{groups}");
+            assert!(error.unwrap_or_default().contains(refused.unwrap_or_default()), "{uid}:{gid}");
+        }
     }
 
     proptest! {

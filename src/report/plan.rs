@@ -140,7 +140,7 @@ impl<'v> View<'v> {
                 groups: facts.identity.groups.as_deref(),
                 name: facts.identity.name.as_deref(),
                 changes,
-                why: identity_why(options),
+                why: identity_why(options, facts.current),
             },
             home: Home { path: shown(&facts.home), made: plan.makes_home.is_some(), why: facts.home_why },
             working_directory: shown(&facts.working_directory),
@@ -159,8 +159,11 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn identity_why(options: &RunOptions) -> String {
+fn identity_why(options: &RunOptions, current: (u32, u32)) -> String {
     match (&options.user, &options.user_from) {
+        (Some(_), _) | (_, Some(_)) if options.user_is_void(current) => {
+            "unchanged: the user that is preset is for a start as root".to_owned()
+        }
         (Some(user), _) => format!("--user {user}"),
         (None, Some(path)) => format!("the owner of {} (--user-from)", path.display()),
         (None, None) => "unchanged: neither --user nor --user-from is given".to_owned(),

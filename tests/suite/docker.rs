@@ -5,6 +5,7 @@ mod commands;
 mod container;
 mod engine;
 mod identities;
+mod images;
 mod lives;
 mod login;
 mod process;

@@ -156,6 +156,23 @@ fn only_root_may_change_the_user() {
     }
 }
 
+/// An image presets the user of a container that starts as root.
+#[test]
+fn a_preset_user_is_for_root() {
+    needs_root!();
+    for (name, value) in
+        [("AGENT_INIT_USER", "other"), ("AGENT_INIT_USER", "nosuch"), ("AGENT_INIT_USER_FROM", "/root")]
+    {
+        let sandbox = Sandbox::new();
+        for directory in ["home", "state", "capture"] {
+            sandbox.give(directory, 1000);
+        }
+        sandbox.claude(WHO).env(name, value).pid1().uid(1000).run().ok().prints(&["1000:1000 1000"]);
+        let plan = sandbox.raw(["plan", "--", "claude"]).env(name, value).pid1().uid(1000).run().ok();
+        plan.prints(&["unchanged: the user that is preset is for a start as root"]);
+    }
+}
+
 /// The agent's capability sets, in the order of `/proc/self/status`, and `NoNewPrivs`.
 const POWERS: &str = "grep -E '^(Cap|NoNewPrivs)' /proc/self/status | tr -d ' \\t'";
 const NONE: &str = "CapInh:0000000000000000\nCapPrm:0000000000000000\nCapEff:0000000000000000\nCapBnd:0000000000000000\nCapAmb:0000000000000000\nNoNewPrivs:1\n";

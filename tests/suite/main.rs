@@ -18,6 +18,7 @@ mod fleet;
 mod hostile;
 mod identity;
 mod matrix;
+mod namespace;
 mod peers;
 mod process;
 mod publish;

@@ -56,6 +56,6 @@ mod gcp;
 mod kubernetes;
 mod leases;
 mod rows;
-mod server;
+pub mod server;
 mod store;
 mod vault;

@@ -9,22 +9,37 @@ use crate::support::{Live, Outcome, Run, Sandbox, Session};
 pub const DEBIAN: &str = "agent-debian";
 pub const SCRATCH: &str = "agent-scratch";
 
-/// Builds a `docker run`, without network, of one of the images.
+/// Builds a `docker run`, without network unless told, of one of the images.
 #[must_use]
 pub struct Container<'a> {
     sandbox: &'a Sandbox,
-    image: &'static str,
+    image: &'a str,
+    network: &'static str,
+    through: Vec<String>,
     name: String,
     docker: Vec<String>,
     arguments: Vec<String>,
-    session: Option<String>,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl<'a> Container<'a> {
-    pub fn of(sandbox: &'a Sandbox, image: &'static str) -> Self {
+    pub fn of(sandbox: &'a Sandbox, image: &'a str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("agent-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        Self { sandbox, image, name, docker: Vec::new(), arguments: Vec::new(), session: None }
+        let (docker, arguments, through, variables) = Default::default();
+        Self { sandbox, image, network: "none", through, name, docker, arguments, variables }
+    }
+
+    /// In the engine's own network, where a vendor may be.
+    pub fn engines_network(mut self) -> Self {
+        self.network = "host";
+        self
+    }
+
+    /// The docker client started by another program.
+    pub fn through<I: IntoIterator<Item = S>, S: Into<String>>(mut self, wrapper: I) -> Self {
+        self.through.extend(wrapper.into_iter().map(Into::into));
+        self
     }
 
     /// Options of `docker run`.
@@ -44,9 +59,14 @@ impl<'a> Container<'a> {
     }
 
     /// Gives this login as `CLAUDE_CREDENTIALS_B64`.
-    pub fn session(mut self, session: &Session) -> Self {
-        self.session = Some(session.b64());
-        self.docker(&["--env=CLAUDE_CREDENTIALS_B64"])
+    pub fn session(self, session: &Session) -> Self {
+        self.docker(&["--env=CLAUDE_CREDENTIALS_B64"]).variable("CLAUDE_CREDENTIALS_B64", session.b64())
+    }
+
+    /// Sets a variable of the docker client, from which `--env=NAME` takes it.
+    pub fn variable(mut self, name: &'static str, value: String) -> Self {
+        self.variables.push((name, value));
+        self
     }
 
     /// Options of agent-init.
@@ -75,20 +95,18 @@ impl<'a> Container<'a> {
 
     /// The docker client attached to the container: its output is the container's, its exit status too.
     fn client(&self) -> Run {
-        let mut line = ["run", "--network=none", "--name", &self.name].map(String::from).to_vec();
+        let network = format!("--network={}", self.network);
+        let mut line = ["run", &network, "--name", &self.name].map(String::from).to_vec();
         line.extend(self.docker.iter().cloned());
         line.push(self.image.into());
         line.extend(self.arguments.iter().cloned());
-        let client = client(self.sandbox, line);
-        match &self.session {
-            Some(session) => client.env("CLAUDE_CREDENTIALS_B64", session),
-            None => client,
-        }
+        let client = client(self.sandbox, line).through(self.through.clone());
+        self.variables.iter().fold(client, |client, (name, value)| client.env(name, value))
     }
 }
 
 /// The docker client is one more program to run in a sandbox; the variables of that run stay on this side.
-fn client<S: Into<String>>(sandbox: &Sandbox, arguments: impl IntoIterator<Item = S>) -> Run {
+pub fn client<S: Into<String>>(sandbox: &Sandbox, arguments: impl IntoIterator<Item = S>) -> Run {
     sandbox.raw(arguments).options(["-H", &Engine::get().unwrap().host()]).program(CLIENT)
 }
 
@@ -113,6 +131,10 @@ impl Up<'_> {
 
     pub fn stop(&self) {
         self.docker(&["stop"]);
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     pub fn running(&self) -> bool {

@@ -1,10 +1,10 @@
 //! The engine that the containers of this test process run in, and its images.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 
 use crate::support::{root_or_skip, skip};
@@ -34,6 +34,7 @@ ENTRYPOINT [\"agent-init\"]
 
 /// Ends with the test process, however that ends: `engine hold` stops the engine when its standard input does.
 pub struct Engine {
+    directory: PathBuf,
     socket: String,
     _hold: Child,
 }
@@ -47,6 +48,17 @@ impl Engine {
 
     pub fn host(&self) -> String {
         format!("unix://{}", self.socket)
+    }
+
+    /// The network namespace that is the host's to its containers.
+    pub fn network(&self) -> PathBuf {
+        let pid = fs::read_to_string(self.directory.join("dockerd.pid")).unwrap();
+        Path::new("/proc").join(pid.trim_end()).join("ns/net")
+    }
+
+    /// Makes the stand-in for a registry's image, unless it is there.
+    pub fn stand_in(&self, name: &str) {
+        succeed(script("tests/engine/engine").arg("image").arg(&self.directory).arg(name));
     }
 
     fn start() -> Option<Self> {
@@ -66,39 +78,51 @@ impl Engine {
             hold.wait().unwrap();
             return None;
         }
-        let engine = Self { socket: socket.trim_end().into(), _hold: hold };
+        let engine = Self { directory, socket: socket.trim_end().into(), _hold: hold };
 
-        for name in ["busybox", "debian:bookworm-slim"] {
-            succeed(script("tests/engine/engine").arg("image").arg(&directory).arg(name));
-        }
-        let context = directory.join("context");
-        succeed(Command::new("sh").args(["-euc", STAGE, "sh"]).arg(&context).arg(binary));
-        for (name, dockerfile) in [(super::SCRATCH, SCRATCH), (super::DEBIAN, DEBIAN)] {
-            let mut build = Command::new(CLIENT)
-                .args(["-H", &engine.host(), "build", "--quiet", "--network=none", "--tag", name, "--file=-"])
-                .arg(&context)
-                .stdin(Stdio::piped())
-                .stdout(Stdio::null())
-                .spawn()
-                .unwrap();
-            build.stdin.take().unwrap().write_all(dockerfile.as_bytes()).unwrap();
-            assert!(build.wait().unwrap().success(), "docker build of {name} failed");
-        }
-        fs::remove_dir_all(context).unwrap();
+        engine.stand_in("busybox");
+        engine.stand_in("debian:bookworm-slim");
+        let stage = |context: &Path| Command::new("sh").args(["-euc", STAGE, "sh"]).arg(context).arg(binary).status();
+        engine.with_context(stage, |context| {
+            engine.build(context, super::SCRATCH, Some(SCRATCH), &[]);
+            engine.build(context, super::DEBIAN, Some(DEBIAN), &[]);
+        });
         Some(engine)
+    }
+
+    /// Builds images from a directory that another process has filled, and removes it.
+    pub fn with_context(&self, fill: impl FnOnce(&Path) -> io::Result<ExitStatus>, build: impl FnOnce(&Path)) {
+        let context = tempfile::Builder::new().prefix("context-").tempdir_in(&self.directory).unwrap();
+        assert!(fill(context.path()).unwrap().success(), "cannot fill {}", context.path().display());
+        build(context.path());
+    }
+
+    /// Builds an image, from the text of a Dockerfile if there is one; without network.
+    pub fn build(&self, context: &Path, tag: &str, dockerfile: Option<&str>, options: &[&str]) {
+        let mut build = Command::new(CLIENT)
+            .env("DOCKER_BUILDKIT", "1")
+            .args(["-H", &self.host(), "build", "--quiet", "--network=none", "--tag", tag])
+            .args(dockerfile.map(|_| "--file=-"))
+            .args(options)
+            .arg(context)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        build.stdin.take().unwrap().write_all(dockerfile.unwrap_or_default().as_bytes()).unwrap();
+        assert!(build.wait().unwrap().success(), "docker build of {tag} failed");
     }
 }
 
 /// Another process writes the executables: a thread of ours that forks meanwhile would hold them open for writing.
 const STAGE: &str = r#"
-mkdir "$1"
 install -m 755 "$2" "$1/agent-init"
 install -m 755 tests/suite/support/agent.sh "$1/claude"
 echo 'not a program' >"$1/notes"
 "#;
 
 /// `$TEST_BINARY`; without it, the static build, made now.
-fn static_binary() -> PathBuf {
+pub fn static_binary() -> PathBuf {
     std::env::var_os("TEST_BINARY").map_or_else(
         || {
             succeed(&mut script("scripts/build"));
@@ -108,17 +132,17 @@ fn static_binary() -> PathBuf {
     )
 }
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn script(path: &str) -> Command {
+pub fn script(path: &str) -> Command {
     let mut command = Command::new(root().join(path));
     command.current_dir(root());
     command
 }
 
-fn succeed(command: &mut Command) {
+pub fn succeed(command: &mut Command) {
     let status = command.current_dir(root()).stdout(Stdio::null()).status().unwrap();
     assert!(status.success(), "{command:?}: {status}");
 }

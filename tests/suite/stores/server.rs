@@ -33,7 +33,18 @@ pub struct Server {
 impl Server {
     /// Starts `tests/stores/SCRIPT` and waits until it answers.
     pub fn start(script: &str, arguments: &[&Path]) -> Self {
-        let mut child = Command::new(commands().join("python"))
+        Self::of(Command::new(commands().join("python")), script, arguments)
+    }
+
+    /// The same in a network namespace that is there.
+    pub fn within(network: &Path, script: &str, arguments: &[&Path]) -> Self {
+        let mut enter = Command::new("nsenter");
+        enter.arg(format!("--net={}", network.display())).arg(commands().join("python"));
+        Self::of(enter, script, arguments)
+    }
+
+    fn of(mut python: Command, script: &str, arguments: &[&Path]) -> Self {
+        let mut child = python
             .arg("-B")
             .arg(file("tests/stores").join(script))
             .args(arguments)

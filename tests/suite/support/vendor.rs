@@ -51,22 +51,27 @@ pub struct Vendor {
 
 impl Vendor {
     pub fn start() -> Self {
-        Self::with(&[])
+        Self::with(&["unshare", "-n"], &["--loopback-up"])
+    }
+
+    /// One in a network namespace that is there.
+    pub fn within(network: &Path) -> Self {
+        Self::with(&["nsenter", &format!("--net={}", network.display())], &[])
     }
 
     /// One that ends the whole login when a spent refresh token comes again.
     pub fn strict() -> Self {
-        Self::with(&["--revoke-on-reuse"])
+        Self::with(&["unshare", "-n"], &["--loopback-up", "--revoke-on-reuse"])
     }
 
-    fn with(options: &[&str]) -> Self {
+    fn with(enter: &[&str], options: &[&str]) -> Self {
         // The agent's user reads the certificate in there.
         let open = Permissions::from_mode(0o755);
         let directory = tempfile::Builder::new().prefix("vendor-").permissions(open).tempdir().unwrap();
         let place = directory.path().join("vendor");
-        let mut child = Command::new("unshare")
-            .args(["-n", "python3", "-B", &vendor_file("vendor.py"), "serve"])
-            .args(["--until-eof", "--loopback-up", "--dir"])
+        let mut child = Command::new(enter[0])
+            .args(&enter[1..])
+            .args(["python3", "-B", &vendor_file("vendor.py"), "serve", "--until-eof", "--dir"])
             .arg(&place)
             .args(options)
             .stdin(Stdio::piped())
@@ -154,10 +159,15 @@ impl Vendor {
             .through(["nsenter", &network])
             .env("PATH", path)
             .env("TERM", "xterm-256color");
-        for (name, value) in self.ready["environment"].as_object().unwrap() {
-            run = run.env(name, text(value));
+        for (name, value) in self.environment() {
+            run = run.env(&name, value);
         }
         run
+    }
+
+    /// What leads agents to it.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        self.ready["environment"].as_object().unwrap().iter().map(|(name, value)| (name.clone(), text(value))).collect()
     }
 
     /// `codex exec` with the vendor as its model provider.

@@ -1,0 +1,236 @@
+//! `deploy/kubernetes`: rendered by kubectl, checked against the API's schemas, and its pods run as the kubelet would run
+//! their containers (`tests/deploy/pod.py`).
+
+mod store;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::super::container::Container;
+use super::super::engine::root;
+use super::{BINARY, TAG, needs_images, tools};
+use crate::support::{Outcome, Sandbox, Session, await_path};
+
+const OVERLAYS: [&str; 3] = ["secret", "shared", "store"];
+
+fn run(command: &mut Command) -> String {
+    let done = command.output().unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{command:?}: {}\n{stdout}{stderr}", done.status);
+    stdout.into_owned()
+}
+
+fn kustomize(directory: &Path) -> String {
+    run(Command::new(tools().join("bin/kubectl")).arg("kustomize").arg(directory))
+}
+
+fn deploy(place: &str) -> std::path::PathBuf {
+    root().join("deploy/kubernetes").join(place)
+}
+
+fn overlay(name: &str) -> String {
+    kustomize(&deploy("overlays").join(name))
+}
+
+/// The overlay as a user on `OpenShift` writes it.
+fn on_openshift(sandbox: &Sandbox, name: &str) -> String {
+    sandbox.mkdir("kubernetes");
+    run(Command::new("cp").arg("-r").arg(deploy("")).arg(sandbox.path("kubernetes/deploy")));
+    let kustomization = format!("resources: [deploy/overlays/{name}]\ncomponents: [deploy/components/openshift]\n");
+    sandbox.write("kubernetes/kustomization.yaml", kustomization);
+    kustomize(&sandbox.path("kubernetes"))
+}
+
+#[test]
+fn every_manifest_is_what_the_api_takes() {
+    let sandbox = Sandbox::new();
+    let mut manifests: Vec<(String, String)> = OVERLAYS.iter().map(|name| ((*name).into(), overlay(name))).collect();
+    manifests.push(("setup".into(), fs::read_to_string(deploy("overlays/shared/setup.yaml")).unwrap()));
+    manifests.push(("openshift".into(), on_openshift(&sandbox, "shared")));
+    for (name, text) in manifests {
+        let file = sandbox.write(&format!("{name}.yaml"), &text);
+        for version in ["1.30", "1.37"] {
+            let validate = tools().join("bin/kubernetes-validate");
+            run(Command::new(validate).args(["--strict", "--kubernetes-version", version]).arg(&file));
+        }
+        assert!(!text.contains("runAsUser") || name != "openshift", "{text}");
+    }
+    // The check is one.
+    let file =
+        sandbox.write("wrong.yaml", overlay("shared").replace("terminationGracePeriodSeconds", "terminationGrace"));
+    let wrong = Command::new(tools().join("bin/kubernetes-validate")).arg("--strict").arg(file).output().unwrap();
+    assert!(!wrong.status.success());
+}
+
+/// What the helper is granted is two objects by name, and nothing that can not be confined to a name.
+#[test]
+fn the_store_helper_has_the_least_rights() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("store.yaml", overlay("store"));
+    let script = "import json,sys,yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
+    let objects: Value =
+        serde_json::from_str(&run(Command::new(tools().join("bin/python")).args(["-c", script]).arg(file))).unwrap();
+    let objects = objects.as_array().unwrap();
+    let of = |kind: &str| objects.iter().find(|one| one["kind"] == kind).unwrap();
+    for rule in of("Role")["rules"].as_array().unwrap() {
+        assert_eq!(rule["resourceNames"], serde_json::json!(["agent-init-claude"]));
+        assert_eq!(rule["verbs"], serde_json::json!(["get", "update"]));
+    }
+    for kind in ["Secret", "Lease"] {
+        assert_eq!(of(kind)["metadata"]["name"], "agent-init-claude");
+    }
+    assert_eq!(of("RoleBinding")["subjects"][0]["name"], of("ServiceAccount")["metadata"]["name"]);
+    assert_eq!(of("Deployment")["spec"]["template"]["spec"]["automountServiceAccountToken"], true);
+}
+
+/// A pod as docker options.
+struct Pod<'a> {
+    sandbox: &'a Sandbox,
+    value: Value,
+}
+
+impl<'a> Pod<'a> {
+    /// `KIND/NAME` of rendered manifests. `set` overrides variables.
+    fn of(sandbox: &'a Sandbox, manifests: &str, which: &str, options: &[&str]) -> Self {
+        let file = sandbox.write("rendered.yaml", manifests);
+        let (kind, name) = which.split_once('/').unwrap();
+        let mut pod = Command::new(tools().join("bin/python"));
+        pod.arg(root().join("tests/deploy/pod.py")).arg("docker").arg(file).args([kind, name]);
+        let text = run(pod.arg("--dir").arg(sandbox.path("")).args(options));
+        Self { sandbox, value: serde_json::from_str(&text).unwrap() }
+    }
+
+    fn container(&self, container: &'a Value, image: &'a str) -> Container<'a> {
+        let words = |key: &str| -> Vec<&str> {
+            container[key].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect()
+        };
+        Container::of(self.sandbox, image).docker(&words("options")).arguments(&words("arguments"))
+    }
+
+    /// The init containers, to their end.
+    fn prepare(&'a self) {
+        for container in self.value["init"].as_array().unwrap() {
+            let image = container["image"].as_str().unwrap().strip_prefix("registry.example.com/").unwrap();
+            assert_eq!(image, BINARY);
+            self.container(container, image).run().ok();
+        }
+    }
+
+    /// The main container, with the stand-in for the CLI in an image that has no agent-init.
+    fn main(&'a self) -> Container<'a> {
+        self.container(&self.value["main"], "foreign")
+    }
+
+    fn probe(&self, kind: &str) -> Vec<&str> {
+        self.value["probes"][kind].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect()
+    }
+}
+
+/// An image that can not be rebuilt: not one of ours, and its user is root.
+fn foreign() {
+    use std::sync::OnceLock;
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let dockerfile = format!(
+            "FROM node:22-bookworm-slim\nCOPY --from=agent-init-agent:{TAG} /usr/local/bin/claude /usr/local/bin/stand-in /usr/local/bin/\n"
+        );
+        let engine = super::Engine::get().unwrap();
+        engine.with_context(|_| Command::new("true").status(), |context| {
+            engine.build(context, "foreign", Some(&dockerfile), &[]);
+        });
+    });
+}
+
+fn job(pod: &Pod<'_>, prompt: &str) -> Outcome {
+    // The job's own prompt is `hello`.
+    assert_eq!(pod.value["main"]["arguments"], serde_json::json!(["claude", "-p", "hello"]));
+    let mut main = pod.value["main"].clone();
+    main["arguments"][2] = prompt.into();
+    pod.container(&main, "foreign").run()
+}
+
+#[test]
+fn a_job_with_a_token_in_a_secret() {
+    needs_images!();
+    foreign();
+    let sandbox = Sandbox::new();
+    sandbox.write("secrets/agent-credentials/claude_code_oauth_token", "sk-ant-oat01-FAKE-token");
+    let pod = Pod::of(&sandbox, &overlay("secret"), "Job/agent-once", &[]);
+    pod.prepare();
+    job(&pod, "id -u; id -G; say \"$CLAUDE_CODE_OAUTH_TOKEN\"; say $HOME; pwd; touch made")
+        .ok()
+        .prints(&["1000\n1000\nsk-ant-oat01-FAKE-token\n/home/agent\n/workspace\n"])
+        .says(&["long-lived OAuth token, secret:/run/secrets/agent/claude_code_oauth_token"]);
+}
+
+#[test]
+fn a_job_without_a_login_fails_at_once() {
+    needs_images!();
+    foreign();
+    let sandbox = Sandbox::new();
+    sandbox.mkdir("secrets/agent-credentials");
+    let pod = Pod::of(&sandbox, &overlay("secret"), "Job/agent-once", &[]);
+    pod.prepare();
+    job(&pod, "say started").refuses(&["hint: "]).prints_no(&["started"]);
+}
+
+/// Plain Kubernetes, and `OpenShift`'s uids.
+#[test]
+fn pods_that_share_a_volume_share_a_login() {
+    needs_images!();
+    foreign();
+    for (what, options, uid) in
+        [("Kubernetes", &[][..], "1000"), ("OpenShift", &["--any-uid=1000650000"], "1000650000")]
+    {
+        let sandbox = Sandbox::new();
+        let manifests = if what == "OpenShift" { on_openshift(&sandbox, "shared") } else { overlay("shared") };
+        let long = Pod::of(&sandbox, &manifests, "Deployment/agent", options);
+        long.prepare();
+        let mut up = long.main().start();
+        // No login yet: it waits, and is not up.
+        up.message("waiting up to 10m");
+        up.exec(&[], &long.probe("startupProbe")).code(1);
+
+        let once = Pod::of(&sandbox, &manifests, "Job/agent-once", options);
+        once.prepare();
+        let mut main = once.value["main"].clone();
+        main["arguments"][2] = "id -u; cat \"$F\"; refresh two".into();
+        let given = once.container(&main, "foreign").session(&Session::new("one")).run();
+        given.ok().prints(&[&format!("{uid}\n"), "FAKE-access-one"]);
+        let capture = sandbox.path("claims/agent-logins/claude");
+        let stored = || fs::read_to_string(capture.join(".credentials.json")).unwrap_or_default();
+        assert!(stored().contains("FAKE-access-two"), "{what}: {}", stored());
+
+        // What waited has it now.
+        up.message("claude auth: forwarded host session (sync), capture:/capture/claude");
+        let work = sandbox.path("pods/agent/home/.claude");
+        await_path(&work, "the adopted login", || {
+            fs::read_to_string(work.join(".credentials.json")).is_ok_and(|text| text.contains("FAKE-access-two"))
+        });
+        up.exec(&[], &long.probe("readinessProbe")).ok();
+        up.exec(&[], &long.probe("startupProbe")).ok();
+        let inside =
+            up.exec(&[], &["/opt/agent-init/agent-init", "exec", "--", "claude", "-p", "cat \"$F\"; refresh three"]);
+        inside.ok().prints(&["FAKE-access-two"]);
+        up.stop();
+        up.wait().code(143);
+        assert!(stored().contains("FAKE-access-three"), "{what}: {}", stored());
+    }
+}
+
+#[test]
+fn the_setup_pod_logs_in_for_the_others() {
+    needs_images!();
+    let sandbox = Sandbox::new();
+    let text = fs::read_to_string(deploy("overlays/shared/setup.yaml")).unwrap();
+    let pod = Pod::of(&sandbox, &text, "Pod/agent-setup", &[]);
+    let terminal = crate::support::vendor_file("terminal.py");
+    let play = ["python3", "-B", &terminal, "--see", "Paste code here", "--type", "one\\r", "--"];
+    let image = format!("agent-init-setup:{TAG}");
+    pod.container(&pod.value["main"], &image).through(play).run().ok().prints(&["Login successful."]);
+    let stored = fs::read_to_string(sandbox.path("claims/agent-logins/claude/.credentials.json")).unwrap();
+    assert!(stored.contains("FAKE-access-one"));
+}
