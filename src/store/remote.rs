@@ -161,8 +161,8 @@ impl Remote {
     /// The login as it was last read.
     #[must_use]
     pub fn read(&self, rule: &SessionFile) -> Copy {
-        let none = Files::new();
-        Copy::among(self.stored.as_ref().map_or(&none, |stored| &stored.files), rule)
+        let bytes = |secret: &Secret| Zeroizing::new(secret.expose_secret().to_vec());
+        Copy::among(|name| self.stored.as_ref()?.files.get(name).map(bytes), rule)
     }
 
     /// What is known of the logins that were stored here.

@@ -15,7 +15,6 @@ use crate::agent::definition::{Format, SessionFile};
 use crate::credential::source::LIMIT;
 use crate::credential::{Document, Login};
 use crate::report::without_number;
-use crate::store::protocol::Files;
 use crate::sync::reconcile::Version;
 use crate::sys::dir::{Dir, Kind, Stat, read_limited, stat_file};
 use crate::sys::errno;
@@ -132,10 +131,9 @@ pub struct Copy {
 }
 
 impl Copy {
-    /// The login file among files that no file system holds.
+    /// The login file among files that no file system holds; `read` gives them by name.
     #[must_use]
-    pub fn among(files: &Files, rule: &SessionFile) -> Copy {
-        let read = |name: &str| files.get(name).map(|secret| Zeroizing::new(secret.expose_secret().to_vec()));
+    pub fn among(read: impl Fn(&str) -> Option<Zeroizing<Vec<u8>>>, rule: &SessionFile) -> Copy {
         match read(&rule.file) {
             None => Copy { version: Version::Absent, bytes: None, mark: None },
             Some(bytes) => Copy { version: judge(&bytes, rule, read), bytes: Some(bytes), mark: None },

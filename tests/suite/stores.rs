@@ -22,6 +22,11 @@ macro_rules! every_store {
         }
 
         #[test]
+        fn two_containers() {
+            $crate::stores::run::two_containers($store());
+        }
+
+        #[test]
         fn leases() {
             $crate::stores::leases::leases($store());
         }
@@ -56,6 +61,7 @@ mod gcp;
 mod kubernetes;
 mod leases;
 mod rows;
+mod run;
 pub mod server;
 mod store;
 mod vault;

@@ -16,7 +16,7 @@ fn store() -> &'static Store {
 }
 
 // The CLI takes more than half a second a call.
-every_store!(store, 12);
+every_store!(store, 5);
 
 #[test]
 fn a_secret_without_a_value_counts_as_none() {

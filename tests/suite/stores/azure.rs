@@ -12,7 +12,7 @@ fn store() -> &'static Store {
     })
 }
 
-every_store!(store, 20);
+every_store!(store, 8);
 
 /// As a person replaces the login: a version that follows none begins anew.
 #[test]

@@ -15,7 +15,7 @@ fn store() -> &'static Store {
     })
 }
 
-every_store!(store, 20);
+every_store!(store, 8);
 
 #[test]
 fn a_secret_without_a_version_counts_as_none() {

@@ -27,7 +27,7 @@ fn store() -> &'static Store {
     })
 }
 
-every_store!(store, 50);
+every_store!(store, 25);
 
 /// A request of somebody else; the answer.
 fn request(method: &str, name: &str, body: Option<&Value>) -> Value {

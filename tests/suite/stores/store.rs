@@ -108,13 +108,21 @@ impl Store {
         self.environment.iter().chain(self.server.iter().flat_map(|server| &server.environment))
     }
 
+    fn search_path(&self) -> OsString {
+        let inherited = std::env::var_os("PATH").unwrap_or_default();
+        std::env::join_paths(self.path.iter().cloned().chain(std::env::split_paths(&inherited))).unwrap()
+    }
+
+    /// The helper's surroundings, for a container that runs it.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let path = ("PATH".to_owned(), self.search_path().into_string().unwrap());
+        self.surroundings().map(|(name, value)| (name.clone(), value.clone())).chain([path]).collect()
+    }
+
     /// A program in the helper's surroundings.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let inherited = std::env::var_os("PATH").unwrap_or_default();
-        let path: OsString =
-            std::env::join_paths(self.path.iter().cloned().chain(std::env::split_paths(&inherited))).unwrap();
         let mut command = Command::new(program);
-        command.env_clear().env("PATH", path).env("HOME", self.home.path()).envs(self.surroundings());
+        command.env_clear().env("PATH", self.search_path()).env("HOME", self.home.path()).envs(self.surroundings());
         command
     }
 

@@ -19,7 +19,7 @@ fn store() -> &'static Store {
     })
 }
 
-every_store!(store, 50);
+every_store!(store, 25);
 
 #[test]
 fn a_deleted_entry_counts_as_none() {
