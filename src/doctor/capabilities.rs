@@ -5,10 +5,9 @@ use crate::discover::surroundings::Surroundings;
 use super::Finding;
 
 /// Name, number (capabilities(7)) and what fails without it.
-const NEEDED: [(&str, u32, &str); 6] = [
+const NEEDED: [(&str, u32, &str); 5] = [
     ("CHOWN", 0, "the working copy can not be given to the agent"),
     ("DAC_OVERRIDE", 1, "the agent's files can not be read, and so not carried back"),
-    ("FOWNER", 3, "modes of the agent's files can not be set"),
     ("KILL", 5, "signals can not be sent to the agent: a stop takes docker's SIGKILL"),
     ("SETGID", 6, "the agent's group can not be set, and it does not start"),
     ("SETUID", 7, "the agent's user can not be set, and it does not start"),

@@ -144,7 +144,7 @@ fn capabilities() {
         let process = whole.process.clone().map(|process| Process { effective, ..process });
         Surroundings { process, ..whole }
     };
-    assert_eq!(spoken(&with(0)).len(), 6);
+    assert_eq!(spoken(&with(0)).len(), 5);
     assert_eq!(of_surroundings(&with(0xa804_25fb & !(1 << 7)))[0].subject, "CAP_SETUID");
     assert_eq!(spoken(&Surroundings { agent: (0, 0), ..with(0) }), [] as [&str; 0]);
     assert_eq!(spoken(&Surroundings { current: (1000, 1000), ..with(0) }), [] as [&str; 0]);

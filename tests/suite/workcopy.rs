@@ -179,3 +179,19 @@ fn a_credential_file_that_is_a_symlink_is_replaced() {
     assert_place(&sandbox.claude("seen").options(["--user", "node"]).pid1().run().ok(), &sandbox.text("home/.claude"));
     assert_eq!(sandbox.read("victim"), "untouched");
 }
+
+/// The mode of a directory that an agent left is set without the capability to change other users' files: by way of us.
+#[test]
+fn a_directory_of_another_mode_takes_no_fowner() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    sandbox.give("home", 1000);
+    sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
+    let run = |script: &str| {
+        let run = sandbox.claude(script).options(["--user", "1000"]);
+        run.through(["setpriv", "--bounding-set=-fowner"].map(str::to_owned))
+    };
+    run("chmod 755 \"$C\"").run().ok();
+    let outcome = run("stat -c '%a %u:%g' \"$C\"").run().ok();
+    assert_eq!(outcome.stdout, "700 1000:1000\n", "{outcome}");
+}
