@@ -231,10 +231,27 @@ impl Reader<'_> {
             Word::Setup => {
                 let options: SetupOptions = self.layered()?;
                 options.run().compatible()?;
+                self.no_store()?;
                 Request::Setup(options)
             }
             Word::Run => return Err(Failure::new("'run' is no command beside a run").into()),
         })
+    }
+
+    /// `setup` captures into a directory: a login that went there while runs look into a store would be missed.
+    fn no_store(&self) -> anyhow::Result<()> {
+        let name = twins::name("store");
+        match self.environment.get_filled(&name) {
+            Some(store) if store != "dir" => {
+                let what = format!("setup captures into a directory, and {name} names a store");
+                let hint = format!(
+                    "unset it, mount a directory, and carry the login over then: NAME_CREDENTIALS_FILE=FILE {name}=... \
+                     agent-init --agent NAME -- true"
+                );
+                Err(Failure::new(what).hint(hint).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Arguments alone.

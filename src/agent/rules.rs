@@ -141,11 +141,18 @@ mod tests {
     { "method": "session", "label": "session" }
   ],
   "session": { "file": "auth.json", "access-token": ["/token"] },
+  "login": { "command": ["mine", "login"] },
   "hints": [{ "when": { "method": ["none"] }, "say": "nothing" }]
 }"#;
         assert!(from.is_empty() || text.contains(from));
         read(&text.replacen(from, to, 1))
     }
+
+    /// A login that makes a token too.
+    const TOKEN: (&str, &str) = (
+        r#"["mine", "login"] }"#,
+        r#"["mine"], "token": { "command": ["mine"], "prefix": "tok-", "alphabet": "a-z", "least": 20, "days": 365 } }"#,
+    );
 
     #[test]
     fn each_rule_names_key_and_line() {
@@ -160,9 +167,17 @@ mod tests {
             ("auth.json", "../auth.json", "line 10: session.file: '../auth.json'"),
             ("[\"/token\"]", "[]", "line 10: session.access-token"),
             (", \"variable\": \"MINE_KEY\"", "", "line 7: methods.method: 'api-key'"),
-            ("[\"none\"]", "[\"nothing\"]", "line 11: when: 'nothing'"),
+            ("[\"none\"]", "[\"nothing\"]", "line 12: when: 'nothing'"),
             (",\n    { \"method\": \"session\", \"label\": \"session\" }", "", "session: it takes both"),
-            ("\"hints\"", "hints", "line 11: key must be a string"),
+            ("[\"mine\", \"login\"]", "[]", "line 11: login.command: it has no word"),
+            ("\"login\": {", "\"login\": { \"say\": 1,", "line 11: invalid type"),
+            (TOKEN.0, TOKEN.1, "line 11: login.token: it takes a method 'oauth-token'"),
+            (TOKEN.0, &TOKEN.1.replace("\"tok-\"", "\"\""), "line 11: login.prefix: a token begins with"),
+            (TOKEN.0, &TOKEN.1.replace("a-z", "a b"), "line 11: login.prefix: "),
+            (TOKEN.0, &TOKEN.1.replace("a-z", ""), "line 11: login.least: "),
+            (TOKEN.0, &TOKEN.1.replace("20", "4"), "line 11: login.least: "),
+            (TOKEN.0, &TOKEN.1.replace("365", "0"), "line 11: login.days: "),
+            ("\"hints\"", "hints", "line 12: key must be a string"),
         ];
         for (from, to, expected) in rows {
             let said = changed(from, to).unwrap_err();

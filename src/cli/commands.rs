@@ -139,6 +139,10 @@ pub struct SetupOptions {
     #[arg(long, value_name = "PATH")]
     pub user_from: Option<PathBuf>,
 
+    /// As that of [`RunOptions`].
+    #[arg(skip)]
+    pub user_is_preset: bool,
+
     /// HOME of the agent [default: the user's, else $HOME, else /tmp/agent-home]
     #[arg(long, value_name = "DIR")]
     pub home: Option<PathBuf>,
@@ -201,6 +205,7 @@ impl SetupOptions {
             capture: self.capture.clone(),
             user: self.user.clone(),
             user_from: self.user_from.clone(),
+            user_is_preset: self.user_is_preset,
             home: self.home.clone(),
             work_dir: self.work_dir.clone(),
             scope: self.scope,
@@ -357,6 +362,7 @@ impl Layered for SetupOptions {
             capture: self.capture.or(twins.capture),
             user: self.user.or(twins.user.filter(|_| !user_given)),
             user_from: self.user_from.or(twins.user_from.filter(|_| !user_given)),
+            user_is_preset: self.user_is_preset || !user_given,
             home: self.home.or(twins.home),
             work_dir: self.work_dir.or(twins.work_dir),
             scope: self.scope.or(twins.scope),

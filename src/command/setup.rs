@@ -15,7 +15,7 @@ use crate::launch::deliver::Deliveries;
 use crate::launch::{Descent, Launch, Tty};
 use crate::plan::{self, Plan};
 use crate::report::setup as say;
-use crate::report::{Failure, Level, Message, Reporter};
+use crate::report::{Failure, Message, Reporter};
 use crate::setup::choice::{self, Choice, Kind, Question};
 use crate::setup::desk::{Desk, desks, links};
 use crate::setup::scanner::Scanner;
@@ -231,7 +231,7 @@ fn conclude(
         let kept = if recovered.is_file() { recovered } else { desk.copy.path.join(&rule.file) };
         workplace.stays |= matches!(verdict, Verdict::NotStored(_)) && kept.starts_with(workplace.path());
         let message = say::verdict(definition, &verdict, &desk.place.path, Some(&kept));
-        has_spoken |= message.as_ref().is_some_and(|message| message.level == Level::Error);
+        has_spoken |= message.is_some();
         reporter.say_all(message.iter());
         if verdict.is_good() {
             if token::rule(definition).is_some() && desk.capture.token().is_ok() {

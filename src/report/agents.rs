@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::agent::Definition;
-use crate::agent::definition::MethodRule;
+use crate::agent::definition::{LoginRule, MethodRule};
 use crate::discover::offers::all_variables;
 
 use super::style::{Style, Tone, rows};
@@ -28,8 +28,14 @@ fn value(definition: &Definition) -> Value {
         "home": { "variable": definition.home.variable, "default": definition.home.default },
         "methods": methods,
         "session": session,
+        "login": definition.login.as_ref().map(login),
         "variables": all_variables(definition),
     })
+}
+
+fn login(rule: &LoginRule) -> Value {
+    let token = rule.token.as_ref().map(|token| &token.command);
+    json!({ "command": rule.command, "auto": rule.auto, "token": token })
 }
 
 fn method(rule: &MethodRule) -> Value {
@@ -55,6 +61,10 @@ pub fn one(definition: &Definition, style: Style) -> String {
         ("commands", definition.commands.join(", ")),
         ("home", format!("{}, moved by {}", definition.home.default, definition.home.variable)),
     ];
+    if let Some(login) = &definition.login {
+        lines.push(("logs in by", login.command.join(" ")));
+        lines.extend(login.token.as_ref().map(|token| ("token by", token.command.join(" "))));
+    }
     for rule in &definition.methods {
         let how = match &rule.variable {
             Some(variable) => variable.clone(),

@@ -1,15 +1,20 @@
 //! Pure. Finds a token in what a program shows, and shows asterisks instead of it.
 //!
 //! Nothing is held back: the prefix is no secret, and each character after it is shown as an asterisk the moment it comes,
-//! so that columns stay what they are. A token may come in any number of pieces, with colours in it, and broken at the
-//! right edge of the screen by a program that wraps by itself.
+//! so that columns stay what they are. A token is told by where its characters are on the screen: it may come in any number
+//! of pieces, with colours in it, and broken at the right edge, by the terminal or by a program that moves the cursor to the
+//! next line by itself.
 
 use zeroize::Zeroizing;
 
 use crate::agent::definition::TokenRule;
 
-/// How far from the right edge a program may break a line that is full: what it leaves for padding and borders.
+/// How far from an edge a program may begin or break a line that is full: what it leaves for padding and borders.
 const SLACK: usize = 4;
+/// What is longer is no token.
+const LONGEST: usize = 4096;
+/// A row that no way leads to from the one we are in.
+const AWAY: usize = 1_000_000;
 
 /// Looks at a program's screen.
 pub struct Scanner {
@@ -17,21 +22,25 @@ pub struct Scanner {
     alphabet: [bool; 256],
     least: usize,
     width: usize,
-    column: usize,
+    /// Where the next character goes, the column from 0.
+    at: Position,
     escape: Escape,
+    /// The parameters of the control sequence that is under way.
+    parameters: Vec<u8>,
     /// What was matched so far: a part of the prefix, or the prefix and what follows.
     candidate: Zeroizing<Vec<u8>>,
-    /// The line break inside the candidate.
-    gap: Option<Gap>,
-    /// The candidate runs over the right edge: its program does not wrap, so that a line break is one.
+    /// Where its last character is.
+    last: Position,
+    /// The candidate runs over the right edge: its program does not wrap, so that another line is another line.
     runs_over: bool,
     found: Option<Zeroizing<Vec<u8>>>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Gap {
-    lines: usize,
-    spaces: usize,
+/// A place on the screen; rows count from anywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Position {
+    row: usize,
+    column: usize,
 }
 
 /// Where in a control sequence (ECMA-48) we are.
@@ -60,16 +69,18 @@ impl Scanner {
                 *known = true;
             }
         }
+        let at = Position { row: AWAY, column: 0 };
         Scanner {
             prefix: rule.prefix.as_bytes().to_vec(),
             alphabet,
             least: rule.least,
             width: 80,
-            column: 0,
+            at,
             escape: Escape::None,
+            parameters: Vec::new(),
             // Never grown: what a vector leaves behind when it grows is not wiped.
             candidate: Zeroizing::new(Vec::with_capacity(LONGEST)),
-            gap: None,
+            last: at,
             runs_over: false,
             found: None,
         }
@@ -107,11 +118,15 @@ impl Scanner {
             (Escape::None, _) => self.ground(byte, shown),
             (Escape::Begun, _) => {
                 shown.extend([0x1b, byte]);
+                self.parameters.clear();
                 self.escape = match byte {
                     b'[' => Escape::Sequence,
                     0x20..=0x2f => Escape::Short,
                     _ => Escape::None,
                 };
+                if matches!(byte, b'8' | b'D' | b'E' | b'M' | b'c') {
+                    self.lose();
+                }
             }
             (Escape::Short, _) => {
                 shown.push(byte);
@@ -119,38 +134,68 @@ impl Scanner {
                     self.escape = Escape::None;
                 }
             }
+            (Escape::Sequence, 0x20..=0x3f) => {
+                shown.push(byte);
+                self.parameters.push(byte);
+            }
             (Escape::Sequence, _) => {
                 shown.push(byte);
-                if !(0x20..=0x3f).contains(&byte) {
-                    self.escape = Escape::None;
-                    // Colours, modes and erasing to the end of the line move no cursor.
-                    if !matches!(byte, b'm' | b'h' | b'l' | b'K') {
-                        self.end();
-                        self.column = 0;
-                    }
-                }
+                self.escape = Escape::None;
+                self.sequence(byte);
             }
         }
     }
 
+    /// A control sequence is whole: where it leads to.
+    fn sequence(&mut self, end: u8) {
+        // Another alphabet of sequences, none of which moves the cursor.
+        if self.parameters.first().is_some_and(|first| matches!(first, b'<' | b'=' | b'>' | b'?')) {
+            return;
+        }
+        let text = String::from_utf8_lossy(&self.parameters).into_owned();
+        let mut numbers = text.split(';').map(|number| number.parse().ok().filter(|number| *number < AWAY));
+        // 0 and nothing mean 1 (ECMA-48, 8.3).
+        let mut number = || numbers.next().flatten().unwrap_or(1).max(1);
+        let Position { row, column } = self.at;
+        self.at = match end {
+            b'A' => Position { row: row.saturating_sub(number()), column },
+            b'B' | b'e' => Position { row: row + number(), column },
+            b'C' | b'a' => Position { row, column: (column + number()).min(self.width.saturating_sub(1)) },
+            b'D' => Position { row, column: column.saturating_sub(number()) },
+            b'E' => Position { row: row + number(), column: 0 },
+            b'F' => Position { row: row.saturating_sub(number()), column: 0 },
+            b'G' | b'`' => Position { row, column: number() - 1 },
+            b'd' => Position { row: number(), column },
+            b'H' | b'f' => Position { row: number(), column: number() - 1 },
+            b'L' | b'M' | b'S' | b'T' | b'r' | b'u' => return self.lose(),
+            // Colours, modes, erasing.
+            _ => self.at,
+        };
+    }
+
+    /// Nobody knows where we are.
+    fn lose(&mut self) {
+        self.at = Position { row: self.at.row.wrapping_add(AWAY), column: 0 };
+    }
+
     fn ground(&mut self, byte: u8, shown: &mut Vec<u8>) {
         match byte {
-            b'\r' | b'\n' => {
-                self.line_break(byte == b'\n');
-                self.column = 0;
-            }
-            b' ' if self.gap.is_some_and(|gap| gap.spaces < SLACK) => {
-                self.gap = self.gap.map(|gap| Gap { spaces: gap.spaces + 1, ..gap });
-                self.forward();
-            }
-            0x07 => {}
-            0x00..0x20 | 0x7f => self.end(),
+            b'\r' => self.at.column = 0,
+            // A terminal's own line discipline puts a carriage return before it, and nothing else writes plain lines.
+            b'\n' | 0x0b | 0x0c => self.at = Position { row: self.at.row + 1, column: self.at.column },
+            0x08 => self.at.column = self.at.column.saturating_sub(1),
+            b'\t' => self.at.column = (self.at.column / 8 + 1) * 8,
+            0x00..0x20 | 0x7f => {}
+            // The rest of a character that has its place.
+            0x80..0xc0 => self.end(),
             _ => {
-                if !(0x80..0xc0).contains(&byte) {
-                    self.forward();
+                if self.at.column >= self.width {
+                    self.at = Position { row: self.at.row + 1, column: 0 };
+                    self.runs_over |= self.last.row + 1 == self.at.row && !self.candidate.is_empty();
                 }
-                self.gap = None;
-                if self.character(byte) {
+                let is_hidden = self.character(byte);
+                self.at.column += 1;
+                if is_hidden {
                     return shown.push(b'*');
                 }
             }
@@ -158,42 +203,39 @@ impl Scanner {
         shown.push(byte);
     }
 
-    /// One more column; a terminal that is full goes on at the left by itself.
-    fn forward(&mut self) {
-        self.runs_over |= self.column >= self.width && !self.candidate.is_empty();
-        self.column = self.column % self.width + 1;
-    }
-
     fn is_inside(&self) -> bool {
         self.candidate.len() >= self.prefix.len()
     }
 
-    /// A line ends: the candidate with it, unless the line is full or what there is of it can not be all.
-    fn line_break(&mut self, is_feed: bool) {
-        if self.candidate.is_empty() {
-            return;
+    /// Whether a character here goes on with the candidate: beside its last one, or in the next line of one that is full,
+    /// or that can not be all.
+    fn goes_on(&self) -> bool {
+        let Position { row, column } = self.last;
+        if self.at.row == row {
+            return self.at.column == column + 1;
         }
-        let is_full = self.column + SLACK >= self.width && !self.runs_over;
+        let is_full = column + 1 + SLACK >= self.width;
         let is_short = self.is_inside() && self.candidate.len() < self.least;
-        let gap = match self.gap {
-            None if is_full || is_short => Gap::default(),
-            Some(gap) => gap,
-            None => return self.end(),
-        };
-        let gap = Gap { lines: gap.lines + usize::from(is_feed), ..gap };
-        if gap.lines > 1 {
-            return self.end();
-        }
-        self.gap = Some(gap);
+        let is_below = self.at.row == row + 1 && self.at.column <= SLACK;
+        let is_by_itself = self.runs_over && column + 1 < self.width;
+        is_below && (is_full || is_short) && !is_by_itself
     }
 
     /// Takes a printable byte; whether it is to be hidden.
     fn character(&mut self, byte: u8) -> bool {
+        // What a program leaves of its padding and borders is no part of a token, and no end of it.
+        if byte == b' ' && !self.candidate.is_empty() && self.at.row == self.last.row + 1 && self.at.column < SLACK {
+            return false;
+        }
+        if !self.candidate.is_empty() && !self.goes_on() {
+            self.end();
+        }
         if self.is_inside() {
             if self.alphabet.get(usize::from(byte)).copied().unwrap_or(false) {
                 if self.candidate.len() < LONGEST {
                     self.candidate.push(byte);
                 }
+                self.last = self.at;
                 return true;
             }
             self.end();
@@ -204,6 +246,7 @@ impl Scanner {
         }
         if self.prefix.get(self.candidate.len()) == Some(&byte) {
             self.candidate.push(byte);
+            self.last = self.at;
         }
         false
     }
@@ -213,7 +256,7 @@ impl Scanner {
         let length = self.candidate.len();
         let shorter = (1..length).rev().find(|end| self.prefix.get(..*end) == self.prefix.get(length - end..length));
         self.candidate.truncate(shorter.unwrap_or(0));
-        self.runs_over = false;
+        self.runs_over &= !self.candidate.is_empty();
     }
 
     fn end(&mut self) {
@@ -221,13 +264,9 @@ impl Scanner {
             self.found = Some(Zeroizing::new(self.candidate.to_vec()));
         }
         self.candidate.clear();
-        self.gap = None;
         self.runs_over = false;
     }
 }
-
-/// What is longer is no token.
-const LONGEST: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -290,6 +329,19 @@ mod tests {
                 16,
                 format!("{TOKEN}\r\nUse"),
                 format!("{masked}\r\nUse"),
+                Some(TOKEN),
+            ),
+            (
+                "as a program that moves the cursor wraps it",
+                17,
+                format!(
+                    "\x1b[2;1HYours:\r\x1b[1C\x1b[2B\x1b[38;5;220m{head}\r\x1b[1C\x1b[1B{tail}\x1b[39m\x1b[K\r\x1b[1C\x1b[2BStore"
+                ),
+                format!(
+                    "\x1b[2;1HYours:\r\x1b[1C\x1b[2B\x1b[38;5;220m{}\r\x1b[1C\x1b[1B{}\x1b[39m\x1b[K\r\x1b[1C\x1b[2BStore",
+                    stars(12),
+                    "*".repeat(14)
+                ),
                 Some(TOKEN),
             ),
             ("too short", 80, "tok-FAKE x".into(), "tok-**** x".into(), None),

@@ -1,6 +1,7 @@
 //! `setup`: a person at a terminal logs an agent in, and the login is captured.
 
 mod ends;
+mod real;
 mod refused;
 mod sessions;
 mod tokens;

@@ -5,6 +5,8 @@ from logins import Refused
 
 SCOPES = ["user:profile", "user:inference", "user:sessions:claude_code"]
 TEXT = "Hello from the fake vendor."
+# For so long, in seconds, `claude setup-token` asks.
+YEAR = 31536000
 
 
 def login_file(_login, tokens):
@@ -20,9 +22,15 @@ def login_file(_login, tokens):
 
 
 def token(request):
-    """Refreshes a session."""
+    """Refreshes a session, or makes one, or a long-lived token, of the code that a person pasted."""
     try:
-        login, tokens = request.book.refresh("claude", request.refresh_token)
+        if request.json.get("grant_type") == "authorization_code":
+            request.book.spend_code("claude", request.json.get("code"))
+            if int(request.json.get("expires_in") or 0) >= YEAR:
+                return long_lived(request)
+            login, tokens = request.book.mint("claude", request.book.lifetime)
+        else:
+            login, tokens = request.book.refresh("claude", request.refresh_token)
     except Refused as why:
         return Answer.json({"error": "invalid_grant", "error_description": str(why)}, 400, str(why))
     return Answer.json(
@@ -36,6 +44,13 @@ def token(request):
             "organization": {"uuid": "FAKE-organization", "name": "FAKE organization"},
         }
     )
+
+
+def long_lived(request):
+    """What `claude setup-token` shows."""
+    token = request.book.mint_long_lived("sk-ant-oat01-")
+    answer = {"token_type": "Bearer", "access_token": token, "expires_in": YEAR, "scope": "user:inference"}
+    return Answer.json(answer)
 
 
 def profile(_request):

@@ -42,6 +42,8 @@ class Desk:
         return Answer.json({"error": f"{path} was not asked for"}, 504) if found is None else Answer.json(found)
 
     def _do_mint(self, agent, kind="login", expires_in="3600"):
+        if kind == "code":
+            return Answer.json(self.book.mint_code(agent))
         if kind != "login":
             return Answer.json(self.book.mint_key(agent, kind))
         return Answer.json(AGENTS[agent].login_file(*self.book.mint(agent, float(expires_in))))

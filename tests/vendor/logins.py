@@ -9,6 +9,7 @@ import time
 # A refresh token that was sent before; a vendor may answer by ending the whole login.
 REUSED = "refresh token was already used"
 UNKNOWN = "refresh token is not known"
+UNKNOWN_CODE = "code is not known, or was already used"
 REVOKED = "login was revoked"
 
 
@@ -30,7 +31,7 @@ class Book:
     def __init__(self, lifetime, revoke_on_reuse):
         self.lifetime, self.revoke_on_reuse = lifetime, revoke_on_reuse
         self._lock, self._serial = threading.RLock(), 0
-        self._logins, self._access, self._keys = [], {}, set()
+        self._logins, self._access, self._keys, self._codes = [], {}, set(), set()
         # How far the vendor's clock is ahead of ours, in seconds: tests age logins with it.
         self.ahead = 0.0
 
@@ -48,6 +49,29 @@ class Book:
             key = f"FAKE-{agent}-{kind}-{self._serial}-{secrets.token_hex(8)}"
             self._keys.add(key)
             return key
+
+    def mint_code(self, agent):
+        """What a person pastes after logging in with a browser; it works once."""
+        with self._lock:
+            self._serial += 1
+            code = f"FAKE-code-{self._serial}-{secrets.token_hex(8)}"
+            self._codes.add((agent, code))
+            return code
+
+    def spend_code(self, agent, code):
+        """Takes a code, or raises Refused."""
+        with self._lock:
+            if (agent, code) not in self._codes:
+                raise Refused(UNKNOWN_CODE)
+            self._codes.remove((agent, code))
+
+    def mint_long_lived(self, prefix):
+        """A token of the vendor's own shape that nothing refreshes."""
+        with self._lock:
+            self._serial += 1
+            token = f"{prefix}FAKE-{self._serial}-{secrets.token_hex(40)}"[:106] + "AA"
+            self._keys.add(token)
+            return token
 
     def refresh(self, agent, token):
         """Spends `token` and gives (login, next tokens), or raises Refused."""

@@ -53,6 +53,15 @@ class Rules(unittest.TestCase):
         self.assertFalse(book.accepts(first["access"]))
         self.assertTrue(book.accepts(second["access"]))
 
+    def test_a_code_works_once(self):
+        book = Book(3600, revoke_on_reuse=False)
+        code = book.mint_code("claude")
+        with self.assertRaises(Refused):
+            book.spend_code("codex", code)
+        book.spend_code("claude", code)
+        with self.assertRaises(Refused):
+            book.spend_code("claude", code)
+
     def test_keys_stand_until_the_end(self):
         book = Book(3600, revoke_on_reuse=False)
         key = book.mint_key("claude", "key")

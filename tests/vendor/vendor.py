@@ -94,7 +94,7 @@ def main():
     verb.set_defaults(run=mint)
     verb.add_argument("--dir", required=True)
     verb.add_argument("agent", choices=sorted(control.AGENTS))
-    verb.add_argument("--kind", choices=["login", "token", "key"], default="login")
+    verb.add_argument("--kind", choices=["login", "token", "key", "code"], default="login")
     verb.add_argument("--expires-in", default="3600", metavar="SECONDS")
 
     verb = verbs.add_parser("log")

@@ -55,6 +55,7 @@ fn options_that_do_not_go_together() {
         refused(setup(&sandbox, []).arguments(arguments.iter().copied()), &[part]);
     }
     refused(setup(&sandbox, []).env("AGENT_INIT_TOKEN", "perhaps"), &["AGENT_INIT_TOKEN", "yes or no"]);
+    refused(setup(&sandbox, []).env("AGENT_INIT_STORE", "exec:/vault"), &["AGENT_INIT_STORE names a store"]);
 }
 
 #[test]

@@ -199,6 +199,21 @@ fn a_flat_capture_stays_flat() {
     assert!(!sandbox.exists("capture/claude"));
 }
 
+/// The old login is gone by then, and the new one is worth nothing.
+#[test]
+fn a_login_that_was_logged_out_again_is_no_success() {
+    let sandbox = Sandbox::new();
+    let mut gate = sandbox.gate("gate");
+    let mut pty = Pty::new();
+    let live = pty.leads(claude(&sandbox, "refresh new; hold \"$1\"; rm \"$F\"", &gate.to_string())).start();
+    let capture = sandbox.mkdir("capture/claude");
+    await_path(&capture, "the login", || holds(&sandbox, "new"));
+    gate.open();
+    pty.shows("warning: Claude Code: a login was captured, and then logged out");
+    assert!(!pty.all().contains("is as it was"));
+    live.wait().code(1);
+}
+
 /// A login of the console has no session; its key is a setting.
 #[test]
 fn a_login_that_is_a_setting_is_captured_too() {
