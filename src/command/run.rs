@@ -174,6 +174,10 @@ fn prepare(
     let environment = environment::handed(plan);
     let state = State { version: 1, pid: process::id(), agent_pid: None, user, environment, agents: served };
     let mut engine = Engine::new(links, state_dir.map(|dir| (dir, state)), reporter);
+    if facts.previous.agent_pid.is_some() {
+        // Whoever asks meanwhile must not be told of the run before this one.
+        engine.write_down();
+    }
     engine.begin();
     Ok(engine)
 }

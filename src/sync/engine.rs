@@ -11,6 +11,7 @@ use crate::state::{self, State};
 use crate::supervise::children::Children;
 use crate::sys::dir::Dir;
 use crate::sys::poll;
+use crate::sys::process::Pid;
 use crate::sys::watch::{Change, Watched, Watcher};
 use crate::workcopy::read::reason;
 
@@ -191,18 +192,24 @@ impl Engine {
                 link.remember(served);
             }
         }
-        if *state != before
-            && let Err(error) = state::save(dir, state)
-        {
-            self.reporter.say(&Message::warning(format!("{error:#}")));
+        if *state != before {
+            self.write_down();
         }
     }
 
     /// Writes down that the agent runs.
-    pub fn started(&mut self, agent: crate::sys::process::Pid) {
-        let Some((dir, state)) = &mut self.state else { return };
-        state.agent_pid = Some(agent);
-        if let Err(error) = state::save(dir, state) {
+    pub fn started(&mut self, agent: Pid) {
+        if let Some((_, state)) = &mut self.state {
+            state.agent_pid = Some(agent);
+        }
+        self.write_down();
+    }
+
+    /// Writes down what is known of this run.
+    pub fn write_down(&self) {
+        if let Some((dir, state)) = &self.state
+            && let Err(error) = state::save(dir, state)
+        {
             self.reporter.say(&Message::warning(format!("{error:#}")));
         }
     }
