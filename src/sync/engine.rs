@@ -185,7 +185,7 @@ impl Engine {
 
     /// Remembers what was agreed, if that changed.
     fn save(&mut self) {
-        let Some((dir, state)) = &mut self.state else { return };
+        let Some((_, state)) = &mut self.state else { return };
         let before = state.clone();
         for link in &self.links {
             if let Some(served) = state.agents.iter_mut().find(|served| served.agent == link.agent()) {
