@@ -108,3 +108,20 @@ fn under_the_name_of_tini() {
     let sandbox = Sandbox::new();
     Container::of(&sandbox, "as-tini").arguments(&["sh", "-c", "id -u; exit 3"]).run().code(3).prints(&["0\n"]);
 }
+
+/// Another setup container's place and layout: the files lie in the mounted directory itself, and a run finds them there.
+#[test]
+fn a_login_goes_where_other_setup_containers_put_it() {
+    needs_images!();
+    let sandbox = Sandbox::new();
+    sandbox.mkdir("output");
+    super::super::own(&sandbox, "output", "1000:1000");
+    let terminal = vendor_file("terminal.py");
+    let play = ["python3", "-B", &terminal, "--see", "Paste code here", "--type", "one\\r", "--"];
+    let setup = Container::of(&sandbox, "agent-init-setup:stand-in").bind("output", "/auth-output");
+    let setup = setup.docker(&["--interactive", "--tty", "--env=TERM=xterm"]).through(play).run().ok();
+    setup.prints(&["Login successful.", "/auth-output"]);
+    super::super::assert_private(&sandbox, "output/.credentials.json", "1000:1000");
+    let run = Container::of(&sandbox, STAND_IN).bind("output", "/capture").arguments(&["claude", "-p", "cat \"$F\""]);
+    run.run().ok().prints(&["FAKE-access-one"]).says(&["capture:/capture,"]);
+}
