@@ -8,10 +8,12 @@ pub mod remote;
 pub mod token;
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::agent::definition::SessionFile;
 use crate::sync::lineage::Lineage;
+use crate::sync::reconcile::Version;
 use crate::sys::lock::Lock;
 use crate::workcopy::read::Copy;
 
@@ -23,6 +25,8 @@ pub use remote::Remote;
 pub enum Store {
     /// A directory: what is asked is answered at once.
     Directory(Capture),
+    /// A directory that is not there: it is made when there is a login to store, or another makes it.
+    Expected(PathBuf),
     /// Behind a helper command: what is asked is answered later, and what was read last is at hand.
     Remote(Box<Remote>),
 }
@@ -52,6 +56,7 @@ impl Store {
     pub fn place(&self) -> String {
         match self {
             Store::Directory(capture) => capture.path.display().to_string(),
+            Store::Expected(path) => path.display().to_string(),
             Store::Remote(remote) => remote.text().to_owned(),
         }
     }
@@ -61,6 +66,7 @@ impl Store {
     pub fn read(&self, rule: &SessionFile) -> Copy {
         match self {
             Store::Directory(capture) => capture.read(rule),
+            Store::Expected(_) => Copy { version: Version::Absent, bytes: None, mark: None },
             Store::Remote(remote) => remote.read(rule),
         }
     }
@@ -70,6 +76,7 @@ impl Store {
     pub fn record(&self) -> Record {
         match self {
             Store::Directory(capture) => capture.record(),
+            Store::Expected(_) => Record::default(),
             Store::Remote(remote) => remote.record(),
         }
     }
@@ -82,7 +89,7 @@ impl Store {
         match self {
             Store::Directory(capture) => Ok(capture.lock()?.map_or(Asked::Refused, |lock| Asked::Granted(Some(lock)))),
             Store::Remote(remote) if remote.is_putting() => Ok(Asked::Later),
-            Store::Remote(_) => Ok(Asked::Granted(None)),
+            Store::Remote(_) | Store::Expected(_) => Ok(Asked::Granted(None)),
         }
     }
 
@@ -95,6 +102,7 @@ impl Store {
                 Ok(None) => Asked::Refused,
                 Err(_) => Asked::Granted(None),
             },
+            Store::Expected(_) => Asked::Granted(None),
             Store::Remote(remote) => {
                 remote.ask_turn();
                 Asked::Later
@@ -116,6 +124,7 @@ impl Store {
     pub fn put(&mut self, rule: &SessionFile, bytes: &[u8], lineage: &Lineage) -> io::Result<Put> {
         match self {
             Store::Directory(capture) => capture.put(rule, bytes, lineage).map(|()| Put::Done),
+            Store::Expected(_) => Err(io::ErrorKind::NotFound.into()),
             Store::Remote(remote) => remote.put(rule, bytes, lineage).map(|()| Put::Sent),
         }
     }
@@ -125,21 +134,36 @@ impl Store {
     /// # Errors
     /// What the kernel says.
     pub fn keep_conflict(&self, rule: &SessionFile, bytes: &[u8]) -> io::Result<()> {
-        self.directory().keep_conflict(rule, bytes)
+        match self {
+            Store::Directory(capture) => capture.keep_conflict(rule, bytes),
+            Store::Remote(remote) => remote.mirror().keep_conflict(rule, bytes),
+            Store::Expected(_) => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
-    /// The directory, or what stands for it in our state directory.
-    fn directory(&self) -> &Capture {
-        match self {
-            Store::Directory(capture) => capture,
-            Store::Remote(remote) => remote.mirror(),
+    /// Opens a directory that was expected, if it is there, or `make`s it; whether it is there now and was not before.
+    ///
+    /// # Errors
+    /// As mkdir(2) and open(2).
+    pub fn appear(&mut self, make: bool) -> io::Result<bool> {
+        let Store::Expected(path) = self else { return Ok(false) };
+        if make {
+            directory::make(path)?;
+        }
+        match Capture::open(path) {
+            Ok(capture) => {
+                *self = Store::Directory(capture);
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
     /// The store behind a helper, if it is one.
     pub fn remote(&mut self) -> Option<&mut Remote> {
         match self {
-            Store::Directory(_) => None,
+            Store::Directory(_) | Store::Expected(_) => None,
             Store::Remote(remote) => Some(remote),
         }
     }
@@ -148,7 +172,7 @@ impl Store {
     #[must_use]
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         match self {
-            Store::Directory(_) => None,
+            Store::Directory(_) | Store::Expected(_) => None,
             Store::Remote(remote) => remote.deadline(now),
         }
     }

@@ -8,7 +8,7 @@ pub use ends::Ends;
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::report::Message;
@@ -142,6 +142,8 @@ impl Link {
         match (side, &self.ends.store) {
             (Side::Working, _) => Some(self.ends.working.path.clone()),
             (Side::Stored, Store::Directory(capture)) => Some(capture.directory()),
+            // Whoever makes it, makes it there.
+            (Side::Stored, Store::Expected(path)) => path.parent().map(Path::to_owned),
             (Side::Stored, Store::Remote(_)) => None,
         }
     }
@@ -195,7 +197,7 @@ impl Link {
     #[must_use]
     pub fn longest(&self) -> Duration {
         match self.ends.store {
-            Store::Directory(_) => LAST,
+            Store::Directory(_) | Store::Expected(_) => LAST,
             Store::Remote(_) => LAST + BOUNDS.time,
         }
     }
@@ -214,7 +216,8 @@ impl Link {
 
     /// An entry of one of the directories changed.
     pub fn entry_changed(&mut self, name: &OsStr, now: Instant) {
-        if name == OsStr::new(&self.ends.rule.file) {
+        let is_store = matches!(&self.ends.store, Store::Expected(path) if path.file_name() == Some(name));
+        if name == OsStr::new(&self.ends.rule.file) || is_store {
             self.ask(now);
         }
         if let Some(gate) = self.gate.as_mut().filter(|gate| gate.is_intent(name)) {
@@ -356,6 +359,9 @@ impl Link {
             self.settled = Some((working.version, stored.version));
             return Ok(());
         }
+        if self.ends.store.appear(true)? {
+            self.store_is_another(now);
+        }
         let _lock = match self.ends.store.lock()? {
             Asked::Granted(lock) => lock,
             Asked::Refused => return Err(Trouble::Busy),
@@ -381,18 +387,18 @@ impl Link {
 
     /// Opens anew what is another directory by now.
     fn find_again(&mut self, now: Instant) {
-        if let Store::Directory(capture) = &mut self.ends.store
-            && !capture.is_current()
-        {
-            if capture.reopen().is_err() {
-                return self.directory_gone(Side::Stored, now);
+        let is_another = match &mut self.ends.store {
+            Store::Directory(capture) if !capture.is_current() => {
+                if capture.reopen().is_err() {
+                    return self.directory_gone(Side::Stored, now);
+                }
+                true
             }
-            let hears_all = watch::hears_all(capture.handle());
-            self.presence = self.ends.presence();
-            self.settled = None;
-            if let Some(hearing) = &mut self.hearing {
-                hearing.moved(hears_all, now);
-            }
+            // One that can not be opened is none for us; what is to be stored there will say so.
+            store => store.appear(false).unwrap_or(false),
+        };
+        if is_another {
+            self.store_is_another(now);
         }
         if !self.ends.working.is_current() && self.ends.working.reopen().is_ok() {
             self.settled = None;
@@ -404,6 +410,15 @@ impl Link {
             {
                 self.shut_no_more(&error);
             }
+        }
+    }
+
+    /// The capture's directory is another than before, or is there.
+    fn store_is_another(&mut self, now: Instant) {
+        self.presence = self.ends.presence();
+        self.settled = None;
+        if let (Some(hearing), Store::Directory(capture)) = (&mut self.hearing, &self.ends.store) {
+            hearing.moved(watch::hears_all(capture.handle()), now);
         }
     }
 

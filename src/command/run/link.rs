@@ -28,6 +28,10 @@ pub(super) fn of(
     let behind_helper = plan.facts.capture.as_ref().and_then(|capture| capture.store.as_ref());
     let opened = match behind_helper.filter(|_| write_back.store.is_some()) {
         Some(store) => behind(store, &definition.name, facts, write_back.live, inherited).map(Store::Remote),
+        // Nobody has logged in yet: what would be made for nobody could keep another user out.
+        None if plan.chosen().is_none() && !write_back.target.exists() => {
+            Ok(Store::Expected(write_back.target.clone()))
+        }
         None => capture(facts, write_back).map(Store::Directory),
     };
     let store = match opened {
@@ -47,7 +51,7 @@ pub(super) fn of(
         replaces: write_back.replaces,
         anew: false,
         live: write_back.live,
-        refusal_is_known: !write_back.writable,
+        refusal_is_known: !write_back.writable && plan.chosen().is_some(),
     })))
 }
 

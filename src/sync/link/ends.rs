@@ -50,7 +50,7 @@ impl Ends {
     pub(super) fn hearing(&self, now: Instant) -> Option<Hearing> {
         let hears_all = match &self.store {
             Store::Directory(capture) => watch::hears_all(capture.handle()),
-            Store::Remote(_) => true,
+            Store::Expected(_) | Store::Remote(_) => true,
         };
         let mut hearing = self.live.then(|| Hearing::new(hears_all, now))?;
         if matches!(self.store, Store::Remote(_)) {
@@ -64,7 +64,7 @@ impl Ends {
         match &self.store {
             // A mark that can not be made is missed by `status` alone.
             Store::Directory(capture) if !self.anew => capture.presence().ok().flatten(),
-            Store::Directory(_) | Store::Remote(_) => None,
+            Store::Directory(_) | Store::Expected(_) | Store::Remote(_) => None,
         }
     }
 }

@@ -16,7 +16,7 @@ impl Link {
     #[must_use]
     pub fn fds(&self) -> Vec<BorrowedFd<'_>> {
         match &self.ends.store {
-            Store::Directory(_) => Vec::new(),
+            Store::Directory(_) | Store::Expected(_) => Vec::new(),
             Store::Remote(remote) => remote.fds().collect(),
         }
     }

@@ -151,8 +151,12 @@ fn a_login_that_comes_while_the_agent_runs() {
         let write = if from_inside { "refresh b" } else { ":" };
         let mut live = captured.run(&format!("say ready; pause; {write}; pause")).start();
         live.line("ready");
+        // Nothing is made for nobody: another user may be the first to log in.
+        let capture = captured.sandbox.path("capture");
+        assert!(!capture.join("claude").exists());
         captured.gate.open();
         if from_inside {
+            crate::support::await_path(&capture, "a capture", || capture.join("claude").exists());
             captured.await_stored("b");
         } else {
             captured.store(&Session::new("c"));
