@@ -90,14 +90,22 @@ impl Parsed {
     #[must_use]
     pub fn reporter(&self) -> Reporter {
         match &self.invocation {
-            Invocation::Run(run, _)
-            | Invocation::Beside(
-                Request::Plan(PlanOptions { run, .. })
-                | Request::Status(StatusOptions { run, .. })
-                | Request::Doctor(DoctorOptions { run, .. }),
-            ) => run.reporter(),
-            Invocation::Beside(Request::Setup(setup)) => setup.run().reporter(),
-            Invocation::Beside(_) => RunOptions::default().reporter(),
+            Invocation::Run(run, _) => run.reporter(),
+            Invocation::Beside(request) => request.reporter(),
+        }
+    }
+}
+
+impl Request {
+    #[cold]
+    #[inline(never)]
+    fn reporter(&self) -> Reporter {
+        match self {
+            Request::Plan(PlanOptions { run, .. })
+            | Request::Status(StatusOptions { run, .. })
+            | Request::Doctor(DoctorOptions { run, .. }) => run.reporter(),
+            Request::Setup(setup) => setup.run().reporter(),
+            _ => RunOptions::default().reporter(),
         }
     }
 }
@@ -136,7 +144,7 @@ const WORDS: [(&str, Word); 10] = [
 /// A [`Failure`] that names the option or variable and what it takes.
 pub fn parse(program: &OsStr, arguments: &[OsString], environment: &Environment) -> anyhow::Result<Parsed> {
     if let Some(other) = dropin::Name::of(program) {
-        return Ok(Parsed { invocation: other.parse(arguments, environment)?, warnings: Vec::new() });
+        return in_place_of(other, arguments, environment);
     }
     let (word, words) = command_of(arguments);
     let mut reader = Reader { word, words, environment, warnings: Vec::new() };
@@ -147,6 +155,13 @@ pub fn parse(program: &OsStr, arguments: &[OsString], environment: &Environment)
         }
         Err(Stop::Failed(error)) => Err(error),
     }
+}
+
+/// As another program; apart, for its frame is large.
+#[cold]
+#[inline(never)]
+fn in_place_of(other: dropin::Name, arguments: &[OsString], environment: &Environment) -> anyhow::Result<Parsed> {
+    Ok(Parsed { invocation: other.parse(arguments, environment)?, warnings: Vec::new() })
 }
 
 /// The command, and the words that are left for it; no name of one is `run`.
@@ -254,7 +269,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Arguments alone.
+    /// Arguments alone; apart, for its frame is large, and each page of a stack costs a start a fault.
+    #[inline(never)]
     fn arguments<T: Parser>(&self) -> Result<T, Stop> {
         T::try_parse_from(with_program(self.words)).map_err(|error| match error.kind() {
             ErrorKind::DisplayHelp if self.word == Word::Run => Stop::Print(whole().render_help().to_string()),
@@ -274,10 +290,13 @@ impl Reader<'_> {
         if T::WARNS {
             self.warnings = warnings;
         }
-        if twins.is_empty() {
-            return Ok(options.or(T::default()));
-        }
-        let twins = T::try_parse_from(with_program(&twins))
+        if twins.is_empty() { Ok(options) } else { self.or_twins(options, &twins) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn or_twins<T: Layered>(&self, options: T, twins: &[OsString]) -> Result<T, Stop> {
+        let twins = T::try_parse_from(with_program(twins))
             .map_err(|error| explain::explain(&error, &self.program(), Some(twins::name)))?;
         Ok(options.or(twins))
     }

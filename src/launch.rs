@@ -80,7 +80,7 @@ impl Launch<'_> {
     pub fn start(&self) -> anyhow::Result<Pid> {
         let parent = process::id();
         let mut failed = None;
-        let child = process::vfork(&mut || {
+        let child = process::vfork(self.program.words(), &mut || {
             failed = Some(self.steps(parent));
             isize::from(EXIT_NOT_EXECUTABLE)
         });

@@ -51,7 +51,8 @@ pub struct Catalog {
 #[derive(Debug)]
 pub struct Entry {
     outline: Option<&'static Outline>,
-    definition: OnceCell<Definition>,
+    /// Boxed: most are never read, and room for seven of them is two pages.
+    definition: OnceCell<Box<Definition>>,
 }
 
 impl Entry {
@@ -62,9 +63,10 @@ impl Entry {
     pub fn definition(&self) -> anyhow::Result<&Definition> {
         if let (None, Some(outline)) = (self.definition.get(), self.outline) {
             let read = serde_json::from_str(outline.text);
-            let _ = self.definition.set(read.with_context(|| format!("agent definition {}", outline.name))?);
+            let read: Definition = read.with_context(|| format!("agent definition {}", outline.name))?;
+            let _ = self.definition.set(Box::new(read));
         }
-        self.definition.get().context("agent definition")
+        self.definition.get().map(Box::as_ref).context("agent definition")
     }
 
     /// Its name.
@@ -141,11 +143,13 @@ impl Catalog {
         let mut entries = Vec::with_capacity(BUILT_IN.len() + more.len());
         for outline in BUILT_IN {
             entries.push(match more.iter().position(|definition| definition.name == outline.name) {
-                Some(index) => Entry { outline: None, definition: more.remove(index).into() },
+                Some(index) => Entry { outline: None, definition: Box::new(more.remove(index)).into() },
                 None => Entry { outline: Some(outline), definition: OnceCell::new() },
             });
         }
-        entries.extend(more.into_iter().map(|definition| Entry { outline: None, definition: definition.into() }));
+        entries.extend(
+            more.into_iter().map(|definition| Entry { outline: None, definition: Box::new(definition).into() }),
+        );
         Ok(Catalog { entries })
     }
 

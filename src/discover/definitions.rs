@@ -31,6 +31,13 @@ fn added(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
+    texts(&dir, path)
+}
+
+/// Apart: most images add none, and a start pays for each page of stack.
+#[cold]
+#[inline(never)]
+fn texts(dir: &Dir, path: &Path) -> anyhow::Result<Vec<(String, String)>> {
     let names = dir.names().with_context(|| format!("cannot read {}", path.display()))?;
     let mut found = Vec::new();
     for name in names.iter().filter(|name| is_definition(name)) {
@@ -39,7 +46,7 @@ fn added(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
         // secrets, so it is not taken from a user who is not trusted with them.
         let owners = Owners::These(vec![0, privilege::current().0]);
         let refused = |why: &dyn std::fmt::Display| Failure::new(format!("agent definition {file}: {why}"));
-        let content = read::beneath(&dir, Path::new(name), &owners)
+        let content = read::beneath(dir, Path::new(name), &owners)
             .map_err(|why| refused(&why).hint("it must be a file of root's, or of the user that agent-init runs as"))?;
         if content.stat.mode & 0o002 != 0 {
             return Err(refused(&"everybody may write it").hint(format!("chmod o-w {file}")).into());

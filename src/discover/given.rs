@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::agent::Definition;
 use crate::credential::{Secret, Source};
 use crate::report::{Failure, Message};
+use crate::sys::look;
 
 use super::Environment;
 
@@ -93,7 +94,7 @@ pub fn secret_directories(option: Option<&OsStr>, environment: &Environment) -> 
     let usual = || std::iter::once(PathBuf::from("/run/secrets")).chain(credentials).collect();
     let named: Vec<PathBuf> = option.map_or_else(usual, |option| std::env::split_paths(option).collect());
     // Most containers have none: one look here saves a look for every name.
-    named.into_iter().filter(|path| path.is_dir()).collect()
+    named.into_iter().filter(|path| look::is_directory(path)).collect()
 }
 
 /// What was given explicitly.
@@ -178,7 +179,7 @@ impl Given {
         forms.extend(command.map(|(variable, value)| Form::Command { variable, line: value.to_owned() }));
         for directory in search.directories {
             let paths = names.files.iter().map(|file| directory.join(file));
-            forms.extend(paths.filter(|path| path.symlink_metadata().is_ok()).map(|path| Form::Secret { path }));
+            forms.extend(paths.filter(|path| look::is_there(path)).map(|path| Form::Secret { path }));
         }
         drop_same_files(&mut forms);
         let mut forms = forms.into_iter();

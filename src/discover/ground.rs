@@ -19,7 +19,7 @@ use crate::report::Failure;
 use crate::store::{Capture, Recovery, remote, token};
 use crate::sync::lineage::Lineage;
 use crate::sys::dir::{Dir, Kind};
-use crate::sys::privilege;
+use crate::sys::{look, privilege};
 
 use super::offers::{self, Reading};
 use super::{AgentFacts, CaptureFacts, Environment, Given, Mounts, StoreFacts, files, read_whole, stored};
@@ -53,8 +53,7 @@ pub(super) struct Ground<'c, 'o> {
 
 /// Whether there is a capture of any agent's: one look for all of them.
 pub(super) fn has_capture(options: &RunOptions) -> bool {
-    options.store_helper().is_none()
-        && (options.capture.is_some() || Path::new(DEFAULT_CAPTURE).symlink_metadata().is_ok())
+    options.store_helper().is_none() && (options.capture.is_some() || look::is_there(Path::new(DEFAULT_CAPTURE)))
 }
 
 impl<'c> Ground<'c, '_> {
@@ -77,7 +76,7 @@ impl<'c> Ground<'c, '_> {
             } else {
                 self.home.join(at.below_home)
             };
-            candidate.when_found && login.symlink_metadata().is_ok()
+            candidate.when_found && look::is_there(&login)
         };
         candidate.entry.may_matter(self.environment.names().map(OsStr::as_encoded_bytes), is_there)
     }
@@ -270,13 +269,13 @@ impl<'c> Ground<'c, '_> {
 
 /// Whether there is a file of the login's name, or of that name without its dot in a volume of a Kubernetes Secret.
 fn holds_login(dir: &Path, session: &SessionFile) -> bool {
-    let has = |name: &str| dir.join(name).symlink_metadata().is_ok();
+    let has = |name: &str| look::is_there(&dir.join(name));
     has(&session.file) || (session.undotted().is_some_and(has) && has("..data"))
 }
 
 /// Whether there is a long-lived token of an agent that has such tokens.
 fn holds_token(dir: &Path, definition: &Definition) -> bool {
-    token::rule(definition).is_some() && dir.join(token::FILE).symlink_metadata().is_ok()
+    token::rule(definition).is_some() && look::is_there(&dir.join(token::FILE))
 }
 
 /// An operator's path that must be a directory.

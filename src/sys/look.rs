@@ -3,8 +3,22 @@
 use std::path::Path;
 
 use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::sys::stat::{SFlag, lstat, stat};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, faccessat};
+
+/// Whether there is anything of this name; a symbolic link is. (std's way asks the kernel first whether it knows statx(2),
+/// by a call that faults.)
+#[must_use]
+pub fn is_there(path: &Path) -> bool {
+    lstat(path).is_ok()
+}
+
+/// Whether there is a directory; links are followed.
+#[must_use]
+pub fn is_directory(path: &Path) -> bool {
+    stat(path).is_ok_and(|found| found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits())
+}
 
 /// Whether this process may read the file, or list the directory; links are followed.
 #[must_use]

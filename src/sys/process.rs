@@ -3,13 +3,13 @@
 use std::ffi::{CString, OsString};
 use std::fs;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sched::{self, CloneFlags};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd;
@@ -17,8 +17,8 @@ use zeroize::Zeroize;
 
 use super::signal::Signal;
 
-/// Enough for execvpe(3) with a full argument vector (128 KiB words at 8 bytes), and pages that are not touched cost nothing.
-const STACK: usize = 2 * 1024 * 1024;
+/// Enough for our own steps and the paths that execvpe(3) builds, and less than malloc(3) would map anew each time.
+const STACK: usize = 96 * 1024;
 
 /// A process id of a live or unreaped child, or of a process in our namespace.
 pub type Pid = i32;
@@ -113,18 +113,27 @@ pub fn kill(target: Target, signal: Signal) -> io::Result<()> {
 
 /// Runs `child` in a new process that shares our memory, on a stack of its own, while we wait until it executes a
 /// program or ends (vfork(2)). What it writes to memory we see; descriptors, signals and credentials are its own.
-/// Nothing is copied, so it costs half of a fork and its page faults.
+/// Nothing is copied, so it costs half of a fork and its page faults. `words`: how many arguments the program has, which
+/// execvpe(3) copies to the stack for a script without `#!`.
 ///
 /// # Errors
 /// As clone(2): EAGAIN at the limit of processes, ENOMEM.
-pub fn vfork(child: &mut dyn FnMut() -> isize) -> io::Result<Pid> {
-    // execvpe(3) builds paths on it, and for a script without `#!` a copy of the argument vector.
-    let mut stack = vec![0_u8; STACK];
-    let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
+pub fn vfork(words: usize, child: &mut dyn FnMut() -> isize) -> io::Result<Pid> {
+    extern "C" fn run(child: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: what `vfork` passed, which is borrowed until it returns.
+        let child = unsafe { &mut *child.cast::<&mut dyn FnMut() -> isize>() };
+        libc::c_int::try_from(child()).unwrap_or(libc::c_int::MAX)
+    }
+    let mut child = child;
+    // Room that nobody clears: pages that are not touched cost nothing.
+    let mut stack: Vec<MaybeUninit<u128>> = Vec::with_capacity(STACK / size_of::<u128>() + words);
+    let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // SAFETY: this process has one thread and it sleeps until the child has executed a program or ended, so the two
-    // never run at once; the stack and what `child` borrows outlive that moment; the child returns into `_exit`.
-    let pid = unsafe { sched::clone(Box::new(child), &mut stack, flags, Some(libc::SIGCHLD)) }?;
-    Ok(pid.as_raw())
+    // never run at once; the stack, which grows down from an end that is aligned as the ABI has it, and what `child`
+    // borrows outlive that moment; the child returns into `_exit`.
+    let pid = unsafe { libc::clone(run, top.cast(), flags, (&raw mut child).cast()) };
+    Ok(Errno::result(pid)?)
 }
 
 /// Ends this process now: no destructors, no flushing; for the forked child.
@@ -168,6 +177,12 @@ impl Program {
         if let (Some(last), Ok(word)) = (self.argv.last_mut(), CString::new(word)) {
             *last = word;
         }
+    }
+
+    /// How many words it has.
+    #[must_use]
+    pub fn words(&self) -> usize {
+        self.argv.len()
     }
 
     /// The program's name, for messages.

@@ -1,7 +1,7 @@
 //! The controlling terminal: its foreground process group and its modes.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
@@ -19,8 +19,9 @@ impl Terminal {
     /// The controlling terminal, if standard input, output or error is one.
     #[must_use]
     pub fn controlling() -> Option<Terminal> {
-        let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-        let candidates: [BorrowedFd<'_>; 3] = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+        // Not by std::io: that makes buffers, and pages to hold them.
+        // SAFETY: descriptors 0, 1 and 2 are open from the start of `main` to the end of the process.
+        let candidates = [0, 1, 2].map(|fd| unsafe { BorrowedFd::borrow_raw(fd) });
         // ENOTTY for what is no terminal, and for one that is not ours.
         let found = candidates.into_iter().find(|fd| tcgetpgrp(fd).is_ok())?;
         Some(Terminal { fd: found.try_clone_to_owned().ok()?, modes: tcgetattr(found).ok() })
