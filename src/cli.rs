@@ -214,8 +214,8 @@ impl Reader<'_> {
         if self.word != Word::Run {
             return self.request().map(Invocation::Beside);
         }
-        let options = match without_options(self.words) {
-            Some(command) => RunOptions { command: command.to_vec(), ..RunOptions::default() },
+        let options = match usual(self.words) {
+            Some((user, command)) => RunOptions { user, command: command.to_vec(), ..RunOptions::default() },
             None => self.arguments()?,
         };
         Ok(Invocation::Run(self.with_twins(options)?.checked()?, Manner::default()))
@@ -308,11 +308,17 @@ impl Reader<'_> {
     }
 }
 
-/// COMMAND, where no option precedes it: the usual start, and clap would take a tenth of its time to find that out.
-fn without_options(words: &[OsString]) -> Option<&[OsString]> {
+/// COMMAND where no option precedes it, or only a user: the starts that `tini -- COMMAND` and `gosu USER COMMAND` were, and
+/// clap would take a tenth of their time to find that out. What it makes of these words, a test compares.
+fn usual(words: &[OsString]) -> Option<(Option<String>, &[OsString])> {
+    let is_option = |word: &OsStr| word.as_encoded_bytes().starts_with(b"-");
+    let (user, words) = match words {
+        [option, user, rest @ ..] if option == "--user" && !is_option(user) => (Some(user.to_str()?.to_owned()), rest),
+        _ => (None, words),
+    };
     let (first, rest) = words.split_first()?;
     let command = if first == "--" { rest } else { words };
-    (!command.is_empty() && (first == "--" || !first.as_encoded_bytes().starts_with(b"-"))).then_some(command)
+    (!command.is_empty() && (first == "--" || !is_option(first))).then_some((user, command))
 }
 
 /// The words after the one that clap expects before them.

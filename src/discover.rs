@@ -42,7 +42,7 @@ use crate::report::{Failure, Message};
 use crate::state::{self, Served, State};
 use crate::sync::lineage::Lineage;
 use crate::sys::dir::{Dir, Kind, read_limited, stat_file};
-use crate::sys::privilege;
+use crate::sys::{look, privilege, process};
 
 use given::Search;
 use ground::{Ground, Subject};
@@ -225,7 +225,7 @@ pub fn who(options: &RunOptions, environment: &Environment, current: (u32, u32))
     let text = |path| if needed { account_file(Path::new(path)) } else { Ok(String::new()) };
     let accounts = Accounts { passwd: text("/etc/passwd")?, group: text("/etc/group")? };
     let identity = identity::resolve(&wanted, &accounts, current)?;
-    if identity.differs_from(current) {
+    if identity.differs_from(current) && !process::is_in_first_user_namespace() {
         let map = |path| read_whole(Path::new(path)).unwrap_or_default();
         let (users, groups) = (map("/proc/self/uid_map"), map("/proc/self/gid_map"));
         identity::mapped(&identity, &String::from_utf8_lossy(&users), &String::from_utf8_lossy(&groups))?;
@@ -298,7 +298,7 @@ pub fn state_dir(options: &RunOptions, environment: &Environment, uid: u32) -> a
     let runtime = environment.get_filled("XDG_RUNTIME_DIR").map(|path| Path::new(path).join("agent-init"));
     let candidates = [Some(PathBuf::from("/run/agent-init")), runtime.filter(|path| path.is_absolute())];
     let usable = |path: &PathBuf| {
-        let existing = path.ancestors().find(|ancestor| ancestor.is_dir());
+        let existing = path.ancestors().find(|ancestor| look::is_directory(ancestor));
         existing.is_some_and(|existing| Dir::open(existing).is_ok_and(|dir| dir.is_writable()))
     };
     let found = candidates.into_iter().flatten().find(usable);

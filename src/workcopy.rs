@@ -25,8 +25,8 @@ use crate::store::Capture;
 use crate::store::directory::keep_conflict;
 use crate::sync::reconcile::Version;
 use crate::sys::dir::{Attributes, Dir};
-use crate::sys::privilege;
 use crate::sys::replace::Replaced;
+use crate::sys::{look, privilege};
 
 use read::{Copy, Owners};
 
@@ -96,7 +96,7 @@ fn trusted_part(options: &RunOptions, facts: &Facts<'_>, plan: &AgentPlan<'_, '_
     if path != own {
         return Ok(facts.state_dir.clone());
     }
-    if path.starts_with(&facts.home) && facts.home.is_dir() {
+    if path.starts_with(&facts.home) && look::is_directory(&facts.home) {
         return Ok(facts.home.clone());
     }
     // The operator's home variable names it.

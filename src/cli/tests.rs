@@ -175,3 +175,35 @@ fn what_commands_refuse() {
 fn the_whole_command_line_is_sound() {
     whole().debug_assert();
 }
+
+/// What is read without clap is what clap reads.
+#[test]
+fn the_usual_starts() {
+    let rows: [(&[&str], bool); 16] = [
+        (&["x"], true),
+        (&["x", "--user", "a"], true),
+        (&["--", "x", "-y"], true),
+        (&["--", "--user"], true),
+        (&["--user", "a", "x"], true),
+        (&["--user", "a:b", "--", "x", "--user", "c"], true),
+        (&["--user", "", "x"], true),
+        (&["--user", "1000", "--", "-x"], true),
+        (&["--user", "a", "--user", "b", "x"], false),
+        (&["--user", "a", "-v", "x"], false),
+        (&["--user", "--", "x"], false),
+        (&["--user", "-1", "x"], false),
+        (&["--user=a", "x"], false),
+        (&["--user", "a"], false),
+        (&["--user"], false),
+        (&["-v", "x"], false),
+    ];
+    for (words, is_usual) in rows {
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let found = usual(&words);
+        assert_eq!(found.is_some(), is_usual, "{words:?}");
+        if let Some((user, command)) = found {
+            let read = RunOptions::try_parse_from(with_program(&words)).unwrap();
+            assert_eq!((user, command.to_vec()), (read.user, read.command), "{words:?}");
+        }
+    }
+}

@@ -137,7 +137,7 @@ impl<'c> Ground<'c, '_> {
 
     fn place(&mut self, definition: &Definition) -> PlaceFacts {
         let path = self.own_place(definition);
-        let found = path.symlink_metadata();
+        let found = look::entry(&path);
         // What is not there is no mount and holds none; the table is the longest read of a start.
         let is_there = !found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         let nothing = Mounts::default();
@@ -148,20 +148,14 @@ impl<'c> Ground<'c, '_> {
         let mounts = self.mounts.as_ref().unwrap_or(&nothing);
         let found = found.ok();
         let ours = [self.identity.uid, privilege::current().0, 0];
-        let foreign = self.identity.uid != 0 && found.as_ref().is_some_and(|found| !ours.contains(&found.uid()));
+        let foreign = self.identity.uid != 0 && found.as_ref().is_some_and(|found| !ours.contains(&found.uid));
         // A link anywhere below HOME may be an earlier agent's: it leads who knows where.
         let is_led = path.ancestors().skip(1).take_while(|above| above.starts_with(self.home) && *above != self.home);
         let is_led = is_led.into_iter().any(Path::is_symlink);
-        let kind = found.map(|found| match found.file_type() {
-            _ if is_led => Kind::Link,
-            kind if kind.is_dir() => Kind::Directory,
-            kind if kind.is_symlink() => Kind::Link,
-            kind if kind.is_file() => Kind::File,
-            _ => Kind::Special,
-        });
+        let kind = found.map(|found| if is_led { Kind::Link } else { found.kind });
         // HOME itself is made only where it is ours to make; below it, whatever is missing.
         let makes_home = self.home == Path::new(place::FALLBACK_HOME) || self.options.home.is_some();
-        let existing = path.ancestors().find(|ancestor| ancestor.is_dir());
+        let existing = path.ancestors().find(|ancestor| look::is_directory(ancestor));
         let writable = existing.is_some_and(|existing| {
             (makes_home || existing.starts_with(self.home) || !path.starts_with(self.home))
                 && Dir::open(existing).is_ok_and(|dir| dir.is_writable())

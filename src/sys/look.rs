@@ -1,5 +1,6 @@
 //! What this process may do at a path, and how much room there is.
 
+use std::io;
 use std::path::Path;
 
 use nix::fcntl::{AT_FDCWD, AtFlags};
@@ -7,11 +8,21 @@ use nix::sys::stat::{SFlag, lstat, stat};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, faccessat};
 
+use super::dir::Stat;
+
 /// Whether there is anything of this name; a symbolic link is. (std's way asks the kernel first whether it knows statx(2),
 /// by a call that faults.)
 #[must_use]
 pub fn is_there(path: &Path) -> bool {
     lstat(path).is_ok()
+}
+
+/// What there is of this name; a symbolic link is a link.
+///
+/// # Errors
+/// As lstat(2).
+pub fn entry(path: &Path) -> io::Result<Stat> {
+    Ok(lstat(path)?.into())
 }
 
 /// Whether there is a directory; links are followed.

@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use crate::report::Failure;
 use crate::sys::dir::{Attributes, Dir};
-use crate::sys::privilege;
+use crate::sys::{look, privilege};
 
 /// An error at a path, with the remedy that fits who we are.
 #[must_use]
@@ -94,7 +94,7 @@ pub fn directory_of(path: &Path, trusted: &Path, uid: u32) -> io::Result<Dir> {
 /// Opens `path`, making what is missing. What exists above it is the operator's and may be a link; the last component is
 /// never one.
 fn make_all(path: &Path, attributes: Attributes) -> io::Result<Dir> {
-    let existing = path.ancestors().skip(1).find(|ancestor| ancestor.is_dir()).unwrap_or(Path::new("/"));
+    let existing = path.ancestors().skip(1).find(|ancestor| look::is_directory(ancestor)).unwrap_or(Path::new("/"));
     make_below(path, existing, attributes)
 }
 
