@@ -9,6 +9,7 @@ mod explain;
 mod manner;
 mod options;
 mod twins;
+mod usual;
 pub(crate) mod value;
 
 use std::ffi::{OsStr, OsString};
@@ -214,11 +215,15 @@ impl Reader<'_> {
         if self.word != Word::Run {
             return self.request().map(Invocation::Beside);
         }
-        let options = match usual(self.words) {
-            Some((user, command)) => RunOptions { user, command: command.to_vec(), ..RunOptions::default() },
+        let options = match usual::words(self.words) {
+            Some(options) => options,
             None => self.arguments()?,
         };
-        Ok(Invocation::Run(self.with_twins(options)?.checked()?, Manner::default()))
+        let options = match usual::twins(self.environment) {
+            Some(twins) => options.or(twins),
+            None => self.with_twins(options)?,
+        };
+        Ok(Invocation::Run(options.checked()?, Manner::default()))
     }
 
     /// Apart, so that a start does not touch the pages of what it does not need.
@@ -306,19 +311,6 @@ impl Reader<'_> {
         let name = WORDS.iter().find(|(_, word)| *word == self.word && *word != Word::Run);
         name.map_or_else(|| "agent-init".to_owned(), |(name, _)| format!("agent-init {name}"))
     }
-}
-
-/// COMMAND where no option precedes it, or only a user: the starts that `tini -- COMMAND` and `gosu USER COMMAND` were, and
-/// clap would take a tenth of their time to find that out. What it makes of these words, a test compares.
-fn usual(words: &[OsString]) -> Option<(Option<String>, &[OsString])> {
-    let is_option = |word: &OsStr| word.as_encoded_bytes().starts_with(b"-");
-    let (user, words) = match words {
-        [option, user, rest @ ..] if option == "--user" && !is_option(user) => (Some(user.to_str()?.to_owned()), rest),
-        _ => (None, words),
-    };
-    let (first, rest) = words.split_first()?;
-    let command = if first == "--" { rest } else { words };
-    (!command.is_empty() && (first == "--" || !is_option(first))).then_some((user, command))
 }
 
 /// The words after the one that clap expects before them.

@@ -178,8 +178,8 @@ fn the_whole_command_line_is_sound() {
 
 /// What is read without clap is what clap reads.
 #[test]
-fn the_usual_starts() {
-    let rows: [(&[&str], bool); 16] = [
+fn the_usual_command_lines() {
+    let rows: [(&[&str], bool); 22] = [
         (&["x"], true),
         (&["x", "--user", "a"], true),
         (&["--", "x", "-y"], true),
@@ -188,7 +188,15 @@ fn the_usual_starts() {
         (&["--user", "a:b", "--", "x", "--user", "c"], true),
         (&["--user", "", "x"], true),
         (&["--user", "1000", "--", "-x"], true),
-        (&["--user", "a", "--user", "b", "x"], false),
+        (&["--user", "a", "--user", "b", "x"], true),
+        (
+            &["--agent", "claude,codex", "--home", "/h", "--state-dir", "/s", "--work-dir", "/w", "--grace", "2m", "x"],
+            true,
+        ),
+        (&["--store", "exec:a b", "x"], true),
+        (&["--home", "", "x"], false),
+        (&["--grace", "soon", "x"], false),
+        (&["--store", "vault", "x"], false),
         (&["--user", "a", "-v", "x"], false),
         (&["--user", "--", "x"], false),
         (&["--user", "-1", "x"], false),
@@ -196,14 +204,37 @@ fn the_usual_starts() {
         (&["--user", "a"], false),
         (&["--user"], false),
         (&["-v", "x"], false),
+        (&[], false),
     ];
     for (words, is_usual) in rows {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-        let found = usual(&words);
+        let found = usual::words(&words);
         assert_eq!(found.is_some(), is_usual, "{words:?}");
-        if let Some((user, command)) = found {
+        if let Some(found) = found {
             let read = RunOptions::try_parse_from(with_program(&words)).unwrap();
-            assert_eq!((user, command.to_vec()), (read.user, read.command), "{words:?}");
+            assert_eq!(format!("{found:?}"), format!("{read:?}"), "{words:?}");
+        }
+    }
+}
+
+#[test]
+fn the_usual_twins() {
+    let rows: [(&[(&str, &str)], bool); 6] = [
+        (&[("PATH", "/bin")], true),
+        (&[("AGENT_INIT_USER", "agent"), ("AGENT_INIT_HOME", "/h"), ("AGENT_INIT_GRACE", "8s")], true),
+        (&[("AGENT_INIT_USER", "")], true),
+        (&[("AGENT_INIT_GRACE", "soon")], false),
+        (&[("AGENT_INIT_SYNC", "exit")], false),
+        (&[("AGENT_INIT_NONSENSE", "")], false),
+    ];
+    for (variables, is_usual) in rows {
+        let environment = environment(variables);
+        let found = usual::twins(&environment);
+        assert_eq!(found.is_some(), is_usual, "{variables:?}");
+        if let Some(found) = found {
+            let (words, warnings) = twins::words(&environment, <RunOptions as clap::CommandFactory>::command);
+            let read = RunOptions::try_parse_from(with_program(&words)).unwrap();
+            assert_eq!((format!("{found:?}"), warnings.len()), (format!("{read:?}"), 0), "{variables:?}");
         }
     }
 }
