@@ -6,10 +6,21 @@ use serde_json::Value;
 use crate::support::{Outcome, Run, Sandbox, Session, needs_root};
 
 /// All that changes files. To be killed on entering one of these is to be killed anywhere since the one before.
-const CHANGES: &[&str] =
-    &["mkdirat", "fchmod", "fchown", "write", "fsync", "ftruncate", "renameat", "unlinkat", "flock", "utimensat"];
+const CHANGES: &[&str] = &[
+    "mkdirat",
+    "fchmod",
+    "fchown",
+    "write",
+    "fsync",
+    "ftruncate",
+    "renameat",
+    "renameat2",
+    "unlinkat",
+    "flock",
+    "utimensat",
+];
 /// Those that a full or read-only file system refuses.
-const REFUSED: &[&str] = &["mkdirat", "write", "fsync", "renameat", "unlinkat"];
+const REFUSED: &[&str] = &["mkdirat", "write", "fsync", "renameat", "renameat2", "unlinkat"];
 /// More than any run makes of one kind: a guard against a loop without end.
 const MANY: usize = 200;
 

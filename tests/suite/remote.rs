@@ -283,3 +283,21 @@ fn a_slow_store_gets_its_time_at_the_end() {
         assert!(remote.store.login().contains("FAKE-access-b"), "{pid1}");
     }
 }
+
+/// A container that held the lease and was killed gives it back by its time alone.
+#[test]
+fn a_lease_of_a_dead_container_ends_with_its_time() {
+    let mut remote = Remote::new();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    let lease = format!(r#"{{"owner":"FAKE-dead","until":{}}}"#, now + 3.0);
+    std::fs::write(remote.store.0.join("claude.lease"), lease).unwrap();
+    // As an agent does: it shows its intent, finds the lock taken, and tries again.
+    let intent = "mkdir \"$C/.oauth_refresh.lock\" && rmdir \"$C/.oauth_refresh.lock\"";
+    let script = format!("until [ ! -e \"$C.lock\" ]; do {intent}; sleep 0.5; done; say open; refresh b; pause");
+    let mut live = remote.start(&script);
+    live.line("open");
+    assert!(remote.store.requests("lock").len() > 1);
+    remote.store.await_login("FAKE-access-b");
+    remote.gate.open();
+    live.wait().ok();
+}
