@@ -130,9 +130,9 @@ pub fn vfork(words: usize, child: &mut dyn FnMut() -> isize) -> io::Result<Pid> 
     let mut stack: Vec<MaybeUninit<u128>> = Vec::with_capacity(STACK / size_of::<u128>() + words);
     let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: this process has one thread and it sleeps until the child has executed a program or ended, so the two
-    // never run at once; the stack, which grows down from an end that is aligned as the ABI has it, and what `child`
-    // borrows outlive that moment; the child returns into `_exit`.
+    // This process has one thread, and it sleeps until the child has executed a program or ended: the two never run at
+    // once. The child returns into `_exit`. Its stack grows down from an end that is aligned as the ABI has it.
+    // SAFETY: the stack and what `child` borrows outlive the child's use of them, which ends before this call does.
     let pid = unsafe { libc::clone(run, top.cast(), flags, (&raw mut child).cast()) };
     Ok(Errno::result(pid)?)
 }
