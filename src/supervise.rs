@@ -91,9 +91,12 @@ impl Supervisor {
     /// The last exchange; a helper of a store may take a while.
     fn publish_last(&mut self) {
         let limit = self.engine.last(Instant::now(), self.stop.ends_at());
-        while let Some(next) = self.engine.last_step(Instant::now(), &mut self.children)
-            && Instant::now() < limit
-        {
+        while let Some(next) = self.engine.last_step(Instant::now(), &mut self.children) {
+            // A stop may come meanwhile.
+            let limit = self.stop.ends_at().map_or(limit, |ends_at| ends_at.min(limit));
+            if Instant::now() >= limit {
+                break;
+            }
             self.sleep_until(Some(next.min(limit)));
             self.read_signals();
         }

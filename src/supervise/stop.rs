@@ -115,6 +115,11 @@ impl Stop {
     /// What to do about an event. `refreshing`: the agent is in the middle of a refresh.
     pub fn step(&mut self, now: Instant, event: Event, refreshing: bool) -> Option<Act> {
         let (phase, act) = match (self.phase, event) {
+            (Phase::Over, Event::Signal(signal)) if Some(signal) == self.signal => {
+                // The last publish may still be under way: from now on it has the budget of a stop.
+                self.ends_at.get_or_insert(now + self.grace);
+                (Phase::Over, None)
+            }
             (Phase::Over, _) | (_, Event::NobodyLeft) => (Phase::Over, None),
             (phase, Event::AgentEnded { any_left }) => Self::agent_ended(phase, now, any_left),
             (Phase::Running, Event::Signal(signal)) if Some(signal) == self.signal => {
@@ -263,6 +268,19 @@ mod tests {
         for (name, script) in scripts {
             assert!(play(script).is_over(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_stop_after_the_end_limits_the_last_publish() {
+        let start = Instant::now();
+        let mut stop = Stop::new(Some(Signal::TERM), Duration::from_secs(8));
+        stop.step(start, ENDED, false);
+        assert!(stop.is_over() && stop.ends_at().is_none());
+        assert_eq!(stop.step(start, Event::Signal(Signal::USR1), false), None);
+        assert_eq!(stop.ends_at(), None);
+        stop.step(start + Duration::from_secs(1), TERM, false);
+        stop.step(start + Duration::from_secs(5), TERM, false);
+        assert_eq!(stop.ends_at(), Some(start + Duration::from_secs(9)));
     }
 
     proptest! {

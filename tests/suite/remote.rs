@@ -301,3 +301,19 @@ fn a_lease_of_a_dead_container_ends_with_its_time() {
     remote.gate.open();
     live.wait().ok();
 }
+
+/// The agent has ended by itself, and a stop comes while its login is on its way to a store that hangs.
+#[test]
+fn a_stop_during_the_last_publish_has_its_budget() {
+    let mut remote = Remote::new();
+    let mut live = remote.run("say ready; pause; refresh b").options(["--grace", "1s"]).start();
+    live.line("ready");
+    remote.store.misbehave("put:hang");
+    remote.gate.open();
+    await_path(&remote.store.0, "the put", || !remote.store.requests("put").is_empty());
+    let begun = std::time::Instant::now();
+    live.stop();
+    live.wait().ok().says(&["was not carried back"]);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(remote.recovered().contains("FAKE-access-b"));
+}
