@@ -219,10 +219,11 @@ impl Remote {
     pub fn ending(&mut self) {
         self.is_ending = true;
         self.asking = Asking::Nothing;
-        self.release();
         // A question whose answer nobody waits for must not hold the last publish up.
-        if let Some((_, task)) = self.task.take_if(|(verb, _)| matches!(verb, Verb::Get | Verb::Lock)) {
+        if let Some((verb, task)) = self.task.take_if(|(verb, _)| matches!(verb, Verb::Get | Verb::Lock)) {
             task.kill();
+            // Whether it is ours is not known now, and need not be.
+            self.releases |= verb == Verb::Lock;
         }
     }
 
@@ -254,15 +255,15 @@ impl Remote {
         self.task.is_some() || self.next(now).is_some()
     }
 
-    /// What is to be asked next.
+    /// What is to be asked next. The lease is given back last: whoever has it next looks at what is stored.
     fn next(&self, now: Instant) -> Option<Verb> {
         let is_due = |moment: Option<Instant>| moment.is_some_and(|moment| moment <= now);
-        if self.releases {
-            Some(Verb::Unlock)
-        } else if self.wants_look {
+        if self.wants_look {
             Some(Verb::Get)
         } else if self.sending.is_some() {
             Some(Verb::Put)
+        } else if self.releases {
+            Some(Verb::Unlock)
         } else if self.asking == Asking::ToLock || is_due(self.lease) {
             Some(Verb::Lock)
         } else if self.asking != Asking::Nothing || (is_due(self.pace.due()) && !self.is_ending) {

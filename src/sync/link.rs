@@ -48,6 +48,8 @@ pub struct Link {
     /// What was put and is not yet known to be stored.
     sent: Option<carry::Sent>,
     due: Option<Instant>,
+    /// No agent of this container lives any more.
+    is_last: bool,
     /// Waiting helps nobody: the store refused.
     refused: bool,
     /// Since when another has the right to write.
@@ -107,6 +109,7 @@ impl Link {
             lineage,
             sent: None,
             due: None,
+            is_last: false,
             refused: false,
             busy: None,
             torn: None,
@@ -272,12 +275,16 @@ impl Link {
         if self.due.is_some_and(|due| due <= now) {
             self.exchange(now, agent_lives);
         }
+        let mut has_turn = false;
         if let Some(gate) = &mut self.gate {
-            if let Err(error) = gate.tend(now) {
-                self.shut_no_more(&error);
-            } else if !gate.has_turn() {
-                self.ends.store.release();
+            match gate.tend(now) {
+                Ok(()) => has_turn = gate.has_turn(),
+                Err(error) => self.shut_no_more(&error),
             }
+        }
+        // At the end the lease goes once the last login is stored: who has it next must find that.
+        if !has_turn || (self.is_last && self.sent.is_none() && self.due_now().is_none()) {
+            self.ends.store.release();
         }
     }
 
@@ -287,6 +294,7 @@ impl Link {
             remote.ending();
         }
         self.refused = false;
+        self.is_last = true;
         self.ask(now);
     }
 

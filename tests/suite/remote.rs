@@ -317,3 +317,13 @@ fn a_stop_during_the_last_publish_has_its_budget() {
     assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
     assert!(remote.recovered().contains("FAKE-access-b"));
 }
+
+/// An agent that ends in its turn: the lease is given back once its login is stored, for the next one looks at that.
+#[test]
+fn the_lease_is_given_back_after_the_last_publish() {
+    let remote = Remote::new();
+    let script = "mkdir \"$C/.oauth_refresh.lock\"; until [ ! -e \"$C.lock\" ]; do sleep 0.1; done; refresh b";
+    remote.run(script).run().ok().quiet();
+    let verbs: Vec<_> = remote.store.all_requests().iter().map(|request| request["verb"].clone()).collect();
+    assert_eq!(verbs, ["get", "lock", "get", "put", "unlock"]);
+}

@@ -50,10 +50,14 @@ impl StandIn {
         await_path(&self.0, &format!("a stored {text}"), || self.login().contains(text));
     }
 
+    /// The requests so far.
+    pub fn all_requests(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.0.join("requests")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     /// The requests of this verb so far.
     pub fn requests(&self, verb: &str) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.0.join("requests")).unwrap_or_default();
-        let all = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        all.filter(|request| request["verb"] == verb).collect()
+        self.all_requests().into_iter().filter(|request| request["verb"] == verb).collect()
     }
 }
