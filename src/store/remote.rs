@@ -40,6 +40,10 @@ const RECORD: &str = "agent-init.record.json";
 /// after 31 s.
 const LEASE: Duration = Duration::from_secs(20);
 
+/// How long an agent may be kept from its refresh by a store that does not answer: it tries for 8 s, goes on with the token
+/// that it has, and tries for another 8 s when that is refused.
+const PATIENCE: Duration = Duration::from_secs(12);
+
 /// The helper command.
 pub struct Helper {
     /// As the operator wrote it.
@@ -117,6 +121,8 @@ pub struct Remote {
     task: Option<(Verb, Task)>,
     sending: Option<Parcel>,
     asking: Asking,
+    /// Until when a turn may be asked for.
+    patient_until: Option<Instant>,
     /// When the lease that is ours is to be renewed.
     lease: Option<Instant>,
     releases: bool,
@@ -138,6 +144,7 @@ impl Remote {
             task: None,
             sending: None,
             asking: Asking::Nothing,
+            patient_until: None,
             lease: None,
             releases: false,
             wants_look: false,
@@ -202,6 +209,7 @@ impl Remote {
     pub fn ask_turn(&mut self) {
         if self.asking == Asking::Nothing && !self.is_ending {
             self.asking = Asking::ToLock;
+            self.patient_until = Some(Instant::now() + PATIENCE);
         }
     }
 
@@ -243,7 +251,7 @@ impl Remote {
     #[must_use]
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         match &self.task {
-            Some((_, task)) => Some(task.deadline()),
+            Some((_, task)) => [Some(task.deadline()), self.patient_until].into_iter().flatten().min(),
             None if self.next(now).is_some() => Some(now),
             None => [self.lease, self.pace.due().filter(|_| !self.is_ending)].into_iter().flatten().min(),
         }
@@ -276,6 +284,7 @@ impl Remote {
     /// Hears what was answered, and asks what is next. The caller has reaped before.
     pub fn step(&mut self, now: Instant, children: &mut Children) -> Vec<News> {
         let mut news = Vec::new();
+        self.lose_patience(now, &mut news);
         if let Some((verb, task)) = &mut self.task {
             let verb = *verb;
             let answer = match task.step(now, children) {
@@ -391,10 +400,29 @@ impl Remote {
         news.push(News::Failed(verb, failure));
     }
 
+    /// A turn that has been asked for too long is the agent's, lease or not.
+    fn lose_patience(&mut self, now: Instant, news: &mut Vec<News>) {
+        if self.patient_until.is_none_or(|until| now < until) {
+            return;
+        }
+        self.patient_until = None;
+        if std::mem::replace(&mut self.asking, Asking::Nothing) == Asking::Nothing {
+            return;
+        }
+        if let Some((verb, task)) = self.task.take_if(|(verb, _)| matches!(verb, Verb::Get | Verb::Lock)) {
+            task.kill();
+            self.releases |= verb == Verb::Lock;
+            let what = format!("{} takes longer than an agent waits", called(&self.helper.text, verb));
+            news.push(News::Failed(verb, Failure::new(what).hint("the agent refreshes without a turn of its own")));
+        }
+        news.push(News::Turn(true));
+    }
+
     /// Once the look that belongs to a turn has come to an end, whatever it is.
     fn turn_is_known(&mut self, verb: Verb, news: &mut Vec<News>) {
         if let (Verb::Get, Asking::ToLook { granted }) = (verb, self.asking) {
             self.asking = Asking::Nothing;
+            self.patient_until = None;
             news.push(News::Turn(granted));
         }
     }

@@ -327,3 +327,20 @@ fn the_lease_is_given_back_after_the_last_publish() {
     let verbs: Vec<_> = remote.store.all_requests().iter().map(|request| request["verb"].clone()).collect();
     assert_eq!(verbs, ["get", "lock", "get", "put", "unlock"]);
 }
+
+/// A store that hangs keeps nobody from a refresh for longer than the agent tries.
+#[test]
+fn a_store_that_hangs_at_a_turn_does_not_keep_the_agent_from_it() {
+    for mode in ["lock:hang", "get:hang"] {
+        let mut remote = Remote::new();
+        let script = "pause; mkdir \"$C/.oauth_refresh.lock\"; until [ ! -e \"$C.lock\" ]; do sleep 0.1; done; \
+                      refresh b; rmdir \"$C/.oauth_refresh.lock\"; pause";
+        let mut live = remote.start(script);
+        remote.store.misbehave(mode);
+        remote.gate.open();
+        live.message("takes longer than an agent waits");
+        remote.store.await_login("FAKE-access-b");
+        remote.gate.open();
+        live.wait().ok();
+    }
+}
