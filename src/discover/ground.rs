@@ -16,16 +16,13 @@ use crate::plan::identity::Identity;
 use crate::plan::place::{self, PlaceFacts};
 use crate::plan::select::Candidate;
 use crate::report::Failure;
-use crate::store::{Capture, Recovery, remote, token};
+use crate::store::{Capture, Recovery, directory, remote, token};
 use crate::sync::lineage::Lineage;
 use crate::sys::dir::{Dir, Kind};
 use crate::sys::{look, privilege};
 
 use super::offers::{self, Reading};
-use super::{AgentFacts, CaptureFacts, Environment, Given, Mounts, StoreFacts, files, read_whole, stored};
-
-/// Where captures are when nobody says otherwise.
-const DEFAULT_CAPTURE: &str = "/capture";
+use super::{AgentFacts, CaptureFacts, Environment, Given, Mounts, StoreFacts, files, mount_table, stored};
 
 /// An agent that is served.
 pub(super) struct Subject<'c> {
@@ -53,7 +50,7 @@ pub(super) struct Ground<'c, 'o> {
 
 /// Whether there is a capture of any agent's: one look for all of them.
 pub(super) fn has_capture(options: &RunOptions) -> bool {
-    options.store_helper().is_none() && (options.capture.is_some() || look::is_there(Path::new(DEFAULT_CAPTURE)))
+    options.store_helper().is_none() && (options.capture.is_some() || look::is_there(Path::new(directory::DEFAULT)))
 }
 
 impl<'c> Ground<'c, '_> {
@@ -142,8 +139,7 @@ impl<'c> Ground<'c, '_> {
         let is_there = !found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         let nothing = Mounts::default();
         if is_there && self.mounts.is_none() {
-            // Without /proc nothing is known of mounts, and so nothing is one.
-            self.mounts = Some(Mounts::parse(&read_whole(Path::new("/proc/self/mountinfo")).unwrap_or_default()));
+            self.mounts = Some(mount_table());
         }
         let mounts = self.mounts.as_ref().unwrap_or(&nothing);
         let found = found.ok();
@@ -183,7 +179,7 @@ impl<'c> Ground<'c, '_> {
                 Some((_, path)) => return directory("--capture", path).map(|()| Some(path.clone())),
                 None => spec.default.clone(),
             },
-            None => self.has_capture.then(|| PathBuf::from(DEFAULT_CAPTURE)),
+            None => self.has_capture.then(|| PathBuf::from(directory::DEFAULT)),
         };
         let Some(root) = root else { return Ok(None) };
         directory("--capture", &root)?;

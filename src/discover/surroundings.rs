@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::agent::{Catalog, Definition};
 use crate::cli::RunOptions;
 use crate::plan::place;
-use crate::store::{Capture, Recovery};
+use crate::store::{Capture, Recovery, directory};
 use crate::sys::dir::Kind;
 use crate::sys::{look, privilege};
 
@@ -188,7 +188,7 @@ impl Survey {
 
     /// The roots of captures, whatever is in them.
     fn roots(&mut self, options: &RunOptions) {
-        let default = PathBuf::from("/capture");
+        let default = PathBuf::from(directory::DEFAULT);
         match &options.capture {
             Some(spec) => {
                 for root in spec.default.iter().chain(spec.named.iter().map(|(_, path)| path)) {

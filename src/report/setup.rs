@@ -6,6 +6,7 @@ use crate::agent::Definition;
 use crate::credential::Login;
 use crate::setup::choice::{Choice, Kind};
 use crate::setup::verdict::Verdict;
+use crate::store::directory;
 
 use super::{Level, Message};
 
@@ -109,7 +110,7 @@ pub fn nothing(what: &str, is_kept: bool) -> Message {
 pub fn next(definition: &Definition, root: &Path) -> Message {
     let command = definition.commands.first().map_or("", String::as_str);
     let at = root.display();
-    let mount = if root == Path::new("/capture") {
+    let mount = if root == Path::new(directory::DEFAULT) {
         "with the same directory or volume at /capture".to_owned()
     } else {
         format!("with what is mounted at {at} here mounted at /capture there")

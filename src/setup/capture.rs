@@ -14,8 +14,6 @@ use crate::workcopy::read::reason;
 
 /// Where another setup container has its capture; it is flat.
 const FLAT: &str = "/auth-output";
-/// Where captures are when nobody says otherwise.
-const ROOT: &str = "/capture";
 /// More than a login and its note need.
 const PROBE: usize = 64 * 1024;
 
@@ -36,7 +34,9 @@ pub fn places(
             Ok(PerAgent { default: None, named: vec![(only.name.clone(), PathBuf::from(FLAT))] })
         }
         _ if is_there(FLAT) => Ok(PerAgent { default: Some(PathBuf::from(FLAT)), named: Vec::new() }),
-        _ if is_there(ROOT) => Ok(PerAgent { default: Some(PathBuf::from(ROOT)), named: Vec::new() }),
+        _ if is_there(directory::DEFAULT) => {
+            Ok(PerAgent { default: Some(PathBuf::from(directory::DEFAULT)), named: Vec::new() })
+        }
         _ => Err(Failure::new("there is nowhere to keep the login: no capture is mounted").hint(
             "mount a directory or a volume: docker run -it -v LOGINS:/capture IMAGE setup; or name one with --capture",
         )),

@@ -18,6 +18,9 @@ use crate::sys::lock::Lock;
 use crate::sys::{lock, privilege, process};
 use crate::workcopy::read::{self, Copy, Owners};
 
+/// Where captures are when nobody says otherwise.
+pub const DEFAULT: &str = "/capture";
+
 /// Our notes in a capture.
 pub const BOOKKEEPING: &str = ".agent-init";
 

@@ -227,12 +227,17 @@ impl Remote {
     pub fn ending(&mut self) {
         self.is_ending = true;
         self.asking = Asking::Nothing;
-        // A question whose answer nobody waits for must not hold the last publish up.
-        if let Some((verb, task)) = self.task.take_if(|(verb, _)| matches!(verb, Verb::Get | Verb::Lock)) {
-            task.kill();
-            // Whether it is ours is not known now, and need not be.
-            self.releases |= verb == Verb::Lock;
-        }
+        // Its answer must not hold the last publish up.
+        self.drop_question();
+    }
+
+    /// Ends a question whose answer nobody waits for any more: which it was, if there was one.
+    fn drop_question(&mut self) -> Option<Verb> {
+        let (verb, task) = self.task.take_if(|(verb, _)| matches!(verb, Verb::Get | Verb::Lock))?;
+        task.kill();
+        // Whether the lease is ours is not known now, and need not be.
+        self.releases |= verb == Verb::Lock;
+        Some(verb)
     }
 
     /// Nobody waits any longer.
@@ -409,9 +414,7 @@ impl Remote {
         if std::mem::replace(&mut self.asking, Asking::Nothing) == Asking::Nothing {
             return;
         }
-        if let Some((verb, task)) = self.task.take_if(|(verb, _)| matches!(verb, Verb::Get | Verb::Lock)) {
-            task.kill();
-            self.releases |= verb == Verb::Lock;
+        if let Some(verb) = self.drop_question() {
             let what = format!("{} takes longer than an agent waits", called(&self.helper.text, verb));
             news.push(News::Failed(verb, Failure::new(what).hint("the agent refreshes without a turn of its own")));
         }

@@ -61,8 +61,8 @@ pub struct Link {
     last: Option<&'static str>,
     /// A login of this working copy was stored.
     has_published: bool,
-    /// What the last exchange carried.
-    carried: Option<&'static str>,
+    /// The last exchange adopted a login.
+    has_adopted: bool,
     /// A recovery copy may be there: of this run or of one before it.
     may_be_recovered: bool,
     voice: Voice,
@@ -116,7 +116,7 @@ impl Link {
             settled: None,
             last: None,
             has_published: false,
-            carried: None,
+            has_adopted: false,
             may_be_recovered: true,
             voice,
         }
@@ -324,20 +324,14 @@ impl Link {
 
     /// Compares both ends and does what the table says.
     fn exchange(&mut self, now: Instant, agent_lives: bool) {
-        self.carried = None;
+        self.has_adopted = false;
         let exchanged = self.try_exchange(now, agent_lives);
         self.refused = false;
         let is_compared = matches!(exchanged, Ok(()) | Err(Trouble::Failed(_)));
-        if let Some(gate) = &mut self.gate {
-            if self.carried == Some("published") {
-                gate.renewed();
-            }
-            if gate.is_granted()
-                && is_compared
-                && let Err(error) = gate.compared(now, self.carried == Some("adopted"))
-            {
-                self.shut_no_more(&error);
-            }
+        if let Some(gate) = self.gate.as_mut().filter(|gate| gate.is_granted() && is_compared)
+            && let Err(error) = gate.compared(now, self.has_adopted)
+        {
+            self.shut_no_more(&error);
         }
         let busy = matches!(exchanged, Err(Trouble::Busy)).then(|| self.busy.unwrap_or(now));
         if busy.is_some_and(|since| now >= since + BUSY) {

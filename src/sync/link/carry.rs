@@ -106,15 +106,15 @@ impl Link {
         self.voice.all_is_well();
         self.ends.refusal_is_known = false;
         self.agreed(&sent.login, "published");
+        if let Some(gate) = &mut self.gate {
+            gate.renewed();
+        }
     }
 
     /// What was sent is stored.
     pub(super) fn arrived(&mut self, now: Instant) {
         let Some(sent) = self.sent.take() else { return };
         self.published(sent);
-        if let Some(gate) = &mut self.gate {
-            gate.renewed();
-        }
         // The agent may have written again meanwhile.
         self.ask(now);
     }
@@ -150,13 +150,13 @@ impl Link {
         }
         self.lineage.push(theirs.digest);
         self.agreed(theirs, "adopted");
+        self.has_adopted = true;
         Ok(())
     }
 
     fn agreed(&mut self, login: &Login, word: &'static str) {
         self.ends.base = Some(Base::from(login));
         self.last = Some(word);
-        self.carried = Some(word);
         self.forget_recovery();
         let text = format!("{}: {word} the login ({})", self.ends.agent, self.ends.store.place());
         self.voice.say(Message::detail(text));
