@@ -1,5 +1,5 @@
 //! Makes an outline of each built-in agent definition, so that a start reads no definition that does not matter to it,
-//! and takes the blanks out of the definitions.
+//! and takes the blanks out of the definitions. Gives the released static binary its layout.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,19 @@ use std::{env, fs};
 use serde_json::Value;
 
 const DEFINITIONS: &str = "src/agent/definitions";
+const LAYOUT: &str = "scripts/layout.ld";
 
 fn main() {
+    write_outlines();
+    let is = |variable: &str, word: &str| env::var(variable).is_ok_and(|words| words.split(',').any(|each| each == word));
+    if is("PROFILE", "release") && is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
+        let place = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
+        println!("cargo:rerun-if-changed={LAYOUT}");
+        println!("cargo:rustc-link-arg-bin=agent-init=-Wl,-T,{place}/{LAYOUT}");
+    }
+}
+
+fn write_outlines() {
     println!("cargo:rerun-if-changed={DEFINITIONS}");
     let mut files: Vec<PathBuf> = fs::read_dir(DEFINITIONS)
         .unwrap_or_else(|error| panic!("{DEFINITIONS}: {error}"))
