@@ -8,6 +8,7 @@ pub mod descriptors;
 pub mod dir;
 pub mod entry;
 pub mod errno;
+mod lead;
 pub mod lock;
 pub mod look;
 pub mod memory;

@@ -87,9 +87,13 @@ impl Capture {
         Ok(())
     }
 
-    /// Whether the directory is still what its path leads to.
+    /// Whether the directory is still what its path leads to. That of a single file is for as long as we have it: such a
+    /// mount stays in its directory, and whoever moves that (an agent may, in its HOME) must not have us use another.
     #[must_use]
     pub fn is_current(&self) -> bool {
+        if self.single_file {
+            return true;
+        }
         let there = Dir::open(&self.directory());
         there.and_then(|there| Ok(there.stat()?.id == self.dir.stat()?.id)).unwrap_or(false)
     }

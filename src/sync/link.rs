@@ -138,7 +138,17 @@ impl Link {
     #[must_use]
     pub fn unheard(&self) -> Vec<(Side, PathBuf)> {
         let sides = self.hearing.iter().flat_map(Hearing::unheard);
-        sides.filter_map(|side| Some((side, self.directory(side)?))).collect()
+        sides.filter_map(|side| Some((side, self.to_watch(side)?))).collect()
+    }
+
+    /// The directory of one end, by a path whose last name is no link: a watch follows none. A capture is watched where we
+    /// have it, and not where a link has since been put in its place.
+    fn to_watch(&self, side: Side) -> Option<PathBuf> {
+        match &self.ends.store {
+            Store::Directory(capture) if side == Side::Stored && !capture.is_current() => None,
+            Store::Directory(_) if side == Side::Stored => self.directory(side)?.canonicalize().ok(),
+            _ => self.directory(side),
+        }
     }
 
     fn directory(&self, side: Side) -> Option<PathBuf> {
@@ -390,12 +400,21 @@ impl Link {
     /// Opens anew what is another directory by now.
     fn find_again(&mut self, now: Instant) {
         let is_another = match &mut self.ends.store {
-            Store::Directory(capture) if !capture.is_current() => {
-                if capture.reopen().is_err() {
+            Store::Directory(capture) if !capture.is_current() => match capture.reopen() {
+                Ok(()) => true,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     return self.directory_gone(Side::Stored, now);
                 }
-                true
-            }
+                Err(error) => {
+                    let (agent, path) = (&self.ends.agent, capture.path.display());
+                    let text = format!("{agent}: {path} can not be opened any more: {}", reason(&error));
+                    self.voice.once(Message::warning(text).hint("until it can, the directory that was there is used"));
+                    if let Some(hearing) = &mut self.hearing {
+                        hearing.lost(Side::Stored, now);
+                    }
+                    return;
+                }
+            },
             // One that can not be opened is none for us; what is to be stored there will say so.
             store => store.appear(false).unwrap_or(false),
         };

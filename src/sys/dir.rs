@@ -11,10 +11,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::dir::Dir as Listing;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, renameat};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, renameat};
 use nix::sys::stat::{self, FileStat, Mode, UtimensatFlags, fchmod, fstat, fstatat, mkdirat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{AccessFlags, Gid, Uid, UnlinkatFlags, faccessat, fchown, fsync, unlinkat};
+
+use super::lead;
 
 /// What kind of thing a name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,12 +89,13 @@ pub struct Dir(OwnedFd);
 const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 impl Dir {
-    /// Opens a directory by a path that the operator gave: symbolic links are followed.
+    /// Opens a directory by a path that the operator gave. Symbolic links of root's and of ours are followed; another's
+    /// only to what is beneath the directory that holds it.
     ///
     /// # Errors
-    /// As open(2).
+    /// As open(2); a link that leads elsewhere in words.
     pub fn open(path: &Path) -> io::Result<Dir> {
-        Ok(Dir(openat(AT_FDCWD, path, DIRECTORY, Mode::empty())?))
+        Ok(Dir(lead::open(path, DIRECTORY)?))
     }
 
     /// Opens a directory that we may pass through and perhaps not list, to look its entries up by name.
@@ -100,7 +103,7 @@ impl Dir {
     /// # Errors
     /// As open(2).
     pub fn passage(path: &Path) -> io::Result<Dir> {
-        Ok(Dir(openat(AT_FDCWD, path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?))
+        Ok(Dir(lead::open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)?))
     }
 
     /// Opens the subdirectory `name`, which must not be a symbolic link.
