@@ -242,7 +242,7 @@ fn settings(
                 let login = definition.session.as_ref().map(|session| session.file.as_str());
                 let choice = tree::Selection { settings: &definition.settings, scope, login };
                 let skipped = tree::copy(&source, &copy.dir, &choice, copy.owner);
-                for skipped in skipped {
+                for skipped in skipped.into_lines() {
                     say(Message::warning(format!("{}/{skipped}", from.display())));
                 }
             }

@@ -106,7 +106,8 @@ impl Desk<'_, '_> {
         }
         let login = definition.session.as_ref().map(|session| session.file.as_str());
         let selection = tree::Selection { settings: &definition.settings, scope, login };
-        for skipped in harvest::settings(&self.copy, self.capture.handle(), &selection, self.capture.owner()) {
+        let skipped = harvest::settings(&self.copy, self.capture.handle(), &selection, self.capture.owner());
+        for skipped in skipped.into_lines() {
             reporter.say(&Message::warning(format!("{}: {skipped}", definition.name)));
         }
     }

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, openat};
 use nix::sys::stat::Mode;
 
-use super::dir::{Attributes, Dir, dress, single};
+use super::dir::{Attributes, Dir, Kind, dress, single, stat_file};
 
 /// A held flock(2); free again when this is dropped or the process ends, however it ends.
 #[derive(Debug)]
@@ -28,11 +28,16 @@ impl Dir {
     /// (NFS without its lock daemon, some FUSE), everybody gets one that excludes nobody.
     ///
     /// # Errors
-    /// As openat(2) and flock(2).
+    /// As openat(2) and flock(2); a file with a second name, which may be another's, or none that is regular.
     pub fn lock(&self, name: &OsStr, owner: Option<(u32, u32)>) -> io::Result<Option<Lock>> {
         single(name)?;
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let file = File::from(openat(self, name, flags, Mode::from_bits_truncate(0o666))?);
+        let stat = stat_file(&file)?;
+        // Whoever may write here could have had root open another user's file to all.
+        if stat.kind != Kind::File || stat.links > 1 {
+            return Err(io::Error::other(format!("{} is no lock file of ours", name.display())));
+        }
         // The umask has its say at open. Only its owner or root may widen the mode, and once is enough.
         let _ = dress(&file, Attributes { mode: 0o666, owner });
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -72,5 +77,21 @@ mod tests {
         drop(held);
         assert!(dir.lock("lock".as_ref(), None).unwrap().is_some());
         assert_eq!(std::fs::metadata(temp.path().join("lock")).unwrap().mode() & 0o777, 0o666);
+    }
+
+    #[test]
+    fn another_file_is_not_made_a_lock() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        let victim = temp.path().join("victim");
+        std::fs::write(&victim, "FAKE").unwrap();
+        std::fs::set_permissions(&victim, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::hard_link(&victim, temp.path().join("hard")).unwrap();
+        std::os::unix::fs::symlink(&victim, temp.path().join("link")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(temp.path().join("fifo")).status().unwrap().success());
+        for name in ["hard", "link", "fifo"] {
+            assert!(dir.lock(name.as_ref(), None).is_err(), "{name}");
+        }
+        assert_eq!(std::fs::metadata(victim).unwrap().mode() & 0o777, 0o600);
     }
 }

@@ -8,7 +8,7 @@ use crate::sys::dir::{Attributes, Dir, Kind};
 
 use super::WorkingCopy;
 use super::read::{self, Owners, reason};
-use super::tree::Selection;
+use super::tree::{Selection, Skipped};
 
 /// How deep a tree is followed.
 const DEPTH: usize = 24;
@@ -20,8 +20,8 @@ const BYTES: usize = 256 * 1024 * 1024;
 /// Carries what is selected, each file whole, 0600 (0700 if its owner may execute it), in place of what is there. Returns
 /// what was passed over, and why.
 #[must_use]
-pub fn settings(copy: &WorkingCopy, to: &Dir, selection: &Selection<'_>, owner: Option<(u32, u32)>) -> Vec<String> {
-    let mut harvest = Harvest { owners: copy.owners(), owner, entries: ENTRIES, bytes: BYTES, skipped: Vec::new() };
+pub fn settings(copy: &WorkingCopy, to: &Dir, selection: &Selection<'_>, owner: Option<(u32, u32)>) -> Skipped {
+    let mut harvest = Harvest { owners: copy.owners(), owner, entries: ENTRIES, bytes: BYTES, skipped: Skipped::default() };
     for name in copy.dir.names().unwrap_or_default() {
         if name.to_str().is_some_and(|name| selection.takes(name)) {
             harvest.entry(&copy.dir, to, &name, Path::new(&name), DEPTH);
@@ -35,11 +35,15 @@ struct Harvest {
     owner: Option<(u32, u32)>,
     entries: usize,
     bytes: usize,
-    skipped: Vec<String>,
+    skipped: Skipped,
 }
 
 impl Harvest {
     fn entry(&mut self, from: &Dir, to: &Dir, name: &OsStr, path: &Path, depth: usize) {
+        // The one entry that was too many has been told.
+        if self.entries == 0 {
+            return;
+        }
         if let Err(why) = self.try_entry(from, to, name, path, depth) {
             self.skipped.push(format!("{}: not captured: {why}", path.display()));
         }
@@ -48,7 +52,10 @@ impl Harvest {
     fn try_entry(&mut self, from: &Dir, to: &Dir, name: &OsStr, path: &Path, depth: usize) -> Result<(), String> {
         let said = |error: io::Error| reason(&error);
         let depth = depth.checked_sub(1).ok_or_else(|| format!("deeper than {DEPTH} directories"))?;
-        self.entries = self.entries.checked_sub(1).ok_or_else(|| format!("more than {ENTRIES} files"))?;
+        self.entries -= 1;
+        if self.entries == 0 {
+            return Err(format!("nor what comes after it: more than {ENTRIES} files"));
+        }
         let stat = from.stat_entry(name).map_err(said)?;
         match stat.kind {
             Kind::Directory => {
@@ -113,7 +120,7 @@ mod tests {
             owner: None,
         };
         let selection = Selection { settings: &settings, scope: Scope::Settings, login: Some("login") };
-        let mut skipped = super::settings(&copy, &Dir::open(to.path()).unwrap(), &selection, None);
+        let mut skipped = super::settings(&copy, &Dir::open(to.path()).unwrap(), &selection, None).into_lines();
         skipped.sort();
 
         let there = |name: &str| to.path().join(name);

@@ -15,6 +15,36 @@ const DEPTH: usize = 24;
 const FILES: usize = 20_000;
 /// The largest file, in bytes.
 const FILE_LIMIT: u64 = 64 * 1024 * 1024;
+/// How many bytes are copied: sparse files cost whoever made them nothing, and the working copy may be in memory.
+const BYTES: usize = 1024 * 1024 * 1024;
+
+/// So many of the entries that were passed over are told one by one.
+const TOLD: usize = 20;
+
+/// What was passed over, and why.
+#[derive(Debug, Default)]
+pub struct Skipped {
+    lines: Vec<String>,
+    more: usize,
+}
+
+impl Skipped {
+    /// One more.
+    pub fn push(&mut self, line: String) {
+        if self.lines.len() < TOLD {
+            self.lines.push(line);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// A line each, and one for those that are too many.
+    #[must_use]
+    pub fn into_lines(self) -> Vec<String> {
+        let more = (self.more > 0).then(|| format!("{} other entries were passed over, too", self.more));
+        self.lines.into_iter().chain(more).collect()
+    }
+}
 
 /// What of a tree is copied.
 pub struct Selection<'s> {
@@ -40,8 +70,9 @@ impl Selection<'_> {
 /// Copies what is selected, each file whole, 0600 (0700 if its owner may execute it). What is there already stays: it
 /// is the image's, or the agent's own from an earlier run. Returns what was passed over, and why.
 #[must_use]
-pub fn copy(from: &Dir, to: &Dir, selection: &Selection<'_>, owner: Option<(u32, u32)>) -> Vec<String> {
-    let mut copying = Copying { root: from, owner, left: FILES, skipped: Vec::new() };
+pub fn copy(from: &Dir, to: &Dir, selection: &Selection<'_>, owner: Option<(u32, u32)>) -> Skipped {
+    let whose = from.stat().map(|stat| stat.uid).ok();
+    let mut copying = Copying { root: from, whose, owner, left: FILES, bytes: BYTES, skipped: Skipped::default() };
     for name in from.names().unwrap_or_default() {
         if name.to_str().is_some_and(|name| selection.takes(name)) {
             copying.entry(Path::new(&name), to, &name, DEPTH);
@@ -73,15 +104,22 @@ fn remove_below(parent: &Dir, name: &OsStr, depth: usize) {
 
 struct Copying<'d> {
     root: &'d Dir,
+    /// The owner of the root.
+    whose: Option<u32>,
     owner: Option<(u32, u32)>,
     left: usize,
-    skipped: Vec<String>,
+    bytes: usize,
+    skipped: Skipped,
 }
 
 impl Copying<'_> {
     /// Copies the entry at `path` beneath the root to `to`. A link is what it leads to, as long as that is beneath the
     /// root: as a file or a directory of its own, never as a link.
     fn entry(&mut self, path: &Path, to: &Dir, name: &OsStr, depth: usize) {
+        // The one entry that was too many has been told.
+        if self.left == 0 {
+            return;
+        }
         if let Err(why) = self.try_entry(path, to, name, depth) {
             self.skipped.push(format!("{}: {why}", path.display()));
         }
@@ -91,7 +129,10 @@ impl Copying<'_> {
         if depth == 0 {
             return Err(format!("not copied: deeper than {DEPTH} directories"));
         }
-        self.left = self.left.checked_sub(1).ok_or_else(|| format!("not copied: more than {FILES} files"))?;
+        self.left -= 1;
+        if self.left == 0 {
+            return Err(format!("not copied, nor what comes after it: more than {FILES} files"));
+        }
         let said = |error: std::io::Error| format!("not copied: {}", super::read::reason(&error));
         let file = match self.root.file_beneath(path) {
             Ok(file) => file,
@@ -113,9 +154,15 @@ impl Copying<'_> {
                 Ok(())
             }
             Kind::File if to.stat_entry(name).is_ok() => Ok(()),
+            // Whoever may write here could link to another user's file, for root to copy it.
+            Kind::File if stat.links > 1 && Some(stat.uid) != self.whose => {
+                Err(format!("not copied: it belongs to uid {}, and has more than one hard link", stat.uid))
+            }
             Kind::File => {
                 let bytes = read_limited(&file, FILE_LIMIT).map_err(said)?;
                 let bytes = bytes.ok_or_else(|| format!("not copied: larger than {FILE_LIMIT} bytes"))?;
+                let left = self.bytes.checked_sub(bytes.len());
+                self.bytes = left.ok_or_else(|| format!("not copied: more than {BYTES} bytes in all"))?;
                 let mode = 0o600 | (stat.mode & 0o100);
                 to.write_whole(name, &bytes, Attributes { mode, owner: self.owner }).map_err(said)
             }
@@ -195,6 +242,14 @@ mod tests {
     }
 
     #[test]
+    fn a_few_are_told_one_by_one() {
+        let mut skipped = Skipped::default();
+        (0..TOLD + 3).for_each(|number| skipped.push(number.to_string()));
+        let lines = skipped.into_lines();
+        assert_eq!((lines.len(), lines.last().unwrap().as_str()), (TOLD + 1, "3 other entries were passed over, too"));
+    }
+
+    #[test]
     fn a_hostile_tree() {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let at = |name: &str| from.path().join(name);
@@ -213,6 +268,7 @@ mod tests {
         let (source, target) = (Dir::open(from.path()).unwrap(), Dir::open(to.path()).unwrap());
         let skipped =
             copy(&source, &target, &Selection { settings: &settings(), scope: Scope::Settings, login: None }, None);
+        let skipped = skipped.into_lines();
         let read = |name: &str| std::fs::read_to_string(to.path().join(name)).unwrap();
         assert_eq!((read("keep").as_str(), read("k8s").as_str()), ("mine", "value"));
         assert!(to.path().join("k8s").symlink_metadata().unwrap().is_file());
