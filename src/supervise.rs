@@ -27,6 +27,9 @@ use children::Children;
 use console::Console;
 use stop::{Act, Event, Stop};
 
+/// So many signals are handled before the login's files and deadlines have their turn; the descriptor stays readable.
+const SIGNALS: usize = 256;
+
 /// What the loop works with.
 pub struct Supervisor {
     /// The one owner of signal delivery.
@@ -49,6 +52,8 @@ pub struct Supervisor {
     pub group: Pid,
     /// Reaping others than the agent is worth a warning.
     pub says_reaped: bool,
+    /// Children that have ended wait for the next round.
+    pub is_reaping: bool,
 }
 
 /// How it ended.
@@ -109,6 +114,7 @@ impl Supervisor {
     }
 
     fn sleep_until(&mut self, deadline: Option<Instant>) {
+        let deadline = if self.is_reaping { Some(Instant::now()) } else { deadline };
         let fds = std::iter::once(self.signals.as_fd()).chain(self.engine.fds());
         if let Err(error) = poll::wait(fds.map(Wish::to_read).chain(self.console.wishes()).collect(), deadline) {
             self.complain("poll", &error);
@@ -116,7 +122,10 @@ impl Supervisor {
     }
 
     fn read_signals(&mut self) {
-        loop {
+        if self.is_reaping {
+            self.reap();
+        }
+        for _ in 0..SIGNALS {
             match self.signals.next() {
                 Ok(None) => return,
                 Ok(Some(Signal::CHLD)) => self.reap(),
@@ -155,6 +164,7 @@ impl Supervisor {
     fn reap(&mut self) {
         match self.children.reap() {
             Ok(reaped) => {
+                self.is_reaping = reaped.is_more;
                 if self.says_reaped && reaped.others > 0 {
                     self.reporter.say(&Message::warning(format!("reaped {} orphaned processes", reaped.others)));
                 }

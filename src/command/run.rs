@@ -94,6 +94,7 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
         reporter,
         group: agent,
         says_reaped: manner.says_reaped,
+        is_reaping: false,
     };
     let Ended { status, .. } = supervisor.run();
     Ok(if manner.expected.contains(&status) { 0 } else { status })

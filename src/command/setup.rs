@@ -199,6 +199,7 @@ impl Stage<'_, '_, '_> {
             reporter,
             group: agent,
             says_reaped: false,
+            is_reaping: false,
         };
         Ok(supervisor.run())
     }

@@ -55,7 +55,7 @@ impl Helpers<'_> {
             // Signals before children: a SIGCHLD that is read here announces an end that the next line sees, and one that
             // comes later wakes us.
             let stopped_by = self.told_to_stop().map_err(failed)?;
-            self.children.reap().map_err(failed)?;
+            self.children.reap_all().map_err(failed)?;
             match task.step(Instant::now(), self.children) {
                 Ok(None) => {}
                 Ok(Some(output)) => return Ok(output),
@@ -92,7 +92,7 @@ impl Helpers<'_> {
     fn end(&mut self, task: &Task) {
         task.kill();
         let until = Instant::now() + DYING;
-        while self.children.reap().is_ok() && !task.is_gone(self.children) && Instant::now() < until {
+        while self.children.reap_all().is_ok() && !task.is_gone(self.children) && Instant::now() < until {
             let _ = poll::wait_readable(&[self.signals.as_fd()], Some(until));
             while matches!(self.signals.next(), Ok(Some(_))) {}
         }

@@ -84,7 +84,7 @@ impl Patience {
                 return Err(Failure::new(what).exit(End::Signaled(signal.number()).exit_status()).into());
             }
             // What a helper of an earlier look left behind ends here.
-            helpers.children.reap()?;
+            helpers.children.reap_all()?;
             if !self.watcher.changes()?.is_empty() {
                 return Ok(true);
             }

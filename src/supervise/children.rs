@@ -4,6 +4,10 @@ use std::io;
 
 use crate::sys::process::{self, Change, Pid, Waited};
 
+/// So many are reaped in one round at the most. With many processors a fork bomb makes orphans faster than one reaps them,
+/// and what ends it (a stop, a deadline) shall have its turn.
+const MANY: usize = 1024;
+
 /// Our children: helpers whose end somebody waits for, the agent once it runs, and others.
 #[derive(Debug, Default)]
 pub struct Children {
@@ -42,6 +46,8 @@ pub struct Reaped {
     pub agent_stopped: bool,
     /// Others that ended, but for helpers.
     pub others: usize,
+    /// More may have ended: no other SIGCHLD tells of them.
+    pub is_more: bool,
 }
 
 impl Children {
@@ -67,13 +73,13 @@ impl Children {
         self.helpers.swap_remove(index).1
     }
 
-    /// Reaps whoever has ended: one SIGCHLD may stand for any number of them.
+    /// Reaps whoever has ended, up to a bound: one SIGCHLD may stand for any number of them.
     ///
     /// # Errors
     /// As waitpid(2); nothing that is known to happen.
     pub fn reap(&mut self) -> io::Result<Reaped> {
         let mut reaped = Reaped::default();
-        loop {
+        for _ in 0..MANY {
             match process::wait_any()? {
                 Waited::Unchanged => {
                     self.any_left = true;
@@ -90,6 +96,18 @@ impl Children {
                 Waited::Child(pid, Change::Signaled(signal)) => self.ended(pid, End::Signaled(signal), &mut reaped),
             }
         }
+        self.any_left = true;
+        reaped.is_more = true;
+        Ok(reaped)
+    }
+
+    /// Reaps until nobody is left who has ended: for the time before the agent, when nobody makes more for ever.
+    ///
+    /// # Errors
+    /// As [`Children::reap`].
+    pub fn reap_all(&mut self) -> io::Result<()> {
+        while self.reap()?.is_more {}
+        Ok(())
     }
 
     /// A process id is free for another process once it is reaped: the agent's is not looked at twice.
