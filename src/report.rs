@@ -149,6 +149,9 @@ pub fn without_number(text: &str) -> String {
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
+/// What a pipe that is writable takes without making its writer wait, in bytes: pipe(7).
+const PIPE_BUF: usize = 4096;
+
 /// Writes messages to standard error.
 ///
 /// A write never fails and never waits once the agent runs: a log that nobody reads must not stop PID 1.
@@ -167,11 +170,13 @@ impl Reporter {
     pub fn say(self, message: &Message) {
         if message.level <= self.level {
             let mut stderr = io::stderr();
-            // A full pipe would block us; a closed one gives EPIPE, and there is nobody to tell.
-            if poll::is_writable(stderr.as_fd()) {
-                let text = self.render(message);
-                let text = if self.on_raw_terminal { text.replace('\n', "\r\n") } else { text };
-                let _ = stderr.write_all(text.as_bytes());
+            let text = self.render(message);
+            let text = if self.on_raw_terminal { text.replace('\n', "\r\n") } else { text };
+            for piece in text.as_bytes().chunks(PIPE_BUF) {
+                // A full pipe would block us; a closed one gives EPIPE, and there is nobody to tell.
+                if !poll::is_writable(stderr.as_fd()) || stderr.write_all(piece).is_err() {
+                    return;
+                }
             }
         }
     }
