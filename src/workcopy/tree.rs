@@ -220,7 +220,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn settings() -> Settings {
-        serde_json::from_str(r#"{ "take": ["keep", "k8s", "tools", "out", "loop", "fifo"], "leave": ["*.lock"] }"#)
+        serde_json::from_str(r#"{ "take": ["keep", "k8s", "tools", "out", "zigzag", "fifo"], "leave": ["*.lock"] }"#)
             .unwrap()
     }
 
@@ -262,7 +262,7 @@ mod tests {
         symlink("..2024", at("..data")).unwrap();
         symlink("..data/k8s", at("k8s")).unwrap();
         symlink("/etc", at("out")).unwrap();
-        symlink(".", at("loop")).unwrap();
+        symlink(".", at("zigzag")).unwrap();
         assert!(std::process::Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
         std::fs::write(to.path().join("keep"), "mine").unwrap();
         let (source, target) = (Dir::open(from.path()).unwrap(), Dir::open(to.path()).unwrap());

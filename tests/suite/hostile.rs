@@ -1,5 +1,8 @@
 //! The agent's directory is hostile ground: what it plants there is never published and never ends PID 1.
 
+mod capture;
+mod floods;
+
 use std::os::unix::fs::MetadataExt;
 
 use crate::support::{Outcome, Sandbox, Session, await_path, needs_root};

@@ -1,0 +1,97 @@
+//! An agent that makes more work than PID 1 can do: a stop comes to its end all the same, and nothing grows.
+
+use std::process::Command;
+
+use crate::support::{Sandbox, Session, needs_root};
+
+/// A uid that nobody else has, so that its limit of processes is this test's alone.
+const UID: u32 = 4_242_011;
+
+/// `orphans N`: so many processes that do nothing but leave dead children of dead children behind. `events N DIR`: so many
+/// that do nothing but write files in DIR. Each says "up" when it is at it, and all ignore TERM.
+const STORM: &str = r#"
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void orphans(void) {
+    setsid();
+    for (unsigned turn = 0, said = 0;; turn++) {
+        pid_t child = vfork();
+        // There are as many as may be, or nothing is behind with reaping them.
+        if (!said && (child < 0 || turn > 20000)) said = write(1, "up\n", 3);
+        if (child == 0) {
+            vfork();
+            _exit(0);
+        }
+        if (child > 0) waitpid(child, 0, 0);
+    }
+}
+static void events(int number, const char *directory) {
+    char name[64];
+    if (chdir(directory) != 0) _exit(1);
+    for (unsigned turn = 0;; turn++) {
+        snprintf(name, sizeof name, "flood-%d-%u", number, turn % 2);
+        close(open(name, O_WRONLY | O_CREAT, 0600));
+    }
+}
+int main(int count, char **words) {
+    signal(SIGTERM, SIG_IGN);
+    for (int number = 0; number < atoi(words[2]); number++)
+        if (fork() == 0) {
+            if (words[1][0] == 'o') orphans();
+            events(number, words[3]);
+        }
+    if (words[1][0] == 'e') write(1, "up\n", 3);
+    for (;;) pause();
+}
+"#;
+
+fn storm(sandbox: &Sandbox) -> String {
+    let source = sandbox.write("storm.c", STORM);
+    let (source, program) = (source.display().to_string(), sandbox.text("bin/storm"));
+    let compiled = Command::new("cc").args(["-O2", "-w", "-o", &program, &source]).status();
+    assert!(compiled.unwrap().success(), "cc");
+    program
+}
+
+#[test]
+fn orphans_without_end() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    let storm = storm(&sandbox);
+    let run = sandbox.raw(["--agent", "none", "--grace", "1s", "--user", &UID.to_string(), "--"]);
+    let run = run.arguments([storm.as_str(), "orphans", "16"]).through(["prlimit", "--nproc=2500:2500"]);
+    let mut live = run.pid1().start();
+    for _ in 0..16 {
+        live.line("up");
+    }
+    live.stop();
+    // It ends at all.
+    live.wait().code(137);
+}
+
+/// The login that the agent writes meanwhile is published, whatever else it writes.
+#[test]
+fn file_events_without_end() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    let storm = storm(&sandbox);
+    let capture = sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
+    sandbox.give("home", UID);
+    let run = sandbox.claude("\"$1\" events 6 \"$C\" & refresh b; wait").arguments([storm]);
+    let run = run.options(["--grace", "1s", "--user", &UID.to_string()]);
+    let mut live = run.pid1().start();
+    live.line("up");
+    crate::support::await_path(capture.parent().unwrap(), "login b", || {
+        std::fs::read_to_string(&capture).is_ok_and(|text| text.contains("FAKE-refresh-b"))
+    });
+    let status = std::fs::read_to_string(format!("/proc/{}/status", live.pid())).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<u32>().ok());
+    live.stop();
+    let outcome = live.wait();
+    assert!(outcome.code.is_some_and(|code| code > 128), "{outcome}");
+    assert!(most.is_some_and(|kib| kib < 24 * 1024), "{most:?} KiB");
+}
