@@ -269,20 +269,14 @@ impl Document {
     /// The document as JSON text.
     #[must_use]
     pub fn bytes(&self) -> Zeroizing<Vec<u8>> {
-        // Sized before it is filled: a vector that grows leaves its old bytes behind, unwiped.
-        let mut size = Counter(0);
-        let _ = serde_json::to_writer(&mut size, &self.0);
-        let mut bytes = Zeroizing::new(Vec::with_capacity(size.0));
-        let _ = serde_json::to_writer(&mut *bytes, &self.0);
-        bytes
+        written(&self.0)
     }
 
     fn content(&self, rule: &SessionFile) -> Digest {
-        let part = |value: &Value| Zeroizing::new(serde_json::to_vec(value).unwrap_or_default());
         if rule.travels.is_empty() {
-            return Digest::of(&[&part(&self.0)]);
+            return Digest::of(&[&written(&self.0)]);
         }
-        let parts: Vec<_> = rule.travels.iter().map(|key| part(self.0.get(key).unwrap_or(&Value::Null))).collect();
+        let parts: Vec<_> = rule.travels.iter().map(|key| written(self.0.get(key).unwrap_or(&Value::Null))).collect();
         Digest::of(&parts.iter().map(|bytes| bytes.as_slice()).collect::<Vec<_>>())
     }
 
@@ -297,6 +291,15 @@ impl Document {
             Some(claim) => find(&claims(value.as_str()?)?.0, claim).cloned(),
         }
     }
+}
+
+/// A value as JSON text. Sized before it is filled: a vector that grows leaves its old bytes behind, unwiped.
+fn written(value: &Value) -> Zeroizing<Vec<u8>> {
+    let mut size = Counter(0);
+    let _ = serde_json::to_writer(&mut size, value);
+    let mut text = Zeroizing::new(Vec::with_capacity(size.0));
+    let _ = serde_json::to_writer(&mut *text, value);
+    text
 }
 
 /// Counts what is written to it.

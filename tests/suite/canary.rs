@@ -199,3 +199,59 @@ fn refused_options_do_not_show_their_neighbours() {
         assert_clean(options[1], &outcome);
     }
 }
+
+/// Where in the memory of a process the canary is, but for its arguments and environment: the name of each mapping.
+fn stains_in_memory(pid: i32) -> Vec<String> {
+    use std::os::unix::fs::FileExt;
+    let memory = fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let mut stained = Vec::new();
+    for line in maps.lines().filter(|line| !line.contains("[stack]") && !line.contains("[v")) {
+        let (range, rest) = line.split_once(' ').unwrap();
+        let (from, to) = range.split_once('-').unwrap();
+        let (from, to) = (u64::from_str_radix(from, 16).unwrap(), u64::from_str_radix(to, 16).unwrap());
+        let mut bytes = vec![0; usize::try_from(to - from).unwrap()];
+        // What is mapped and not readable has no content of ours.
+        if memory.read_exact_at(&mut bytes, from).is_ok()
+            && bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes())
+        {
+            stained.push(rest.to_owned());
+        }
+    }
+    stained
+}
+
+/// What was read, laid down, published and adopted is wiped: nothing of a login is in PID 1's memory while it waits.
+#[test]
+fn nothing_of_a_login_stays_in_memory() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    let file = sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
+    sandbox.give("home", 1000);
+    let mut gate = sandbox.gate("gate");
+    let script = "trap 'say back' USR1; hold \"$1\" ready; refresh b; hold \"$1\"";
+    let run = sandbox.claude(script).arguments([gate.to_string()]).options(["--user", "node"]);
+    let mut live = run.env("CLAUDE_CREDENTIALS_B64", Session::new("c").b64()).pid1().start();
+    live.line("ready");
+    assert_eq!(stains_in_memory(live.pid()), Vec::<String>::new(), "after the start");
+    gate.open();
+    let has = |path: &Path, name: &str| fs::read_to_string(path).is_ok_and(|text| text.contains(name));
+    crate::support::await_path(file.parent().unwrap(), "login b", || has(&file, "FAKE-refresh-b"));
+    sandbox.write("capture/claude/.other.tmp", Session::new("d").json());
+    fs::rename(sandbox.path("capture/claude/.other.tmp"), &file).unwrap();
+    let working = sandbox.path("home/.claude/.credentials.json");
+    crate::support::await_path(working.parent().unwrap(), "login d", || has(&working, "FAKE-refresh-d"));
+    // It may be looking at what it heard of last: what was wiped stays so.
+    let mut stains = Vec::new();
+    for _ in 0..100 {
+        live.signal(10);
+        live.line("back");
+        stains = stains_in_memory(live.pid());
+        if stains.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(stains, Vec::<String>::new(), "after publishing and adopting");
+    gate.open();
+    live.wait().ok();
+}
