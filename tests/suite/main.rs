@@ -24,6 +24,7 @@ mod process;
 mod publish;
 mod real_agents;
 mod remote;
+mod scripts;
 mod setup;
 mod sources;
 mod status_agrees;
