@@ -7,6 +7,10 @@ use std::{env, fs};
 
 use serde_json::Value;
 
+#[path = "src/credential/names.rs"]
+#[allow(dead_code, reason = "what it needs of it is one function")]
+mod names;
+
 const DEFINITIONS: &str = "src/agent/definitions";
 const LAYOUT: &str = "scripts/layout.ld";
 
@@ -22,6 +26,7 @@ fn main() {
 
 fn write_outlines() {
     println!("cargo:rerun-if-changed={DEFINITIONS}");
+    println!("cargo:rerun-if-changed=src/credential/names.rs");
     let mut files: Vec<PathBuf> = fs::read_dir(DEFINITIONS)
         .unwrap_or_else(|error| panic!("{DEFINITIONS}: {error}"))
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -45,8 +50,7 @@ fn outline(path: &Path) -> String {
     let own = methods.filter(|rule| rule["shared"] != Value::Bool(true));
     let mut variables: Vec<String> = own.filter_map(|rule| rule["variable"].as_str().map(str::to_owned)).collect();
     variables.extend(words(&value["session"]["variables"]));
-    // As `session_variable` of the definitions has it.
-    variables.push(format!("{}_CREDENTIALS", word("/name").to_ascii_uppercase().replace('-', "_")));
+    variables.push(names::of_session(&word("/name")));
     let mut line = String::from("    Outline {\n");
     let mut field = |name: &str, value: String| {
         writeln!(line, "        {name}: {value},").unwrap_or_else(|error| panic!("{error}"));

@@ -3,6 +3,7 @@
 pub mod command;
 pub mod document;
 pub mod lines;
+pub mod names;
 pub mod secret;
 pub mod source;
 

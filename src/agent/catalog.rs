@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use super::definition::Definition;
 use super::rules;
+use crate::credential::names::is_form_of;
 use crate::report::Failure;
 
 /// What there is to know of a definition before it is read; made when this is built.
@@ -27,9 +28,6 @@ struct Outline {
 }
 
 include!(concat!(env!("OUT_DIR"), "/outlines.rs"));
-
-/// What the name of a variable may end in.
-const FORMS: [&[u8]; 4] = [b"", b"_FILE", b"_COMMAND", b"_B64"];
 
 /// Where an agent keeps its login by itself.
 pub struct Whereabouts<'o> {
@@ -97,12 +95,8 @@ impl Entry {
         is_there: impl Fn(&Whereabouts<'_>) -> bool,
     ) -> bool {
         let Some(outline) = self.outline else { return true };
-        let is_form = |name: &[u8], own: &str| {
-            name.first() == own.as_bytes().first()
-                && name.strip_prefix(own.as_bytes()).is_some_and(|form| FORMS.contains(&form))
-        };
         let (home, login, below_home) = (outline.home, outline.login, outline.below_home);
-        set.any(|name| outline.variables.iter().any(|own| is_form(name, own)))
+        set.any(|name| outline.variables.iter().any(|own| is_form_of(name, own)))
             || (!login.is_empty() && is_there(&Whereabouts { home, login, below_home }))
     }
 
@@ -226,8 +220,9 @@ mod tests {
         assert!(entry.may_matter([].into_iter(), |_| true));
         assert!(entry.definition.get().is_none());
         for entry in catalog.entries() {
-            let session = entry.definition().unwrap().session_variable();
-            assert!(entry.may_matter([session.as_bytes()].into_iter(), |_| false), "{session}");
+            for variable in entry.definition().unwrap().session_variables() {
+                assert!(entry.may_matter([variable.as_bytes()].into_iter(), |_| false), "{variable}");
+            }
         }
     }
 

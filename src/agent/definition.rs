@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::credential::names::Names;
+
 pub use condition::Condition;
 pub use login::{LoginRule, TokenRule};
 pub use session::{Expiry, ExpiryUnit, Field, Format, Required, SessionFile};
@@ -230,17 +232,34 @@ pub struct RefreshLock {
     pub beside: String,
 }
 
-/// The prefix of an agent's variables for a session: `NAME_CREDENTIALS`.
-#[must_use]
-pub fn session_variable(agent: &str) -> String {
-    format!("{}_CREDENTIALS", agent.to_ascii_uppercase().replace('-', "_"))
+impl MethodRule {
+    /// Its variables, in every form, and that of the descriptor.
+    pub fn variables(&self) -> impl Iterator<Item = String> {
+        let forms = self.variable.as_deref().map(|name| Names::of_value(name).variables().collect::<Vec<_>>());
+        forms.into_iter().flatten().chain(self.descriptor.clone())
+    }
 }
 
 impl Definition {
-    /// The prefix of this agent's variables for a session: `NAME_CREDENTIALS`.
+    /// The names of its session. A secret file that is called as its login file counts where it can only be its own.
     #[must_use]
-    pub fn session_variable(&self) -> String {
-        session_variable(&self.name)
+    pub fn session_names(&self, has_own_file: bool) -> Option<Names> {
+        let session = self.session.as_ref()?;
+        // A key of a Kubernetes Secret made by hand often lacks the dot.
+        let files = std::iter::once(session.file.as_str()).chain(session.undotted());
+        Some(Names::of_session(&self.name, &session.variables, files.filter(|_| has_own_file)))
+    }
+
+    /// The variables of its session, in every form.
+    #[must_use]
+    pub fn session_variables(&self) -> Vec<String> {
+        self.session_names(false).map(|names| names.variables().collect()).unwrap_or_default()
+    }
+
+    /// Every variable by which it may be given a credential, in every form.
+    #[must_use]
+    pub fn variables(&self) -> Vec<String> {
+        self.methods.iter().flat_map(MethodRule::variables).chain(self.session_variables()).collect()
     }
 
     /// The rule of the method by which a session authenticates.

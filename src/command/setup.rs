@@ -9,7 +9,6 @@ use anyhow::Context;
 
 use crate::agent::Definition;
 use crate::cli::{AgentSelection, AuthMode, PerAgent, RunOptions, SetupOptions};
-use crate::discover::offers::all_variables;
 use crate::discover::{self, Environment, Facts, programs};
 use crate::launch::deliver::Deliveries;
 use crate::launch::{Descent, Launch, Tty};
@@ -114,11 +113,11 @@ fn terminal() -> anyhow::Result<Outer> {
 fn withhold(environment: &mut Environment, known: &[&Definition], choice: &Choice<'_>, reporter: Reporter) {
     let served = |definition: &&&Definition| choice.agents.iter().any(|agent| agent.name == definition.name);
     let mut names: BTreeSet<String> =
-        known.iter().filter(served).flat_map(|definition| all_variables(definition)).collect();
+        known.iter().filter(served).flat_map(|definition| definition.variables()).collect();
     for definition in known {
         let shared: BTreeSet<&str> =
             definition.methods.iter().filter(|rule| rule.shared).filter_map(|rule| rule.variable.as_deref()).collect();
-        names.extend(all_variables(definition).into_iter().filter(|name| !shared.contains(name.as_str())));
+        names.extend(definition.variables().into_iter().filter(|name| !shared.contains(name.as_str())));
     }
     for name in environment.remove(&names) {
         reporter.say(&Message::detail(format!("{name} is not passed on: setup makes a new login")));

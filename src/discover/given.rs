@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::agent::Definition;
+use crate::credential::names::{Names, Suffix};
 use crate::credential::{Secret, Source};
 use crate::report::{Failure, Message};
 use crate::sys::look;
@@ -37,6 +38,16 @@ pub(super) enum Form {
 }
 
 impl Form {
+    fn of(suffix: Suffix, variable: String, value: &OsStr) -> Form {
+        let secret = || Secret::copied(value.as_bytes());
+        match suffix {
+            Suffix::Plain => Form::Value { variable, value: secret() },
+            Suffix::Base64 => Form::Base64 { variable, value: secret() },
+            Suffix::File => Form::File { variable, path: value.into() },
+            Suffix::Command => Form::Command { variable, line: value.to_owned() },
+        }
+    }
+
     /// What messages call it.
     pub(super) fn name(&self) -> String {
         match self {
@@ -78,15 +89,6 @@ pub struct Search<'s> {
     pub is_unique: bool,
 }
 
-/// The names under which one thing may be given.
-struct Names {
-    variable: String,
-    /// Variables of the agent's own that hold the same.
-    also: Vec<String>,
-    files: Vec<String>,
-    is_session: bool,
-}
-
 /// The directories of secret files.
 #[must_use]
 pub fn secret_directories(option: Option<&OsStr>, environment: &Environment) -> Vec<PathBuf> {
@@ -105,10 +107,10 @@ pub fn given(definition: &Definition, search: &Search<'_>) -> anyhow::Result<Giv
     let mut given = Given::default();
     for rule in definition.methods.iter().filter(|rule| search.is_certain || !rule.shared) {
         let Some(variable) = &rule.variable else { continue };
-        let form = given.look(&Names::of_variable(variable), search)?;
+        let form = given.look(&Names::of_value(variable), search)?;
         if form.is_some() {
             for companion in &rule.with {
-                let form = given.look(&Names::of_variable(companion), search)?;
+                let form = given.look(&Names::of_value(companion), search)?;
                 // A plain variable reaches the agent as it is.
                 let form = form.filter(|form| !matches!(form, Form::Value { .. }));
                 given.companions.extend(form.map(|form| (companion.clone(), form)));
@@ -117,30 +119,16 @@ pub fn given(definition: &Definition, search: &Search<'_>) -> anyhow::Result<Giv
         given.forms.extend(form.map(|form| (variable.clone(), form)));
         if let Some(descriptor) = rule.descriptor.as_deref().filter(|name| search.environment.get(name).is_some()) {
             let text = format!("{descriptor} is set aside: agent-init does not read descriptors");
-            let hint = format!("give the value by {variable}, {variable}_FILE or {variable}_COMMAND");
+            let [plain, file, command] = Suffix::OF_VALUE.map(|suffix| suffix.of(variable));
+            let hint = format!("give the value by {plain}, {file} or {command}");
             given.warnings.push(Message::warning(text).hint(hint));
         }
     }
-    if let Some(session) = &definition.session {
-        let variable = definition.session_variable();
-        let lower = variable.to_ascii_lowercase();
-        let mut files = vec![lower.clone(), format!("{lower}.json")];
-        if search.is_certain || search.is_unique {
-            // A key of a Kubernetes Secret made by hand often lacks the dot.
-            files.extend([Some(session.file.as_str()), session.undotted()].into_iter().flatten().map(str::to_owned));
-        }
-        let names = Names { variable: variable.clone(), also: session.variables.clone(), files, is_session: true };
+    if let Some(names) = definition.session_names(search.is_certain || search.is_unique) {
         let form = given.look(&names, search)?;
-        given.forms.extend(form.map(|form| (variable, form)));
+        given.forms.extend(form.map(|form| (names.variable, form)));
     }
     Ok(given)
-}
-
-impl Names {
-    fn of_variable(variable: &str) -> Names {
-        let files = vec![variable.to_owned(), variable.to_ascii_lowercase()];
-        Names { variable: variable.to_owned(), also: Vec::new(), files, is_session: false }
-    }
 }
 
 impl Given {
@@ -151,7 +139,6 @@ impl Given {
     }
 
     fn look(&mut self, names: &Names, search: &Search<'_>) -> anyhow::Result<Option<Form>> {
-        let name = &names.variable;
         let mut filled = |variable: &str| match search.environment.get(variable) {
             Some(value) if value.is_empty() => {
                 let text = format!("{variable} is set and empty: it counts as not set");
@@ -161,22 +148,13 @@ impl Given {
                 }
                 None
             }
-            value => value.map(|value| (variable.to_owned(), value)),
+            value => value,
         };
         let mut forms = Vec::new();
-        let secret = |value: &OsStr| Secret::copied(value.as_bytes());
-        for variable in std::iter::once(name).chain(&names.also) {
-            let value = filled(variable).map(|(variable, value)| Form::Value { variable, value: secret(value) });
-            forms.extend(value);
+        for (suffix, variable) in names.forms() {
+            let value = filled(&variable);
+            forms.extend(value.map(|value| Form::of(suffix, variable, value)));
         }
-        if names.is_session {
-            let base64 = filled(&format!("{name}_B64"));
-            forms.extend(base64.map(|(variable, value)| Form::Base64 { variable, value: secret(value) }));
-        }
-        let file = filled(&format!("{name}_FILE"));
-        forms.extend(file.map(|(variable, value)| Form::File { variable, path: value.into() }));
-        let command = filled(&format!("{name}_COMMAND"));
-        forms.extend(command.map(|(variable, value)| Form::Command { variable, line: value.to_owned() }));
         for directory in search.directories {
             let paths = names.files.iter().map(|file| directory.join(file));
             forms.extend(paths.filter(|path| look::is_there(path)).map(|path| Form::Secret { path }));

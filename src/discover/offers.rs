@@ -359,28 +359,6 @@ pub fn settings<'c>(
     definition.methods.iter().filter_map(offer).collect()
 }
 
-/// The variables of a method, in every form.
-#[must_use]
-pub fn variables(rule: &MethodRule) -> Vec<String> {
-    let forms = |name: &str| ["", "_FILE", "_COMMAND"].map(|suffix| format!("{name}{suffix}"));
-    rule.variable.as_deref().map(forms).into_iter().flatten().chain(rule.descriptor.clone()).collect()
-}
-
-/// Every variable of an agent's, in every form.
-#[must_use]
-pub fn all_variables(definition: &Definition) -> Vec<String> {
-    definition.methods.iter().flat_map(variables).chain(session_variables(definition)).collect()
-}
-
-/// The variables of a login, in every form.
-#[must_use]
-pub fn session_variables(definition: &Definition) -> Vec<String> {
-    let Some(session) = &definition.session else { return Vec::new() };
-    let name = definition.session_variable();
-    let forms = ["", "_B64", "_FILE", "_COMMAND"].map(|suffix| format!("{name}{suffix}"));
-    forms.into_iter().chain(session.variables.iter().cloned()).collect()
-}
-
 /// The value of a material as an environment string.
 #[must_use]
 pub fn as_variable(secret: &Secret) -> OsString {

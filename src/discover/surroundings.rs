@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::agent::{Catalog, Definition};
 use crate::cli::RunOptions;
+use crate::credential::names::{Names, Suffix};
 use crate::plan::place;
 use crate::store::{Capture, Recovery, directory};
 use crate::sys::dir::Kind;
@@ -224,20 +225,15 @@ impl Survey {
 
     /// The files that were given, by name.
     fn given(&mut self, definition: &Definition, environment: &Environment, secrets: &[PathBuf]) {
-        let mut names: Vec<String> = definition.methods.iter().filter_map(|rule| rule.variable.clone()).collect();
-        names.extend(definition.session.as_ref().map(|_| definition.session_variable()));
+        let values = definition.methods.iter().filter_map(|rule| rule.variable.as_deref()).map(Names::of_value);
+        let names: Vec<Names> = values.chain(definition.session_names(true)).collect();
         for name in &names {
-            let variable = format!("{name}_FILE");
+            let variable = Suffix::File.of(&name.variable);
             if let Some(path) = environment.get_filled(&variable) {
                 self.add(Role::Named(variable), Path::new(path));
             }
         }
-        let lower = names.iter().map(|name| name.to_ascii_lowercase());
-        let mut files: Vec<String> = lower.chain(names.iter().cloned()).collect();
-        if let Some(session) = &definition.session {
-            files.push(format!("{}.json", definition.session_variable().to_ascii_lowercase()));
-            files.push(session.file.clone());
-        }
+        let files: Vec<&String> = names.iter().flat_map(|name| &name.files).collect();
         for path in secrets.iter().flat_map(|directory| files.iter().map(move |file| directory.join(file))) {
             if path.symlink_metadata().is_ok() {
                 self.add(Role::Secret, &path);

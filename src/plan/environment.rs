@@ -5,7 +5,8 @@ use std::ffi::OsString;
 
 use crate::agent::definition::MethodRule;
 use crate::cli::AuthMode;
-use crate::discover::offers::{as_variable, session_variables, variables};
+use crate::credential::names::Suffix;
+use crate::discover::offers::as_variable;
 use crate::discover::{Facts, Material, Offer};
 use crate::state::Handed;
 
@@ -80,10 +81,10 @@ pub fn removed(plan: &AgentPlan<'_, '_>) -> Vec<String> {
     let definition = plan.facts.definition;
     let chosen = plan.chosen().map(|offer| offer.rule);
     let goes_along = |name: &String| chosen.is_some_and(|chosen| chosen.with.contains(name));
-    let of_methods = definition.methods.iter().filter(|rule| !stays(plan, rule)).flat_map(variables);
+    let of_methods = definition.methods.iter().filter(|rule| !stays(plan, rule)).flat_map(MethodRule::variables);
     let blobs =
-        plan.facts.companions.iter().flat_map(|(name, _)| ["_FILE", "_COMMAND"].map(|form| format!("{name}{form}")));
-    of_methods.filter(|name| !goes_along(name)).chain(session_variables(definition)).chain(blobs).collect()
+        plan.facts.companions.iter().flat_map(|(name, _)| [Suffix::File, Suffix::Command].map(|form| form.of(name)));
+    of_methods.filter(|name| !goes_along(name)).chain(definition.session_variables()).chain(blobs).collect()
 }
 
 /// Whether the variables of a method stay although it was not chosen: other programs use them too, and the agent

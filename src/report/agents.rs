@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::agent::Definition;
 use crate::agent::definition::{LoginRule, MethodRule};
-use crate::discover::offers::all_variables;
+use crate::credential::names::{self, Suffix};
 
 use super::style::{Style, Tone, rows};
 
@@ -20,7 +20,7 @@ fn value(definition: &Definition) -> Value {
     let session = definition
         .session
         .as_ref()
-        .map(|session| json!({ "file": session.file, "variable": definition.session_variable() }));
+        .map(|session| json!({ "file": session.file, "variable": names::of_session(&definition.name) }));
     json!({
         "agent": definition.name,
         "title": definition.title,
@@ -29,7 +29,7 @@ fn value(definition: &Definition) -> Value {
         "methods": methods,
         "session": session,
         "login": definition.login.as_ref().map(login),
-        "variables": all_variables(definition),
+        "variables": definition.variables(),
     })
 }
 
@@ -72,12 +72,14 @@ pub fn one(definition: &Definition, style: Style) -> String {
         };
         lines.push((rule.method.word(), format!("{}: {how}", rule.label)));
     }
-    let forms = "A variable NAME may be given as NAME_FILE, NAME_COMMAND or a secret file of its name, too.";
+    let [_, file, command] = Suffix::OF_VALUE.map(|suffix| suffix.of("NAME"));
+    let forms = format!("A variable NAME may be given as {file}, {command} or a secret file of its name, too.");
     format!("{} - {}\n{}\n{forms}\n", style.paint(Tone::Strong, &definition.name), definition.title, rows(&lines))
 }
 
 fn session_forms(definition: &Definition) -> String {
-    let variable = definition.session_variable();
+    let variable = names::of_session(&definition.name);
+    let base64 = Suffix::Base64.of(&variable);
     let file = definition.session.as_ref().map(|session| session.file.as_str()).unwrap_or_default();
-    format!("{variable}, {variable}_B64; {file} as a secret file, in the capture or in its home")
+    format!("{variable}, {base64}; {file} as a secret file, in the capture or in its home")
 }
