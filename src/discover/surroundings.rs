@@ -10,7 +10,7 @@ use crate::credential::names::{Names, Suffix};
 use crate::plan::place;
 use crate::store::{Capture, Recovery, directory};
 use crate::sys::dir::Kind;
-use crate::sys::{look, privilege};
+use crate::sys::{look, privilege, watch};
 
 use super::mounts::Mount;
 use super::processes::Process;
@@ -66,6 +66,8 @@ pub struct Spot {
     pub readable: bool,
     /// This process may write to it.
     pub writable: bool,
+    /// A watch hears of everything that changes there.
+    pub heard: bool,
     /// Bytes that can still be written there.
     pub room: Option<u64>,
     /// Logins that lost and are kept there.
@@ -177,6 +179,7 @@ impl Survey {
             on: self.mounts.holding(path).cloned(),
             readable: look::may_read(path),
             writable: look::may_write(path),
+            heard: watch::would_hear_all(path),
             room: existing.and_then(look::room),
             conflicts: match role {
                 Role::Capture => Capture::open(path).map_or(0, |capture| capture.conflicts()),

@@ -6,27 +6,6 @@ use crate::sys::dir::Kind;
 
 use super::{Finding, shown};
 
-/// Network and shared file systems: a change made elsewhere wakes no inotify watch here.
-const NETWORK: &[&str] = &[
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb3",
-    "smbfs",
-    "9p",
-    "virtiofs",
-    "ceph",
-    "glusterfs",
-    "lustre",
-    "afs",
-    "vboxsf",
-    "vmhgfs",
-    "gpfs",
-    "gfs2",
-    "ocfs2",
-    "prl_fs",
-];
-
 /// So little room stores no login, with its temporary file and its notes.
 const ROOM: u64 = 256 * 1024;
 
@@ -111,11 +90,8 @@ pub fn in_the_container(spot: &Spot, _: &Surroundings) -> Option<Finding> {
 
 /// A capture whose changes come from elsewhere unheard.
 pub fn network(spot: &Spot, _: &Surroundings) -> Option<Finding> {
-    spot.found.filter(|_| spot.role == Role::Capture)?;
+    spot.found.filter(|_| spot.role == Role::Capture && !spot.heard)?;
     let mount = spot.on.as_ref()?;
-    if !NETWORK.contains(&mount.kind.as_str()) && !mount.kind.starts_with("fuse") {
-        return None;
-    }
     let what = format!("it is on {}: logins that others store there are seen late, by looking", mount.kind);
     let fix = "a volume on the machine's own disk is seen at once; nothing to do where several machines share it";
     Some(Finding::note("network-file-system", shown(&spot.path), what, fix))

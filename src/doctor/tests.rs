@@ -29,6 +29,7 @@ fn spot(role: Role, path: &str, kind: Kind) -> Spot {
         on: Some(mount("/capture", "/", "ext4", false)),
         readable: true,
         writable: true,
+        heard: true,
         room: Some(1 << 30),
         conflicts: 0,
     }
@@ -102,8 +103,8 @@ fn what_is_wrong_with_a_path() {
         (on(capture(), "/capture", "tmpfs", false), &["!in-memory"]),
         (on(capture(), "/", "overlay", false), &["!not-mounted"]),
         (on(capture(), "/", "ext4", false), &[]),
-        (on(capture(), "/capture", "nfs4", false), &["network-file-system"]),
-        (on(capture(), "/capture", "fuse.sshfs", false), &["network-file-system"]),
+        (Spot { heard: false, ..on(capture(), "/capture", "nfs4", false) }, &["network-file-system"]),
+        (Spot { heard: false, ..login(Role::CapturedLogin) }, &[]),
         (on(spot(Role::WorkingCopy, "/h/.x", Kind::Directory), "/", "overlay", false), &["on-disk"]),
         (Spot { room: Some(1000), ..capture() }, &["!full"]),
         (Spot { room: Some(0), ..on(capture(), "/capture", "ext4", true) }, &["!read-only"]),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
-use nix::sys::statfs::fstatfs;
+use nix::sys::statfs::{FsType, fstatfs, statfs};
 
 use super::dir::Dir;
 
@@ -54,7 +54,17 @@ const SHARED: &[i64] = &[
 /// Whether a watch hears of everything that changes in this directory.
 #[must_use]
 pub fn hears_all(directory: &Dir) -> bool {
-    fstatfs(directory).is_ok_and(|found| !SHARED.contains(&found.filesystem_type().0))
+    fstatfs(directory).is_ok_and(|found| is_heard(found.filesystem_type()))
+}
+
+/// The same of a path, for those who may not open it; true where there is nothing.
+#[must_use]
+pub fn would_hear_all(path: &Path) -> bool {
+    statfs(path).map_or(true, |found| is_heard(found.filesystem_type()))
+}
+
+fn is_heard(kind: FsType) -> bool {
+    !SHARED.contains(&kind.0)
 }
 
 /// So many changes are told at once, at the least. With many processors an agent makes them faster than one reads them,

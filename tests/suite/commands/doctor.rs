@@ -109,6 +109,21 @@ fn what_is_wrong_is_found_with_its_fix() {
     }
 }
 
+/// What the sync would have to look for is what doctor says is seen late.
+#[test]
+fn a_capture_whose_changes_are_not_heard() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    captured(&sandbox, &Session::new("a"));
+    let doctor = || sandbox.raw(["doctor", "--json"]).pid1();
+    assert_eq!(checks(&doctor().run(), "notes"), [] as [&str; 0]);
+    let capture = sandbox.text("capture");
+    // The mount and its server end with the namespaces.
+    let outcome = doctor().setup(format!("bindfs {capture} {capture}")).run().code(0);
+    assert!(checks(&outcome, "notes").contains(&"network-file-system".to_owned()), "{outcome}");
+    assert!(outcome.stdout.contains("it is on fuse"), "{outcome}");
+}
+
 #[test]
 fn another_users_files() {
     needs_root!();
