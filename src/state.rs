@@ -107,16 +107,18 @@ impl Served {
         self.lineage.push(base.digest);
     }
 
-    /// Remembers what the last exchange with the store came to; the moment counts from when that changed.
-    pub fn came_to(&mut self, base: Option<Base>, last: Option<&str>) {
-        let before = (self.base.clone(), self.content.clone());
-        if let Some(base) = base {
+    /// Remembers what the last exchange with the store came to, if that is news; the moment counts from then.
+    pub fn came_to(&mut self, base: Option<Base>, last: Option<&str>) -> bool {
+        let another = base.filter(|base| self.agreed() != Some(*base));
+        let is_news = another.is_some() || self.last.as_deref() != last;
+        if let Some(base) = another {
             self.agree(base);
         }
-        if before != (self.base.clone(), self.content.clone()) || self.last.as_deref() != last {
+        if is_news {
             self.at = Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
             self.last = last.map(str::to_owned);
         }
+        is_news
     }
 }
 
@@ -144,4 +146,31 @@ pub fn save(state_dir: &Dir, state: &State) -> anyhow::Result<()> {
     let text = serde_json::to_vec_pretty(state).context("state.json")?;
     let attributes = Attributes { mode: 0o644, owner: None };
     state_dir.write_whole(OsStr::new(FILE), &text, attributes).context("cannot write state.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_news_is_remembered() {
+        let served = r#"{ "agent": "x", "method": "session", "source": null, "place": "/x", "write_back": null,
+            "base": null, "content": null, "last": null }"#;
+        let mut served: Served = serde_json::from_str(served).unwrap();
+        let digest = |number: u8| Digest::parse(&format!("sha256:{number:064x}")).unwrap();
+        let base = |number| Some(Base { digest: digest(number), content: digest(0) });
+        assert!(!served.came_to(None, None) && served.at.is_none());
+        for (base, last) in
+            [(None, "logged-out"), (base(1), "logged-out"), (base(1), "published"), (base(2), "published")]
+        {
+            assert!(served.came_to(base, Some(last)), "{base:?} {last}");
+            let known = served.clone();
+            assert!(!served.came_to(base, Some(last)), "{base:?} {last}");
+            assert_eq!(served, known);
+        }
+        // Nothing agreed takes nothing away.
+        assert!(served.came_to(None, Some("failed")));
+        assert_eq!((served.agreed(), served.last.as_deref()), (base(2), Some("failed")));
+        assert!(served.lineage.is_ancestor(base(1).unwrap().digest));
+    }
 }

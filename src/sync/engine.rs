@@ -186,13 +186,13 @@ impl Engine {
     /// Remembers what was agreed, if that changed.
     fn save(&mut self) {
         let Some((_, state)) = &mut self.state else { return };
-        let before = state.clone();
+        let mut has_news = false;
         for link in &self.links {
             if let Some(served) = state.agents.iter_mut().find(|served| served.agent == link.agent()) {
-                link.remember(served);
+                has_news |= link.remember(served);
             }
         }
-        if *state != before {
+        if has_news {
             self.write_down();
         }
     }

@@ -266,9 +266,9 @@ impl Link {
         intent.is_some_and(|intent| self.ends.working.dir.stat_entry(intent).is_ok())
     }
 
-    /// What the state file remembers.
-    pub fn remember(&self, served: &mut Served) {
-        served.came_to(self.ends.base, self.last);
+    /// What the state file remembers; whether that is news.
+    pub fn remember(&self, served: &mut Served) -> bool {
+        served.came_to(self.ends.base, self.last)
     }
 
     /// What there is to say since the last call.
