@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod definition;
+mod keys;
 pub mod rules;
 
 pub use catalog::Catalog;

@@ -30,6 +30,9 @@ pub struct AgentStatus {
     pub source: Option<String>,
     /// Whose login it is, where it says so.
     pub account: Option<String>,
+    /// What the account has subscribed to, for people.
+    #[serde(skip)]
+    pub plan: Option<String>,
     /// When the access token expires.
     #[serde(serialize_with = "rfc3339")]
     pub access_expires_at: Option<SystemTime>,
@@ -192,6 +195,7 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
         label: chosen.map(|offer| offer.rule.label.clone()),
         source: chosen.map(|offer| offer.source.to_string()),
         account: login.and_then(|login| login.account.clone()),
+        plan: login.and_then(|login| login.plan.clone()),
         access_expires_at: login.map_or(chosen.and_then(|offer| offer.expires_at), |login| login.expires_at),
         refreshable: login.is_some_and(|login| login.refreshable),
         state,
@@ -258,6 +262,7 @@ pub fn served(
         label: rule.map(|rule| rule.label.clone()),
         source: if by_hand { Some(format!("home:{}", served.place.display())) } else { served.source.clone() },
         account: login.and_then(|login| login.account.clone()),
+        plan: login.and_then(|login| login.plan.clone()),
         access_expires_at: login.map_or(noted, |login| login.expires_at),
         refreshable: login.is_some_and(|login| login.refreshable),
         state,
@@ -278,7 +283,7 @@ pub fn served(
 /// What became of the login that the agent had.
 fn lost(version: &Version) -> (Health, Option<String>) {
     let problem = match version {
-        Version::LoggedOut => "logged out by the vendor: its tokens are blank".to_owned(),
+        Version::LoggedOut => "logged out by the vendor".to_owned(),
         Version::Absent => "its login is gone: someone logged out".to_owned(),
         Version::Damaged(why) => format!("its login is damaged: {why}"),
         Version::Valid(_) => return (Health::Ok, None),
@@ -297,6 +302,7 @@ pub fn not_served(definition: &Definition) -> AgentStatus {
         label: None,
         source: None,
         account: None,
+        plan: None,
         access_expires_at: None,
         refreshable: false,
         state: Health::Missing,
@@ -344,7 +350,7 @@ mod tests {
     fn login(refreshable: bool, days: Option<u64>) -> Login {
         let digest = Digest::parse(&format!("sha256:{:064x}", 1)).unwrap();
         let expires_at = days.map(|days| SystemTime::UNIX_EPOCH + Duration::from_secs(days * DAY));
-        Login { digest, content: digest, refreshable, expires_at, account: None }
+        Login { digest, content: digest, refreshable, expires_at, account: None, plan: None }
     }
 
     fn remembered(method: &str, last: Option<&str>) -> Served {

@@ -49,6 +49,8 @@ pub struct Catalog {
 #[derive(Debug)]
 pub struct Entry {
     outline: Option<&'static Outline>,
+    /// The text of one that an image adds.
+    added: Option<String>,
     /// Boxed: most are never read, and room for seven of them is two pages.
     definition: OnceCell<Box<Definition>>,
 }
@@ -65,6 +67,12 @@ impl Entry {
             let _ = self.definition.set(Box::new(read));
         }
         self.definition.get().map(Box::as_ref).context("agent definition")
+    }
+
+    /// Its definition as it is written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.outline.map(|outline| outline.text).or(self.added.as_deref()).unwrap_or_default()
     }
 
     /// Its name.
@@ -122,28 +130,31 @@ impl Catalog {
     /// # Errors
     /// A text that is no definition, with its path, key and line; two texts for one name.
     pub fn with(added: &[(String, String)]) -> anyhow::Result<Catalog> {
-        let mut more: Vec<Definition> = Vec::new();
+        let mut more: Vec<(Definition, &str)> = Vec::new();
         for (path, text) in added {
             let definition = rules::read(text).map_err(|why| {
                 Failure::new(format!("agent definition {path}: {why}"))
-                    .hint("docs/agents.md describes definitions; 'agent-init agents NAME --json' shows one")
+                    .hint("docs/agents.md describes definitions; 'agent-init agents NAME --json' holds one")
             })?;
-            if more.iter().any(|other| other.name == definition.name) {
+            if more.iter().any(|(other, _)| other.name == definition.name) {
                 let what = format!("agent definition {path}: another file defines '{}' too", definition.name);
                 return Err(Failure::new(what).hint("keep one of them").into());
             }
-            more.push(definition);
+            more.push((definition, text));
         }
+        let entry = |(definition, text): (Definition, &str)| Entry {
+            outline: None,
+            added: Some(text.to_owned()),
+            definition: Box::new(definition).into(),
+        };
         let mut entries = Vec::with_capacity(BUILT_IN.len() + more.len());
         for outline in BUILT_IN {
-            entries.push(match more.iter().position(|definition| definition.name == outline.name) {
-                Some(index) => Entry { outline: None, definition: Box::new(more.remove(index)).into() },
-                None => Entry { outline: Some(outline), definition: OnceCell::new() },
+            entries.push(match more.iter().position(|(definition, _)| definition.name == outline.name) {
+                Some(index) => entry(more.remove(index)),
+                None => Entry { outline: Some(outline), added: None, definition: OnceCell::new() },
             });
         }
-        entries.extend(
-            more.into_iter().map(|definition| Entry { outline: None, definition: Box::new(definition).into() }),
-        );
+        entries.extend(more.into_iter().map(entry));
         Ok(Catalog { entries })
     }
 

@@ -1,99 +1,213 @@
 //! Pure. What a definition must be beyond its types: the rules that other code relies on.
 
-use super::definition::{Condition, Definition, Format, Method};
+use super::definition::{Condition, Definition, Field, Format, Method, SessionFile};
+use super::keys::Keys;
 
 /// Reads a definition.
 ///
 /// # Errors
-/// What is wrong with it: the key, and the line where it stands.
+/// What is wrong with it: the line and the key.
 pub fn read(text: &str) -> Result<Definition, String> {
-    let definition: Definition = serde_json::from_str(text).map_err(|error| {
-        let said = error.to_string();
-        let what = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what);
-        format!("line {}: {what}", error.line())
-    })?;
+    let keys = Keys::of(text);
+    if !text.trim_start().starts_with('{') {
+        // Serde would take a list for the fields in their order.
+        return Err("line 1: it is not a JSON object".to_owned());
+    }
+    let definition: Definition = serde_json::from_str(text).map_err(|error| refused(&keys, &error))?;
     match broken(&definition) {
         None => Ok(definition),
-        Some((key, what)) => Err(format!("line {}: {key}: {what}", line_of(text, key))),
+        Some(Broken { key, what }) => Err(format!("line {}: {key}: {what}", keys.line(&key))),
     }
 }
 
-/// The line of the first place that names this key; serde knows lines of what it refuses, and not of what it accepts.
-fn line_of(text: &str, key: &str) -> usize {
-    let last = key.rsplit('.').next().unwrap_or(key);
-    let at = text.find(&format!("\"{last}\"")).unwrap_or(0);
-    text.get(..at).unwrap_or_default().matches('\n').count() + 1
+/// What serde refuses, with the key that it does not name.
+fn refused(keys: &Keys<'_>, error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let what = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what);
+    let (line, column) = (error.line(), error.column());
+    let key = match error.classify() {
+        // Where the text is broken, what stands before says nothing.
+        serde_json::error::Category::Data if what.starts_with("missing field") => keys.closed_at(line, column),
+        serde_json::error::Category::Data => keys.at(line, column),
+        _ => "",
+    };
+    if key.is_empty() { format!("line {line}: {what}") } else { format!("line {line}: {key}: {what}") }
 }
 
-/// The first rule that a definition breaks: the key, and what is wrong.
-fn broken(definition: &Definition) -> Option<(&'static str, String)> {
-    let single = |name: &str| !name.is_empty() && name != "." && name != ".." && !name.contains('/');
-    let component =
-        |key: &'static str, name: &str| (!single(name)).then(|| (key, format!("'{name}' is not one path component")));
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if definition.name.is_empty() || !definition.name.chars().all(plain) {
-        // It becomes part of variables and paths, and stands in options between commas and equals signs.
-        return Some(("name", format!("'{}' is not made of a-z, 0-9 and -", definition.name)));
-    }
-    if ["auto", "none"].contains(&definition.name.as_str()) {
-        return Some(("name", format!("'{}' has a meaning of its own in --agent", definition.name)));
-    }
-    if !definition.home.default.starts_with("~/") {
-        return Some(("home.default", format!("'{}' does not start with ~/", definition.home.default)));
-    }
-    if let Some(session) = &definition.session {
-        if session.access_token.is_empty() {
-            return Some(("session.access-token", "it names no place".to_owned()));
-        }
-        if session.format == Format::Yaml && !session.travels.is_empty() {
-            return Some(("session.travels", "a file of lines can only travel whole".to_owned()));
-        }
-        if let Some(broken) = component("session.file", &session.file) {
-            return Some(broken);
-        }
-    }
-    if definition.session.is_some() != definition.session_rule().is_some() {
-        return Some(("session", "it takes both a method 'session' and a 'session' file".to_owned()));
-    }
-    methods(definition)
+/// A rule that a definition breaks.
+struct Broken {
+    key: String,
+    what: String,
+}
+
+fn breaks(key: impl Into<String>, what: impl Into<String>) -> Option<Broken> {
+    Some(Broken { key: key.into(), what: what.into() })
+}
+
+/// One name of a directory or file.
+fn component(key: impl Into<String>, name: &str) -> Option<Broken> {
+    let is_one = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']);
+    (!is_one).then(|| breaks(key, format!("'{name}' is not one path component"))).flatten()
+}
+
+/// A path below HOME.
+fn below_home(key: impl Into<String>, path: &str) -> Option<Broken> {
+    let key = key.into();
+    let Some(rest) = path.strip_prefix("~/") else { return breaks(key, format!("'{path}' does not start with ~/")) };
+    rest.split('/').find_map(|name| component(key.as_str(), name))
+}
+
+/// The name of a variable: it is given to programs and shells, and NAME_FILE and others are made of it.
+fn variable(key: impl Into<String>, name: &str) -> Option<Broken> {
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
+    (!is_name).then(|| breaks(key, format!("'{name}' is no name of a variable"))).flatten()
+}
+
+/// RFC 6901.
+fn pointer(key: impl Into<String>, text: &str) -> Option<Broken> {
+    let is_escaped = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+    let is_pointer = (text.is_empty() || text.starts_with('/')) && is_escaped;
+    (!is_pointer)
+        .then(|| breaks(key, format!("'{text}' is no JSON pointer: each part begins with /, and ~ is written ~0")))
+        .flatten()
+}
+
+/// The first rule that a definition breaks.
+fn broken(definition: &Definition) -> Option<Broken> {
+    name(&definition.name)
+        .or_else(|| listed("commands", &definition.commands, |key, name| component(key, name)))
+        .or_else(|| home(definition))
+        .or_else(|| definition.session.as_ref().and_then(session))
+        .or_else(|| {
+            (definition.session.is_some() != definition.session_rule().is_some())
+                .then(|| breaks("session", "it takes both a method 'session' and a 'session' file"))
+                .flatten()
+        })
+        .or_else(|| methods(definition))
         .or_else(|| login(definition))
-        .or_else(|| definition.first_run.iter().find_map(|entry| component("first-run.file", &entry.file)))
-        .or_else(|| definition.settings.outside.values().find_map(|name| component("settings.outside", name)))
-        .or_else(|| conditions(definition).find_map(condition))
+        .or_else(|| {
+            let mut files = definition.first_run.iter().enumerate();
+            files.find_map(|(index, entry)| component(format!("first-run[{index}].file"), &entry.file))
+        })
+        .or_else(|| settings(definition))
+        .or_else(|| environment(definition))
+        .or_else(|| {
+            let lock = definition.refresh_lock.as_ref()?;
+            // A lock beside the home has a name that begins with the home's own.
+            component("refresh-lock.intent", &lock.intent).or_else(|| component("refresh-lock.beside", &lock.beside))
+        })
+        .or_else(|| conditions(definition).find_map(|(key, when)| condition(&key, when)))
 }
 
-fn methods(definition: &Definition) -> Option<(&'static str, String)> {
-    for rule in &definition.methods {
+fn listed<'n>(
+    key: &str,
+    names: impl IntoIterator<Item = &'n String>,
+    rule: impl Fn(String, &str) -> Option<Broken>,
+) -> Option<Broken> {
+    names.into_iter().enumerate().find_map(|(index, name)| rule(format!("{key}[{index}]"), name))
+}
+
+fn name(name: &str) -> Option<Broken> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !name.starts_with(|first: char| first.is_ascii_lowercase()) || !name.chars().all(plain) {
+        // It becomes part of variables and paths, and stands in options between commas and equals signs.
+        return breaks("name", format!("'{name}' is not made of a-z, 0-9 and -, a letter first"));
+    }
+    ["auto", "none"]
+        .contains(&name)
+        .then(|| breaks("name", format!("'{name}' has a meaning of its own in --agent")))
+        .flatten()
+}
+
+fn home(definition: &Definition) -> Option<Broken> {
+    let home = &definition.home;
+    let suffix = Some(&home.suffix).filter(|suffix| !suffix.is_empty());
+    variable("home.variable", &home.variable)
+        .or_else(|| below_home("home.default", &home.default))
+        .or_else(|| suffix?.split('/').find_map(|name| component("home.suffix", name)))
+}
+
+fn session(session: &SessionFile) -> Option<Broken> {
+    if session.access_token.is_empty() {
+        return breaks("session.access-token", "it names no place");
+    }
+    if session.format == Format::Yaml && !session.travels.is_empty() {
+        return breaks("session.travels", "a file of lines can only travel whole");
+    }
+    let of = |key: &'static str, fields: &[Field]| {
+        fields.iter().enumerate().find_map(|(index, place)| field(&format!("session.{key}[{index}]"), place))
+    };
+    component("session.file", &session.file)
+        .or_else(|| of("access-token", &session.access_token))
+        .or_else(|| of("refresh-token", &session.refresh_token))
+        .or_else(|| session.expiry.as_ref().and_then(|expiry| field("session.expiry.field", &expiry.field)))
+        .or_else(|| of("account", &session.account))
+        .or_else(|| of("plan", &session.plan))
+        .or_else(|| session.mark.as_ref().and_then(|mark| pointer("session.mark", mark)))
+        .or_else(|| {
+            session.required.iter().enumerate().find_map(|(index, required)| {
+                let key = |name: &str| format!("session.required[{index}].{name}");
+                let when = required.when.as_ref();
+                pointer(key("pointer"), &required.pointer).or_else(|| pointer(key("when"), when?))
+            })
+        })
+        .or_else(|| listed("session.variables", &session.variables, variable))
+}
+
+fn field(key: &str, field: &Field) -> Option<Broken> {
+    pointer(key, &field.pointer)
+        .or_else(|| pointer(key, field.claim.as_ref()?))
+        .or_else(|| component(key, field.file.as_ref()?))
+}
+
+fn methods(definition: &Definition) -> Option<Broken> {
+    for (index, rule) in definition.methods.iter().enumerate() {
+        let key = |name: &str| format!("methods[{index}].{name}");
         let word = rule.method.word();
         let carriers = usize::from(rule.variable.is_some()) + usize::from(rule.setting.is_some());
         if carriers != usize::from(rule.method != Method::Session) {
             let what = format!("'{word}' takes either a variable or a setting, and 'session' neither");
-            return Some(("methods.method", what));
+            return breaks(key("method"), what);
         }
         if rule.descriptor.is_some() && rule.variable.is_none() {
-            return Some(("methods.descriptor", "there is no variable that it could replace".to_owned()));
+            return breaks(key("descriptor"), "there is no variable that it could replace");
         }
-        if let Some(file) = rule.files.iter().find(|file| !file.default.starts_with("~/")) {
-            return Some(("methods.default", format!("'{}' does not start with ~/", file.default)));
+        let names = [("variable", &rule.variable), ("descriptor", &rule.descriptor)];
+        let mut names = names.iter().filter_map(|(part, name)| Some((key(part), name.as_ref()?)));
+        let unsound = names.find_map(|(key, name)| variable(key, name));
+        let unsound = unsound.or_else(|| listed(&key("with"), &rule.with, variable)).or_else(|| {
+            rule.files.iter().enumerate().find_map(|(file, rule)| {
+                let key = |name: &str| format!("{}[{file}].{name}", key("files"));
+                variable(key("variable"), &rule.variable).or_else(|| below_home(key("default"), &rule.default))
+            })
+        });
+        let unsound = unsound.or_else(|| component(key("setting.file"), &rule.setting.as_ref()?.file));
+        if unsound.is_some() {
+            return unsound;
         }
-        if let Some(setting) = rule.setting.as_ref().filter(|setting| setting.file.contains('/')) {
-            return Some(("methods.setting", format!("'{}' is not one path component", setting.file)));
+        let is_same =
+            |other: &&super::definition::MethodRule| rule.variable.is_some() && other.variable == rule.variable;
+        if let Some(name) = definition.methods.iter().take(index).find(is_same).and(rule.variable.as_ref()) {
+            return breaks(key("variable"), format!("{name} stands twice"));
         }
     }
-    let mut names: Vec<&str> = definition.methods.iter().filter_map(|rule| rule.variable.as_deref()).collect();
-    names.sort_unstable();
-    let twice = names.windows(2).find(|pair| pair.first() == pair.last()).and_then(|pair| pair.first());
-    twice.map(|name| ("methods.variable", format!("{name} stands twice")))
+    None
 }
 
-fn login(definition: &Definition) -> Option<(&'static str, String)> {
+fn login(definition: &Definition) -> Option<Broken> {
     let login = definition.login.as_ref()?;
-    let commands = std::iter::once(&login.command).chain(Some(&login.auto).filter(|auto| !auto.is_empty()));
-    if commands
-        .chain(login.token.as_ref().map(|token| &token.command))
-        .any(|words| words.first().is_none_or(String::is_empty))
-    {
-        return Some(("login.command", "it has no word".to_owned()));
+    let has_no_word = |words: &[String]| words.first().is_none_or(String::is_empty);
+    let commands = [
+        ("login.command", Some(&login.command)),
+        ("login.auto", Some(&login.auto).filter(|auto| !auto.is_empty())),
+        ("login.token.command", login.token.as_ref().map(|token| &token.command)),
+    ];
+    if let Some((key, _)) = commands.iter().find(|(_, words)| words.is_some_and(|words| has_no_word(words))) {
+        return breaks(*key, "it has no word");
+    }
+    if let Some(broken) = login.environment.keys().find_map(|name| variable("login.environment", name)) {
+        return Some(broken);
     }
     let token = login.token.as_ref()?;
     let characters = token.characters();
@@ -101,28 +215,54 @@ fn login(definition: &Definition) -> Option<(&'static str, String)> {
         || !token.prefix.bytes().chain(characters.iter().copied()).all(|byte| byte.is_ascii_graphic())
     {
         // It is looked for among the characters on a screen.
-        return Some(("login.prefix", "a token begins with, and is made of, visible ASCII characters".to_owned()));
+        return breaks("login.token.prefix", "a token begins with, and is made of, visible ASCII characters");
     }
     if characters.is_empty() || token.least <= token.prefix.len() {
-        return Some(("login.least", "a token has characters after its prefix".to_owned()));
+        return breaks("login.token.least", "a token has characters after its prefix");
     }
     if token.days == 0 {
-        return Some(("login.days", "a token lives a day at least".to_owned()));
+        return breaks("login.token.days", "a token lives a day at least");
     }
     let has_method = definition.methods.iter().any(|rule| rule.method == Method::OauthToken && rule.variable.is_some());
-    (!has_method).then(|| ("login.token", "it takes a method 'oauth-token' with a variable".to_owned()))
+    (!has_method).then(|| breaks("login.token", "it takes a method 'oauth-token' with a variable")).flatten()
 }
 
-fn conditions(definition: &Definition) -> impl Iterator<Item = &Condition> {
-    let first_run = definition.first_run.iter().map(|entry| &entry.when);
-    let environment = definition.environment.iter().map(|entry| &entry.when);
-    first_run.chain(environment).chain(definition.hints.iter().map(|hint| &hint.when))
+fn settings(definition: &Definition) -> Option<Broken> {
+    let settings = &definition.settings;
+    let mut outside = settings.outside.iter();
+    listed("settings.take", &settings.take, component)
+        .or_else(|| listed("settings.leave", &settings.leave, component))
+        .or_else(|| {
+            outside.find_map(|(path, name)| {
+                let key = format!("settings.outside.{path}");
+                below_home(key.as_str(), path).or_else(|| component(key.as_str(), name))
+            })
+        })
 }
 
-fn condition(when: &Condition) -> Option<(&'static str, String)> {
-    let known = |word: &&String| *word != "none" && !Method::ALL.iter().any(|method| method.word() == *word);
-    let unknown = when.method.iter().chain(&when.set_aside).find(known);
-    unknown.map(|word| ("when", format!("'{word}' is no method")))
+fn environment(definition: &Definition) -> Option<Broken> {
+    definition.environment.iter().enumerate().find_map(|(index, entry)| {
+        let key = |name: &str| format!("environment[{index}].{name}");
+        let mut set = entry.set.keys();
+        set.find_map(|name| variable(key("set"), name)).or_else(|| listed(&key("remove"), &entry.remove, variable))
+    })
+}
+
+/// The conditions, and the keys of what they are in.
+fn conditions(definition: &Definition) -> impl Iterator<Item = (String, &Condition)> {
+    let first_run = definition.first_run.iter().map(|entry| &entry.when).enumerate();
+    let environment = definition.environment.iter().map(|entry| &entry.when).enumerate();
+    let hints = definition.hints.iter().map(|hint| &hint.when).enumerate();
+    let named = |list: &'static str| move |(index, when)| (format!("{list}[{index}].when"), when);
+    first_run.map(named("first-run")).chain(environment.map(named("environment"))).chain(hints.map(named("hints")))
+}
+
+fn condition(key: &str, when: &Condition) -> Option<Broken> {
+    let is_known = |word: &str| word == "none" || Method::ALL.iter().any(|method| method.word() == word);
+    let word =
+        |key: String, word: &str| (!is_known(word)).then(|| breaks(key, format!("'{word}' is no method"))).flatten();
+    listed(&format!("{key}.method"), &when.method, word)
+        .or_else(|| listed(&format!("{key}.set-aside"), &when.set_aside, word))
 }
 
 #[cfg(test)]
@@ -158,30 +298,67 @@ mod tests {
     fn each_rule_names_key_and_line() {
         assert!(changed("", "").is_ok());
         let rows = [
-            ("\"title\"", "\"titel\"", "line 3: unknown field `titel`"),
-            ("\"label\": \"API key\", ", "", "line 7: missing field `label`"),
-            ("\"api-key\"", "\"key\"", "line 7: unknown variant `key`"),
+            ("\"title\"", "\"titel\"", "line 3: titel: unknown field `titel`"),
+            ("\"Mine\"", "3", "line 3: title: invalid type: integer `3`"),
+            ("  \"title\": \"Mine\",\n", "", "line 12: missing field `title`"),
+            ("\"label\": \"API key\", ", "", "line 7: methods[0]: missing field `label`"),
+            ("\"api-key\"", "\"key\"", "line 7: methods[0].method: unknown variant `key`"),
             ("\"name\": \"mine\"", "\"name\": \"a/b\"", "line 2: name: 'a/b'"),
+            ("\"name\": \"mine\"", "\"name\": \"-a\"", "line 2: name: '-a'"),
             ("\"name\": \"mine\"", "\"name\": \"auto\"", "line 2: name: 'auto'"),
+            ("\"name\": \"mine\"", "\"name\": \"mine\", \"name\": \"other\"", "line 2: name: duplicate field"),
+            ("[\"mine\"]", "[\"/bin/mine\"]", "line 4: commands[0]: '/bin/mine'"),
+            ("\"MINE_HOME\"", "\"MINE HOME\"", "line 5: home.variable: 'MINE HOME'"),
+            ("\"MINE_HOME\"", "\"\"", "line 5: home.variable: ''"),
             ("~/.mine", "/mine", "line 5: home.default: '/mine'"),
+            ("~/.mine", "~/../mine", "line 5: home.default: '..'"),
+            ("~/.mine", "~/", "line 5: home.default: ''"),
+            ("\"MINE_KEY\"", "\"1KEY\"", "line 7: methods[0].variable: '1KEY'"),
             ("auth.json", "../auth.json", "line 10: session.file: '../auth.json'"),
             ("[\"/token\"]", "[]", "line 10: session.access-token"),
-            (", \"variable\": \"MINE_KEY\"", "", "line 7: methods.method: 'api-key'"),
-            ("[\"none\"]", "[\"nothing\"]", "line 12: when: 'nothing'"),
+            ("[\"/token\"]", "[\"token\"]", "line 10: session.access-token[0]: 'token' is no JSON pointer"),
+            ("[\"/token\"]", "[{ \"pointer\": \"/a~2\" }]", "line 10: session.access-token[0]: '/a~2'"),
+            ("[\"/token\"]", "[{ \"pointer\": \"/a\", \"clam\": \"/b\" }]", "line 10: session.access-token[0]"),
+            ("[\"/token\"]", "[3]", "line 10: session.access-token"),
+            (", \"variable\": \"MINE_KEY\"", "", "line 7: methods[0].method: 'api-key'"),
+            ("[\"none\"]", "[\"nothing\"]", "line 12: hints[0].when.method[0]: 'nothing'"),
+            ("{ \"method\": [", "{ \"methods\": [", "line 12: hints[0].when.methods: unknown field"),
             (",\n    { \"method\": \"session\", \"label\": \"session\" }", "", "session: it takes both"),
             ("[\"mine\", \"login\"]", "[]", "line 11: login.command: it has no word"),
-            ("\"login\": {", "\"login\": { \"say\": 1,", "line 11: invalid type"),
+            ("\"login\": {", "\"login\": { \"say\": 1,", "line 11: login.say: invalid type"),
             (TOKEN.0, TOKEN.1, "line 11: login.token: it takes a method 'oauth-token'"),
-            (TOKEN.0, &TOKEN.1.replace("\"tok-\"", "\"\""), "line 11: login.prefix: a token begins with"),
-            (TOKEN.0, &TOKEN.1.replace("a-z", "a b"), "line 11: login.prefix: "),
-            (TOKEN.0, &TOKEN.1.replace("a-z", ""), "line 11: login.least: "),
-            (TOKEN.0, &TOKEN.1.replace("20", "4"), "line 11: login.least: "),
-            (TOKEN.0, &TOKEN.1.replace("365", "0"), "line 11: login.days: "),
+            (TOKEN.0, &TOKEN.1.replace("\"tok-\"", "\"\""), "line 11: login.token.prefix: a token begins with"),
+            (TOKEN.0, &TOKEN.1.replace("a-z", "a b"), "line 11: login.token.prefix: "),
+            (TOKEN.0, &TOKEN.1.replace("a-z", ""), "line 11: login.token.least: "),
+            (TOKEN.0, &TOKEN.1.replace("20", "4"), "line 11: login.token.least: "),
+            (TOKEN.0, &TOKEN.1.replace("365", "0"), "line 11: login.token.days: "),
+            (
+                "\"hints\": [",
+                "\"first-run\": [{ \"file\": \"a/b\" }], \"hints\": [",
+                "line 12: first-run[0].file: 'a/b'",
+            ),
+            (
+                "\"hints\": [",
+                "\"refresh-lock\": { \"intent\": \"../x\", \"beside\": \".lock\" }, \"hints\": [",
+                "line 12: refresh-lock.intent: '../x'",
+            ),
+            (
+                "\"hints\": [",
+                "\"refresh-lock\": { \"intent\": \"x\", \"beside\": \"/x\" }, \"hints\": [",
+                "line 12: refresh-lock.beside: '/x'",
+            ),
+            (
+                "\"hints\": [",
+                "\"environment\": [{ \"set\": { \"A=B\": \"1\" } }], \"hints\": [",
+                "line 12: environment[0].set: 'A=B'",
+            ),
             ("\"hints\"", "hints", "line 12: key must be a string"),
         ];
         for (from, to, expected) in rows {
             let said = changed(from, to).unwrap_err();
             assert!(said.contains(expected), "{to}: {said}");
         }
+        assert_eq!(read("[]").unwrap_err(), "line 1: it is not a JSON object");
+        assert!(read("").unwrap_err().starts_with("line 1: "));
     }
 }

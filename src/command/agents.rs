@@ -1,5 +1,7 @@
 //! `agents`: the known definitions.
 
+use crate::agent::Definition;
+use crate::agent::catalog::Entry;
 use crate::cli::AgentsOptions;
 use crate::discover::{self, Environment};
 use crate::report::agents;
@@ -15,12 +17,15 @@ pub fn agents(options: &AgentsOptions, environment: &Environment) -> anyhow::Res
     let catalog = discover::catalog()?;
     let style = Style::of_stdout(environment);
     let text = match &options.name {
-        Some(name) if options.json => agents::json(&[catalog.named(name)?.definition()?]),
+        Some(name) if options.json => agents::json(&[whole(catalog.named(name)?)?]),
         Some(name) => agents::one(catalog.named(name)?.definition()?, style),
-        None => {
-            let all = catalog.definitions()?;
-            if options.json { agents::json(&all) } else { agents::list(&all, style) }
-        }
+        None if options.json => agents::json(&catalog.entries().iter().map(whole).collect::<anyhow::Result<Vec<_>>>()?),
+        None => agents::list(&catalog.definitions()?, style),
     };
     Ok(Answer { text, exit: 0 })
+}
+
+/// A definition, read and as it is written.
+fn whole(entry: &Entry) -> anyhow::Result<(&Definition, &str)> {
+    Ok((entry.definition()?, entry.text()))
 }

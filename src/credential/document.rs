@@ -126,6 +126,8 @@ pub struct Login {
     pub expires_at: Option<SystemTime>,
     /// Whose it is, where the document says so.
     pub account: Option<String>,
+    /// What the account has subscribed to, where the document says so.
+    pub plan: Option<String>,
 }
 
 /// A parsed document. Its strings are wiped when it is dropped.
@@ -209,6 +211,7 @@ impl Document {
             refreshable: refresh.is_some(),
             expires_at: rule.expiry.as_ref().and_then(|expiry| moment(&self.field(&expiry.field)?, expiry.unit)),
             account: rule.account.iter().filter(|field| field.file.is_none()).find_map(|field| self.text(field)),
+            plan: rule.plan.iter().find_map(|field| self.text(field)),
         })
     }
 

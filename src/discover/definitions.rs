@@ -46,10 +46,16 @@ fn texts(dir: &Dir, path: &Path) -> anyhow::Result<Vec<(String, String)>> {
         // secrets, so it is not taken from a user who is not trusted with them.
         let owners = Owners::These(vec![0, privilege::current().0]);
         let refused = |why: &dyn std::fmt::Display| Failure::new(format!("agent definition {file}: {why}"));
-        let content = read::beneath(dir, Path::new(name), &owners)
-            .map_err(|why| refused(&why).hint("it must be a file of root's, or of the user that agent-init runs as"))?;
-        if content.stat.mode & 0o002 != 0 {
-            return Err(refused(&"everybody may write it").hint(format!("chmod o-w {file}")).into());
+        let content = read::beneath(dir, Path::new(name), &owners).map_err(|why| {
+            refused(&why).hint(
+                "it must be a regular file of root's, or of the user that agent-init runs as, which that user may read",
+            )
+        })?;
+        let stat = content.stat;
+        let is_ours = [0, privilege::current().1].contains(&stat.gid);
+        if stat.mode & 0o002 != 0 || (stat.mode & 0o020 != 0 && !is_ours) {
+            let who = if stat.mode & 0o002 != 0 { "everybody".to_owned() } else { format!("group {}", stat.gid) };
+            return Err(refused(&format!("{who} may write it")).hint(format!("chmod go-w {file}")).into());
         }
         let text = std::str::from_utf8(&content.bytes).map_err(|_| refused(&"it is not UTF-8 text"))?;
         found.push((file, text.to_owned()));
@@ -81,11 +87,19 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_everybody_may_write_is_refused() {
+    fn a_file_that_others_may_write_is_refused() {
         let temp = tempfile::tempdir().unwrap();
         let file = temp.path().join("a.json");
         std::fs::write(&file, "{}").unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
-        assert!(added(temp.path()).is_err());
+        let is_taken = |mode: u32| {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            added(temp.path()).is_ok()
+        };
+        assert!(is_taken(0o644) && is_taken(0o664) && !is_taken(0o666) && !is_taken(0o646));
+        // To give a file to another group takes a user who may.
+        if privilege::current().0 == 0 {
+            std::os::unix::fs::chown(&file, None, Some(12345)).unwrap();
+            assert!(is_taken(0o644) && !is_taken(0o664));
+        }
     }
 }

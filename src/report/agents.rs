@@ -8,14 +8,14 @@ use crate::credential::names::{self, Suffix};
 
 use super::style::{Style, Tone, rows};
 
-/// JSON for `agents --json`: one line.
+/// JSON for `agents --json`: one line. With each definition goes its text.
 #[must_use]
-pub fn json(agents: &[&Definition]) -> String {
-    let agents: Vec<Value> = agents.iter().map(|definition| value(definition)).collect();
+pub fn json(agents: &[(&Definition, &str)]) -> String {
+    let agents: Vec<Value> = agents.iter().map(|(definition, text)| value(definition, text)).collect();
     format!("{}\n", json!({ "version": 1, "agents": agents }))
 }
 
-fn value(definition: &Definition) -> Value {
+fn value(definition: &Definition, text: &str) -> Value {
     let methods: Vec<Value> = definition.methods.iter().map(method).collect();
     let session = definition
         .session
@@ -30,6 +30,7 @@ fn value(definition: &Definition) -> Value {
         "session": session,
         "login": definition.login.as_ref().map(login),
         "variables": definition.variables(),
+        "definition": serde_json::from_str::<Value>(text).ok(),
     })
 }
 
@@ -66,9 +67,10 @@ pub fn one(definition: &Definition, style: Style) -> String {
         lines.extend(login.token.as_ref().map(|token| ("token by", token.command.join(" "))));
     }
     for rule in &definition.methods {
-        let how = match &rule.variable {
-            Some(variable) => variable.clone(),
-            None => session_forms(definition),
+        let how = match (&rule.variable, &rule.setting) {
+            (Some(variable), _) => variable.clone(),
+            (None, Some(setting)) => format!("{} in {}", setting.key, setting.file),
+            (None, None) => session_forms(definition),
         };
         lines.push((rule.method.word(), format!("{}: {how}", rule.label)));
     }

@@ -37,6 +37,9 @@ pub fn text(heading: &str, agents: &[AgentStatus], now: SystemTime, style: Style
         text.push('\n');
         text += &one(agent, now, style);
     }
+    if agents.iter().any(|agent| agent.state != Health::Ok) {
+        text += "\nagent-init doctor says what to do.\n";
+    }
     text
 }
 
@@ -50,6 +53,7 @@ fn one(agent: &AgentStatus, now: SystemTime, style: Style) -> String {
     lines.push(("method", plain(&agent.method) + &label.unwrap_or_default()));
     lines.extend(agent.source.as_ref().map(|source| ("source", plain(source))));
     lines.extend(agent.account.as_ref().map(|account| ("account", plain(account))));
+    lines.extend(agent.plan.as_ref().map(|plan| ("plan", plain(plan))));
     lines.extend(expiry(agent, now));
     for aside in &agent.shadowed {
         lines.push(("set aside", format!("{}: {}", plain(&aside.source), plain(&aside.why))));
@@ -65,6 +69,9 @@ fn one(agent: &AgentStatus, now: SystemTime, style: Style) -> String {
 }
 
 fn expiry(agent: &AgentStatus, now: SystemTime) -> Option<(&'static str, String)> {
+    if matches!(agent.state, Health::Invalid | Health::Missing) {
+        return None;
+    }
     let refreshed = if agent.refreshable { "; the agent refreshes it" } else { "; it can not be refreshed" };
     let when = match agent.access_expires_at {
         Some(at) if at > now => format!("expires {}", moment(at, now)),

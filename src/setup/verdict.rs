@@ -65,7 +65,7 @@ mod tests {
 
     fn login(name: &str) -> Login {
         let digest = Digest::of(&[name.as_bytes()]);
-        Login { digest, content: digest, refreshable: true, expires_at: None, account: None }
+        Login { digest, content: digest, refreshable: true, expires_at: None, account: None, plan: None }
     }
 
     #[test]

@@ -167,6 +167,7 @@ mod tests {
             refreshable: true,
             expires_at: Some(UNIX_EPOCH + Duration::from_secs(expires)),
             account: account.map(str::to_owned),
+            plan: None,
         })
     }
 

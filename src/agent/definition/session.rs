@@ -21,6 +21,9 @@ pub struct SessionFile {
     /// Whose login it is; the first that is there counts.
     #[serde(default)]
     pub account: Vec<Field>,
+    /// What the account has subscribed to, for people; the first that is there counts.
+    #[serde(default)]
+    pub plan: Vec<Field>,
     /// What a usable login has beside its tokens.
     #[serde(default)]
     pub required: Vec<Required>,
@@ -76,7 +79,7 @@ pub struct Field {
 
 /// A field is written as its pointer alone, or whole.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 enum FieldForm {
     Pointer(String),
     Whole { pointer: String, claim: Option<String>, file: Option<String> },

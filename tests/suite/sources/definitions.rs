@@ -33,6 +33,80 @@ fn an_agent_is_added_and_another_replaced() {
     assert_eq!(outcome.variable("ANTHROPIC_API_KEY"), Some("FAKE"), "{outcome}");
 }
 
+/// A definition with everything in it, for the stand-in agent.
+const WHOLE: &str = r#"{
+  "name": "mine",
+  "title": "Mine",
+  "commands": ["mine"],
+  "home": { "variable": "MINE_HOME", "suffix": "state", "default": "~/.mine/state" },
+  "methods": [
+    { "method": "api-key", "label": "key of mine", "variable": "MINE_KEY" },
+    { "method": "session", "label": "login of mine" }
+  ],
+  "session": {
+    "file": "auth.json",
+    "access-token": ["/tokens/access"],
+    "refresh-token": ["/tokens/refresh"],
+    "expiry": { "field": "/tokens/until", "unit": "seconds" },
+    "account": ["/user/email"],
+    "plan": ["/user/plan"],
+    "required": [{ "pointer": "/scopes", "contains": "run" }]
+  },
+  "settings": { "take": ["config.json"], "leave": ["*.log"] },
+  "first-run": [{ "file": "config.json", "merge": { "trusted": ["{trusted}"] } }],
+  "environment": [{ "set": { "MINE_QUIET": "1" }, "remove": ["MINE_LOUD"] }],
+  "hints": [{ "when": { "argument": ["--fast"] }, "say": "it is not fast", "hint": "be patient" }],
+  "refresh-lock": { "intent": ".refresh", "beside": ".lock" }
+}"#;
+
+const LOGIN: &str = r#"{"tokens":{"access":"FAKE-a","refresh":"FAKE-r","until":4102444800},"scopes":["run"],
+  "user":{"email":"me@example.com","plan":"large"}}"#;
+
+#[test]
+fn an_agent_of_an_image_has_all_that_a_built_in_has() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    sandbox.captured("mine", "auth.json", LOGIN);
+    sandbox.write("capture/mine/config.json", r#"{"mine":true}"#);
+    let script = "env; stat -c '%a %u' \"$MINE_HOME/state\" \"$MINE_HOME/state/auth.json\"; \
+        tr -d ' \n' <\"$MINE_HOME/state/config.json\"; echo; test -d \"$MINE_HOME/state.lock\" && echo locked; \
+        sed 's/FAKE-a/FAKE-b/; s/FAKE-r/FAKE-s/' \"$MINE_HOME/state/auth.json\" >\"$MINE_HOME/state/new\"; \
+        chmod 600 \"$MINE_HOME/state/new\"; mv \"$MINE_HOME/state/new\" \"$MINE_HOME/state/auth.json\"";
+    sandbox.give("home", 1000);
+    let home = sandbox.text("home");
+    let run = sandbox.raw(["--agent", "mine", "--user", "1000", "--home", &home, "--", "sh", "-c", script, "--fast"]);
+    let outcome = with(&sandbox, run.env("MINE_LOUD", "1"), &[("mine.json", WHOLE)]).run().ok();
+    let outcome = outcome.says(&[
+        "mine auth: login of mine (sync), capture:",
+        ", me@example.com, access token expires 2100-01-01T00:00:00Z",
+        "mine: it is not fast\n  hint: be patient",
+    ]);
+    let outcome =
+        outcome.prints(&["MINE_QUIET=1", "700 1000\n600 1000\n", "\"mine\":true", "\"trusted\":[\"", "locked\n"]);
+    assert_eq!(outcome.variable("MINE_LOUD"), None, "{outcome}");
+    assert!(sandbox.read("capture/mine/auth.json").contains("FAKE-b"), "{outcome}");
+    let status = with(&sandbox, sandbox.raw(["status", "--agent", "mine"]), &[("mine.json", WHOLE)]).run().ok();
+    status.prints(&["mine - Mine", "account       me@example.com", "plan          large"]);
+}
+
+#[test]
+fn the_definitions_of_this_binary_are_shown_whole() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    let agents = sandbox.raw(["agents", "--json"]).run().ok().json();
+    let files: Vec<(String, String)> = agents["agents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|agent| (format!("{}.json", agent["agent"].as_str().unwrap()), agent["definition"].to_string()))
+        .collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    assert_eq!(files.len(), 7);
+    // As replacements of themselves they change nothing.
+    let again = with(&sandbox, sandbox.raw(["agents", "--json"]), &files).run().ok().json();
+    assert_eq!(agents, again);
+}
+
 #[test]
 fn a_bad_definition_is_named_with_key_and_line() {
     needs_root!();
@@ -40,7 +114,8 @@ fn a_bad_definition_is_named_with_key_and_line() {
     let rows: &[(String, &[&str])] = &[
         (changed("\"title\"", "\"titel\""), &["mine.json", "line 3", "titel"]),
         (changed("~/.mine", "/mine"), &["mine.json", "line 5", "home.default"]),
-        (changed("\"api-key\"", "\"key\""), &["mine.json", "line 6", "`key`"]),
+        (changed("\"api-key\"", "\"key\""), &["mine.json", "line 6: methods[0].method:", "`key`"]),
+        (changed("\"Mine\"", "3"), &["mine.json", "line 3: title:", "expected a string"]),
         (changed("}]\n}", "}]"), &["mine.json", "line 6", "EOF"]),
         (String::new(), &["mine.json", "line 1"]),
         (String::from("[]"), &["mine.json", "line 1"]),
