@@ -299,7 +299,9 @@ pub fn state_dir(options: &RunOptions, environment: &Environment, uid: u32) -> a
     let candidates = [Some(PathBuf::from("/run/agent-init")), runtime.filter(|path| path.is_absolute())];
     let usable = |path: &PathBuf| {
         let existing = path.ancestors().find(|ancestor| look::is_directory(ancestor));
-        existing.is_some_and(|existing| Dir::open(existing).is_ok_and(|dir| dir.is_writable()))
+        // Another's directory that we could write to, such as an emptyDir of Kubernetes', is none for our state.
+        let is_ours = |dir: &Dir| existing != Some(path) || dir.stat().is_ok_and(|stat| stat.uid == uid);
+        existing.is_some_and(|existing| Dir::open(existing).is_ok_and(|dir| dir.is_writable() && is_ours(&dir)))
     };
     let found = candidates.into_iter().flatten().find(usable);
     Ok(found.unwrap_or_else(|| PathBuf::from(format!("/tmp/agent-init-{uid}"))))

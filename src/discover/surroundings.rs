@@ -9,7 +9,7 @@ use crate::cli::RunOptions;
 use crate::credential::names::{Names, Suffix};
 use crate::plan::place;
 use crate::store::{Capture, Recovery, directory};
-use crate::sys::dir::Kind;
+use crate::sys::dir::{Kind, Stat};
 use crate::sys::{look, privilege, watch};
 
 use super::mounts::Mount;
@@ -72,6 +72,8 @@ pub struct Spot {
     pub room: Option<u64>,
     /// Logins that lost and are kept there.
     pub conflicts: usize,
+    /// It is a directory with nothing in it.
+    pub is_empty: bool,
 }
 
 /// What is at a path.
@@ -181,6 +183,7 @@ impl Survey {
             writable: look::may_write(path),
             heard: watch::would_hear_all(path),
             room: existing.and_then(look::room),
+            is_empty: path.read_dir().is_ok_and(|mut entries| entries.next().is_none()),
             conflicts: match role {
                 Role::Capture => Capture::open(path).map_or(0, |capture| capture.conflicts()),
                 Role::State => path.join("conflicts").read_dir().map_or(0, Iterator::count),
@@ -246,6 +249,13 @@ impl Survey {
 }
 
 impl Found {
+    /// As a directory's handle would have it, as far as permissions go.
+    #[must_use]
+    pub fn stat(self) -> Stat {
+        let Found { kind, mode, uid, gid, .. } = self;
+        Stat { kind, mode, uid, gid, links: 1, size: 0, id: (0, 0), changed: (0, 0) }
+    }
+
     fn of(metadata: &std::fs::Metadata) -> Found {
         let kind = match metadata.file_type() {
             kind if kind.is_dir() => Kind::Directory,

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::discover::surroundings::{Role, Spot, Surroundings};
+use crate::plan::place;
 use crate::sys::dir::Kind;
 
 use super::{Finding, shown};
@@ -14,17 +15,22 @@ const SKEW: Duration = Duration::from_secs(300);
 
 /// A state directory that is not ours alone.
 pub fn state_directory(spot: &Spot, around: &Surroundings) -> Option<Finding> {
-    let found = spot.found.filter(|_| spot.role == Role::State)?;
     // While a run is under way it is that run's, and a command beside it may be another user's.
-    if around.is_running || (found.uid == around.current.0 && found.mode & 0o022 == 0 && found.kind == Kind::Directory)
-    {
-        return None;
-    }
-    let what = format!(
-        "it belongs to uid {}, mode {:o}: agent-init refuses a place that others can write to",
-        found.uid, found.mode
-    );
-    Some(Finding::problem("state-directory", shown(&spot.path), what, "remove it, or name another with --state-dir"))
+    let found = spot.found.filter(|_| spot.role == Role::State && !around.is_running)?;
+    let uid = around.current.0;
+    let why = match place::not_ours(&found.stat(), uid) {
+        None if found.kind == Kind::Directory => return None,
+        None => "is not a directory".to_owned(),
+        // A start closes it.
+        Some(_) if found.uid == uid && place::is_named_ours(&spot.path) && spot.is_empty => return None,
+        Some(why) => why,
+    };
+    Some(Finding::problem(
+        "state-directory",
+        shown(&spot.path),
+        format!("it {why}"),
+        place::make_it_ours(&spot.path, uid),
+    ))
 }
 
 /// A login that a store refused.

@@ -104,6 +104,31 @@ impl PlaceFacts {
     }
 }
 
+/// Why a directory is none for our state: whose it is, or who may write there.
+#[must_use]
+pub fn not_ours(stat: &Stat, uid: u32) -> Option<String> {
+    if stat.uid != uid {
+        return Some(format!("belongs to uid {}, and agent-init runs as uid {uid}", stat.uid));
+    }
+    (stat.mode & 0o022 != 0).then(|| format!("is writable for others (mode {:o})", stat.mode))
+}
+
+/// Whether a directory is made for us and nobody else: `/run/agent-init`, `/tmp/agent-init-1000`. What --state-dir names
+/// may be /tmp, which is not ours to close.
+#[must_use]
+pub fn is_named_ours(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"agent-init"))
+}
+
+/// The remedy for a state directory that is not ours.
+#[must_use]
+pub fn make_it_ours(path: &Path, uid: u32) -> String {
+    let path = path.display();
+    format!(
+        "remove it, name another with --state-dir, or mount it as ours: docker run --tmpfs {path}:mode=755,uid={uid}"
+    )
+}
+
 /// The agent's own place: what its home variable names, else the default under HOME.
 #[must_use]
 pub fn own(home: &Home, variable: Option<&Path>, agent_home: &Path) -> PathBuf {

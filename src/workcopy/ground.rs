@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use crate::plan::place;
 use crate::report::Failure;
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::{look, privilege};
@@ -28,19 +29,31 @@ pub fn failure(verb: &str, path: &Path) -> Failure {
 /// # Errors
 /// It can not be made, or is not ours: in a shared /tmp another user may have been first.
 pub fn state_directory(path: &Path) -> anyhow::Result<Dir> {
-    let dir = make_all(path, Attributes { mode: 0o711, owner: None }).with_context(|| failure("make", path))?;
+    let attributes = Attributes { mode: 0o711, owner: None };
+    let dir = make_all(path, attributes).with_context(|| failure("make", path))?;
     let stat = dir.stat().with_context(|| failure("look at", path))?;
-    if stat.uid != privilege::current().0 || stat.mode & 0o022 != 0 {
-        let hint = "remove it, or name another with --state-dir";
-        return Err(Failure::new(format!(
-            "the state directory {} belongs to uid {} or is writable for others",
-            path.display(),
-            stat.uid
-        ))
-        .hint(hint)
-        .into());
+    let uid = privilege::current().0;
+    let Some(why) = place::not_ours(&stat, uid) else { return Ok(dir) };
+    if stat.uid == uid && place::is_named_ours(path) && close(&dir, attributes, stat.mode) {
+        return Ok(dir);
     }
-    Ok(dir)
+    let text = format!("the state directory {} {why}", path.display());
+    Err(Failure::new(text).hint(place::make_it_ours(path, uid)).into())
+}
+
+/// Closes a directory of ours that others could write to, if nobody has put anything there yet: a tmpfs of docker's has
+/// mode 1777, an emptyDir of Kubernetes' 0777.
+fn close(dir: &Dir, attributes: Attributes, mode: u32) -> bool {
+    let is_empty = || dir.names().is_ok_and(|names| names.is_empty());
+    if !is_empty() || dir.dress(attributes).is_err() {
+        return false;
+    }
+    // Once it is closed nothing comes in any more; what came in between is somebody's.
+    let is_closed = is_empty();
+    if !is_closed && dir.dress(Attributes { mode, owner: None }).is_err() {
+        return false;
+    }
+    is_closed
 }
 
 /// HOME, where it is ours to make.
@@ -138,6 +151,21 @@ mod tests {
         let path = temp.path().join("state");
         assert!(state_directory(&path).is_ok());
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(state_directory(&path).is_err());
+    }
+
+    #[test]
+    fn a_new_mount_of_our_name_is_closed() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("agent-init");
+        std::fs::create_dir(&path).unwrap();
+        let open = || std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o1777)).unwrap();
+        open();
+        assert!(state_directory(&path).is_ok());
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o711);
+        // Somebody may have put something there.
+        open();
+        std::fs::write(path.join("state.json"), "{}").unwrap();
         assert!(state_directory(&path).is_err());
     }
 }

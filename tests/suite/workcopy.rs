@@ -195,3 +195,34 @@ fn a_directory_of_another_mode_takes_no_fowner() {
     let outcome = run("stat -c '%a %u:%g' \"$C\"").run().ok();
     assert_eq!(outcome.stdout, "700 1000:1000\n", "{outcome}");
 }
+
+/// What `--tmpfs /run/agent-init` of docker's and an emptyDir of Kubernetes' look like.
+#[test]
+fn a_state_directory_that_is_mounted_open_to_all() {
+    needs_root!();
+    let mounted = |sandbox: &Sandbox, mode: &str| {
+        sandbox
+            .claude("stat -c %a /run/agent-init")
+            .unset("AGENT_INIT_STATE_DIR")
+            .env("CLAUDE_CREDENTIALS", Session::new("a").json())
+            .pid1()
+            .tmpfs("/run")
+            .setup(format!("mkdir /run/agent-init; mount -t tmpfs -o mode={mode} none /run/agent-init"))
+    };
+    for mode in ["1777", "0777"] {
+        let sandbox = Sandbox::new();
+        let outcome = mounted(&sandbox, mode).options(["--user", "node"]).run().ok();
+        outcome.prints(&["711\n"]).says_no(&["/run/agent-init"]);
+        // Another's, to a user who is not root: its state goes where it always may.
+        let sandbox = Sandbox::new();
+        sandbox.give("home", 1000);
+        mounted(&sandbox, mode).uid(1000).run().ok().says_no(&["/run/agent-init"]);
+    }
+    // What --state-dir names may be anybody's: it is not closed, and the message says how to mount it.
+    let sandbox = Sandbox::new();
+    let open = sandbox.text("cwd");
+    sandbox.chmod("cwd", 0o1777);
+    let run = sandbox.claude("true").env("AGENT_INIT_STATE_DIR", &open);
+    let run = run.env("CLAUDE_CREDENTIALS", Session::new("a").json());
+    run.run().refuses(&["is writable for others (mode 1777)", &format!("--tmpfs {open}:mode=755,uid=0")]);
+}
