@@ -44,7 +44,7 @@ pub fn perform(invocation: Invocation, environment: Environment, reporter: Repor
 fn answer(request: Request, environment: &Environment, reporter: Reporter) -> anyhow::Result<u8> {
     let answer = match request {
         Request::Setup(options) => return setup::setup(&options, Environment::default(), reporter),
-        Request::Healthcheck(options) => return healthcheck::healthcheck(&options, environment, reporter),
+        Request::Healthcheck(options) => return Ok(healthcheck::healthcheck(&options, environment, reporter)),
         Request::Exec(options) => return exec::exec(&options, environment, reporter),
         Request::Install(options) => return install::install(&options, reporter),
         Request::Status(options) => status::status(options, environment, reporter)?,

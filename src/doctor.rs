@@ -68,7 +68,7 @@ impl Finding {
 /// A check of one path. The first that finds something speaks for the path: what is not a file has no mode to mend.
 type SpotCheck = fn(&Spot, &Surroundings) -> Option<Finding>;
 
-const SPOT_CHECKS: [SpotCheck; 18] = [
+const SPOT_CHECKS: [SpotCheck; 19] = [
     mounts::made_by_docker,
     mounts::sub_path,
     mounts::single_file,
@@ -78,6 +78,7 @@ const SPOT_CHECKS: [SpotCheck; 18] = [
     mounts::network,
     mounts::full,
     owners::capture_closed,
+    owners::login_closed,
     owners::capture_of_another,
     owners::open_to_others,
     owners::secret_closed,
@@ -100,7 +101,37 @@ pub fn of_surroundings(surroundings: &Surroundings) -> Vec<Finding> {
         .spots
         .iter()
         .flat_map(|spot| SPOT_CHECKS.iter().filter_map(move |check| check(spot, surroundings)));
-    let mut findings: Vec<Finding> = of_spots.chain(CHECKS.iter().flat_map(|check| check(surroundings))).collect();
+    let all: Vec<Finding> = of_spots.chain(CHECKS.iter().flat_map(|check| check(surroundings))).collect();
+    let mut findings: Vec<Finding> = all.iter().filter(|finding| !is_said_above(finding, &all)).cloned().collect();
+    findings.sort_by_key(|finding| !finding.is_problem);
+    findings
+}
+
+/// Whether the same is said of a directory above: a root of captures and what is in it are on one mount.
+fn is_said_above(finding: &Finding, all: &[Finding]) -> bool {
+    let is_above =
+        |other: &Finding| other.subject != finding.subject && Path::new(&finding.subject).starts_with(&other.subject);
+    all.iter().any(|other| other.check == finding.check && other.what == finding.what && is_above(other))
+}
+
+/// Both kinds of findings, problems first. A source that is not usable because of its owner, its mode or its mount is
+/// spoken of once, with the fix of that.
+#[must_use]
+pub fn together(of_surroundings: Vec<Finding>, of_sources: Vec<Finding>) -> Vec<Finding> {
+    let causes = ["made-by-docker", "capture-closed", "login-closed", "secret-closed"];
+    let is_cause = |cause: &&Finding| causes.contains(&cause.check);
+    let is_explained = |finding: &Finding| {
+        let path = Path::new(finding.subject.split_once(':').map_or("", |(_, path)| path));
+        finding.check == "unusable"
+            && path.is_absolute()
+            && of_surroundings
+                .iter()
+                .filter(is_cause)
+                .any(|cause| path.starts_with(&cause.subject) || Path::new(&cause.subject).starts_with(path))
+    };
+    let rest: Vec<Finding> = of_sources.into_iter().filter(|finding| !is_explained(finding)).collect();
+    let mut findings = of_surroundings;
+    findings.extend(rest);
     findings.sort_by_key(|finding| !finding.is_problem);
     findings
 }

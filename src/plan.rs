@@ -282,7 +282,12 @@ pub fn required(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::R
         },
     };
     let what = format!("no usable credential for {}", missing.unwrap_or("any agent"));
-    let hint = "log in with a setup container, or give a token, key or login by a variable or secret";
+    let only = match agents {
+        [only] => Some(only.facts.definition.name.as_str()),
+        _ => None,
+    };
+    let again = warning::log_in(missing.or(only).unwrap_or("NAME"));
+    let hint = format!("log in ({again}), or give a token, key or login by a variable or secret");
     Err(Failure::new(what).hint(format!("{}; {hint}", found_in_vain(agents, missing))).into())
 }
 

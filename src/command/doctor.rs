@@ -26,12 +26,11 @@ pub fn doctor(options: DoctorOptions, environment: &Environment) -> anyhow::Resu
     let facts = discover::facts(&run, &catalog, environment, None);
     let is_running = running.is_some();
     let around = surroundings::look(&run, &catalog, environment, facts.as_ref().ok(), is_running);
-    let mut findings = doctor::of_surroundings(&around);
-    match &facts {
-        Err(error) => findings.insert(0, Finding::of_refusal(error)),
-        Ok(facts) => findings.extend(of_sources(&run, facts, running.as_ref(), &catalog)),
-    }
-    findings.sort_by_key(|finding| !finding.is_problem);
+    let of_surroundings = doctor::of_surroundings(&around);
+    let findings = match &facts {
+        Err(error) => doctor::together(vec![Finding::of_refusal(error)], of_surroundings),
+        Ok(facts) => doctor::together(of_surroundings, of_sources(&run, facts, running.as_ref(), &catalog)),
+    };
     let is_wrong = findings.iter().any(|finding| finding.is_problem);
     let text = if options.json {
         json_line(&Document::of(&findings))?

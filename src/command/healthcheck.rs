@@ -4,26 +4,32 @@ use std::time::SystemTime;
 
 use crate::cli::HealthcheckOptions;
 use crate::discover::{self, Environment, running};
-use crate::report::{Failure, Level, Message, Reporter};
-use crate::status::complaint;
+use crate::report::{Failure, Message, Reporter};
+use crate::status::{Clock, complaint};
 
 use super::status::{WARN_WITHIN, of_running};
 
-/// The exit status: 0, or 1 after one line.
-///
-/// # Errors
-/// A definition that is none.
-pub fn healthcheck(options: &HealthcheckOptions, environment: &Environment, reporter: Reporter) -> anyhow::Result<u8> {
+/// The exit status: 0, or 1 after one line. Docker reserves every other one, so a definition that can not be read is
+/// a 1 too.
+#[must_use]
+pub fn healthcheck(options: &HealthcheckOptions, environment: &Environment, reporter: Reporter) -> u8 {
+    let Some(why) = complaints(options, environment) else { return 0 };
+    reporter.say(&Message::error(&why));
+    1
+}
+
+fn complaints(options: &HealthcheckOptions, environment: &Environment) -> Option<anyhow::Error> {
     let why = match running::find(options.state_dir.as_deref(), environment) {
         Ok(running) => {
-            let catalog = discover::catalog()?;
-            let clock = crate::status::Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
+            let catalog = match discover::catalog() {
+                Ok(catalog) => catalog,
+                Err(error) => return Some(error),
+            };
+            let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
             of_running(&running, &catalog, clock).iter().find_map(complaint)
         }
         Err(_) if running::plain_init_has_child() => None,
         Err(why) => Some(why),
     };
-    let Some(why) = why else { return Ok(0) };
-    reporter.say(&Message { level: Level::Error, ..Message::error(&Failure::new(why).into()) });
-    Ok(1)
+    why.map(|why| Failure::new(why).into())
 }

@@ -1,5 +1,7 @@
 //! Pure. What is mounted wrongly.
 
+use std::path::Path;
+
 use crate::discover::mounts::Mount;
 use crate::discover::surroundings::{Role, Spot, Surroundings};
 use crate::sys::dir::Kind;
@@ -76,7 +78,7 @@ pub fn in_memory(spot: &Spot, _: &Surroundings) -> Option<Finding> {
     spot.found.filter(|_| spot.role == Role::Capture)?;
     spot.on.as_ref().filter(|mount| matches!(mount.kind.as_str(), "tmpfs" | "ramfs"))?;
     let what = "it is in memory: the login is lost with the container or the machine";
-    Some(Finding::problem("in-memory", shown(&spot.path), what, "mount a volume or a directory of the host there"))
+    Some(Finding::problem("in-memory", shown(&spot.path), what, mount_something(spot)))
 }
 
 /// A capture in the container's own layer.
@@ -84,8 +86,11 @@ pub fn in_the_container(spot: &Spot, _: &Surroundings) -> Option<Finding> {
     spot.found.filter(|_| spot.role == Role::Capture)?;
     spot.on.as_ref().filter(|mount| mount.point.as_os_str() == "/" && is_overlay(mount))?;
     let what = "nothing is mounted there: the login is lost with the container";
-    let fix = "mount a volume or a directory of the host there: -v login:/capture";
-    Some(Finding::problem("not-mounted", shown(&spot.path), what, fix))
+    Some(Finding::problem("not-mounted", shown(&spot.path), what, mount_something(spot)))
+}
+
+fn mount_something(spot: &Spot) -> String {
+    format!("mount a volume or a directory of the host there: docker run -v logins:{}", spot.path.display())
 }
 
 /// A capture whose changes come from elsewhere unheard.
@@ -110,13 +115,20 @@ pub fn full(spot: &Spot, _: &Surroundings) -> Option<Finding> {
 
 /// Working copies in the container's layer.
 pub fn working_copy_on_disk(surroundings: &Surroundings) -> Vec<Finding> {
+    let state = surroundings.spot(&Role::State).map_or(Path::new("/run/agent-init"), |state| &state.path);
     let of = |spot: &Spot| {
         let mount = spot.on.as_ref().filter(|mount| spot.role == Role::WorkingCopy && is_overlay(mount))?;
         let what = format!(
-            "the working copy is on disk ({}): the login stays there until the container is removed",
+            "the working copy is on disk ({}): a login in it stays there until the container is removed",
             mount.kind
         );
-        let fix = "mount a tmpfs there or at the state directory, or remove containers when they end (--rm)";
+        let elsewhere = if spot.path.starts_with(state) {
+            String::new()
+        } else {
+            format!(" and --work-dir {}/work", state.display())
+        };
+        let fix =
+            format!("remove containers when they end (docker run --rm), or --tmpfs {}{elsewhere}", state.display());
         Some(Finding::note("on-disk", shown(&spot.path), what, fix))
     };
     surroundings.spots.iter().filter_map(of).collect()

@@ -3,7 +3,7 @@
 use crate::discover::surroundings::{Role, Spot, Surroundings};
 use crate::plan::identity::Identity;
 use crate::plan::place::may_use;
-use crate::sys::dir::{Kind, Stat};
+use crate::sys::dir::Kind;
 
 use super::{Finding, shown};
 
@@ -11,15 +11,27 @@ fn is_read_only(spot: &Spot) -> bool {
     spot.on.as_ref().is_some_and(|mount| mount.read_only)
 }
 
-/// A capture that we can not look into.
+/// A capture, or what is mounted in an agent's place, that we can not look into.
 pub fn capture_closed(spot: &Spot, around: &Surroundings) -> Option<Finding> {
-    let found =
-        spot.found.filter(|found| spot.role == Role::Capture && found.kind == Kind::Directory && !spot.readable)?;
+    let is_source = spot.role == Role::Capture || (spot.role == Role::Place && spot.mount.is_some());
+    let found = spot.found.filter(|found| is_source && found.kind == Kind::Directory && !spot.readable)?;
     let what = format!(
         "uid {} may not look into it: it belongs to {}:{}, mode {:o}",
         around.current.0, found.uid, found.gid, found.mode
     );
     Some(Finding::problem("capture-closed", shown(&spot.path), what, open_fix(around, &shown(&spot.path))))
+}
+
+/// A login that we can not read, in a directory that we can look into.
+pub fn login_closed(spot: &Spot, around: &Surroundings) -> Option<Finding> {
+    let is_login = matches!(spot.role, Role::CapturedLogin | Role::PlacedLogin) && !around.is_running;
+    let found = spot.found.filter(|found| is_login && found.kind == Kind::File && !spot.readable)?;
+    let what = format!(
+        "uid {} may not read it: it belongs to {}:{}, mode {:o}",
+        around.current.0, found.uid, found.gid, found.mode
+    );
+    let directory = spot.path.parent().map(shown).unwrap_or_default();
+    Some(Finding::problem("login-closed", shown(&spot.path), what, open_fix(around, &directory)))
 }
 
 /// A capture that we can look into and not write to.
@@ -80,24 +92,18 @@ pub fn working_directory_closed(spot: &Spot, around: &Surroundings) -> Option<Fi
     let found = spot.found.filter(|_| spot.role == Role::WorkingDirectory && around.agent.0 != 0)?;
     let (uid, gid) = around.agent;
     let agent = Identity { uid, gid, groups: None, home: None, name: None };
-    let stat = Stat {
-        kind: found.kind,
-        mode: found.mode,
-        uid: found.uid,
-        gid: found.gid,
-        links: 1,
-        size: 0,
-        id: (0, 0),
-        changed: (0, 0),
-    };
-    if may_use(&stat, &agent) && !is_read_only(spot) {
+    if may_use(&found.stat(), &agent) && !is_read_only(spot) {
         return None;
     }
     let what = format!(
         "the agent (uid {uid}) starts there and may not write to it: it belongs to {}:{}, mode {:o}",
         found.uid, found.gid, found.mode
     );
-    let fix = if found.uid == 0 {
+    let is_own_layer = spot.on.as_ref().is_none_or(|mount| mount.point.as_os_str() == "/");
+    let fix = if is_own_layer {
+        "start it where the agent may write: docker run -w DIR (its home, or a workspace that is mounted with -v)"
+            .to_owned()
+    } else if found.uid == 0 {
         format!("give what is mounted there to the agent, on the host: chown -R {uid} HOSTDIR")
     } else {
         format!("--user-from {} runs the agent as its owner", spot.path.display())

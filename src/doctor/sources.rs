@@ -1,5 +1,6 @@
 //! Pure. Sources that are wrong, shadowed, or that a refresh will strand.
 
+use crate::agent::definition::Method;
 use crate::cli::{AgentSelection, RunOptions};
 use crate::plan::{AgentPlan, Plan, warning};
 use crate::report::Message;
@@ -50,7 +51,7 @@ fn of_message(check: &'static str, message: &Message) -> Finding {
 fn unusable(agent: &AgentPlan<'_, '_>) -> impl Iterator<Item = Finding> {
     agent.facts.offers.iter().filter_map(|offer| {
         let why = offer.found.as_ref().err()?;
-        let fix = "log in again with a setup container, or remove it";
+        let fix = warning::mend(agent.facts.definition, offer);
         Some(Finding::problem("unusable", offer.source.to_string(), format!("it is no usable login: {why}"), fix))
     })
 }
@@ -61,7 +62,8 @@ fn shadowed(agent: &AgentPlan<'_, '_>) -> impl Iterator<Item = Finding> {
     worth.filter_map(|aside| {
         let offer = agent.facts.offers.get(aside.offer).filter(|offer| offer.found.is_ok())?;
         let what = format!("it is not used: {}", aside.why);
-        let fix = "remove one of them, or say with --auth or --prefer which one is meant";
+        let fix = warning::prefer(agent, offer)
+            .unwrap_or_else(|| "remove one of them, or say with --auth which one is meant".to_owned());
         Some(Finding::note("set-aside", offer.source.to_string(), what, fix))
     })
 }
@@ -69,24 +71,33 @@ fn shadowed(agent: &AgentPlan<'_, '_>) -> impl Iterator<Item = Finding> {
 /// An agent that can not authenticate although something was found, or whose refreshed login is refused.
 fn unwell(status: &AgentStatus) -> Option<Finding> {
     let what = complaint(status).filter(|_| status.detected)?;
-    let fix = "log in again with a setup container, or give another token, key or login";
-    Some(Finding::problem("login", status.agent.as_str(), what, fix))
+    let name = &status.agent;
+    let again = warning::log_in(name);
+    let fix = if status.state.is_well() {
+        let to = status.write_back.as_ref().and_then(|to| to.target.as_deref()).unwrap_or("the capture");
+        format!("make {to} writable, and room in it: it is tried again every 10 s, and nothing has to be restarted")
+    } else if status.method == Method::OauthToken.word() {
+        format!("make a new token: {again} --token; or give another")
+    } else if status.method == Method::Session.word() {
+        format!("log in again: {again}; containers on the same capture adopt the new login")
+    } else {
+        format!("log in: {again}; or give a token, key or login")
+    };
+    Some(Finding::problem("login", name.as_str(), what, fix))
 }
 
 /// Agents for which nothing was found: wrong when they were asked for by name.
 fn nothing(sources: &Sources<'_, '_, '_>) -> Vec<Finding> {
-    let fix = "agent-init agents NAME shows the variables and files that an agent takes";
+    let fix =
+        |name: &str| format!("log in: {}; agent-init agents {name} shows all that it takes", warning::log_in(name));
     let what = "nothing was found that could authenticate it";
     match &sources.options.agent {
         Some(AgentSelection::Named(names)) => {
             let found = |name: &String| sources.status.iter().any(|status| status.agent == *name && status.detected);
-            names
-                .iter()
-                .filter(|name| !found(name))
-                .map(|name| Finding::problem("missing", name.as_str(), what, fix))
-                .collect()
+            let missing = names.iter().filter(|name| !found(name));
+            missing.map(|name| Finding::problem("missing", name.as_str(), what, fix(name))).collect()
         }
         _ if sources.status.iter().any(|status| status.detected) => Vec::new(),
-        _ => vec![Finding::note("missing", "any agent", what, fix)],
+        _ => vec![Finding::note("missing", "any agent", what, fix("NAME"))],
     }
 }

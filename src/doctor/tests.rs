@@ -32,6 +32,7 @@ fn spot(role: Role, path: &str, kind: Kind) -> Spot {
         heard: true,
         room: Some(1 << 30),
         conflicts: 0,
+        is_empty: false,
     }
 }
 
@@ -119,6 +120,20 @@ fn what_is_wrong_with_a_path() {
         (spot(Role::WorkingDirectory, "/w", Kind::Directory), &["working-directory-closed"]),
         (has(spot(Role::State, "/s", Kind::Directory), Kind::Directory, 0o777, 0), &["!state-directory"]),
         (has(spot(Role::State, "/s", Kind::Directory), Kind::Directory, 0o711, 1000), &["!state-directory"]),
+        // A start closes what is new and bears our name.
+        (
+            Spot {
+                is_empty: true,
+                ..has(spot(Role::State, "/run/agent-init", Kind::Directory), Kind::Directory, 0o1777, 0)
+            },
+            &[],
+        ),
+        (has(spot(Role::State, "/run/agent-init", Kind::Directory), Kind::Directory, 0o1777, 0), &["!state-directory"]),
+        (Spot { readable: false, ..login(Role::CapturedLogin) }, &["!login-closed"]),
+        (
+            Spot { readable: false, ..own_mount(spot(Role::Place, "/h/.x", Kind::Directory), "/", false) },
+            &["!capture-closed"],
+        ),
         (spot(Role::Recovery, "/s/recovery/x/login", Kind::File), &["!recovery"]),
         (Spot { conflicts: 2, ..capture() }, &["conflicts"]),
         (spot(Role::RefreshLock, "/h/.x.lock", Kind::File), &["!refresh-lock"]),
@@ -172,4 +187,25 @@ fn secrets_that_a_tmpfs_hides() {
 fn problems_come_first() {
     let spots = vec![Spot { conflicts: 1, ..capture() }, spot(Role::Recovery, "/s/login", Kind::File)];
     assert_eq!(spoken(&around(spots)), ["!recovery", "conflicts"]);
+}
+
+#[test]
+fn what_is_on_one_mount_is_said_once() {
+    let on = |path: &str| Spot {
+        on: Some(mount("/capture", "/", "tmpfs", false)),
+        ..spot(Role::Capture, path, Kind::Directory)
+    };
+    let findings = of_surroundings(&around(vec![on("/capture"), on("/capture/x"), on("/other")]));
+    let subjects: Vec<&str> = findings.iter().map(|finding| finding.subject.as_str()).collect();
+    assert_eq!(subjects, ["/capture", "/other"]);
+    assert!(findings[1].fix.ends_with("-v logins:/other"), "{findings:?}");
+}
+
+#[test]
+fn a_source_that_is_closed_is_explained_once() {
+    let closed = of_surroundings(&around(vec![Spot { readable: false, ..capture() }]));
+    let unusable = |source: &str| Finding::problem("unusable", source, "it is no usable login", "log in");
+    let all = together(closed, vec![unusable("capture:/capture/x"), unusable("env:X"), unusable("mount:/h/.x")]);
+    let subjects: Vec<&str> = all.iter().map(|finding| finding.subject.as_str()).collect();
+    assert_eq!(subjects, ["/capture", "env:X", "mount:/h/.x"]);
 }

@@ -1,9 +1,10 @@
 //! Pure. What the operator should know of a plan: what was set aside, what will be lost, and what a definition knows to
 //! go wrong.
 
+use crate::agent::Definition;
 use crate::agent::definition::Method;
 use crate::cli::{AuthMode, Delivery, RunOptions};
-use crate::discover::Facts;
+use crate::discover::{Facts, Offer};
 use crate::report::Message;
 
 use super::condition::Situation;
@@ -44,9 +45,39 @@ fn set_aside(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
         let offer = plan.facts.offers.get(aside.offer)?;
         let key = offer.rule.setting.as_ref().map(|setting| format!(" ({})", setting.key)).unwrap_or_default();
         let text = format!("{agent}: {}{key} is set aside: {}", offer.source, aside.why);
-        Some(if aside.is_warning { Message::warning(text) } else { Message::detail(text) })
+        let message = if aside.is_warning { Message::warning(text) } else { Message::detail(text) };
+        let remedy = if offer.found.is_err() { Some(mend(plan.facts.definition, offer)) } else { prefer(plan, offer) };
+        Some(Message { hint: remedy.filter(|_| aside.is_warning), ..message })
     });
     aside.collect()
+}
+
+/// How a person logs in to an agent, in a container of its own.
+#[must_use]
+pub fn log_in(agent: &str) -> String {
+    format!("docker run -it --rm -v LOGINS:/capture IMAGE setup --agent {agent}")
+}
+
+/// What to do about something that is no usable credential.
+#[must_use]
+pub fn mend(definition: &Definition, offer: &Offer<'_>) -> String {
+    if offer.source.is_explicit() || definition.login.is_none() {
+        return "give a good one, or take it away".to_owned();
+    }
+    format!("log in again: {}; or remove it", log_in(&definition.name))
+}
+
+/// How an offer that is of use is chosen instead, where an option does that.
+#[must_use]
+pub fn prefer(plan: &AgentPlan<'_, '_>, offer: &Offer<'_>) -> Option<String> {
+    let chosen = plan.chosen().filter(|_| plan.mode == AuthMode::Auto)?;
+    let word = offer.rule.method.word();
+    (chosen.rule.method != offer.rule.method).then(|| {
+        format!(
+            "--prefer {word} (AGENT_INIT_PREFER={word}) takes it instead of {}; or remove one of them",
+            chosen.source
+        )
+    })
 }
 
 /// What becomes of a refreshed login that can not get out of the container.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::credential::{Document, Login};
+use crate::plan::warning::log_in;
 use crate::report::{Level, Message};
 use crate::store::Put;
 use crate::sync::lineage::Lineage;
@@ -29,7 +30,8 @@ impl Link {
                 self.last = Some("logged-out");
                 let text =
                     format!("{}: the agent's login is blank or gone; the captured one stays as it is", self.ends.agent);
-                let hint = "someone logged out, or the vendor refused a refresh: log in again with a setup container";
+                let again = log_in(&self.ends.agent);
+                let hint = format!("someone logged out, or the vendor refused a refresh: log in again: {again}");
                 self.voice.once(Message::warning(text).hint(hint));
             }
             Outcome::Damaged => {

@@ -20,7 +20,7 @@ const WRONG: &[(&str, Give, &[&str])] = &[
             captured(s, &Session::new("a"));
             run.bind_read_only(s.path("capture"), s.path("capture"))
         },
-        &["read-only", "read-only", "stranded"],
+        &["read-only", "stranded"],
     ),
     ("a capture in memory", |s, run| run.tmpfs(s.path("capture")), &["in-memory"]),
     (
@@ -39,7 +39,7 @@ const WRONG: &[(&str, Give, &[&str])] = &[
             s.mkdir("home/.claude/.credentials.json");
             run.bind(s.path("host/empty"), s.path("home/.claude/.credentials.json"))
         },
-        &["made-by-docker", "unusable"],
+        &["made-by-docker"],
     ),
     (
         "docker's directory for a missing secret",
