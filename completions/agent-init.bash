@@ -1,880 +1,108 @@
-_agent__init() {
-local i cur prev opts cmd
-COMPREPLY=()
-if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
-cur="$2"
-else
-cur="${COMP_WORDS[COMP_CWORD]}"
-fi
-prev="$3"
-cmd=""
-opts=""
-
-for i in "${COMP_WORDS[@]:0:COMP_CWORD}"
-do
-case "${cmd},${i}" in
-",$1")
-cmd="agent__init"
-;;
-agent__init,agents)
-cmd="agent__init__subcmd__agents"
-;;
-agent__init,completions)
-cmd="agent__init__subcmd__completions"
-;;
-agent__init,doctor)
-cmd="agent__init__subcmd__doctor"
-;;
-agent__init,exec)
-cmd="agent__init__subcmd__exec"
-;;
-agent__init,healthcheck)
-cmd="agent__init__subcmd__healthcheck"
-;;
-agent__init,install)
-cmd="agent__init__subcmd__install"
-;;
-agent__init,plan)
-cmd="agent__init__subcmd__plan"
-;;
-agent__init,run)
-cmd="agent__init__subcmd__run"
-;;
-agent__init,setup)
-cmd="agent__init__subcmd__setup"
-;;
-agent__init,status)
-cmd="agent__init__subcmd__status"
-;;
-*)
-;;
-esac
-done
-
-case "${cmd}" in
-agent__init)
-opts="-v -q -h -V --agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --help --version run setup status plan doctor healthcheck exec agents install completions"
-if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-fi
-case "${prev}" in
---agent)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---auth)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---prefer)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---capture)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---store)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---secrets)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---user)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---user-from)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---home)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---work-dir)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---scope)
-COMPREPLY=($(compgen -W "login settings all" -- "${cur}"))
-return 0
-;;
---deliver)
-COMPREPLY=($(compgen -W "env fd" -- "${cur}"))
-return 0
-;;
---first-run)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---trust)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---sync)
-COMPREPLY=($(compgen -W "live exit off" -- "${cur}"))
-return 0
-;;
---require)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---wait)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---grace)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---stop-signal)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---rewrite)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---forward-to)
-COMPREPLY=($(compgen -W "group process" -- "${cur}"))
-return 0
-;;
---drop-caps)
-COMPREPLY=($(compgen -W "on off auto" -- "${cur}"))
-return 0
-;;
---no-new-privs)
-COMPREPLY=($(compgen -W "on off auto" -- "${cur}"))
-return 0
-;;
---state-dir)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---log-format)
-COMPREPLY=($(compgen -W "text json" -- "${cur}"))
-return 0
-;;
---verbose)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
--v)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---quiet)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
--q)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
-*)
-COMPREPLY=()
-;;
-esac
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-;;
-agent__subcmd__init__subcmd__agents)
-opts="-h --json --help"
-if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-fi
-case "${prev}" in
-*)
-COMPREPLY=()
-;;
-esac
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-;;
-agent__subcmd__init__subcmd__completions)
-opts="-h --help bash zsh fish"
-if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-fi
-case "${prev}" in
-*)
-COMPREPLY=()
-;;
-esac
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-;;
-agent__subcmd__init__subcmd__doctor)
-opts="-v -q -h --agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --json --help"
-if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-fi
-case "${prev}" in
---agent)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---auth)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---prefer)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---capture)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---store)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---secrets)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---user)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---user-from)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---home)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---work-dir)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---scope)
-COMPREPLY=($(compgen -W "login settings all" -- "${cur}"))
-return 0
-;;
---deliver)
-COMPREPLY=($(compgen -W "env fd" -- "${cur}"))
-return 0
-;;
---first-run)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---trust)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---sync)
-COMPREPLY=($(compgen -W "live exit off" -- "${cur}"))
-return 0
-;;
---require)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---wait)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---grace)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---stop-signal)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---rewrite)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---forward-to)
-COMPREPLY=($(compgen -W "group process" -- "${cur}"))
-return 0
-;;
---drop-caps)
-COMPREPLY=($(compgen -W "on off auto" -- "${cur}"))
-return 0
-;;
---no-new-privs)
-COMPREPLY=($(compgen -W "on off auto" -- "${cur}"))
-return 0
-;;
---state-dir)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---log-format)
-COMPREPLY=($(compgen -W "text json" -- "${cur}"))
-return 0
-;;
---verbose)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
--v)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---quiet)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
--q)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
-*)
-COMPREPLY=()
-;;
-esac
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-;;
-agent__subcmd__init__subcmd__exec)
-opts="-h --state-dir --help"
-if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-fi
-case "${prev}" in
---state-dir)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
-*)
-COMPREPLY=()
-;;
-esac
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-;;
-agent__subcmd__init__subcmd__healthcheck)
-opts="-h --state-dir --help"
-if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-fi
-case "${prev}" in
---state-dir)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
-*)
-COMPREPLY=()
-;;
-esac
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-;;
-agent__subcmd__init__subcmd__install)
-opts="-h --help"
-if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-fi
-case "${prev}" in
-*)
-COMPREPLY=()
-;;
-esac
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-;;
-agent__subcmd__init__subcmd__plan)
-opts="-v -q -h --agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --json --help"
-if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-fi
-case "${prev}" in
---agent)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---auth)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---prefer)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---capture)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---store)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---secrets)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---user)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---user-from)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---home)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---work-dir)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---scope)
-COMPREPLY=($(compgen -W "login settings all" -- "${cur}"))
-return 0
-;;
---deliver)
-COMPREPLY=($(compgen -W "env fd" -- "${cur}"))
-return 0
-;;
---first-run)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---trust)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---sync)
-COMPREPLY=($(compgen -W "live exit off" -- "${cur}"))
-return 0
-;;
---require)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---wait)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---grace)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---stop-signal)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---rewrite)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---forward-to)
-COMPREPLY=($(compgen -W "group process" -- "${cur}"))
-return 0
-;;
---drop-caps)
-COMPREPLY=($(compgen -W "on off auto" -- "${cur}"))
-return 0
-;;
---no-new-privs)
-COMPREPLY=($(compgen -W "on off auto" -- "${cur}"))
-return 0
-;;
---state-dir)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---log-format)
-COMPREPLY=($(compgen -W "text json" -- "${cur}"))
-return 0
-;;
---verbose)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
--v)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---quiet)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
--q)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
-*)
-COMPREPLY=()
-;;
-esac
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-;;
-agent__subcmd__init__subcmd__run)
-opts="-v -q -h -V --agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --help --version"
-if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-fi
-case "${prev}" in
---agent)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---auth)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---prefer)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---capture)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---store)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---secrets)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---user)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---user-from)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---home)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---work-dir)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---scope)
-COMPREPLY=($(compgen -W "login settings all" -- "${cur}"))
-return 0
-;;
---deliver)
-COMPREPLY=($(compgen -W "env fd" -- "${cur}"))
-return 0
-;;
---first-run)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---trust)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---sync)
-COMPREPLY=($(compgen -W "live exit off" -- "${cur}"))
-return 0
-;;
---require)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---wait)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---grace)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---stop-signal)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---rewrite)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---forward-to)
-COMPREPLY=($(compgen -W "group process" -- "${cur}"))
-return 0
-;;
---drop-caps)
-COMPREPLY=($(compgen -W "on off auto" -- "${cur}"))
-return 0
-;;
---no-new-privs)
-COMPREPLY=($(compgen -W "on off auto" -- "${cur}"))
-return 0
-;;
---state-dir)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---log-format)
-COMPREPLY=($(compgen -W "text json" -- "${cur}"))
-return 0
-;;
---verbose)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
--v)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---quiet)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
--q)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
-*)
-COMPREPLY=()
-;;
-esac
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-;;
-agent__subcmd__init__subcmd__setup)
-opts="-v -q -h --agent --auto --token --capture --user --user-from --home --work-dir --scope --first-run --trust --grace --state-dir --log-format --verbose --quiet --help"
-if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-fi
-case "${prev}" in
---agent)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---auto)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---token)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---capture)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---user)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---user-from)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---home)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---work-dir)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---scope)
-COMPREPLY=($(compgen -W "login settings all" -- "${cur}"))
-return 0
-;;
---first-run)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---trust)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---grace)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---state-dir)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---log-format)
-COMPREPLY=($(compgen -W "text json" -- "${cur}"))
-return 0
-;;
---verbose)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
--v)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---quiet)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
--q)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
-*)
-COMPREPLY=()
-;;
-esac
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-;;
-agent__subcmd__init__subcmd__status)
-opts="-v -q -h --agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --warn-within --json --help"
-if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-fi
-case "${prev}" in
---agent)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---auth)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---prefer)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---capture)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---store)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---secrets)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---user)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---user-from)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---home)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---work-dir)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---scope)
-COMPREPLY=($(compgen -W "login settings all" -- "${cur}"))
-return 0
-;;
---deliver)
-COMPREPLY=($(compgen -W "env fd" -- "${cur}"))
-return 0
-;;
---first-run)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---trust)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---sync)
-COMPREPLY=($(compgen -W "live exit off" -- "${cur}"))
-return 0
-;;
---require)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---wait)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---grace)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---stop-signal)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---rewrite)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---forward-to)
-COMPREPLY=($(compgen -W "group process" -- "${cur}"))
-return 0
-;;
---drop-caps)
-COMPREPLY=($(compgen -W "on off auto" -- "${cur}"))
-return 0
-;;
---no-new-privs)
-COMPREPLY=($(compgen -W "on off auto" -- "${cur}"))
-return 0
-;;
---state-dir)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---log-format)
-COMPREPLY=($(compgen -W "text json" -- "${cur}"))
-return 0
-;;
---verbose)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
--v)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---quiet)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
--q)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
---warn-within)
-COMPREPLY=($(compgen -f "${cur}"))
-return 0
-;;
-*)
-COMPREPLY=()
-;;
-esac
-COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-return 0
-;;
+# Completions of agent-init for bash, made from the definition of its command line; options end at COMMAND.
+_agent_init_agents() {
+agent-init agents 2>/dev/null | while read -r name _ && [[ -n $name ]]; do echo "$name"; done
+}
+_agent_init_options() {
+case $1 in
+run) compgen -W '--agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --help --version' -- "$2" ;;
+setup) compgen -W '--agent --auto --token --capture --user --user-from --home --work-dir --scope --first-run --trust --grace --state-dir --log-format --verbose --quiet --help' -- "$2" ;;
+status) compgen -W '--agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --warn-within --json --help' -- "$2" ;;
+plan) compgen -W '--agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --json --help' -- "$2" ;;
+doctor) compgen -W '--agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --json --help' -- "$2" ;;
+healthcheck) compgen -W '--state-dir --help' -- "$2" ;;
+exec) compgen -W '--state-dir --help' -- "$2" ;;
+agents) compgen -W '--json --help' -- "$2" ;;
+install) compgen -W '--help' -- "$2" ;;
+completions) compgen -W '--help' -- "$2" ;;
 esac
 }
-
-if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
-complete -F _agent__init -o nosort -o bashdefault -o default agent-init
+_agent_init_values() {
+case $1 in
+--agent) compgen -W "auto none $(_agent_init_agents)" -- "$2" ;;
+--auth) compgen -W 'auto sync copy token api-key ignore' -- "$2" ;;
+--prefer) compgen -W 'oauth-token auth-token api-key session cloud' -- "$2" ;;
+--capture) compgen -d -- "$2" ;;
+--secrets) compgen -d -- "$2" ;;
+--user) compgen -u -- "$2" ;;
+--user-from) compgen -f -- "$2" ;;
+--home) compgen -d -- "$2" ;;
+--work-dir) compgen -d -- "$2" ;;
+--scope) compgen -W 'login settings all' -- "$2" ;;
+--deliver) compgen -W 'env fd' -- "$2" ;;
+--first-run) compgen -W 'on off' -- "$2" ;;
+--trust) compgen -d -- "$2" ;;
+--sync) compgen -W 'live exit off' -- "$2" ;;
+--require) compgen -W " $(_agent_init_agents)" -- "$2" ;;
+--stop-signal) compgen -W 'TERM INT HUP QUIT USR1 USR2' -- "$2" ;;
+--forward-to) compgen -W 'group process' -- "$2" ;;
+--drop-caps) compgen -W 'on off auto' -- "$2" ;;
+--no-new-privs) compgen -W 'on off auto' -- "$2" ;;
+--state-dir) compgen -d -- "$2" ;;
+--log-format) compgen -W 'text json' -- "$2" ;;
+--verbose) compgen -W 'on off' -- "$2" ;;
+--quiet) compgen -W 'on off' -- "$2" ;;
+--auto) compgen -W 'on off' -- "$2" ;;
+--token) compgen -W 'on off' -- "$2" ;;
+esac
+}
+_agent_init_rest() {
+case $1 in
+run) compgen -c -- "$2" ;;
+setup) compgen -c -- "$2" ;;
+status) compgen -c -- "$2" ;;
+plan) compgen -c -- "$2" ;;
+doctor) compgen -c -- "$2" ;;
+exec) compgen -c -- "$2" ;;
+agents) compgen -W " $(_agent_init_agents)" -- "$2" ;;
+install) compgen -f -- "$2" ;;
+completions) compgen -W 'bash zsh fish' -- "$2" ;;
+esac
+}
+_agent_init() {
+# Words that bash splits at = and : are put together again; at: where each begins in COMP_WORDS.
+local -a words=() at=()
+local cur=$2 command=run i=0 glued='' last
+for ((; i <= COMP_CWORD; i++)); do
+if ((${#words[@]} > 1)) && [[ -n $glued || ${COMP_WORDS[i]} == [=:]* ]]; then
+words[${#words[@]}-1]+=${COMP_WORDS[i]}
+[[ ${COMP_WORDS[i]} == [=:] ]] && glued=1 || glued=''
 else
-complete -F _agent__init -o bashdefault -o default agent-init
+words+=("${COMP_WORDS[i]}") at+=("$i")
 fi
+done
+[[ $cur == [=:] ]] && cur=''
+last=$((${#words[@]} - 1)) i=1
+if ((last > 1)) && [[ " run setup status plan doctor healthcheck exec agents install completions " == *" ${words[1]} "* ]]; then
+command=${words[1]} i=2
+fi
+COMPREPLY=()
+while ((i < last)); do
+case ${words[i]} in
+--) ((i++)); break ;;
+--*=*) ((i++)) ;;
+--agent|--auth|--prefer|--capture|--store|--secrets|--user|--user-from|--home|--work-dir|--scope|--deliver|--first-run|--trust|--sync|--wait|--grace|--stop-signal|--rewrite|--forward-to|--drop-caps|--no-new-privs|--state-dir|--log-format|--warn-within)
+if ((i + 1 == last)); then
+mapfile -t COMPREPLY < <(_agent_init_values "${words[i]}" "$cur")
+return
+fi
+((i += 2)) ;;
+-*) ((i++)) ;;
+*) break ;;
+esac
+done
+if ((i < last)); then
+if [[ $command == @(run|setup|status|plan|doctor|exec) ]]; then
+local offset
+for offset in _comp_command_offset _command_offset; do
+declare -F "$offset" >/dev/null && "$offset" "${at[i]}" && return
+done
+fi
+elif [[ ${words[i]} == -*=* && ${words[i-1]} != -- ]]; then
+mapfile -t COMPREPLY < <(_agent_init_values "${words[i]%%=*}" "$cur")
+elif [[ ${words[i]} == -* && ${words[i-1]} != -- ]]; then
+mapfile -t COMPREPLY < <(_agent_init_options "$command" "$cur")
+else
+mapfile -t COMPREPLY < <(((last == 1)) && compgen -W 'run setup status plan doctor healthcheck exec agents install completions' -- "$cur"; _agent_init_rest "$command" "$cur")
+fi
+}
+complete -o default -F _agent_init agent-init

@@ -1,19 +1,11 @@
 //! Manual pages and completions, made from the one definition of the command line when it changes: the generators are
 //! no part of the binary. `UPDATE_SNAPSHOTS=1 cargo test --lib generated` writes them.
 
+mod completions;
+
 use std::path::{Path, PathBuf};
 
-use clap_complete::aot::{Bash, Fish, Generator, Zsh};
-
 use super::whole;
-
-fn completions(shell: impl Generator) -> Vec<u8> {
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut whole(), "agent-init", &mut text);
-    // The binary holds these files, and a fifth of them is indentation, which no shell needs.
-    let lines = text.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_start);
-    lines.flat_map(|line| if line.is_empty() { b"\n" } else { line }.iter().copied()).collect()
-}
 
 /// `agent-init.1`, and a page for each command.
 fn pages() -> Vec<(PathBuf, Vec<u8>)> {
@@ -35,9 +27,9 @@ fn pages() -> Vec<(PathBuf, Vec<u8>)> {
 #[test]
 fn manual_pages_and_completions_are_those_of_the_command_line() {
     let mut files = pages();
-    files.push(("completions/agent-init.bash".into(), completions(Bash)));
-    files.push(("completions/_agent-init".into(), completions(Zsh)));
-    files.push(("completions/agent-init.fish".into(), completions(Fish)));
+    files.push(("completions/agent-init.bash".into(), completions::bash().into_bytes()));
+    files.push(("completions/_agent-init".into(), completions::zsh().into_bytes()));
+    files.push(("completions/agent-init.fish".into(), completions::fish().into_bytes()));
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (path, text) in files {
         let path = root.join(path);

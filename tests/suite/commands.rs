@@ -1,5 +1,6 @@
 //! The commands beside `run`: what they say is what `run` does, and what they look at stays as it is.
 
+mod completions;
 mod doctor;
 mod exec;
 mod healthcheck;

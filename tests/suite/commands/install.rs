@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::process::Command;
 
 use crate::support::{Sandbox, needs_root};
 
@@ -67,17 +66,4 @@ fn the_known_agents() {
     let one = sandbox.raw(["agents", "codex", "--json"]).run().ok().json();
     assert_eq!(one["agents"].as_array().unwrap().len(), 1);
     assert_eq!(one["agents"][0]["session"]["file"], "auth.json");
-}
-
-#[test]
-fn completions_that_complete() {
-    let sandbox = Sandbox::new();
-    let bash = sandbox.raw(["completions", "bash"]).run().ok().stdout;
-    let ask =
-        "COMP_WORDS=(agent-init sta); COMP_CWORD=1; _agent__init agent-init sta agent-init; echo \"${COMPREPLY[@]}\"";
-    let asked = Command::new("bash").args(["-c", &format!("{bash}\n{ask}")]).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&asked.stdout), "status\n", "{}", String::from_utf8_lossy(&asked.stderr));
-    sandbox.raw(["completions", "zsh"]).run().ok().prints(&["#compdef agent-init"]);
-    sandbox.raw(["completions", "fish"]).run().ok().prints(&["complete -c agent-init"]);
-    sandbox.raw(["completions", "tcsh"]).run().refuses(&["tcsh", "bash"]);
 }
