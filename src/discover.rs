@@ -19,6 +19,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::Context;
 
@@ -71,6 +72,10 @@ pub struct Facts<'c> {
     pub arguments: Vec<String>,
     /// Whether standard input is a terminal.
     pub terminal: bool,
+    /// What was found worth a word that is about no one agent.
+    pub notes: Vec<Message>,
+    /// When they were read.
+    pub now: SystemTime,
 }
 
 /// What is known of one agent.
@@ -131,8 +136,13 @@ pub fn facts<'c>(
 ) -> anyhow::Result<Facts<'c>> {
     let current = privilege::current();
     let identity = who(options, environment, current)?;
-    let (home, home_why) = home(options, environment, &identity, current)?;
+    let (home, home_why) = home(options, environment, &identity, current);
     let wanted = select::candidates(options, catalog)?;
+    let mut notes = Vec::new();
+    if !wanted.is_empty() {
+        ground::captures_are_there(options)?;
+        notes = given::missing_directories(options.secrets.as_deref())?;
+    }
     let directories = given::secret_directories(options.secrets.as_deref(), environment);
     let mut ground = Ground {
         options,
@@ -161,7 +171,7 @@ pub fn facts<'c>(
         }
     }
     // A plain init keeps no state, and looks for no place to keep it.
-    let state_dir = if agents.is_empty() { PathBuf::new() } else { state_dir(options, environment, current.0)? };
+    let state_dir = if agents.is_empty() { PathBuf::new() } else { state_dir(options, environment, current.0) };
     let previous = if agents.is_empty() { State::default() } else { state::load(&state_dir, current.0) };
     let agents = agents.into_iter().map(|subject| ground.agent(subject, &state_dir, helpers.as_deref_mut()));
     let agents = agents.collect::<anyhow::Result<_>>()?;
@@ -180,13 +190,15 @@ pub fn facts<'c>(
         agents,
         arguments,
         terminal,
+        notes,
+        now: SystemTime::now(),
     })
 }
 
 impl Facts<'_> {
     /// Everything that reading found worth a word.
     pub fn warnings(&self) -> impl Iterator<Item = &Message> {
-        self.agents.iter().flat_map(|agent| &agent.given.warnings)
+        self.notes.iter().chain(self.agents.iter().flat_map(|agent| &agent.given.warnings))
     }
 
     /// What an earlier run remembers of an agent whose working copy was in the same place.
@@ -272,28 +284,20 @@ fn home(
     environment: &Environment,
     identity: &Identity,
     current: (u32, u32),
-) -> anyhow::Result<(PathBuf, &'static str)> {
-    if let Some(home) = options.home.as_deref().filter(|home| !home.is_absolute()) {
-        return Err(Failure::new(format!("--home {}: the path is not absolute", home.display())).into());
-    }
+) -> (PathBuf, &'static str) {
     let variable = environment.get_filled("HOME").map(|path| {
         let path = PathBuf::from(path);
         let stat = Dir::open(&path).and_then(|dir| dir.stat()).ok();
         Seen { path, stat }
     });
-    Ok(place::home(options.home.as_deref(), identity, identity.differs_from(current), variable.as_ref()))
+    place::home(options.home.as_deref(), identity, identity.differs_from(current), variable.as_ref())
 }
 
 /// The first state directory that can be used; see [`RunOptions::state_dir`].
-///
-/// # Errors
-/// One that was named and is no absolute path.
-pub fn state_dir(options: &RunOptions, environment: &Environment, uid: u32) -> anyhow::Result<PathBuf> {
+#[must_use]
+pub fn state_dir(options: &RunOptions, environment: &Environment, uid: u32) -> PathBuf {
     if let Some(path) = &options.state_dir {
-        if !path.is_absolute() {
-            return Err(Failure::new(format!("--state-dir {}: the path is not absolute", path.display())).into());
-        }
-        return Ok(path.clone());
+        return path.clone();
     }
     let runtime = environment.get_filled("XDG_RUNTIME_DIR").map(|path| Path::new(path).join("agent-init"));
     let candidates = [Some(PathBuf::from("/run/agent-init")), runtime.filter(|path| path.is_absolute())];
@@ -304,5 +308,5 @@ pub fn state_dir(options: &RunOptions, environment: &Environment, uid: u32) -> a
         existing.is_some_and(|existing| Dir::open(existing).is_ok_and(|dir| dir.is_writable() && is_ours(&dir)))
     };
     let found = candidates.into_iter().flatten().find(usable);
-    Ok(found.unwrap_or_else(|| PathBuf::from(format!("/tmp/agent-init-{uid}"))))
+    found.unwrap_or_else(|| PathBuf::from(format!("/tmp/agent-init-{uid}")))
 }

@@ -18,7 +18,7 @@ use crate::credential::Source;
 use crate::discover::{AgentFacts, Facts, ForeignFile, Offer};
 use crate::report::{Failure, Message};
 use crate::state::{Served, Shadowed};
-use crate::store::Recovery;
+use crate::store::{Recovery, directory};
 use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::Base;
 
@@ -107,7 +107,7 @@ pub struct WriteBack {
 pub fn plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> anyhow::Result<Plan<'f, 'c>> {
     let plan = draft(options, facts);
     possible(options, &plan.agents)?;
-    required(options, &plan.agents)?;
+    required(options, &plan.agents, facts)?;
     Ok(plan)
 }
 
@@ -150,6 +150,7 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
         left_at: &left_at,
         remembered,
         captured: agent.capture.as_ref().map_or(&none, |capture| &capture.lineage),
+        now: facts.now,
     });
     let chosen = choice.chosen.and_then(|index| agent.offers.get(index));
     let session = chosen.and_then(Offer::session);
@@ -172,7 +173,8 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
     let capture = agent.capture.as_ref().map(|capture| capture.path.as_path());
     let settings = place::settings_source(&agent.place, &agent.working_copy, capture).map(|(path, _)| path.to_owned());
     let descriptor = chosen.and_then(|offer| offer.rule.descriptor.clone());
-    let descriptor = descriptor.filter(|_| options.deliver == Some(Delivery::Fd));
+    let is_ours = chosen.is_some_and(|offer| !offer.is_setting());
+    let descriptor = descriptor.filter(|_| is_ours && options.deliver == Some(Delivery::Fd));
     let mut plan =
         AgentPlan { facts: agent, mode, settings, choice, login, write_back, base, descriptor, warnings: Vec::new() };
     plan.warnings = warning::of(&plan, options, facts);
@@ -242,10 +244,10 @@ impl Plan<'_, '_> {
     /// Whether it is worth waiting for a login: a required one is missing or, where none is required by name, no served
     /// agent has any.
     #[must_use]
-    pub fn lacks_credential(&self, options: &RunOptions) -> bool {
+    pub fn lacks_credential(&self, options: &RunOptions, facts: &Facts<'_>) -> bool {
         let names_any = matches!(options.require, Some(Requirement::Named(_)));
-        let has_any = self.agents.iter().any(|plan| plan.choice.chosen.is_some());
-        let lacks = if names_any { required(options, &self.agents).is_err() } else { !has_any };
+        let has_any = self.agents.iter().any(|plan| plan.is_authenticated(facts));
+        let lacks = if names_any { required(options, &self.agents, facts).is_err() } else { !has_any };
         lacks && !self.agents.is_empty()
     }
 }
@@ -270,8 +272,8 @@ fn possible(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::Resul
 ///
 /// # Errors
 /// What is missing, and what was found in vain.
-pub fn required(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
-    let has = |name: Option<&str>| agents.iter().filter(|plan| plan.is(name)).any(|plan| plan.choice.chosen.is_some());
+pub fn required(options: &RunOptions, agents: &[AgentPlan<'_, '_>], facts: &Facts<'_>) -> anyhow::Result<()> {
+    let has = |name: Option<&str>| agents.iter().filter(|plan| plan.is(name)).any(|plan| plan.is_authenticated(facts));
     let missing = match options.require.as_ref().unwrap_or(&Requirement::Nobody) {
         Requirement::Nobody => return Ok(()),
         Requirement::Anybody if has(None) => return Ok(()),
@@ -288,13 +290,18 @@ pub fn required(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::R
     };
     let again = warning::log_in(missing.or(only).unwrap_or("NAME"));
     let hint = format!("log in ({again}), or give a token, key or login by a variable or secret");
-    Err(Failure::new(what).hint(format!("{}; {hint}", found_in_vain(agents, missing))).into())
+    Err(Failure::new(what).hint(format!("{}; {hint}", found_in_vain(agents, missing, facts))).into())
 }
 
 /// What was found and is of no use.
-fn found_in_vain(agents: &[AgentPlan<'_, '_>], name: Option<&str>) -> String {
+fn found_in_vain(agents: &[AgentPlan<'_, '_>], name: Option<&str>, facts: &Facts<'_>) -> String {
+    if name.is_some() && !agents.iter().any(|plan| plan.is(name)) {
+        return "it is not served: see --agent".to_owned();
+    }
     let mut found = Vec::new();
     for plan in agents.iter().filter(|plan| plan.is(name)) {
+        let ended = plan.chosen().filter(|offer| offer.has_ended(facts.now));
+        found.extend(ended.map(|offer| format!("{}: {}", offer.source, method::ENDED)));
         let offers =
             plan.choice.set_aside.iter().filter_map(|aside| Some((plan.facts.offers.get(aside.offer)?, aside)));
         found.extend(offers.map(|(offer, aside)| format!("{}: {}", offer.source, aside.why)));
@@ -312,6 +319,28 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
     #[must_use]
     pub fn chosen(&self) -> Option<&'f Offer<'c>> {
         self.choice.chosen.and_then(|index| self.facts.offers.get(index))
+    }
+
+    /// Whether what was chosen is of use: it has not ended.
+    #[must_use]
+    pub fn is_authenticated(&self, facts: &Facts<'_>) -> bool {
+        self.chosen().is_some_and(|offer| !offer.has_ended(facts.now))
+    }
+
+    /// Whether this is the login that was found at the place of the working copy, and gives way.
+    #[must_use]
+    pub fn keeps(&self, offer: &Offer<'_>) -> bool {
+        let file = self.facts.definition.session.as_ref().map(|session| self.facts.working_copy.join(&session.file));
+        self.choice.keep_left && matches!(&offer.source, Source::Home(path) if Some(path) == file.as_ref())
+    }
+
+    /// Where such a login is kept: where the chosen one is carried to, else beside its own place, which lives as long as
+    /// it would have.
+    #[must_use]
+    pub fn keeps_at(&self) -> PathBuf {
+        let target = self.write_back.as_ref().filter(|target| target.writable && !target.single_file);
+        let parent = target.map_or(&self.facts.working_copy, |target| &target.target);
+        parent.join(directory::BOOKKEEPING).join("conflicts")
     }
 
     /// Why the chosen offer was chosen, in words.
@@ -358,6 +387,20 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
     pub fn overriding_settings(&self) -> impl Iterator<Item = &'f Setting> {
         let aside = self.choice.set_aside.iter().filter_map(|aside| self.facts.offers.get(aside.offer));
         aside.filter_map(|offer| offer.rule.setting.as_ref()).filter(|setting| setting.overrides)
+    }
+
+    /// The variables in the agent's settings that it would prefer to what was chosen: all of its methods', but for those
+    /// that authenticate it.
+    pub fn overriding_variables(&self) -> impl Iterator<Item = &'f str> {
+        let chosen = self.chosen();
+        let stays = move |name: &str| {
+            chosen.is_some_and(|offer| {
+                let is_its = offer.is_setting() && offer.rule.variable.as_deref() == Some(name);
+                is_its || offer.rule.with.iter().any(|known| known == name)
+            })
+        };
+        let rules = self.facts.definition.methods.iter().filter(|rule| !rule.shared);
+        rules.filter_map(|rule| rule.variable.as_deref()).filter(move |name| !stays(name))
     }
 
     /// The auth line.

@@ -17,12 +17,12 @@ use anyhow::Context;
 use crate::agent::definition::SessionFile;
 use crate::cli::{RunOptions, Scope};
 use crate::credential::{Document, Source};
-use crate::discover::{Facts, Material};
+use crate::discover::{Facts, Material, Offer};
 use crate::plan::place::{copied_file, under_home};
 use crate::plan::{AgentPlan, LoginFile};
 use crate::report::Message;
 use crate::store::Capture;
-use crate::store::directory::keep_conflict;
+use crate::store::directory::{BOOKKEEPING, keep_conflict};
 use crate::sync::reconcile::Version;
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::replace::Replaced;
@@ -71,6 +71,9 @@ pub fn lay_down(
     settings(options, facts, plan, &copy, say);
     if let Some(session) = &plan.facts.definition.session {
         clear_left(plan, session, &copy, state_dir)?;
+        if plan.login == LoginFile::Stays {
+            copy.make_private(plan, session)?;
+        }
         if let (LoginFile::Written, Some(Ok(Material::Session(login)))) =
             (plan.login, plan.chosen().map(|offer| &offer.found))
         {
@@ -113,6 +116,16 @@ impl WorkingCopy {
         self.dir
             .write_whole(OsStr::new(name), bytes, Attributes { mode: 0o600, owner: self.owner })
             .with_context(|| ground::failure("write", &self.path.join(name)))
+    }
+
+    /// Makes the login that stays the agent's and nobody else's: an image may have made it otherwise.
+    fn make_private(&self, plan: &AgentPlan<'_, '_>, session: &SessionFile) -> anyhow::Result<()> {
+        let there = self.dir.stat_entry(OsStr::new(&session.file));
+        let is_private = there.is_ok_and(|there| there.uid == self.uid() && there.mode | 0o600 == 0o600);
+        match plan.chosen().and_then(Offer::session) {
+            Some(login) if !is_private => self.write(&session.file, login.bytes.expose_secret()),
+            _ => Ok(()),
+        }
     }
 
     /// As [`WorkingCopy::write`] while the agent runs: in the place of `there`, and of nothing that it wrote since.
@@ -206,8 +219,14 @@ fn clear_left(
             .and_then(|target| Capture::open(&target.target).ok())
             .is_some_and(|capture| capture.keep_conflict(session, left.bytes.expose_secret()).is_ok());
         if !kept {
-            let attributes = Attributes { mode: 0o600, owner: None };
-            keep_conflict(state_dir, session, left.bytes.expose_secret(), attributes)
+            let keep = |parent: &Dir| {
+                keep_conflict(parent, session, left.bytes.expose_secret(), Attributes { mode: 0o600, owner: None })
+            };
+            // Where it was found it lives as long as it would have; an agent that is in the way there is not let win.
+            let notes = copy.dir.make(OsStr::new(BOOKKEEPING), Attributes { mode: 0o700, owner: None });
+            notes
+                .and_then(|notes| keep(&notes))
+                .or_else(|_| keep(state_dir))
                 .context("cannot keep the login that was found")?;
         }
     }

@@ -163,6 +163,18 @@ pub struct Settings {
     /// belong once it is: `"~/.x.json": ".x.json"`.
     #[serde(default)]
     pub outside: BTreeMap<String, String>,
+    /// Where they hold variables of the agent's environment, which it takes before those that are set.
+    pub variables: Option<SettingVariables>,
+}
+
+/// An object of variables in a file of settings, JSON.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SettingVariables {
+    /// The file in the agent's home.
+    pub file: String,
+    /// The top-level key.
+    pub key: String,
 }
 
 /// State to merge into a file of the agent's home before it starts.

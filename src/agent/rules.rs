@@ -238,6 +238,7 @@ fn settings(definition: &Definition) -> Option<Broken> {
                 below_home(key.as_str(), path).or_else(|| component(key.as_str(), name))
             })
         })
+        .or_else(|| component("settings.variables.file", &settings.variables.as_ref()?.file))
 }
 
 fn environment(definition: &Definition) -> Option<Broken> {

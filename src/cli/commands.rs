@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Arg, Parser, ValueHint};
 
 use super::options::RunOptions;
@@ -144,11 +145,11 @@ pub struct SetupOptions {
     pub user_is_preset: bool,
 
     /// HOME of the agent [default: the user's, else $HOME, else /tmp/agent-home]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = PathBufValueParser::new().try_map(value::absolute))]
     pub home: Option<PathBuf>,
 
     /// Parent of the working copy, which is new and removed at the end [default: the state directory]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = PathBufValueParser::new().try_map(value::absolute))]
     pub work_dir: Option<PathBuf>,
 
     /// What is captured, and laid down of an earlier capture, beside the login: login, settings or all [default: settings]
@@ -168,7 +169,7 @@ pub struct SetupOptions {
     pub grace: Option<Duration>,
 
     /// Where state is kept [default: /run/agent-init, else $XDG_RUNTIME_DIR/agent-init, else /tmp/agent-init-UID]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = PathBufValueParser::new().try_map(value::absolute))]
     pub state_dir: Option<PathBuf>,
 
     /// Form of messages: text or json [default: text]
@@ -230,7 +231,7 @@ impl SetupOptions {
 )]
 pub struct HealthcheckOptions {
     /// Where state is kept [default: where `run` keeps it]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = PathBufValueParser::new().try_map(value::absolute))]
     pub state_dir: Option<PathBuf>,
 }
 
@@ -243,7 +244,7 @@ pub struct HealthcheckOptions {
 )]
 pub struct ExecOptions {
     /// Where state is kept [default: where `run` keeps it]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = PathBufValueParser::new().try_map(value::absolute))]
     pub state_dir: Option<PathBuf>,
 
     /// The command and its arguments

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Parser, ValueHint};
 
 use super::value::{
@@ -67,11 +68,11 @@ pub struct RunOptions {
     pub user_is_preset: bool,
 
     /// HOME of the agent [default: the user's, else $HOME, else /tmp/agent-home]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = PathBufValueParser::new().try_map(value::absolute))]
     pub home: Option<PathBuf>,
 
     /// Parent of working copies [default: the agent's own place under HOME, else the state directory]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = PathBufValueParser::new().try_map(value::absolute))]
     pub work_dir: Option<PathBuf>,
 
     /// What of a captured directory is laid down: login, settings or all [default: settings]
@@ -119,15 +120,15 @@ pub struct RunOptions {
     pub forward_to: Option<Forwarding>,
 
     /// Empty the agent's capability sets and its bounding set: on, off or auto [default: auto]
-    #[arg(long, value_name = "SWITCH", value_enum)]
+    #[arg(long, value_name = "SWITCH", value_enum, ignore_case = true)]
     pub drop_caps: Option<Switch>,
 
     /// Set `no_new_privs` in the agent: on, off or auto [default: auto]
-    #[arg(long, value_name = "SWITCH", value_enum)]
+    #[arg(long, value_name = "SWITCH", value_enum, ignore_case = true)]
     pub no_new_privs: Option<Switch>,
 
     /// Where state is kept [default: /run/agent-init, else $XDG_RUNTIME_DIR/agent-init, else /tmp/agent-init-UID]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = PathBufValueParser::new().try_map(value::absolute))]
     pub state_dir: Option<PathBuf>,
 
     /// Form of messages: text or json [default: text]
@@ -156,7 +157,7 @@ fn methods(text: &str) -> Result<Methods, String> {
         let unknown = || format!("'{word}' is no method: use oauth-token, auth-token, api-key, session or cloud");
         Method::ALL.into_iter().find(|method| method.word() == word).ok_or_else(unknown)
     };
-    text.split(',').map(one).collect::<Result<_, _>>().map(Methods)
+    text.split(',').map(str::trim).map(one).collect::<Result<_, _>>().map(Methods)
 }
 
 impl RunOptions {

@@ -43,7 +43,7 @@ const OPTIONS: [(&str, &str, Set); 7] = [
 ];
 
 fn path(text: &str) -> Option<PathBuf> {
-    (!text.is_empty()).then(|| text.into())
+    value::absolute(text.into()).ok()
 }
 
 /// What the words say; `None` where they are not usual.

@@ -24,7 +24,16 @@ pub fn agents(text: &str) -> Result<AgentSelection, String> {
     match text {
         "auto" => Ok(AgentSelection::Auto),
         "none" => Ok(AgentSelection::Nobody),
-        names => list(names).map(AgentSelection::Named),
+        names => {
+            let mut named = Vec::new();
+            for name in list(names)? {
+                // Twice the same is meant once.
+                if !named.contains(&name) {
+                    named.push(name);
+                }
+            }
+            Ok(AgentSelection::Named(named))
+        }
     }
 }
 
@@ -66,7 +75,7 @@ impl<T> PerAgent<T> {
 /// Reads `VALUE` or `agent=VALUE,...`.
 fn per_agent<T>(text: &str, value: impl Fn(&str) -> Result<T, String>) -> Result<PerAgent<T>, String> {
     let mut found = PerAgent { default: None, named: Vec::new() };
-    for part in text.split(',') {
+    for part in text.split(',').map(str::trim) {
         match part.split_once('=').filter(|(name, _)| !name.contains('/')) {
             Some((name, _)) if found.named.iter().any(|(known, _)| known == name) => {
                 return Err(format!("'{name}' stands twice"));
@@ -155,12 +164,14 @@ pub enum SyncMode {
     Off,
 }
 
-/// On, off, or by what else is decided.
+/// On, off, or by what else is decided. Whatever is a boolean is a switch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Switch {
     /// Always.
+    #[value(aliases = ["1", "true", "yes"])]
     On,
     /// Never.
+    #[value(aliases = ["0", "false", "no"])]
     Off,
     /// When agent-init itself changes to another user that is not root.
     #[default]
@@ -228,6 +239,11 @@ pub fn rewrite(text: &str) -> Result<Rewrite, String> {
     Ok(Rewrite { from, to })
 }
 
+/// Takes a path that is the same wherever it is read.
+pub fn absolute(path: PathBuf) -> Result<PathBuf, &'static str> {
+    if path.is_absolute() { Ok(path) } else { Err("the path is not absolute") }
+}
+
 /// Reads a duration: a number of seconds, or with a unit.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -278,6 +294,16 @@ mod tests {
         assert_eq!((modes.of("a"), modes.of("b")), (Some(&AuthMode::Token), Some(&AuthMode::Copy)));
         for text in ["nope", "a=nope", "copy,sync", "a=copy,a=sync", ""] {
             assert!(auth(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_and_switches() {
+        assert_eq!(agents("a, b,a"), Ok(AgentSelection::Named(vec!["a".into(), "b".into()])));
+        assert_eq!(auth("a=copy, b=sync").unwrap().of("b"), Some(&AuthMode::Sync));
+        for text in ["1", "0", "TRUE", "false", "yes", "No", "on", "off"] {
+            let expected = if boolean(text).unwrap() { Switch::On } else { Switch::Off };
+            assert_eq!(<Switch as clap::ValueEnum>::from_str(text, true), Ok(expected), "{text}");
         }
     }
 

@@ -63,7 +63,7 @@ pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Rep
     })?;
     withhold(&mut environment, &known, &choice, reporter);
 
-    let state_dir = discover::state_dir(&run, &environment, privilege::current().0)?;
+    let state_dir = discover::state_dir(&run, &environment, privilege::current().0);
     let workplace = Workplace::under(run.work_dir.as_deref().unwrap_or(&state_dir));
     run.agent = Some(AgentSelection::Named(choice.agents.iter().map(|agent| agent.name.clone()).collect()));
     let is_mounted = |path: &str| Path::new(path).symlink_metadata().is_ok();

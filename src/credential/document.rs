@@ -189,7 +189,7 @@ impl Document {
         let first = || rule.access_token.first().map(|field| field.pointer.clone()).unwrap_or_default();
         let access = match access {
             None => return Err(Defect::NoToken(first())),
-            Some("") => return Err(Defect::Blank),
+            Some(access) if access.trim().is_empty() => return Err(Defect::Blank),
             Some(access) => access,
         };
         for required in &rule.required {
@@ -204,7 +204,7 @@ impl Document {
                 return Err(Defect::Lacks { pointer: required.pointer.clone(), word: word.clone() });
             }
         }
-        let refresh = refresh.filter(|token| !token.is_empty());
+        let refresh = refresh.filter(|token| !token.trim().is_empty());
         Ok(Login {
             digest: Digest::of(&[access.as_bytes(), refresh.unwrap_or_default().as_bytes()]),
             content: self.content(rule),

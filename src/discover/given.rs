@@ -5,12 +5,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::agent::Definition;
+use crate::agent::definition::Method;
 use crate::credential::names::{Names, Suffix};
 use crate::credential::{Secret, Source};
-use crate::report::{Failure, Message};
-use crate::sys::look;
+use crate::report::{Failure, Message, without_number};
+use crate::sys::{look, privilege};
 
 use super::Environment;
+use super::offers::says;
 
 /// What the operator gave an agent: at most one form of each thing.
 #[derive(Default)]
@@ -94,9 +96,43 @@ pub struct Search<'s> {
 pub fn secret_directories(option: Option<&OsStr>, environment: &Environment) -> Vec<PathBuf> {
     let credentials = environment.get_filled("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let usual = || std::iter::once(PathBuf::from("/run/secrets")).chain(credentials).collect();
-    let named: Vec<PathBuf> = option.map_or_else(usual, |option| std::env::split_paths(option).collect());
+    let all: Vec<PathBuf> = option.map_or_else(usual, |option| named(option).collect());
     // Most containers have none: one look here saves a look for every name.
-    named.into_iter().filter(|path| look::is_directory(path)).collect()
+    all.into_iter().filter(|path| look::is_directory(path)).collect()
+}
+
+fn named(option: &OsStr) -> impl Iterator<Item = PathBuf> + '_ {
+    std::env::split_paths(option).filter(|path| !path.as_os_str().is_empty())
+}
+
+/// A word for each directory of secret files that was named and is not there: an image may name some for those who have
+/// them.
+///
+/// # Errors
+/// One that is there and is no directory, or that we may not look into.
+pub fn missing_directories(option: Option<&OsStr>) -> anyhow::Result<Vec<Message>> {
+    let mut missing = Vec::new();
+    for path in option.into_iter().flat_map(named) {
+        let shown = path.display();
+        match path.metadata() {
+            Ok(found) if !found.is_dir() => {
+                return Err(Failure::new(format!("--secrets {shown}: it is not a directory"))
+                    .hint("name the directory that the secret files are in")
+                    .into());
+            }
+            Ok(_) if !look::may_pass(&path) => {
+                let hint = format!("this is uid {}: give it the right to pass through", privilege::current().0);
+                return Err(Failure::new(format!("--secrets {shown}: it can not be looked into")).hint(hint).into());
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let text =
+                    format!("--secrets {shown}: no secret is found there: {}", without_number(&error.to_string()));
+                missing.push(Message::warning(text).hint("is the secret or volume mounted?"));
+            }
+        }
+    }
+    Ok(missing)
 }
 
 /// What was given explicitly.
@@ -108,6 +144,10 @@ pub fn given(definition: &Definition, search: &Search<'_>) -> anyhow::Result<Giv
     for rule in definition.methods.iter().filter(|rule| search.is_certain || !rule.shared) {
         let Some(variable) = &rule.variable else { continue };
         let form = given.look(&Names::of_value(variable), search)?;
+        // Nobody is given a provider by saying no to it.
+        let form = form.filter(|form| {
+            rule.method != Method::Cloud || !matches!(form, Form::Value { value, .. } if says(value) == Some(false))
+        });
         if form.is_some() {
             for companion in &rule.with {
                 let form = given.look(&Names::of_value(companion), search)?;

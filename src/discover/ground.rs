@@ -116,7 +116,7 @@ impl<'c> Ground<'c, '_> {
             );
             let directory = capture.as_ref().filter(|(_, facts)| facts.store.is_none());
             let directory = directory.and_then(|(opened, _)| opened.as_ref());
-            offers.extend(directory.and_then(|capture| offers::token(definition, capture, &mut given.warnings)));
+            offers.extend(directory.and_then(|capture| offers::token(definition, capture)));
             let recovery = Recovery::new(state_dir, &definition.name, &session.file).directory();
             let left = |place: &Path| offers::left(definition, session, place, self.identity);
             let in_place = left(&working_copy);
@@ -174,12 +174,14 @@ impl<'c> Ground<'c, '_> {
 
     /// The directory of the agent's capture, whether or not it is there.
     fn capture_path(&self, definition: &Definition, by_name: bool) -> anyhow::Result<Option<PathBuf>> {
+        let usual = Path::new(directory::DEFAULT);
         let root = match &self.options.capture {
             Some(spec) => match spec.named.iter().find(|(name, _)| *name == definition.name) {
-                Some((_, path)) => return directory("--capture", path).map(|()| Some(path.clone())),
-                None => spec.default.clone(),
+                Some((_, path)) => return Ok(Some(path.clone())),
+                // A directory for one agent says nothing of the others.
+                None => spec.default.clone().or_else(|| look::is_there(usual).then(|| usual.to_owned())),
             },
-            None => self.has_capture.then(|| PathBuf::from(directory::DEFAULT)),
+            None => self.has_capture.then(|| usual.to_owned()),
         };
         let Some(root) = root else { return Ok(None) };
         directory("--capture", &root)?;
@@ -266,6 +268,16 @@ fn holds_login(dir: &Path, session: &SessionFile) -> bool {
 /// Whether there is a long-lived token of an agent that has such tokens.
 fn holds_token(dir: &Path, definition: &Definition) -> bool {
     token::rule(definition).is_some() && look::is_there(&dir.join(token::FILE))
+}
+
+/// Whether the directories that the operator named as captures are there, whomever they are for.
+///
+/// # Errors
+/// One that is not, or is no directory.
+pub(super) fn captures_are_there(options: &RunOptions) -> anyhow::Result<()> {
+    let named =
+        options.capture.iter().flat_map(|spec| spec.default.iter().chain(spec.named.iter().map(|(_, path)| path)));
+    named.into_iter().try_for_each(|path| directory("--capture", path))
 }
 
 /// An operator's path that must be a directory.

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 
 use crate::agent::Definition;
-use crate::agent::definition::{Format, Method, MethodRule, SessionFile};
-use crate::cli::value;
+use crate::agent::definition::{Field, Format, Method, MethodRule, SessionFile};
+use crate::cli::value as word;
 use crate::credential::source::{LIMIT, decode_base64, without_trailing_newlines};
 use crate::credential::{Document, Login, Secret, Source, command};
 use crate::launch::helper::{Bounds, Helpers};
@@ -18,7 +18,7 @@ use crate::plan::place::PlaceFacts;
 use crate::report::{Failure, Message};
 use crate::store::{Capture, token};
 use crate::sync::reconcile::Version;
-use crate::sys::dir::Dir;
+use crate::sys::dir::{Dir, Kind};
 use crate::sys::privilege;
 use crate::workcopy::read::{self, Copy, Owners, Unreadable};
 
@@ -67,6 +67,22 @@ impl Offer<'_> {
         matches!(&self.found, Ok(Material::Value(value)) if value.expose_secret().starts_with(prefix.as_bytes()))
     }
 
+    /// Whether it is in the agent's own settings, and stays there.
+    #[must_use]
+    pub fn is_setting(&self) -> bool {
+        matches!(self.found, Ok(Material::Setting))
+    }
+
+    /// Whether it has ended, and nobody can renew it.
+    #[must_use]
+    pub fn has_ended(&self, now: SystemTime) -> bool {
+        let ends = match self.session() {
+            Some(session) => session.login.expires_at.filter(|_| !session.login.refreshable),
+            None => self.expires_at,
+        };
+        ends.is_some_and(|ends| ends <= now)
+    }
+
     /// The login, if it is a usable one.
     #[must_use]
     pub fn session(&self) -> Option<&Session> {
@@ -104,7 +120,12 @@ pub fn explicit<'c>(
                     given.warnings.push(Message::warning(format!("{} is empty: it counts as not set", form.name())));
                     continue;
                 }
-                Ok(Some(switch)) if rule.method == Method::Cloud && is_off(&switch) => continue,
+                Ok(Some(switch)) if rule.method == Method::Cloud => match says(&switch) {
+                    Some(true) => Ok(Material::Value(switch)),
+                    Some(false) => continue,
+                    // The agent takes it for a no, and would be left with nothing.
+                    None => Err("it says neither yes (1, true, yes, on) nor no".to_owned()),
+                },
                 Ok(Some(value)) => Ok(Material::Value(value)),
                 Err(reason) => Err(reason),
             },
@@ -147,10 +168,10 @@ fn value(bytes: &Secret) -> Result<Option<Secret>, String> {
     Ok(Some(Secret::copied(value)))
 }
 
-/// A provider's switch that says no.
-fn is_off(switch: &Secret) -> bool {
-    let word = String::from_utf8_lossy(switch.expose_secret());
-    value::boolean(&word).is_ok_and(|on| !on)
+/// What the value of a provider's switch says: yes, no, or neither.
+pub(super) fn says(switch: &Secret) -> Option<bool> {
+    let text = String::from_utf8_lossy(switch.expose_secret());
+    word::boolean(text.trim()).ok()
 }
 
 fn judge(session: &SessionFile, bytes: Secret) -> Result<Material, String> {
@@ -209,7 +230,10 @@ fn unreadable(form: &Form, path: &Path, why: &Unreadable) -> Failure {
     let place = if named == path.display().to_string() { String::new() } else { format!("{named} names ") };
     let hint = match why {
         Unreadable::Missing => "is the secret or volume mounted?".to_owned(),
-        Unreadable::NotRegular(_) => "docker makes a directory for a bind mount whose source is missing".to_owned(),
+        Unreadable::NotRegular(Kind::Directory) => {
+            "docker makes a directory for a bind mount whose source is missing".to_owned()
+        }
+        Unreadable::NotRegular(_) => "a pipe or device has no end that could be waited for: name a file".to_owned(),
         _ => format!("this is uid {}: give it the right to read the file", privilege::current().0),
     };
     Failure::new(format!("{place}{}: {why}", path.display())).hint(hint)
@@ -286,9 +310,9 @@ pub fn stored<'c>(
     }
 }
 
-/// The long-lived token in the capture, and a word if it has ended.
+/// The long-lived token in the capture.
 #[must_use]
-pub fn token<'c>(definition: &'c Definition, capture: &Capture, warnings: &mut Vec<Message>) -> Option<Offer<'c>> {
+pub fn token<'c>(definition: &'c Definition, capture: &Capture) -> Option<Offer<'c>> {
     token::rule(definition)?;
     let is_its = |rule: &&MethodRule| rule.method == Method::OauthToken && rule.variable.is_some();
     let rule = definition.methods.iter().find(is_its)?;
@@ -302,11 +326,6 @@ pub fn token<'c>(definition: &'c Definition, capture: &Capture, warnings: &mut V
             Err(why) => (Err(why), None),
         },
     };
-    if let Some(ended) = expires_at.filter(|ended| *ended <= SystemTime::now()) {
-        let ended = humantime::format_rfc3339_seconds(ended);
-        let text = format!("{}: the token has expired, {ended}", path.display());
-        warnings.push(Message::warning(text).hint("make a new one: agent-init setup --token"));
-    }
     Some(Offer { rule, source: Source::Capture(path), found, expires_at })
 }
 
@@ -342,21 +361,33 @@ pub fn settings<'c>(
 ) -> Vec<Offer<'c>> {
     let there = (working_copy, Source::Home as fn(PathBuf) -> Source, found_owners(identity));
     let places: Vec<_> = std::iter::once(there).chain(captured.map(|(path, kind)| (path, kind, Owners::Any))).collect();
-    let offer = |rule: &'c MethodRule| {
-        let setting = rule.setting.as_ref()?;
+    let document = |file: &str| {
         let (content, source) = places.iter().find_map(|(path, kind, owners)| {
-            let content = read::beneath(&Dir::open(path).ok()?, Path::new(&setting.file), owners).ok()?;
-            Some((content, kind(path.join(&setting.file))))
+            let content = read::beneath(&Dir::open(path).ok()?, Path::new(file), owners).ok()?;
+            Some((content, kind(path.join(file))))
         })?;
-        let document = Document::parse(&content.bytes, Format::Jsonc).ok()?;
-        document.has_text(&setting.key).then_some(Offer {
-            rule,
-            source,
-            found: Ok(Material::Setting),
-            expires_at: None,
-        })
+        Some((Document::parse(&content.bytes, Format::Jsonc).ok()?, source))
     };
-    definition.methods.iter().filter_map(offer).collect()
+    let offer = |rule, source| Offer { rule, source, found: Ok(Material::Setting), expires_at: None };
+    let setting = |rule: &'c MethodRule| {
+        let setting = rule.setting.as_ref()?;
+        let (document, source) = document(&setting.file)?;
+        document.has_text(&setting.key).then(|| offer(rule, source))
+    };
+    let mut offers: Vec<Offer<'c>> = definition.methods.iter().filter_map(setting).collect();
+    let variables = definition.settings.variables.as_ref();
+    if let Some((variables, (document, source))) = variables.and_then(|at| Some((at, document(&at.file)?))) {
+        let is_given = |rule: &&MethodRule| {
+            let field =
+                |name: &String| Field { pointer: format!("/{}/{name}", variables.key), claim: None, file: None };
+            let value = rule.variable.as_ref().and_then(|name| document.text(&field(name)));
+            value.is_some_and(|value| {
+                rule.method != Method::Cloud || says(&Secret::copied(value.as_bytes())) == Some(true)
+            })
+        };
+        offers.extend(definition.methods.iter().filter(is_given).map(|rule| offer(rule, source.clone())));
+    }
+    offers
 }
 
 /// The value of a material as an environment string.

@@ -187,6 +187,9 @@ impl Survey {
             conflicts: match role {
                 Role::Capture => Capture::open(path).map_or(0, |capture| capture.conflicts()),
                 Role::State => path.join("conflicts").read_dir().map_or(0, Iterator::count),
+                Role::WorkingCopy => {
+                    path.join(directory::BOOKKEEPING).join("conflicts").read_dir().map_or(0, Iterator::count)
+                }
                 _ => 0,
             },
             role,
@@ -198,6 +201,9 @@ impl Survey {
         let default = PathBuf::from(directory::DEFAULT);
         match &options.capture {
             Some(spec) => {
+                if spec.default.is_none() && default.exists() {
+                    self.add(Role::Capture, &default);
+                }
                 for root in spec.default.iter().chain(spec.named.iter().map(|(_, path)| path)) {
                     self.add(Role::Capture, root);
                 }

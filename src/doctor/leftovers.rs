@@ -43,10 +43,10 @@ pub fn recovery(spot: &Spot, around: &Surroundings) -> Option<Finding> {
 
 /// Logins that lost.
 pub fn conflicts(spot: &Spot, _: &Surroundings) -> Option<Finding> {
-    let matters = matches!(spot.role, Role::Capture | Role::State) && spot.conflicts > 0;
+    let matters = matches!(spot.role, Role::Capture | Role::State | Role::WorkingCopy) && spot.conflicts > 0;
     let directory = match spot.role {
-        Role::Capture => spot.path.join(".agent-init/conflicts"),
-        _ => spot.path.join("conflicts"),
+        Role::State => spot.path.join("conflicts"),
+        _ => spot.path.join(".agent-init/conflicts"),
     };
     let what = format!("{} logins are kept there that lost to another", spot.conflicts);
     let fix = "remove them once the login in use is the one that you want";

@@ -1,5 +1,7 @@
 //! Pure. Which offer authenticates the agent, and why the others do not: exactly one method is in place.
 
+use std::time::SystemTime;
+
 use crate::agent::Definition;
 use crate::agent::definition::{Method, MethodRule};
 use crate::cli::AuthMode;
@@ -25,6 +27,8 @@ pub struct Question<'q, 'c> {
     pub remembered: Option<&'q Served>,
     /// The logins that were stored in the capture.
     pub captured: &'q Lineage,
+    /// By which clock something has ended.
+    pub now: SystemTime,
 }
 
 /// The answer, by indexes of the offers.
@@ -37,6 +41,9 @@ pub struct Choice {
     /// The login that was left at the place is to be kept under `conflicts/`.
     pub keep_left: bool,
 }
+
+/// Why something that has ended is set aside for something that has not.
+pub const ENDED: &str = "it has expired, and can not be refreshed";
 
 /// An offer that was not chosen.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,25 +67,23 @@ pub fn choose(question: &Question<'_, '_>) -> Choice {
             Err(_) if question.is_left(offer) => {}
             Err(reason) => choice.set_aside(index, format!("not usable: {reason}"), true),
             Ok(_) if !allows(question.mode, offer.rule.method) => {
-                choice.set_aside(
-                    index,
-                    format!("the mode is {}", word(question.mode)),
-                    question.mode != AuthMode::Ignore,
-                );
+                choice.set_aside(index, format!("the mode is {}", word(question.mode)), true);
             }
             Ok(_) => usable.push(index),
         }
     }
     usable.sort_by_key(|index| question.offers.get(*index).map(|offer| question.rank(offer)));
-    let Some(first) = usable.first().copied() else { return choice };
+    let Some(first) = usable.first().copied() else {
+        choice.keep_left = question.has_left_login();
+        return choice;
+    };
     let is_session = |index: &usize| question.session(*index).is_some();
     choice.chosen = Some(first);
     if is_session(&first) {
         let sessions: Vec<usize> = usable.iter().copied().filter(is_session).collect();
         question.choose_session(&sessions, &mut choice);
     } else {
-        choice.keep_left =
-            usable.iter().any(|index| question.offers.get(*index).is_some_and(|offer| question.is_left(offer)));
+        choice.keep_left = question.has_left_login();
     }
     let Some(chosen) = choice.chosen.and_then(|chosen| question.offers.get(chosen)) else { return choice };
     let why = format!("{} is preferred", chosen.source);
@@ -86,7 +91,8 @@ pub fn choose(question: &Question<'_, '_>) -> Choice {
         let is_known = choice.chosen == Some(index) || choice.set_aside.iter().any(|aside| aside.offer == index);
         let Some(offer) = question.offers.get(index).filter(|_| !is_known) else { continue };
         if let Some(is_warning) = question.is_worth_a_warning(offer, chosen) {
-            choice.set_aside(index, why.clone(), is_warning);
+            let has_lost = offer.has_ended(question.now) && !chosen.has_ended(question.now);
+            choice.set_aside(index, if has_lost { ENDED.to_owned() } else { why.clone() }, is_warning);
         }
     }
     choice
@@ -107,7 +113,13 @@ impl Question<'_, '_> {
         self.left_at.contains(&offer.source)
     }
 
-    fn rank(&self, offer: &Offer<'_>) -> (usize, usize, usize) {
+    /// Whether a login is at the place of the working copy, which is lost if it is only removed.
+    fn has_left_login(&self) -> bool {
+        self.offers.iter().any(|offer| self.is_left(offer) && offer.session().is_some())
+    }
+
+    /// What has ended comes last: it is better than nothing only where our clock is wrong.
+    fn rank(&self, offer: &Offer<'_>) -> (bool, usize, usize, usize) {
         let preferred = self.prefer.iter().position(|method| *method == offer.rule.method).unwrap_or(self.prefer.len());
         let place = match &offer.source {
             Source::Env(_) | Source::File(_) | Source::Command(_) | Source::Secret(_) => 0,
@@ -115,7 +127,7 @@ impl Question<'_, '_> {
             Source::Capture(_) | Source::Store(_) => 2,
             Source::Home(_) => 3,
         };
-        (preferred, self.position(offer.rule), place)
+        (offer.has_ended(self.now), preferred, self.position(offer.rule), place)
     }
 
     fn position(&self, rule: &MethodRule) -> usize {
@@ -158,11 +170,7 @@ impl Question<'_, '_> {
             }
             Continuation::Older => choice.set_aside(left, "it is older than what was chosen", false),
             Continuation::Stranger => {
-                choice.set_aside(
-                    left,
-                    "it was found in the place of the working copy, and is kept under conflicts/",
-                    true,
-                );
+                choice.set_aside(left, "it was found in the place of the working copy", true);
                 choice.keep_left = true;
             }
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::agent::Catalog;
 use crate::agent::catalog::Entry;
-use crate::cli::{AgentSelection, RunOptions};
+use crate::cli::{AgentSelection, Requirement, RunOptions};
 
 /// An agent that may be served.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Candidate<'c> {
 }
 
 /// The agents that may be served, by option and COMMAND. An agent that was given something explicitly is one whatever
-/// else, except where the operator named others.
+/// else, except where the operator named others; one that must have a credential is one if there is any.
 ///
 /// # Errors
 /// An unknown name.
@@ -38,7 +38,9 @@ pub fn candidates<'c>(options: &RunOptions, catalog: &'c Catalog) -> anyhow::Res
                 .and_then(|name| name.to_str());
             let is_its = |entry: &Entry| command.is_some_and(|command| entry.has_command(command));
             let any = catalog.entries().iter().any(is_its);
-            let candidate = |entry| Candidate { entry, is_certain: is_its(entry), when_found: !any };
+            let is_required = |entry: &Entry| required(options).iter().any(|name| name == entry.name());
+            let candidate =
+                |entry| Candidate { entry, is_certain: is_its(entry), when_found: !any || is_required(entry) };
             Ok(catalog.entries().iter().map(candidate).collect())
         }
     }
@@ -46,12 +48,15 @@ pub fn candidates<'c>(options: &RunOptions, catalog: &'c Catalog) -> anyhow::Res
 
 /// The agents that options beside `--agent` name.
 fn named_anywhere(options: &RunOptions) -> Vec<&str> {
-    use crate::cli::Requirement;
     let auth = options.auth.iter().flat_map(|auth| &auth.named).map(|(name, _)| name.as_str());
     let capture = options.capture.iter().flat_map(|capture| &capture.named).map(|(name, _)| name.as_str());
-    let required = match &options.require {
-        Some(Requirement::Named(names)) => names.as_slice(),
+    auth.chain(capture).chain(required(options).iter().map(String::as_str)).collect()
+}
+
+/// The agents that must have a credential.
+fn required(options: &RunOptions) -> &[String] {
+    match &options.require {
+        Some(Requirement::Named(names)) => names,
         _ => &[],
-    };
-    auth.chain(capture).chain(required.iter().map(String::as_str)).collect()
+    }
 }

@@ -15,6 +15,7 @@ use super::{AgentPlan, LoginFile, environment, method};
 pub fn of(plan: &AgentPlan<'_, '_>, options: &RunOptions, facts: &Facts<'_>) -> Vec<Message> {
     let mut messages = set_aside(plan);
     messages.extend(no_such_method(plan, options));
+    messages.extend(ended(plan, facts));
     messages.extend(stranded(plan));
     messages.extend(out_of_turn(plan));
     messages.extend(delivery(plan, options));
@@ -39,12 +40,34 @@ fn no_such_method(plan: &AgentPlan<'_, '_>, options: &RunOptions) -> Vec<Message
         .collect()
 }
 
+/// What was chosen for want of anything better.
+fn ended(plan: &AgentPlan<'_, '_>, facts: &Facts<'_>) -> Option<Message> {
+    let chosen = plan.chosen().filter(|offer| offer.has_ended(facts.now))?;
+    let agent = &plan.facts.definition.name;
+    let at = |ended| humantime::format_rfc3339_seconds(ended);
+    Some(match (chosen.session(), chosen.expires_at) {
+        (Some(session), _) => {
+            let ended = session.login.expires_at.map(|ended| format!(", {}", at(ended))).unwrap_or_default();
+            let source = &chosen.source;
+            let text = format!("{agent}: the login from {source} has expired{ended}, and it has no refresh token");
+            Message::warning(text).hint("log in again: agent-init setup")
+        }
+        (None, ended) => {
+            let ended = ended.map(|ended| format!(", {}", at(ended))).unwrap_or_default();
+            Message::warning(format!("{agent}: {}: the token has expired{ended}", chosen.source))
+                .hint("make a new one: agent-init setup --token")
+        }
+    })
+}
+
 fn set_aside(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
     let agent = &plan.facts.definition.name;
     let aside = plan.choice.set_aside.iter().filter_map(|aside| {
         let offer = plan.facts.offers.get(aside.offer)?;
-        let key = offer.rule.setting.as_ref().map(|setting| format!(" ({})", setting.key)).unwrap_or_default();
-        let text = format!("{agent}: {}{key} is set aside: {}", offer.source, aside.why);
+        let key = offer.rule.setting.as_ref().map(|setting| &setting.key).or(offer.rule.variable.as_ref());
+        let key = key.filter(|_| offer.is_setting()).map(|key| format!(" ({key})")).unwrap_or_default();
+        let kept = plan.keeps(offer).then(|| format!("; it is kept under {}", plan.keeps_at().display()));
+        let text = format!("{agent}: {}{key} is set aside: {}{}", offer.source, aside.why, kept.unwrap_or_default());
         let message = if aside.is_warning { Message::warning(text) } else { Message::detail(text) };
         let remedy = if offer.found.is_err() { Some(mend(plan.facts.definition, offer)) } else { prefer(plan, offer) };
         Some(Message { hint: remedy.filter(|_| aside.is_warning), ..message })
@@ -121,7 +144,7 @@ fn out_of_turn(plan: &AgentPlan<'_, '_>) -> Option<Message> {
 }
 
 fn delivery(plan: &AgentPlan<'_, '_>, options: &RunOptions) -> Option<Message> {
-    let variable = plan.chosen()?.rule.variable.as_deref()?;
+    let variable = plan.chosen().filter(|offer| !offer.is_setting())?.rule.variable.as_deref()?;
     (options.deliver == Some(Delivery::Fd) && plan.descriptor.is_none()).then(|| {
         let title = &plan.facts.definition.title;
         Message::warning(format!(

@@ -14,7 +14,7 @@ use crate::store::{Capture, Recovery, Store};
 use crate::sync::link::{Ends, Link};
 use crate::sys::dir::Dir;
 use crate::workcopy::read::{self, Owners};
-use crate::workcopy::{self, WorkingCopy, ground, harvest, tree};
+use crate::workcopy::{self, WorkingCopy, first_run, ground, harvest, tree};
 
 use super::capture::Place;
 
@@ -106,7 +106,13 @@ impl Desk<'_, '_> {
         }
         let login = definition.session.as_ref().map(|session| session.file.as_str());
         let selection = tree::Selection { settings: &definition.settings, scope, login };
-        let skipped = harvest::settings(&self.copy, self.capture.handle(), &selection, self.capture.owner());
+        // What would have stood in the way of a login was taken out of the working copy, not of the capture.
+        let changed = |path: &Path, text: &[u8]| {
+            let there = read::beneath(self.capture.handle(), path, &Owners::Any).ok()?;
+            first_run::given_back(definition, path, text, &there.bytes)
+        };
+        let owner = self.capture.owner();
+        let skipped = harvest::settings(&self.copy, self.capture.handle(), &selection, owner, &changed);
         for skipped in skipped.into_lines() {
             reporter.say(&Message::warning(format!("{}: {skipped}", definition.name)));
         }

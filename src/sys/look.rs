@@ -37,6 +37,12 @@ pub fn may_read(path: &Path) -> bool {
     faccessat(AT_FDCWD, path, AccessFlags::R_OK, AtFlags::AT_EACCESS).is_ok()
 }
 
+/// Whether this process may look entries of the directory up; links are followed.
+#[must_use]
+pub fn may_pass(path: &Path) -> bool {
+    faccessat(AT_FDCWD, path, AccessFlags::X_OK, AtFlags::AT_EACCESS).is_ok()
+}
+
 /// Whether this process may write to the file, or make entries in the directory, now.
 #[must_use]
 pub fn may_write(path: &Path) -> bool {

@@ -2,10 +2,11 @@
 //! losing a key that is there.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use crate::agent::Definition;
 use crate::agent::definition::{FirstRun, Format, Method};
 use crate::cli::RunOptions;
 use crate::credential::document::without_comment_lines;
@@ -61,8 +62,10 @@ pub fn answer(
 fn trusted(options: &RunOptions, working_directory: &Path) -> Vec<String> {
     match &options.trust {
         Some(paths) => std::env::split_paths(paths)
+            .filter(|path| !path.as_os_str().is_empty())
+            // As the agent writes its own: absolute, and without a slash at the end.
+            .map(|path| working_directory.join(path).components().collect::<PathBuf>())
             .filter_map(|path| path.to_str().map(str::to_owned))
-            .filter(|path| !path.is_empty())
             .collect(),
         None => working_directory.to_str().map(str::to_owned).into_iter().collect(),
     }
@@ -139,24 +142,77 @@ fn parsed(text: &[u8], format: Format) -> Result<Value, String> {
 /// keeps them.
 pub fn set_aside(plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnMut(Message)) {
     for setting in plan.overriding_settings() {
-        let path = copy.path.join(&setting.file);
-        let taken_out = || -> Result<(), String> {
-            let content = match read::entry(&copy.dir, OsStr::new(&setting.file), &copy.owners()) {
-                Err(Unreadable::Missing) => return Ok(()),
-                content => content.map_err(|why| why.to_string())?,
-            };
-            let mut document = parsed(&content.bytes, Format::Jsonc)?;
-            if document.as_object_mut().and_then(|document| document.remove(&setting.key)).is_none() {
-                return Ok(());
-            }
-            let text = serde_json::to_vec_pretty(&document).map_err(|error| error.to_string())?;
-            copy.write(&setting.file, &text).map_err(|error| format!("{error:#}"))
-        };
-        if let Err(why) = taken_out() {
-            let text = format!("{} stays in {}, and the agent prefers it: {why}", setting.key, path.display());
-            say(Message::warning(text));
+        let take_out = |document: &mut Map<String, Value>| document.remove(&setting.key).is_some();
+        if let Err(why) = edit(copy, &setting.file, take_out) {
+            say(stays(&setting.key, copy, &setting.file, &why));
         }
     }
+    let Some(variables) = &plan.facts.definition.settings.variables else { return };
+    let take_out = |document: &mut Map<String, Value>| {
+        let Some(Value::Object(there)) = document.get_mut(&variables.key) else { return false };
+        // All of them are looked for: the agent would take any.
+        plan.overriding_variables().filter(|name| there.remove(*name).is_some()).count() > 0
+    };
+    // Nothing was offered by settings that can not be read.
+    let was_offered = plan.facts.offers.iter().any(|offer| offer.is_setting() && offer.rule.variable.is_some());
+    if let Err(why) = edit(copy, &variables.file, take_out)
+        && was_offered
+    {
+        say(stays(&variables.key, copy, &variables.file, &why));
+    }
+}
+
+fn stays(key: &str, copy: &WorkingCopy, file: &str, why: &str) -> Message {
+    let path = copy.path.join(file);
+    Message::warning(format!("{key} stays in {}, and the agent prefers it: {why}", path.display()))
+}
+
+/// Changes a file of settings, if it is there; `change` says whether there is anything to write.
+fn edit(copy: &WorkingCopy, file: &str, change: impl Fn(&mut Map<String, Value>) -> bool) -> Result<(), String> {
+    let content = match read::entry(&copy.dir, OsStr::new(file), &copy.owners()) {
+        Err(Unreadable::Missing) => return Ok(()),
+        content => content.map_err(|why| why.to_string())?,
+    };
+    let mut document = parsed(&content.bytes, Format::Jsonc)?;
+    if !document.as_object_mut().is_some_and(change) {
+        return Ok(());
+    }
+    let text = serde_json::to_vec_pretty(&document).map_err(|error| error.to_string())?;
+    copy.write(file, &text).map_err(|error| format!("{error:#}"))
+}
+
+/// The text of a file of settings with what [`set_aside`] took out of its copy, as it is in `there`; `None` where that is
+/// nothing.
+#[must_use]
+pub fn given_back(definition: &Definition, file: &Path, text: &[u8], there: &[u8]) -> Option<Vec<u8>> {
+    let is_it = |name: &str| file == Path::new(name);
+    let settings = definition.methods.iter().filter_map(|rule| rule.setting.as_ref());
+    let keys: Vec<&str> = settings
+        .filter(|setting| setting.overrides && is_it(&setting.file))
+        .map(|setting| setting.key.as_str())
+        .collect();
+    let variables = definition.settings.variables.as_ref().filter(|variables| is_it(&variables.file));
+    if keys.is_empty() && variables.is_none() {
+        return None;
+    }
+    let (mut document, there) = (parsed(text, Format::Jsonc).ok()?, parsed(there, Format::Jsonc).ok()?);
+    let before = document.clone();
+    let into = document.as_object_mut()?;
+    for key in keys {
+        if let Some(value) = there.get(key).filter(|_| !into.contains_key(key)) {
+            into.insert(key.to_owned(), value.clone());
+        }
+    }
+    if let Some((variables, there)) = variables.and_then(|at| Some((at, there.get(&at.key)?))) {
+        let own = definition.methods.iter().filter_map(|rule| rule.variable.as_deref());
+        for (name, value) in own.filter_map(|name| Some((name, there.get(name)?))) {
+            let object = into.entry(variables.key.as_str()).or_insert_with(|| Value::Object(Map::new()));
+            if let Some(object) = object.as_object_mut().filter(|object| !object.contains_key(name)) {
+                object.insert(name.to_owned(), value.clone());
+            }
+        }
+    }
+    if document == before { None } else { serde_json::to_vec_pretty(&document).ok() }
 }
 
 /// Objects are merged key by key, arrays get what they lack, anything else becomes the new value.

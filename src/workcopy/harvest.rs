@@ -17,11 +17,18 @@ const ENTRIES: usize = 20_000;
 /// How many bytes are carried: an agent shall not fill the disk of the capture.
 const BYTES: usize = 256 * 1024 * 1024;
 
-/// Carries what is selected, each file whole, 0600 (0700 if its owner may execute it), in place of what is there. Returns
-/// what was passed over, and why.
+/// Carries what is selected, each file whole, 0600 (0700 if its owner may execute it), in place of what is there. `changed`
+/// says what is carried instead of a file's text, where that differs. Returns what was passed over, and why.
 #[must_use]
-pub fn settings(copy: &WorkingCopy, to: &Dir, selection: &Selection<'_>, owner: Option<(u32, u32)>) -> Skipped {
-    let mut harvest = Harvest { owners: copy.owners(), owner, entries: ENTRIES, bytes: BYTES, skipped: Skipped::default() };
+pub fn settings(
+    copy: &WorkingCopy,
+    to: &Dir,
+    selection: &Selection<'_>,
+    owner: Option<(u32, u32)>,
+    changed: &dyn Fn(&Path, &[u8]) -> Option<Vec<u8>>,
+) -> Skipped {
+    let owners = copy.owners();
+    let mut harvest = Harvest { owners, owner, changed, entries: ENTRIES, bytes: BYTES, skipped: Skipped::default() };
     for name in copy.dir.names().unwrap_or_default() {
         if name.to_str().is_some_and(|name| selection.takes(name)) {
             harvest.entry(&copy.dir, to, &name, Path::new(&name), DEPTH);
@@ -30,15 +37,16 @@ pub fn settings(copy: &WorkingCopy, to: &Dir, selection: &Selection<'_>, owner: 
     harvest.skipped
 }
 
-struct Harvest {
+struct Harvest<'h> {
     owners: Owners,
+    changed: &'h dyn Fn(&Path, &[u8]) -> Option<Vec<u8>>,
     owner: Option<(u32, u32)>,
     entries: usize,
     bytes: usize,
     skipped: Skipped,
 }
 
-impl Harvest {
+impl Harvest<'_> {
     fn entry(&mut self, from: &Dir, to: &Dir, name: &OsStr, path: &Path, depth: usize) {
         // The one entry that was too many has been told.
         if self.entries == 0 {
@@ -72,7 +80,9 @@ impl Harvest {
                 let left = self.bytes.checked_sub(content.bytes.len());
                 self.bytes = left.ok_or_else(|| format!("more than {BYTES} bytes in all"))?;
                 let mode = 0o600 | (content.stat.mode & 0o100);
-                to.write_whole(name, &content.bytes, Attributes { mode, owner: self.owner }).map_err(said)
+                let changed = (self.changed)(path, &content.bytes);
+                let bytes = changed.as_deref().unwrap_or(&content.bytes);
+                to.write_whole(name, bytes, Attributes { mode, owner: self.owner }).map_err(said)
             }
             Kind::Link => Err("it is a symbolic link".to_owned()),
             Kind::Special => Err("it is not a regular file".to_owned()),
@@ -120,7 +130,8 @@ mod tests {
             owner: None,
         };
         let selection = Selection { settings: &settings, scope: Scope::Settings, login: Some("login") };
-        let mut skipped = super::settings(&copy, &Dir::open(to.path()).unwrap(), &selection, None).into_lines();
+        let target = Dir::open(to.path()).unwrap();
+        let mut skipped = super::settings(&copy, &target, &selection, None, &|_, _| None).into_lines();
         skipped.sort();
 
         let there = |name: &str| to.path().join(name);

@@ -72,6 +72,37 @@ fn a_bad_value_is_refused_and_named() {
 }
 
 #[test]
+fn every_spelling_of_a_boolean() {
+    let sandbox = Sandbox::new();
+    let run = |value: &str| {
+        let names = ["AGENT_INIT_FIRST_RUN", "AGENT_INIT_DROP_CAPS", "AGENT_INIT_NO_NEW_PRIVS", "AGENT_INIT_VERBOSE"];
+        names.iter().fold(sandbox.raw(["--agent=none", "true"]), |run, name| run.env(name, value)).run()
+    };
+    for off in ["0", "false", "No", "off"] {
+        run(off).ok().quiet();
+    }
+    for on in ["1", "TRUE", "yes", "On"] {
+        let caps = |name: &str| sandbox.raw(["--agent=none", name, on, "true"]).run().code;
+        assert!([Some(0), Some(125)].contains(&caps("--drop-caps")), "{on}");
+        sandbox.raw(["--agent=none", "--no-new-privs", on, "--first-run", on, "true"]).run().ok().quiet();
+    }
+}
+
+#[test]
+fn a_path_that_others_will_read_is_absolute() {
+    let sandbox = Sandbox::new();
+    for name in ["home", "work-dir", "state-dir"] {
+        let twin = format!("AGENT_INIT_{}", name.to_ascii_uppercase().replace('-', "_"));
+        let option = format!("--{name}");
+        let run = || sandbox.raw(["true"]).unset(&twin);
+        run().options([option.as_str(), "some/where"]).run().refuses(&[&option, "some/where", "not absolute"]);
+        run().env(&twin, "some/where").run().refuses(&[&twin, "some/where", "not absolute"]);
+    }
+    let trust = sandbox.claude("cat \"$C/.claude.json\"").options(["--trust", ".:/a/b/"]).run().ok();
+    trust.prints(&[&format!("\"{}\"", sandbox.text("cwd")), "\"/a/b\""]);
+}
+
+#[test]
 fn an_unknown_agent_is_refused_with_the_known_ones() {
     let sandbox = Sandbox::new();
     for option in

@@ -180,19 +180,19 @@ fn a_spent_login_is_a_warning_and_nothing_else() {
     }
 }
 
-const VALUES: &[(&str, fn(&Sandbox, Run, &str) -> Run)] = &[
-    ("variable", |_, run, name| run.env(name, "FAKE-value")),
-    ("file", |s, run, name| {
-        s.write("given", "FAKE-value\n");
+const VALUES: &[(&str, fn(&Sandbox, Run, &str, &str) -> Run)] = &[
+    ("variable", |_, run, name, value| run.env(name, value)),
+    ("file", |s, run, name, value| {
+        s.write("given", format!("{value}\n"));
         run.env(&format!("{name}_FILE"), s.text("given"))
     }),
-    ("command", |_, run, name| run.env(&format!("{name}_COMMAND"), "printf %s FAKE-value")),
-    ("secret", |s, run, name| {
-        s.write(&format!("secrets/{name}"), "FAKE-value\n");
+    ("command", |_, run, name, value| run.env(&format!("{name}_COMMAND"), format!("printf %s {value}"))),
+    ("secret", |s, run, name, value| {
+        s.write(&format!("secrets/{name}"), format!("{value}\n"));
         run
     }),
-    ("secret in lower case", |s, run, name| {
-        s.write(&format!("secrets/{}", name.to_lowercase()), "FAKE-value");
+    ("secret in lower case", |s, run, name, value| {
+        s.write(&format!("secrets/{}", name.to_lowercase()), value);
         run
     }),
 ];
@@ -206,7 +206,7 @@ fn a_value_from_every_source_in_every_mode() {
                     let what = format!("{}, {}, {form}, {mode}", definition.name(), carrier.variable);
                     let sandbox = Sandbox::new();
                     let run = start(&definition, &sandbox).options(["--auth", mode]);
-                    let outcome = give(&sandbox, run, &carrier.variable).run().ok();
+                    let outcome = give(&sandbox, run, &carrier.variable, carrier.value()).run().ok();
                     let is_token = carrier.method.ends_with("-token");
                     let is_allowed = match *mode {
                         "auto" => true,
@@ -214,7 +214,7 @@ fn a_value_from_every_source_in_every_mode() {
                         "api-key" => carrier.method == "api-key",
                         _ => false,
                     };
-                    let expected = is_allowed.then_some("FAKE-value");
+                    let expected = is_allowed.then_some(carrier.value());
                     assert_eq!(outcome.variable(&carrier.variable), expected, "{what}\n{outcome}");
                     for form in ["_FILE", "_COMMAND"] {
                         let name = format!("{}{form}", carrier.variable);
@@ -256,13 +256,13 @@ fn a_value_by_a_descriptor_where_the_agent_reads_one() {
                 None => "env".to_owned(),
             };
             let run = sandbox.raw(["--", definition.command(), &script]).options(["--deliver", "fd"]);
-            let outcome = run.env(&carrier.variable, "FAKE-value").run().ok();
+            let outcome = run.env(&carrier.variable, carrier.value()).run().ok();
             if carrier.descriptor.is_some() {
                 assert_eq!(outcome.variable(&carrier.variable), None, "{what}\n{outcome}");
-                assert_eq!(outcome.variable("READ"), Some("FAKE-value"), "{what}\n{outcome}");
+                assert_eq!(outcome.variable("READ"), Some(carrier.value()), "{what}\n{outcome}");
                 assert_eq!(outcome.variable("NONE"), Some(""), "{what}: it can be read twice\n{outcome}");
             } else {
-                assert_eq!(outcome.variable(&carrier.variable), Some("FAKE-value"), "{what}\n{outcome}");
+                assert_eq!(outcome.variable(&carrier.variable), Some(carrier.value()), "{what}\n{outcome}");
                 outcome.warns_once(&["--deliver fd", definition.text("/title"), &carrier.variable]);
             }
         }
@@ -291,7 +291,7 @@ fn the_questions_of_a_first_start_are_answered() {
             let carriers = definition.carriers();
             let carrier = carriers.iter().find(|carrier| carrier.method == method);
             let run = match carrier {
-                Some(carrier) => run.env(&carrier.variable, "FAKE-value"),
+                Some(carrier) => run.env(&carrier.variable, carrier.value()),
                 None => run.env(&definition.variable(), definition.login.as_str()),
             };
             let outcome = run.run().ok();

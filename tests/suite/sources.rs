@@ -1,5 +1,6 @@
 //! Where a login may come from, which one wins, and what bad material gets.
 
+mod aside;
 mod bad;
 mod command;
 mod definitions;

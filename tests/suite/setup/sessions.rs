@@ -31,6 +31,24 @@ fn a_login_is_captured_while_its_agent_still_runs_and_a_run_has_it() {
 }
 
 #[test]
+fn what_would_stand_in_the_way_of_the_login_stays_in_the_capture() {
+    let sandbox = Sandbox::new();
+    let settings = r#"{"apiKeyHelper":"/bin/helper","env":{"ANTHROPIC_API_KEY":"FAKE-there"},"theme":"mine"}"#;
+    sandbox.write("capture/claude/settings.json", settings);
+    let pty = Pty::new();
+    let live = pty.leads(claude(&sandbox, "cat \"$C/settings.json\"; refresh new", "-")).start();
+    let shown = pty.all();
+    live.wait().ok();
+    assert!(shown.contains("mine") && !shown.contains("FAKE-there") && !shown.contains("apiKeyHelper"), "{shown}");
+    let after: serde_json::Value = serde_json::from_str(&sandbox.read("capture/claude/settings.json")).unwrap();
+    let before: serde_json::Value = serde_json::from_str(settings).unwrap();
+    for key in ["apiKeyHelper", "env", "theme"] {
+        assert_eq!(after[key], before[key], "{key}");
+    }
+    assert!(holds(&sandbox, "new"));
+}
+
+#[test]
 fn the_agent_is_its_own_user_at_its_own_terminal_with_no_credential() {
     needs_root!();
     let sandbox = Sandbox::new();

@@ -150,5 +150,5 @@ fn a_method_that_an_agent_does_not_have() {
     refused.refuses(&["--auth opencode=token", "no such method", "api-key, session"]).prints_no(&["started"]);
     opencode(&["--auth=token"]).ok().warns_once(&["--auth token", "no such method"]).says(&["opencode auth: none"]);
     opencode(&["--prefer=cloud,api-key"]).ok().warns_once(&["--prefer cloud"]).says(&["opencode auth: OpenAI API key"]);
-    opencode(&["--auth=opencode=ignore"]).ok().quiet();
+    opencode(&["--auth=opencode=ignore"]).ok().warns_once(&["OPENAI_API_KEY", "the mode is ignore"]);
 }

@@ -25,6 +25,13 @@ pub struct Carrier {
     pub descriptor: Option<String>,
 }
 
+impl Carrier {
+    /// A value that it may have: a provider is switched on, anything else is a secret.
+    pub fn value(&self) -> &'static str {
+        if self.method == "cloud" { "true" } else { "FAKE-value" }
+    }
+}
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
