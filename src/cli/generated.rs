@@ -16,10 +16,13 @@ fn pages() -> Vec<(PathBuf, Vec<u8>)> {
         // No date: a page is the same whenever it is made.
         let command = command.name(name).disable_help_flag(true);
         clap_mangen::Man::new(command).title(name.to_ascii_uppercase()).render(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap().replace(".SH EXTRA\n", ".SH NOTES\n").into_bytes();
         (PathBuf::from(format!("man/{name}.1")), text)
     };
     let of = |command: &clap::Command| page(command.clone(), format!("agent-init-{}", command.get_name()));
-    let mut pages = vec![page(whole(), "agent-init".to_owned())];
+    // What `run` takes is on the page of agent-init itself.
+    let main = whole().mut_subcommand("run", |run| run.hide(true));
+    let mut pages = vec![page(main, "agent-init".to_owned())];
     pages.extend(whole().get_subcommands().filter(|command| command.get_name() != "run").map(of));
     pages
 }
