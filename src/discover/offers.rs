@@ -331,6 +331,9 @@ pub fn token<'c>(definition: &'c Definition, capture: &Capture) -> Option<Offer<
 
 /// A copy as an offer; what is not there is none.
 fn offer(definition: &Definition, source: Source, copy: Copy) -> Option<Offer<'_>> {
+    if !source.is_explicit() && holds_settings_only(definition, &copy) {
+        return None;
+    }
     let found = match (copy.version, copy.bytes) {
         (Version::Absent, _) | (Version::Valid(_), None) => return None,
         (Version::Valid(login), Some(bytes)) => Ok(Material::Session(Session { bytes: Secret::new(bytes), login })),
@@ -338,6 +341,18 @@ fn offer(definition: &Definition, source: Source, copy: Copy) -> Option<Offer<'_
         (Version::Damaged(why), _) => Err(why),
     };
     Some(Offer { rule: definition.session_rule()?, source, found, expires_at: None })
+}
+
+/// Whether nobody has logged in yet: the file is one of settings too, which first-run state is merged into, and nothing
+/// of a login is in it.
+fn holds_settings_only(definition: &Definition, copy: &Copy) -> bool {
+    let Some(session) = &definition.session else { return false };
+    let is_shared = definition.first_run.iter().any(|entry| entry.file == session.file);
+    let Some(bytes) = copy.bytes.as_ref().filter(|_| is_shared && copy.version == Version::LoggedOut) else {
+        return false;
+    };
+    Document::parse(bytes, session.format)
+        .is_ok_and(|document| !session.travels.iter().any(|key| document.has(&format!("/{key}"))))
 }
 
 /// Whether the login file in a directory that belongs to no one agent is this agent's: another's may have the same name.

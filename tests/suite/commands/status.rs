@@ -251,3 +251,17 @@ fn what_is_kept_is_shown() {
     assert_eq!(write_back["conflicts"], 1, "{json}");
     assert!(write_back["recovery"].as_str().unwrap().ends_with("recovery/claude/.credentials.json"), "{json}");
 }
+
+/// Where one file holds settings and the login, what a first run left there is no login that went bad.
+#[test]
+fn a_file_of_settings_in_which_nobody_has_logged_in() {
+    let sandbox = Sandbox::new();
+    sandbox.captured("copilot", "config.json", r#"{"trustedFolders":["/work"]}"#);
+    let run = |words: &[&str]| sandbox.raw(words.iter().copied()).env("COPILOT_GITHUB_TOKEN", "FAKE");
+    run(&["--", "copilot", "true"]).run().ok().says(&["copilot auth: GitHub token"]).says_no(&["set aside"]);
+    run(&["status"]).run().ok().prints_no(&["invalid", "set aside"]);
+    sandbox.raw(["doctor", "--json"]).run().ok();
+    // One who has logged out is told so.
+    sandbox.captured("copilot", "config.json", r#"{"trustedFolders":["/work"],"authTokens":{}}"#);
+    sandbox.raw(["status", "--agent", "copilot"]).run().code(1).prints(&["invalid"]);
+}
