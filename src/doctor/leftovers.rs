@@ -48,7 +48,10 @@ pub fn conflicts(spot: &Spot, _: &Surroundings) -> Option<Finding> {
         Role::State => spot.path.join("conflicts"),
         _ => spot.path.join(".agent-init/conflicts"),
     };
-    let what = format!("{} logins are kept there that lost to another", spot.conflicts);
+    let what = match spot.conflicts {
+        1 => "a login is kept there that lost to another".to_owned(),
+        count => format!("{count} logins are kept there that lost to another"),
+    };
     let fix = "remove them once the login in use is the one that you want";
     matters.then(|| Finding::note("conflicts", shown(&directory), what, fix))
 }

@@ -1,8 +1,9 @@
 //! Pure. Sources that are wrong, shadowed, or that a refresh will strand.
 
 use crate::agent::definition::Method;
-use crate::cli::{AgentSelection, RunOptions};
-use crate::plan::{AgentPlan, Plan, warning};
+use crate::cli::{AgentSelection, AuthMode, RunOptions};
+use crate::credential::Source;
+use crate::plan::{AgentPlan, Plan, method, warning};
 use crate::report::Message;
 use crate::status::{AgentStatus, Health, complaint};
 
@@ -36,6 +37,7 @@ pub fn of_sources(sources: &Sources<'_, '_, '_>) -> Vec<Finding> {
     // Without a run, what is no login was said above of each source.
     let is_news = |status: &&AgentStatus| sources.is_running || status.state == Health::Expired;
     findings.extend(sources.status.iter().filter(is_news).filter_map(unwell));
+    findings.extend(sources.status.iter().filter_map(ending));
     findings.extend(nothing(sources));
     findings.sort_by_key(|finding| !finding.is_problem);
     findings
@@ -62,8 +64,11 @@ fn shadowed(agent: &AgentPlan<'_, '_>) -> impl Iterator<Item = Finding> {
     worth.filter_map(|aside| {
         let offer = agent.facts.offers.get(aside.offer).filter(|offer| offer.found.is_ok())?;
         let what = format!("it is not used: {}", aside.why);
-        let fix = warning::prefer(agent, offer)
-            .unwrap_or_else(|| "remove one of them, or say with --auth which one is meant".to_owned());
+        let fix = warning::prefer(agent, offer).unwrap_or_else(|| match (&offer.source, agent.mode) {
+            (Source::Home(_), AuthMode::Auto) => "nothing has to be done: a start takes it out of the way".to_owned(),
+            (_, AuthMode::Auto) => "remove the one that is not meant".to_owned(),
+            (_, mode) => format!("remove it, or choose another mode than --auth {}", method::word(mode)),
+        });
         Some(Finding::note("set-aside", offer.source.to_string(), what, fix))
     })
 }
@@ -71,19 +76,31 @@ fn shadowed(agent: &AgentPlan<'_, '_>) -> impl Iterator<Item = Finding> {
 /// An agent that can not authenticate although something was found, or whose refreshed login is refused.
 fn unwell(status: &AgentStatus) -> Option<Finding> {
     let what = complaint(status).filter(|_| status.detected)?;
-    let name = &status.agent;
-    let again = warning::log_in(name);
     let fix = if status.state.is_well() {
         let to = status.write_back.as_ref().and_then(|to| to.target.as_deref()).unwrap_or("the capture");
         format!("make {to} writable, and room in it: it is tried again every 10 s, and nothing has to be restarted")
-    } else if status.method == Method::OauthToken.word() {
+    } else {
+        renew(status)
+    };
+    Some(Finding::problem("login", status.agent.as_str(), what, fix))
+}
+
+/// A login or token that nobody refreshes, and that ends soon.
+fn ending(status: &AgentStatus) -> Option<Finding> {
+    let what = status.problem.clone().filter(|_| status.state == Health::Expiring)?;
+    Some(Finding::note("login", status.agent.as_str(), what, renew(status)))
+}
+
+/// What gives an agent a login again.
+fn renew(status: &AgentStatus) -> String {
+    let again = warning::log_in(&status.agent);
+    if status.method == Method::OauthToken.word() {
         format!("make a new token: {again} --token; or give another")
     } else if status.method == Method::Session.word() {
         format!("log in again: {again}; containers on the same capture adopt the new login")
     } else {
         format!("log in: {again}; or give a token, key or login")
-    };
-    Some(Finding::problem("login", name.as_str(), what, fix))
+    }
 }
 
 /// Agents for which nothing was found: wrong when they were asked for by name.

@@ -167,3 +167,11 @@ fn a_running_agent_that_was_logged_out() {
     gate.open();
     live.wait().ok();
 }
+
+#[test]
+fn a_login_that_ends_soon_is_worth_a_note() {
+    let sandbox = Sandbox::new();
+    let outcome = sandbox.raw(["doctor", "--json"]).env("CLAUDE_CREDENTIALS", super::token_only(3600)).run().ok();
+    assert!(checks(&outcome, "notes").contains(&"login".to_owned()), "{outcome}");
+    outcome.prints(&["setup --agent claude"]);
+}
