@@ -40,28 +40,30 @@ struct Broken {
     what: String,
 }
 
-fn breaks(key: impl Into<String>, what: impl Into<String>) -> Option<Broken> {
-    Some(Broken { key: key.into(), what: what.into() })
+fn breaks(key: impl Into<String>, what: impl Into<String>) -> Broken {
+    Broken { key: key.into(), what: what.into() }
 }
 
 /// One name of a directory or file.
 fn component(key: impl Into<String>, name: &str) -> Option<Broken> {
     let is_one = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']);
-    (!is_one).then(|| breaks(key, format!("'{name}' is not one path component"))).flatten()
+    (!is_one).then(|| breaks(key, format!("'{name}' is not one path component")))
 }
 
 /// A path below HOME.
 fn below_home(key: impl Into<String>, path: &str) -> Option<Broken> {
     let key = key.into();
-    let Some(rest) = path.strip_prefix("~/") else { return breaks(key, format!("'{path}' does not start with ~/")) };
+    let Some(rest) = path.strip_prefix("~/") else {
+        return Some(breaks(key, format!("'{path}' does not start with ~/")));
+    };
     rest.split('/').find_map(|name| component(key.as_str(), name))
 }
 
-/// The name of a variable: it is given to programs and shells, and NAME_FILE and others are made of it.
+/// The name of a variable: it is given to programs and shells, and `NAME_FILE` and others are made of it.
 fn variable(key: impl Into<String>, name: &str) -> Option<Broken> {
     let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
-    (!is_name).then(|| breaks(key, format!("'{name}' is no name of a variable"))).flatten()
+    (!is_name).then(|| breaks(key, format!("'{name}' is no name of a variable")))
 }
 
 /// RFC 6901.
@@ -70,19 +72,17 @@ fn pointer(key: impl Into<String>, text: &str) -> Option<Broken> {
     let is_pointer = (text.is_empty() || text.starts_with('/')) && is_escaped;
     (!is_pointer)
         .then(|| breaks(key, format!("'{text}' is no JSON pointer: each part begins with /, and ~ is written ~0")))
-        .flatten()
 }
 
 /// The first rule that a definition breaks.
 fn broken(definition: &Definition) -> Option<Broken> {
     name(&definition.name)
-        .or_else(|| listed("commands", &definition.commands, |key, name| component(key, name)))
+        .or_else(|| listed("commands", &definition.commands, component))
         .or_else(|| home(definition))
         .or_else(|| definition.session.as_ref().and_then(session))
         .or_else(|| {
             (definition.session.is_some() != definition.session_rule().is_some())
                 .then(|| breaks("session", "it takes both a method 'session' and a 'session' file"))
-                .flatten()
         })
         .or_else(|| methods(definition))
         .or_else(|| login(definition))
@@ -112,12 +112,9 @@ fn name(name: &str) -> Option<Broken> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !name.starts_with(|first: char| first.is_ascii_lowercase()) || !name.chars().all(plain) {
         // It becomes part of variables and paths, and stands in options between commas and equals signs.
-        return breaks("name", format!("'{name}' is not made of a-z, 0-9 and -, a letter first"));
+        return Some(breaks("name", format!("'{name}' is not made of a-z, 0-9 and -, a letter first")));
     }
-    ["auto", "none"]
-        .contains(&name)
-        .then(|| breaks("name", format!("'{name}' has a meaning of its own in --agent")))
-        .flatten()
+    ["auto", "none"].contains(&name).then(|| breaks("name", format!("'{name}' has a meaning of its own in --agent")))
 }
 
 fn home(definition: &Definition) -> Option<Broken> {
@@ -130,10 +127,10 @@ fn home(definition: &Definition) -> Option<Broken> {
 
 fn session(session: &SessionFile) -> Option<Broken> {
     if session.access_token.is_empty() {
-        return breaks("session.access-token", "it names no place");
+        return Some(breaks("session.access-token", "it names no place"));
     }
     if session.format == Format::Yaml && !session.travels.is_empty() {
-        return breaks("session.travels", "a file of lines can only travel whole");
+        return Some(breaks("session.travels", "a file of lines can only travel whole"));
     }
     let of = |key: &'static str, fields: &[Field]| {
         fields.iter().enumerate().find_map(|(index, place)| field(&format!("session.{key}[{index}]"), place))
@@ -168,10 +165,10 @@ fn methods(definition: &Definition) -> Option<Broken> {
         let carriers = usize::from(rule.variable.is_some()) + usize::from(rule.setting.is_some());
         if carriers != usize::from(rule.method != Method::Session) {
             let what = format!("'{word}' takes either a variable or a setting, and 'session' neither");
-            return breaks(key("method"), what);
+            return Some(breaks(key("method"), what));
         }
         if rule.descriptor.is_some() && rule.variable.is_none() {
-            return breaks(key("descriptor"), "there is no variable that it could replace");
+            return Some(breaks(key("descriptor"), "there is no variable that it could replace"));
         }
         let names = [("variable", &rule.variable), ("descriptor", &rule.descriptor)];
         let mut names = names.iter().filter_map(|(part, name)| Some((key(part), name.as_ref()?)));
@@ -189,7 +186,7 @@ fn methods(definition: &Definition) -> Option<Broken> {
         let is_same =
             |other: &&super::definition::MethodRule| rule.variable.is_some() && other.variable == rule.variable;
         if let Some(name) = definition.methods.iter().take(index).find(is_same).and(rule.variable.as_ref()) {
-            return breaks(key("variable"), format!("{name} stands twice"));
+            return Some(breaks(key("variable"), format!("{name} stands twice")));
         }
     }
     None
@@ -204,7 +201,7 @@ fn login(definition: &Definition) -> Option<Broken> {
         ("login.token.command", login.token.as_ref().map(|token| &token.command)),
     ];
     if let Some((key, _)) = commands.iter().find(|(_, words)| words.is_some_and(|words| has_no_word(words))) {
-        return breaks(*key, "it has no word");
+        return Some(breaks(*key, "it has no word"));
     }
     if let Some(broken) = login.environment.keys().find_map(|name| variable("login.environment", name)) {
         return Some(broken);
@@ -215,16 +212,16 @@ fn login(definition: &Definition) -> Option<Broken> {
         || !token.prefix.bytes().chain(characters.iter().copied()).all(|byte| byte.is_ascii_graphic())
     {
         // It is looked for among the characters on a screen.
-        return breaks("login.token.prefix", "a token begins with, and is made of, visible ASCII characters");
+        return Some(breaks("login.token.prefix", "a token begins with, and is made of, visible ASCII characters"));
     }
     if characters.is_empty() || token.least <= token.prefix.len() {
-        return breaks("login.token.least", "a token has characters after its prefix");
+        return Some(breaks("login.token.least", "a token has characters after its prefix"));
     }
     if token.days == 0 {
-        return breaks("login.token.days", "a token lives a day at least");
+        return Some(breaks("login.token.days", "a token lives a day at least"));
     }
     let has_method = definition.methods.iter().any(|rule| rule.method == Method::OauthToken && rule.variable.is_some());
-    (!has_method).then(|| breaks("login.token", "it takes a method 'oauth-token' with a variable")).flatten()
+    (!has_method).then(|| breaks("login.token", "it takes a method 'oauth-token' with a variable"))
 }
 
 fn settings(definition: &Definition) -> Option<Broken> {
@@ -260,8 +257,7 @@ fn conditions(definition: &Definition) -> impl Iterator<Item = (String, &Conditi
 
 fn condition(key: &str, when: &Condition) -> Option<Broken> {
     let is_known = |word: &str| word == "none" || Method::ALL.iter().any(|method| method.word() == word);
-    let word =
-        |key: String, word: &str| (!is_known(word)).then(|| breaks(key, format!("'{word}' is no method"))).flatten();
+    let word = |key: String, word: &str| (!is_known(word)).then(|| breaks(key, format!("'{word}' is no method")));
     listed(&format!("{key}.method"), &when.method, word)
         .or_else(|| listed(&format!("{key}.set-aside"), &when.set_aside, word))
 }

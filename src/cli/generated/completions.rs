@@ -109,7 +109,7 @@ fn every(words: &[Word]) -> Vec<&Choice> {
 }
 
 /// The options whose value is the next word.
-fn with_value<'w>(words: &'w [Word]) -> impl Iterator<Item = &'w Choice> {
+fn with_value(words: &[Word]) -> impl Iterator<Item = &Choice> {
     every(words).into_iter().filter(|option| !option.is_flag)
 }
 
@@ -346,7 +346,7 @@ pub fn fish() -> String {
     let names = in_words(&|_| true);
     let with_value = joined(with_value(&words), " ", |option| format!("--{}", option.long));
     format!(
-        r#"# Completions of agent-init for fish, {HEAD}.
+        r"# Completions of agent-init for fish, {HEAD}.
 # Where the cursor is: 'options COMMAND', or 'rest COMMAND N' behind the word N, where what follows the options begins.
 function __agent_init_at
 set -l words (commandline -opc)
@@ -404,6 +404,6 @@ complete -c agent-init -f
 {of_options}
 {of_rest}
 complete -c agent-init -n __agent_init_takes_program -a '(__agent_init_program)'
-"#
+"
     )
 }
