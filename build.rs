@@ -59,6 +59,7 @@ fn outline(path: &Path) -> String {
     field("commands", format!("&{:?}", words(&value["commands"])));
     field("variables", format!("&{variables:?}"));
     field("home", format!("({:?}, {:?}, {:?})", word("/home/variable"), word("/home/suffix"), word("/home/default")));
+    field("parent", format!("({:?}, {:?})", word("/home/parent/variable"), word("/home/parent/suffix")));
     field("login", format!("{:?}", word("/session/file")));
     let below_home = word("/home/default").strip_prefix("~/").map(|place| format!("{place}/{}", word("/session/file")));
     field("below_home", format!("{:?}", below_home.filter(|_| !word("/session/file").is_empty()).unwrap_or_default()));

@@ -20,6 +20,8 @@ struct Outline {
     variables: &'static [&'static str],
     /// Variable, suffix, default: as in a definition.
     home: (&'static str, &'static str, &'static str),
+    /// Variable and suffix of its home's parent; empty when it has none.
+    parent: (&'static str, &'static str),
     /// The login file's name; empty when there is none.
     login: &'static str,
     /// The login file below HOME, where no variable says otherwise; empty when there is none.
@@ -33,9 +35,11 @@ include!(concat!(env!("OUT_DIR"), "/outlines.rs"));
 pub struct Whereabouts<'o> {
     /// Variable, suffix, default of its home: as in a definition.
     pub home: (&'o str, &'o str, &'o str),
+    /// Variable and suffix of its home's parent; empty when it has none.
+    pub parent: (&'o str, &'o str),
     /// The login file's name.
     pub login: &'o str,
-    /// That file below HOME, where the variable is not set; empty when it is elsewhere.
+    /// That file below HOME, where neither variable is set; empty when it is elsewhere.
     pub below_home: &'o str,
 }
 
@@ -103,9 +107,9 @@ impl Entry {
         is_there: impl Fn(&Whereabouts<'_>) -> bool,
     ) -> bool {
         let Some(outline) = self.outline else { return true };
-        let (home, login, below_home) = (outline.home, outline.login, outline.below_home);
+        let Outline { home, parent, login, below_home, .. } = *outline;
         set.any(|name| outline.variables.iter().any(|own| is_form_of(name, own)))
-            || (!login.is_empty() && is_there(&Whereabouts { home, login, below_home }))
+            || (!login.is_empty() && is_there(&Whereabouts { home, parent, login, below_home }))
     }
 
     fn login(&self) -> Option<&str> {

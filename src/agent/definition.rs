@@ -62,6 +62,18 @@ pub struct Home {
     pub suffix: String,
     /// The default place; `~/` stands for `HOME`.
     pub default: String,
+    /// A variable that moves the default place with those of other programs: one of XDG's base directories.
+    pub parent: Option<Parent>,
+}
+
+/// A directory named by a variable, and what is below it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Parent {
+    /// The variable.
+    pub variable: String,
+    /// The part of the path below the directory that it names.
+    pub suffix: String,
 }
 
 /// The kind of authentication.

@@ -9,7 +9,7 @@ use anyhow::Context;
 
 use crate::agent::Definition;
 use crate::agent::catalog::Whereabouts;
-use crate::agent::definition::{Home, SessionFile};
+use crate::agent::definition::{Home, Parent, SessionFile};
 use crate::cli::{AuthMode, RunOptions, Scope, StoreSpec, SyncMode};
 use crate::launch::helper::Helpers;
 use crate::plan::identity::Identity;
@@ -60,15 +60,18 @@ impl<'c> Ground<'c, '_> {
     }
 
     fn place_of(&self, home: &Home) -> PathBuf {
-        place::own(home, self.environment.get_filled(&home.variable).map(Path::new), self.home)
+        place::own(home, |name| self.environment.get_filled(name).map(Path::new), self.home)
     }
 
     /// Whether the definition of an agent has to be read at all: a look at a few names.
     pub(super) fn may_matter(&self, candidate: &Candidate<'_>) -> bool {
         let is_there = |at: &Whereabouts<'_>| {
-            let (variable, suffix, default) = at.home;
-            let login = if at.below_home.is_empty() || self.environment.get_filled(variable).is_some() {
-                let home = Home { variable: variable.into(), suffix: suffix.into(), default: default.into() };
+            let ((variable, suffix, default), parent) = (at.home, at.parent);
+            let is_set = |name: &str| !name.is_empty() && self.environment.get_filled(name).is_some();
+            let login = if at.below_home.is_empty() || is_set(variable) || is_set(parent.0) {
+                let parent = Parent { variable: parent.0.into(), suffix: parent.1.into() };
+                let parent = Some(parent).filter(|parent| !parent.variable.is_empty());
+                let home = Home { variable: variable.into(), suffix: suffix.into(), default: default.into(), parent };
                 self.place_of(&home).join(at.login)
             } else {
                 self.home.join(at.below_home)

@@ -138,8 +138,8 @@ pub fn look(
         None => catalog.definitions().unwrap_or_default(),
     };
     for definition in definitions {
-        let variable = environment.get_filled(&definition.home.variable).map(Path::new);
-        survey.agent(definition, &place::own(&definition.home, variable, &home));
+        let named = |name: &str| environment.get_filled(name).map(Path::new);
+        survey.agent(definition, &place::own(&definition.home, named, &home));
         survey.given(definition, environment, &secrets);
     }
     for agent in known.into_iter().flatten() {

@@ -129,14 +129,17 @@ pub fn make_it_ours(path: &Path, uid: u32) -> String {
     )
 }
 
-/// The agent's own place: what its home variable names, else the default under HOME.
+/// The agent's own place: what its home variable names, else the default below what the parent's variable names or under
+/// HOME. `named`: the path that a variable holds.
 #[must_use]
-pub fn own(home: &Home, variable: Option<&Path>, agent_home: &Path) -> PathBuf {
-    match variable.filter(|path| path.is_absolute()) {
-        Some(path) if home.suffix.is_empty() => path.to_owned(),
-        Some(path) => path.join(&home.suffix),
-        None => under_home(&home.default, agent_home),
-    }
+pub fn own<'p>(home: &Home, named: impl Fn(&str) -> Option<&'p Path>, agent_home: &Path) -> PathBuf {
+    let below = |variable: &str, suffix: &str| {
+        let path = named(variable).filter(|path| path.is_absolute())?;
+        Some(if suffix.is_empty() { path.to_owned() } else { path.join(suffix) })
+    };
+    below(&home.variable, &home.suffix)
+        .or_else(|| home.parent.as_ref().and_then(|parent| below(&parent.variable, &parent.suffix)))
+        .unwrap_or_else(|| under_home(&home.default, agent_home))
 }
 
 /// A path of a definition in which `~/` stands for HOME.
@@ -256,12 +259,29 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_of_the_homes_parent() {
+        let home = r#"{ "variable": "X", "default": "~/.config/x", "parent": { "variable": "XDG", "suffix": "x" } }"#;
+        let home: Home = serde_json::from_str(home).unwrap();
+        let rows = [
+            (None, None, "/h/.config/x"),
+            (None, Some("/d"), "/d/x"),
+            (None, Some("relative"), "/h/.config/x"),
+            (Some("/x"), Some("/d"), "/x"),
+            (Some("relative"), Some("/d"), "/d/x"),
+        ];
+        for (own_variable, parent, expected) in rows {
+            let named = |name: &str| if name == "X" { own_variable } else { parent }.map(Path::new);
+            assert_eq!(own(&home, named, Path::new("/h")), Path::new(expected), "{own_variable:?} {parent:?}");
+        }
+    }
+
+    #[test]
     fn a_variable_that_names_a_parent() {
         let home: Home =
             serde_json::from_str(r#"{ "variable": "X_DATA", "suffix": "x", "default": "~/.local/x" }"#).unwrap();
-        assert_eq!(own(&home, None, Path::new("/h")), Path::new("/h/.local/x"));
-        assert_eq!(own(&home, Some(Path::new("/d")), Path::new("/h")), Path::new("/d/x"));
-        assert_eq!(own(&home, Some(Path::new("relative")), Path::new("/h")), Path::new("/h/.local/x"));
+        for (named, expected) in [(None, "/h/.local/x"), (Some("/d"), "/d/x"), (Some("relative"), "/h/.local/x")] {
+            assert_eq!(own(&home, |_| named.map(Path::new), Path::new("/h")), Path::new(expected), "{named:?}");
+        }
         let place = working_copy("x", &home, &PlaceFacts::default(), None, Path::new("/s"));
         assert_eq!(place, Path::new("/s/work/x/x"));
         assert_eq!(variable_value(&home, &place), Path::new("/s/work/x"));

@@ -58,9 +58,10 @@ pub fn list(agents: &[&Definition], style: Style) -> String {
 /// One agent: what it takes, in the order of preference.
 #[must_use]
 pub fn one(definition: &Definition, style: Style) -> String {
+    let parent = definition.home.parent.as_ref().map(|parent| format!(" or {}", parent.variable)).unwrap_or_default();
     let mut lines = vec![
         ("commands", definition.commands.join(", ")),
-        ("home", format!("{}, moved by {}", definition.home.default, definition.home.variable)),
+        ("home", format!("{}, moved by {}{parent}", definition.home.default, definition.home.variable)),
     ];
     if let Some(login) = &definition.login {
         lines.push(("logs in by", login.command.join(" ")));

@@ -127,6 +127,38 @@ fn a_login_in_a_variable_of_the_agents_own_is_laid_down() {
     assert_eq!(outcome.variable("OPENCODE_AUTH_CONTENT"), None, "{outcome}");
 }
 
+/// Where the agent looks by itself: its own variable, then XDG's, then below HOME.
+#[test]
+fn a_place_that_moves_with_xdgs_directories() {
+    let login = |token: &str| format!("github.com:\n    user: me\n    oauth_token: FAKE-{token}\n");
+    let rows = [("", "", "home"), ("", "xdg", "xdg"), ("own", "xdg", "own"), ("own", "", "own")];
+    for (own, xdg, expected) in rows {
+        for command in ["gh", "env"] {
+            let sandbox = Sandbox::new();
+            for (token, place) in [("home", "home/.config/gh"), ("xdg", "xdg/gh"), ("own", "own")] {
+                sandbox.write(&format!("{place}/hosts.yml"), login(token));
+            }
+            // Empty counts as not set.
+            let named = |name: &str| if name.is_empty() { String::new() } else { sandbox.text(name) };
+            let run = sandbox
+                .raw(["--", command])
+                .arguments((command == "gh").then_some("env; cat \"$GH_CONFIG_DIR/hosts.yml\""));
+            let run = run.env("GH_CONFIG_DIR", named(own)).env("XDG_CONFIG_HOME", named(xdg));
+            let outcome = run.run().ok().says(&["gh auth: forwarded host session"]);
+            let place = match expected {
+                "home" => sandbox.text("home/.config/gh"),
+                "xdg" => sandbox.text("xdg/gh"),
+                _ => sandbox.text("own"),
+            };
+            let outcome = outcome.says(&[&format!("home:{place}/hosts.yml")]);
+            assert_eq!(outcome.variable("GH_CONFIG_DIR"), Some(&*place), "{command} {own} {xdg}\n{outcome}");
+            if command == "gh" {
+                outcome.prints(&[&format!("FAKE-{expected}")]);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_descriptor_is_readable_for_the_agents_user() {
     needs_root!();
