@@ -16,7 +16,8 @@ const LAYOUT: &str = "scripts/layout.ld";
 
 fn main() {
     write_outlines();
-    let is = |variable: &str, word: &str| env::var(variable).is_ok_and(|words| words.split(',').any(|each| each == word));
+    let is =
+        |variable: &str, word: &str| env::var(variable).is_ok_and(|words| words.split(',').any(|each| each == word));
     if is("PROFILE", "release") && is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
         let place = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
         println!("cargo:rerun-if-changed={LAYOUT}");

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod document;
+mod jwt;
 pub mod lines;
 pub mod names;
 pub mod secret;

@@ -15,7 +15,7 @@ use crate::credential::names::Names;
 
 pub use condition::Condition;
 pub use login::{LoginRule, TokenRule};
-pub use session::{Expiry, ExpiryUnit, Field, Format, Required, SessionFile};
+pub use session::{Expiry, ExpiryUnit, Field, Form, Format, Required, SessionFile};
 
 /// One agent.
 #[derive(Debug, Deserialize)]

@@ -4,15 +4,13 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::lines;
 use super::source::LIMIT;
-use crate::agent::definition::{ExpiryUnit, Field, Format, SessionFile};
+use super::{jwt, lines};
+use crate::agent::definition::{ExpiryUnit, Field, Form, Format, Required, SessionFile};
 
 /// Why a document is no usable login. Says what, never a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +46,8 @@ pub enum Defect {
         /// The word.
         word: String,
     },
+    /// What is there is no JWT.
+    NotAJwt(String),
 }
 
 impl Defect {
@@ -70,6 +70,7 @@ impl fmt::Display for Defect {
             Defect::NoToken(pointer) => write!(f, "it has no token at {pointer}"),
             Defect::Missing(pointer) => write!(f, "it has nothing at {pointer}"),
             Defect::Lacks { pointer, word } => write!(f, "{pointer} lacks '{word}'"),
+            Defect::NotAJwt(pointer) => write!(f, "what it has at {pointer} is no JWT"),
         }
     }
 }
@@ -193,16 +194,7 @@ impl Document {
             Some(access) => access,
         };
         for required in &rule.required {
-            if required.when.as_deref().is_some_and(|when| find(&self.0, when).is_none()) {
-                continue;
-            }
-            let found = find(&self.0, &required.pointer).filter(|value| **value != Value::Null);
-            let Some(found) = found else { return Err(Defect::Missing(required.pointer.clone())) };
-            let Some(word) = &required.contains else { continue };
-            let has = found.as_array().is_some_and(|items| items.iter().any(|item| item.as_str() == Some(word)));
-            if !has {
-                return Err(Defect::Lacks { pointer: required.pointer.clone(), word: word.clone() });
-            }
+            self.has_required(required)?;
         }
         let refresh = refresh.filter(|token| !token.trim().is_empty());
         Ok(Login {
@@ -213,6 +205,25 @@ impl Document {
             account: rule.account.iter().filter(|field| field.file.is_none()).find_map(|field| self.text(field)),
             plan: rule.plan.iter().find_map(|field| self.text(field)),
         })
+    }
+
+    /// What is null is not there.
+    fn has_required(&self, required: &Required) -> Result<(), Defect> {
+        let value = |pointer: &str| find(&self.0, pointer).filter(|value| !value.is_null());
+        if required.when.as_deref().is_some_and(|when| value(when).is_none()) {
+            return Ok(());
+        }
+        let pointer = || required.pointer.clone();
+        let found = value(&required.pointer).ok_or_else(|| Defect::Missing(pointer()))?;
+        if let Some(word) = &required.contains
+            && !found.as_array().is_some_and(|items| items.iter().any(|item| item.as_str() == Some(word)))
+        {
+            return Err(Defect::Lacks { pointer: pointer(), word: word.clone() });
+        }
+        match required.form {
+            Some(Form::Jwt) if !found.as_str().is_some_and(jwt::is_whole) => Err(Defect::NotAJwt(pointer())),
+            _ => Ok(()),
+        }
     }
 
     /// The text of a field, if it is a string that is not empty.
@@ -291,7 +302,7 @@ impl Document {
         let value = find(&self.0, &field.pointer)?;
         match &field.claim {
             None => Some(value.clone()),
-            Some(claim) => find(&claims(value.as_str()?)?.0, claim).cloned(),
+            Some(claim) => find(&jwt::claims(value.as_str()?)?.0, claim).cloned(),
         }
     }
 }
@@ -330,14 +341,6 @@ fn find<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
         (Value::Array(items), _) => find(items.get(segment.parse::<usize>().ok()?)?, tail),
         _ => None,
     }
-}
-
-/// The claims of a JWT: the middle one of three base64url parts. Read, not verified: the vendor does that.
-fn claims(token: &str) -> Option<Document> {
-    let mut parts = token.split('.');
-    let (_, body, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
-    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(body.trim_end_matches('=')).ok()?);
-    Document::parse(&bytes, Format::Json).ok()
 }
 
 fn moment(value: &Value, unit: ExpiryUnit) -> Option<SystemTime> {

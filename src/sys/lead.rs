@@ -54,7 +54,8 @@ fn follow(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
         if stat.uid == 0 || stat.uid == Uid::effective().as_raw() {
             lay_ahead(Path::new(&readlinkat(&next, "")?), &mut ahead);
         } else {
-            let beneath = OpenHow::new().flags(PASSAGE.difference(OFlag::O_NOFOLLOW)).resolve(ResolveFlag::RESOLVE_BENEATH);
+            let beneath =
+                OpenHow::new().flags(PASSAGE.difference(OFlag::O_NOFOLLOW)).resolve(ResolveFlag::RESOLVE_BENEATH);
             here = openat2(&here, name.as_os_str(), beneath).map_err(|errno| match errno {
                 Errno::EXDEV => io::Error::other(format!(
                     "the symbolic link {} of uid {} leads out of its directory",
@@ -126,7 +127,10 @@ mod tests {
         for (path, to, anothers) in rows {
             let found = reaches(&at(path));
             let refusal = |why: &String| why.contains("of uid 4242 leads out of its directory");
-            assert!(if anothers { found == Ok(inode(to)) } else { found.as_ref().is_err_and(refusal) }, "{path}: {found:?}");
+            assert!(
+                if anothers { found == Ok(inode(to)) } else { found.as_ref().is_err_and(refusal) },
+                "{path}: {found:?}"
+            );
         }
         assert!(reaches(&at("agents/loop")).is_err());
     }

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{NODE, Run, Sandbox, agents, needs_root};
+use crate::support::{NODE, Run, Sandbox, agents, codex_auth, needs_root, text};
 
 /// An agent, its command that tells, and what that says with a login and without one.
 const CLIS: &[(&str, &[&str], &str, &str)] = &[
@@ -94,6 +94,48 @@ fn both(agent: &str, command: &[&str], captured: Captured, variable: Option<&str
         .env("TERM", "dumb")
         .run();
     (status["agents"][0].clone(), format!("{}{}", outcome.stdout, outcome.stderr))
+}
+
+/// Codex refuses the whole file for an `id_token` that it can not read.
+#[test]
+fn about_which_files_are_logins_of_codex() {
+    needs_root!();
+    let login: Value = serde_json::from_str(&codex_auth("a")).unwrap();
+    let id = text(&login["tokens"]["id_token"]);
+    let with = |id: Value| {
+        let mut login = login.clone();
+        login["tokens"]["id_token"] = id;
+        login
+    };
+    let without_signature = id.rsplit_once('.').unwrap().0.to_owned();
+    let rows = [
+        ("a login", login.clone(), true),
+        ("an opaque id_token", with(json!("FAKE")), false),
+        ("an empty one", with(json!("")), false),
+        ("none", with(Value::Null), false),
+        ("one of two parts", with(json!(without_signature)), false),
+        ("one of no claims", with(json!("FAKE.RkFLRQ.FAKE")), false),
+        ("an API key", json!({ "OPENAI_API_KEY": "sk-FAKE", "tokens": null }), true),
+        ("an API key alone", json!({ "OPENAI_API_KEY": "sk-FAKE" }), true),
+    ];
+    for (what, content, is_login) in rows {
+        let sandbox = Sandbox::new();
+        sandbox.captured("codex", "auth.json", &content.to_string());
+        let status = sandbox.raw(["status", "--json", "--agent", "codex"]).pid1().run();
+        assert_eq!(status.json()["agents"][0]["state"], if is_login { "ok" } else { "invalid" }, "{what}\n{status}");
+
+        sandbox.give("capture", NODE);
+        let place = sandbox.mkdir("agents");
+        let outcome = sandbox
+            .raw(["--agent", "none", "--user", "node", "--", "codex", "login", "status"])
+            .pid1()
+            .bind(agents(), &place)
+            .through(["unshare", "--net"])
+            .env("PATH", format!("{}/node_modules/.bin:/usr/local/bin:/usr/bin:/bin", place.display()))
+            .env("CODEX_HOME", sandbox.text("capture/codex"))
+            .run();
+        assert_eq!(outcome.code, Some(i32::from(!is_login)), "{what}\n{outcome}");
+    }
 }
 
 /// The fixture of an agent's login, as its capture.

@@ -126,4 +126,14 @@ pub struct Required {
     pub when: Option<String>,
     /// An array there contains this word.
     pub contains: Option<String>,
+    /// The text there is of this form.
+    pub form: Option<Form>,
+}
+
+/// The form of a text that the agent itself reads, and refuses the whole file for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// A JWT (RFC 7519).
+    Jwt,
 }

@@ -1,4 +1,6 @@
 use super::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -43,6 +45,30 @@ fn what_is_and_what_is_no_login() {
         assert_eq!(login(&document, &rule), Err(defect), "{document}");
     }
     assert!(!login(&json!({ "key": "FAKE" }), &rule).unwrap().refreshable);
+}
+
+#[test]
+fn what_must_be_a_jwt() {
+    let rule = rule(json!({
+        "file": "login.json",
+        "access-token": ["/tokens/access", "/key"],
+        "required": [{ "pointer": "/tokens/id", "when": "/tokens", "form": "jwt" }]
+    }));
+    let jwt = format!("FAKE.{}.FAKE", URL_SAFE_NO_PAD.encode("{}"));
+    let with = |id: Value| json!({ "tokens": { "access": "FAKE", "id": id } });
+    let no_jwt = Err(Defect::NotAJwt("/tokens/id".into()));
+    let rows = [
+        (with(json!(jwt)), Ok(())),
+        (with(json!("FAKE")), no_jwt.clone()),
+        (with(json!({ "jwt": jwt })), no_jwt),
+        (with(Value::Null), Err(Defect::Missing("/tokens/id".into()))),
+        // A key alone: there are no tokens that could lack anything.
+        (json!({ "key": "FAKE", "tokens": null }), Ok(())),
+        (json!({ "key": "FAKE" }), Ok(())),
+    ];
+    for (document, expected) in rows {
+        assert_eq!(login(&document, &rule).map(drop), expected, "{document}");
+    }
 }
 
 #[test]

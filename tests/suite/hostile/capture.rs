@@ -59,7 +59,9 @@ fn a_link_in_its_place_at_the_next_start() {
     for options in [["--scope", "login"], ["--scope", "all"]] {
         let run = sandbox.claude("say started; cat \"$F\"; ls -A \"$C\"").options(["--user", "node"]).options(options);
         let outcome = run.pid1().run();
-        outcome.refuses(&["capture/claude", "of uid 1000 leads out of its directory", "\n  hint: "]).prints_no(&["started"]);
+        outcome
+            .refuses(&["capture/claude", "of uid 1000 leads out of its directory", "\n  hint: "])
+            .prints_no(&["started"]);
         assert_untouched(&sandbox);
     }
 }
@@ -103,7 +105,8 @@ fn a_single_file_whose_directory_is_moved() {
     sandbox.write("home/.claude/.credentials.json", "");
     sandbox.give("home", 1000);
     let mut gate = sandbox.gate("gate");
-    let script = "mv \"$HOME/.claude\" \"$HOME/moved\"; ln -s \"$1\" \"$HOME/.claude\"; refresh n; hold \"$2\"; cat \"$F\"";
+    let script =
+        "mv \"$HOME/.claude\" \"$HOME/moved\"; ln -s \"$1\" \"$HOME/.claude\"; refresh n; hold \"$2\"; cat \"$F\"";
     let run = sandbox.claude(script).arguments([roots, gate.to_string()]).options(["--user", "node"]);
     let run = run.pid1().bind(&mounted, sandbox.path("home/.claude/.credentials.json"));
     let live = run.start();
@@ -129,7 +132,10 @@ fn hard_links_to_another_users_files() {
         lchown(sandbox.path(place), Some(1000), Some(1000)).unwrap();
     }
     let run = sandbox.claude("refresh b; cat \"$C/CLAUDE.md\"").options(["--user", "node"]);
-    let outcome = run.pid1().run().says(&["it belongs to uid 0, and has more than one hard link", "lock is no lock file of ours"]);
+    let outcome = run
+        .pid1()
+        .run()
+        .says(&["it belongs to uid 0, and has more than one hard link", "lock is no lock file of ours"]);
     assert!(!outcome.stdout.contains("FAKE-key"), "{outcome}");
     let key = sandbox.path("root/key").metadata().unwrap();
     assert_eq!((key.uid(), key.mode() & 0o777), (0, 0o600));

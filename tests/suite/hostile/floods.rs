@@ -89,7 +89,8 @@ fn file_events_without_end() {
         std::fs::read_to_string(&capture).is_ok_and(|text| text.contains("FAKE-refresh-b"))
     });
     let status = std::fs::read_to_string(format!("/proc/{}/status", live.pid())).unwrap();
-    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<u32>().ok());
+    let most =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<u32>().ok());
     live.stop();
     let outcome = live.wait();
     assert!(outcome.code.is_some_and(|code| code > 128), "{outcome}");
