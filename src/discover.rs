@@ -25,7 +25,7 @@ use anyhow::Context;
 
 pub use definitions::catalog;
 pub use environment::Environment;
-pub use files::ForeignFile;
+pub use files::{Cache, ForeignFile};
 pub use given::Given;
 pub use mounts::Mounts;
 pub use offers::{Material, Offer, Session};

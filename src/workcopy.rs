@@ -17,14 +17,14 @@ use anyhow::Context;
 use crate::agent::definition::SessionFile;
 use crate::cli::{RunOptions, Scope};
 use crate::credential::{Document, Source};
-use crate::discover::{Facts, Material, Offer};
+use crate::discover::{Cache, Facts, Material, Offer};
 use crate::plan::place::{copied_file, under_home};
 use crate::plan::{AgentPlan, LoginFile};
 use crate::report::Message;
 use crate::store::Capture;
 use crate::store::directory::{BOOKKEEPING, keep_conflict};
 use crate::sync::reconcile::Version;
-use crate::sys::dir::{Attributes, Dir};
+use crate::sys::dir::{Attributes, Dir, Kind};
 use crate::sys::replace::Replaced;
 use crate::sys::{look, privilege};
 
@@ -85,7 +85,7 @@ pub fn lay_down(
     if options.first_run.unwrap_or(true) {
         first_run::answer(options, facts, plan, &copy, say);
     }
-    files(facts, plan)?;
+    files(facts, plan, say)?;
     Ok(copy)
 }
 
@@ -188,7 +188,7 @@ impl WorkingCopy {
 }
 
 /// Copies the files that go with the chosen method, each for the agent's user alone.
-fn files(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> anyhow::Result<()> {
+fn files(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, say: &mut dyn FnMut(Message)) -> anyhow::Result<()> {
     let owner = agent_owner(facts);
     for file in plan.files() {
         let path = copied_file(&facts.state_dir, &plan.facts.definition.name, &file.variable);
@@ -196,6 +196,28 @@ fn files(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> anyhow::Result<()> {
         let (dir, _) = ground::private_directory(parent, &facts.state_dir, owner)?;
         dir.write_whole(name, file.bytes.expose_secret(), Attributes { mode: 0o600, owner })
             .with_context(|| ground::failure("write", &path))?;
+        if let Some(cache) = &file.cache
+            && let Err(error) = lay_down_cache(cache, &facts.home, owner)
+        {
+            let text =
+                format!("{}: the cache of {} is not copied: {error:#}", plan.facts.definition.name, file.variable);
+            say(Message::warning(text)
+                .hint("HOME must be writable for it: mount a tmpfs there, or name another with --home"));
+        }
+    }
+    Ok(())
+}
+
+/// Lays a cache down in HOME. What is newer there is the agent's own, of an earlier run: it may have refreshed it.
+fn lay_down_cache(cache: &Cache, home: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
+    let path = home.join(&cache.place);
+    let (dir, _) = ground::private_directory(&path, home, owner)?;
+    for file in &cache.files {
+        let there = dir.stat_entry(&file.name).ok().filter(|there| there.kind == Kind::File);
+        if there.is_none_or(|there| there.changed < file.changed) {
+            dir.write_whole(&file.name, file.bytes.expose_secret(), Attributes { mode: 0o600, owner })
+                .with_context(|| ground::failure("write", &path.join(&file.name)))?;
+        }
     }
     Ok(())
 }

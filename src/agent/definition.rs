@@ -144,6 +144,9 @@ pub struct CredentialFile {
     pub variable: String,
     /// Where it is when the variable is not set; `~/` stands for HOME.
     pub default: String,
+    /// A directory of JSON files that it takes to use it, and that no variable moves: copied to the same place below the
+    /// agent's HOME; `~/` stands for HOME.
+    pub cache: Option<String>,
 }
 
 /// A setting of the agent's own that authenticates it.

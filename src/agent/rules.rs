@@ -119,10 +119,14 @@ fn name(name: &str) -> Option<Broken> {
 
 fn home(definition: &Definition) -> Option<Broken> {
     let home = &definition.home;
+    let parts = |key: &'static str, path: &str| path.split('/').find_map(|name| component(key, name));
     let suffix = Some(&home.suffix).filter(|suffix| !suffix.is_empty());
+    let parent = home.parent.as_ref();
     variable("home.variable", &home.variable)
         .or_else(|| below_home("home.default", &home.default))
-        .or_else(|| suffix?.split('/').find_map(|name| component("home.suffix", name)))
+        .or_else(|| parts("home.suffix", suffix?))
+        .or_else(|| variable("home.parent.variable", &parent?.variable))
+        .or_else(|| parts("home.parent.suffix", &parent?.suffix))
 }
 
 fn session(session: &SessionFile) -> Option<Broken> {
@@ -176,7 +180,9 @@ fn methods(definition: &Definition) -> Option<Broken> {
         let unsound = unsound.or_else(|| listed(&key("with"), &rule.with, variable)).or_else(|| {
             rule.files.iter().enumerate().find_map(|(file, rule)| {
                 let key = |name: &str| format!("{}[{file}].{name}", key("files"));
-                variable(key("variable"), &rule.variable).or_else(|| below_home(key("default"), &rule.default))
+                variable(key("variable"), &rule.variable)
+                    .or_else(|| below_home(key("default"), &rule.default))
+                    .or_else(|| below_home(key("cache"), rule.cache.as_deref()?))
             })
         });
         let unsound = unsound.or_else(|| component(key("setting.file"), &rule.setting.as_ref()?.file));
@@ -310,6 +316,16 @@ mod tests {
             ("~/.mine", "/mine", "line 5: home.default: '/mine'"),
             ("~/.mine", "~/../mine", "line 5: home.default: '..'"),
             ("~/.mine", "~/", "line 5: home.default: ''"),
+            (
+                "~/.mine\"",
+                "~/.mine\", \"parent\": { \"variable\": \"\", \"suffix\": \"x\" }",
+                "line 5: home.parent.variable: ''",
+            ),
+            (
+                "~/.mine\"",
+                "~/.mine\", \"parent\": { \"variable\": \"X\", \"suffix\": \"/x\" }",
+                "line 5: home.parent.suffix: ''",
+            ),
             ("\"MINE_KEY\"", "\"1KEY\"", "line 7: methods[0].variable: '1KEY'"),
             ("auth.json", "../auth.json", "line 10: session.file: '../auth.json'"),
             ("[\"/token\"]", "[]", "line 10: session.access-token"),

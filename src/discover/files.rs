@@ -3,6 +3,8 @@
 //! They are read only where another user than ours will run the agent: root's `~/.aws` and a root-owned secret are out of
 //! its reach.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::agent::Definition;
@@ -23,7 +25,30 @@ pub struct ForeignFile {
     pub from: PathBuf,
     /// What it holds.
     pub bytes: Secret,
+    /// What goes with it into the agent's HOME.
+    pub cache: Option<Cache>,
 }
+
+/// JSON files that the agent looks for in one place of its HOME.
+pub struct Cache {
+    /// That place, below HOME.
+    pub place: PathBuf,
+    /// The files.
+    pub files: Vec<Cached>,
+}
+
+/// One of them.
+pub struct Cached {
+    /// Its name.
+    pub name: OsString,
+    /// When it changed, seconds and nanoseconds.
+    pub changed: (i64, i64),
+    /// What it holds.
+    pub bytes: Secret,
+}
+
+/// More than anybody has profiles: others stay where they are.
+const CACHED: usize = 64;
 
 /// The files of the first offer that has any; when it is chosen, they are copied.
 pub(super) fn for_another_user(
@@ -40,7 +65,10 @@ pub(super) fn for_another_user(
     for file in &rule.files {
         let Some((from, is_named)) = place(file, ground) else { continue };
         match offers::file(&from) {
-            Ok(bytes) => found.push(ForeignFile { variable: file.variable.clone(), from, bytes }),
+            Ok(bytes) => {
+                let cache = file.cache.as_deref().and_then(|place| cache(place, ground));
+                found.push(ForeignFile { variable: file.variable.clone(), from, bytes, cache });
+            }
             Err(Unreadable::Missing) if !is_named => {}
             Err(why) => {
                 let how = if is_named {
@@ -66,4 +94,19 @@ fn place(file: &CredentialFile, ground: &Ground<'_, '_>) -> Option<(PathBuf, boo
     }
     let ours = ground.environment.get_filled("HOME").map(Path::new).filter(|home| *home != ground.home)?;
     Some((under_home(&file.default, ours), false))
+}
+
+/// What is in this place of our HOME; `None` where the agent has the same HOME, or there is nothing. A file that can not be
+/// read is passed over: caches come and go.
+fn cache(place: &str, ground: &Ground<'_, '_>) -> Option<Cache> {
+    let place = Path::new(place.strip_prefix("~/")?);
+    let ours = ground.environment.get_filled("HOME").map(Path::new).filter(|home| *home != ground.home)?.join(place);
+    let file = |path: PathBuf| {
+        let changed = path.metadata().ok()?;
+        let name = path.file_name().filter(|_| path.extension() == Some(OsStr::new("json")))?.to_owned();
+        Some(Cached { name, changed: (changed.ctime(), changed.ctime_nsec()), bytes: offers::file(&path).ok()? })
+    };
+    let entries = ours.read_dir().ok()?.filter_map(|entry| file(entry.ok()?.path()));
+    let files: Vec<Cached> = entries.take(CACHED).collect();
+    (!files.is_empty()).then(|| Cache { place: place.to_owned(), files })
 }

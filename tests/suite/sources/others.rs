@@ -34,6 +34,39 @@ fn a_clouds_files_reach_another_user() {
     }
 }
 
+/// The session of an AWS profile is where no variable leads: below HOME.
+#[test]
+fn a_clouds_cache_goes_with_its_profile() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    let show = "cd ~/.aws/sso/cache && cat *.json; stat -c 'MODE=%a %u' .; stat -c 'FILE=%a %u' one.json; say LISTED=$(ls -A | tr '\\n' ' ')";
+    let run = |script: &str| {
+        let run = sandbox.claude(script).options(["--user", "node"]).pid1().unset("AGENT_INIT_HOME");
+        run.env("HOME", sandbox.text("root")).env("CLAUDE_CODE_USE_BEDROCK", "1").run()
+    };
+    sandbox.give("home", 1000);
+    sandbox.write("root/.aws/sso/cache/one.json", "FAKE-sso-one\n");
+    // Without a profile nothing asks for it.
+    run("test ! -e ~/.aws").ok();
+    sandbox.write("root/.aws/config", "[profile x]\n");
+    sandbox.write("root/.aws/sso/cache/two.json", "FAKE-sso-two\n");
+    sandbox.write("root/.aws/sso/cache/notes", "FAKE-note\n");
+    sandbox.write("root/.aws/cli/cache/role.json", "FAKE-role\n");
+    let outcome = run(show).ok().quiet().prints(&["FAKE-sso-one\nFAKE-sso-two\n"]).says_no(&["FAKE"]);
+    let seen = ["MODE", "FILE", "LISTED"].map(|name| outcome.variable(name));
+    assert_eq!(seen, [Some("700 1000"), Some("600 1000"), Some("one.json two.json")], "{outcome}");
+    // What the agent refreshed outlives the container's restart, until a newer one is given.
+    run("echo FAKE-refreshed >~/.aws/sso/cache/one.json").ok();
+    run(show).ok().prints(&["FAKE-refreshed\nFAKE-sso-two\n"]);
+    sandbox.write("root/.aws/sso/cache/one.json", "FAKE-anew\n");
+    run(show).ok().prints(&["FAKE-anew\n"]);
+    // A link that the agent left is not followed.
+    sandbox.mkdir("elsewhere");
+    run(&format!("rm -r ~/.aws && ln -s {} ~/.aws", sandbox.text("elsewhere"))).ok();
+    run("say started").ok().prints(&["started"]).warns_once(&["the cache of AWS_CONFIG_FILE"]);
+    assert_eq!(sandbox.path("elsewhere").read_dir().unwrap().count(), 0);
+}
+
 #[test]
 fn what_goes_with_a_cloud_is_passed_and_nothing_else() {
     let sandbox = Sandbox::new();
