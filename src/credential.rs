@@ -7,6 +7,7 @@ pub mod lines;
 pub mod names;
 pub mod secret;
 pub mod source;
+pub mod weight;
 
 pub use document::{Defect, Digest, Document, Login};
 pub use secret::Secret;

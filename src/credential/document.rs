@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::source::LIMIT;
-use super::{jwt, lines};
+use super::{jwt, lines, weight};
 use crate::agent::definition::{ExpiryUnit, Field, Form, Format, Required, SessionFile};
 
 /// Why a document is no usable login. Says what, never a value.
@@ -19,6 +19,8 @@ pub enum Defect {
     Empty,
     /// More than [`LIMIT`].
     TooLarge,
+    /// More values than are parsed.
+    TooMany,
     /// No JSON: where the parser gave up.
     NotJson {
         /// Line, from 1.
@@ -63,6 +65,7 @@ impl fmt::Display for Defect {
         match self {
             Defect::Empty => write!(f, "it is empty (0 bytes)"),
             Defect::TooLarge => write!(f, "it is larger than {LIMIT} bytes"),
+            Defect::TooMany => write!(f, "it holds more values than any login"),
             Defect::NotJson { line, column } => write!(f, "it is not JSON (line {line}, column {column})"),
             Defect::NotLines { line } => write!(f, "it is not made of 'key: value' lines (line {line})"),
             Defect::NotAnObject => write!(f, "it is JSON, but not an object"),
@@ -167,15 +170,20 @@ impl Document {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(Defect::Empty);
         }
+        let bearable = |text: &[u8]| if weight::is_bearable(text) { Ok(()) } else { Err(Defect::TooMany) };
         let parsed = match format {
-            Format::Json => serde_json::from_slice(bytes),
-            Format::Jsonc => serde_json::from_slice(&without_comment_lines(bytes)),
+            Format::Json => bearable(bytes).map(|()| serde_json::from_slice(bytes)),
+            Format::Jsonc => {
+                let text = without_comment_lines(bytes);
+                bearable(&text).map(|()| serde_json::from_slice(&text))
+            }
+            Format::Yaml if !weight::has_bearable_lines(bytes) => Err(Defect::TooMany),
             Format::Yaml => {
                 return lines::parse(bytes).map(Document).map_err(|line| Defect::NotLines { line });
             }
         };
         // The parser's own message is left out: it may quote the document.
-        let value: Value = parsed.map_err(|error| Defect::NotJson { line: error.line(), column: error.column() })?;
+        let value: Value = parsed?.map_err(|error| Defect::NotJson { line: error.line(), column: error.column() })?;
         let document = Document(value);
         if document.0.is_object() { Ok(document) } else { Err(Defect::NotAnObject) }
     }

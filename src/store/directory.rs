@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::definition::SessionFile;
 use crate::credential::Document;
+use crate::credential::source::LIMIT;
 use crate::sync::lineage::Lineage;
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::lock::Lock;
@@ -210,6 +211,10 @@ impl Capture {
         let there = if rule.travels.is_empty() { None } else { self.read(rule).bytes };
         let merged = Document::beside_siblings(rule, bytes, there.as_ref().map(|there| there.as_slice()));
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
+        // Beside its siblings, and with its numbers written out, a login may be larger than it was: nobody would read it.
+        if bytes.len() as u64 > LIMIT {
+            return Err(io::Error::other(format!("with what is stored beside it, it is larger than {LIMIT} bytes")));
+        }
         let name = OsStr::new(&rule.file);
         let notes = self.notes()?;
         // The line is written first: after a crash between the two, the record knows one login too many, which harms
@@ -311,6 +316,19 @@ mod tests {
             serde_json::from_slice(&std::fs::read(temp.path().join("login.json")).unwrap()).unwrap();
         assert_eq!(stored, json!({ "oauth": { "access": "FAKE-new" }, "theirs": 1 }));
         assert!(capture.record().lineage.contains(login.digest));
+    }
+
+    #[test]
+    fn what_nobody_could_read_is_not_stored() {
+        let temp = tempfile::tempdir().unwrap();
+        let capture = Capture::open(temp.path()).unwrap();
+        let stored = r#"{"oauth":{"access":"FAKE-old"},"theirs":"a sibling of some length"}"#;
+        std::fs::write(temp.path().join("login.json"), stored).unwrap();
+        let pad = "x".repeat(usize::try_from(LIMIT).unwrap() - 64);
+        let large = format!(r#"{{"oauth":{{"access":"FAKE-new","pad":"{pad}"}}}}"#);
+        assert!(large.len() as u64 <= LIMIT);
+        assert!(capture.put(&rule(), large.as_bytes(), &Lineage::default()).is_err());
+        assert_eq!(std::fs::read_to_string(temp.path().join("login.json")).unwrap(), stored);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use crate::report::{Message, Reporter};
+use crate::report::{Level, Message, Reporter};
 use crate::state::{self, State};
 use crate::supervise::children::Children;
 use crate::sys::dir::Dir;
@@ -210,7 +210,7 @@ impl Engine {
         if let Some((dir, state)) = &self.state
             && let Err(error) = state::save(dir, state)
         {
-            self.reporter.say(&Message::warning(format!("{error:#}")));
+            self.reporter.say(&Message { level: Level::Warning, ..Message::error(&error) });
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::agent::Definition;
 use crate::agent::definition::{FirstRun, Format, Method};
 use crate::cli::RunOptions;
 use crate::credential::document::without_comment_lines;
+use crate::credential::weight;
 use crate::discover::{Facts, Material};
 use crate::plan::AgentPlan;
 use crate::plan::condition::Situation;
@@ -129,12 +130,13 @@ fn parsed(text: &[u8], format: Format) -> Result<Value, String> {
     if text.trim_ascii().is_empty() {
         return Ok(Value::Object(Map::new()));
     }
-    let parsed = match format {
-        Format::Jsonc => serde_json::from_slice(&without_comment_lines(text)),
-        Format::Json | Format::Yaml => serde_json::from_slice(text),
-    };
-    let document: Value =
-        parsed.map_err(|error| format!("it is not JSON (line {}, column {})", error.line(), error.column()))?;
+    let stripped = (format == Format::Jsonc).then(|| without_comment_lines(text));
+    let text = stripped.as_ref().map_or(text, |stripped| stripped.as_slice());
+    if !weight::is_bearable(text) {
+        return Err("it holds more values than any settings".to_owned());
+    }
+    let document: Value = serde_json::from_slice(text)
+        .map_err(|error| format!("it is not JSON (line {}, column {})", error.line(), error.column()))?;
     if document.is_object() { Ok(document) } else { Err("it is JSON, but not an object".to_owned()) }
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{Sandbox, Session, needs_root};
+use crate::support::{Live, Sandbox, Session, needs_root};
 
 /// A uid that nobody else has, so that its limit of processes is this test's alone.
 const UID: u32 = 4_242_011;
@@ -88,11 +88,43 @@ fn file_events_without_end() {
     crate::support::await_path(capture.parent().unwrap(), "login b", || {
         std::fs::read_to_string(&capture).is_ok_and(|text| text.contains("FAKE-refresh-b"))
     });
-    let status = std::fs::read_to_string(format!("/proc/{}/status", live.pid())).unwrap();
-    let most =
-        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<u32>().ok());
+    let most = most_memory(&live);
     live.stop();
     let outcome = live.wait();
     assert!(outcome.code.is_some_and(|code| code > 128), "{outcome}");
-    assert!(most.is_some_and(|kib| kib < 24 * 1024), "{most:?} KiB");
+    assert!(most < 24 * 1024, "{most} KiB");
+}
+
+/// The most memory that PID 1 ever had resident, in KiB.
+fn most_memory(live: &Live) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", live.pid())).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
+    most.unwrap().parse().unwrap()
+}
+
+/// A login that takes hundreds of times its size once it is parsed would do so in every container that shares it.
+#[test]
+fn values_without_end() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    let capture = sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
+    sandbox.give("home", UID);
+    let mut gate = sandbox.gate("gate");
+    let login = Session::new("evil").json().replacen("\"claudeAiOauth\":{", "\"claudeAiOauth\":{\"z\":[@],", 1);
+    assert!(login.contains('@'));
+    let plain = std::fs::read_to_string(&capture).unwrap();
+    for item in ["{\"a\":0}", "{}", "[]", "0", "\"\""] {
+        let items = vec![item; (1024 * 1024 - login.len()) / (item.len() + 1)].join(",");
+        let evil = sandbox.write("evil.json", login.replace('@', &items));
+        sandbox.give("evil.json", UID);
+        let script = "cp \"$1\" \"$F.t\"; mv \"$F.t\" \"$F\"; hold \"$2\"";
+        let run = sandbox.claude(script).arguments([evil.display().to_string(), gate.to_string()]);
+        let mut live = run.options(["--user", &UID.to_string()]).pid1().start();
+        live.message("is not carried back: it holds more values than any login");
+        let most = most_memory(&live);
+        gate.open();
+        live.wait().ok();
+        assert!(most < 24 * 1024, "{item}: {most} KiB");
+        assert_eq!(std::fs::read_to_string(&capture).unwrap(), plain, "{item}");
+    }
 }
