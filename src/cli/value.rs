@@ -247,7 +247,12 @@ pub fn absolute(path: PathBuf) -> Result<PathBuf, &'static str> {
 /// Reads a duration: a number of seconds, or with a unit.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let parsed = if bare { text.parse().ok().map(Duration::from_secs) } else { humantime::parse_duration(text).ok() };
+    let parsed = match text {
+        _ if bare => text.parse().ok().map(Duration::from_secs),
+        // humantime's `M` is a month.
+        _ if text.contains('M') => None,
+        _ => humantime::parse_duration(text).ok(),
+    };
     // A year is no wait, and keeps every deadline far from overflow.
     parsed
         .filter(|duration| *duration <= Duration::from_secs(366 * 86_400))
@@ -278,7 +283,7 @@ mod tests {
         for (text, millis) in rows {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
-        for text in ["", "-1", "8x", "abc", "99999999999999999999", "1e9", "10years"] {
+        for text in ["", "-1", "8x", "abc", "99999999999999999999", "1e9", "10years", "2M"] {
             assert!(duration(text).is_err(), "{text}");
         }
     }

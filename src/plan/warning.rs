@@ -50,12 +50,12 @@ fn ended(plan: &AgentPlan<'_, '_>, facts: &Facts<'_>) -> Option<Message> {
             let ended = session.login.expires_at.map(|ended| format!(", {}", at(ended))).unwrap_or_default();
             let source = &chosen.source;
             let text = format!("{agent}: the login from {source} has expired{ended}, and it has no refresh token");
-            Message::warning(text).hint("log in again: agent-init setup")
+            Message::warning(text).hint(format!("log in again: {}", log_in(agent)))
         }
         (None, ended) => {
             let ended = ended.map(|ended| format!(", {}", at(ended))).unwrap_or_default();
             Message::warning(format!("{agent}: {}: the token has expired{ended}", chosen.source))
-                .hint("make a new one: agent-init setup --token")
+                .hint(format!("make a new one: {} --token", log_in(agent)))
         }
     })
 }
@@ -69,7 +69,8 @@ fn set_aside(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
         let kept = plan.keeps(offer).then(|| format!("; it is kept under {}", plan.keeps_at().display()));
         let text = format!("{agent}: {}{key} is set aside: {}{}", offer.source, aside.why, kept.unwrap_or_default());
         let message = if aside.is_warning { Message::warning(text) } else { Message::detail(text) };
-        let remedy = if offer.found.is_err() { Some(mend(plan.facts.definition, offer)) } else { prefer(plan, offer) };
+        let is_useless = offer.found.is_err() || aside.why == method::ENDED;
+        let remedy = if is_useless { Some(mend(plan.facts.definition, offer)) } else { prefer(plan, offer) };
         Some(Message { hint: remedy.filter(|_| aside.is_warning), ..message })
     });
     aside.collect()
