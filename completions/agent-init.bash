@@ -4,11 +4,11 @@ agent-init agents 2>/dev/null | while read -r name _ && [[ -n $name ]]; do echo 
 }
 _agent_init_options() {
 case $1 in
-run) compgen -W '--agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --help --version' -- "$2" ;;
+run) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --drop-caps --no-new-privs --forward-to --rewrite --stop-signal --grace --state-dir --log-format --verbose --quiet --help --version' -- "$2" ;;
 setup) compgen -W '--agent --auto --token --capture --user --user-from --home --work-dir --scope --first-run --trust --grace --state-dir --log-format --verbose --quiet --help' -- "$2" ;;
-status) compgen -W '--agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --warn-within --json --help' -- "$2" ;;
-plan) compgen -W '--agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --json --help' -- "$2" ;;
-doctor) compgen -W '--agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --require --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --verbose --quiet --json --help' -- "$2" ;;
+status) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --drop-caps --no-new-privs --forward-to --rewrite --stop-signal --grace --state-dir --log-format --verbose --quiet --warn-within --json --help' -- "$2" ;;
+plan) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --drop-caps --no-new-privs --forward-to --rewrite --stop-signal --grace --state-dir --log-format --verbose --quiet --json --help' -- "$2" ;;
+doctor) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --drop-caps --no-new-privs --forward-to --rewrite --stop-signal --grace --state-dir --log-format --verbose --quiet --json --help' -- "$2" ;;
 healthcheck) compgen -W '--state-dir --help' -- "$2" ;;
 exec) compgen -W '--state-dir --help' -- "$2" ;;
 agents) compgen -W '--json --help' -- "$2" ;;
@@ -23,20 +23,20 @@ case $1 in
 --prefer) compgen -W 'oauth-token auth-token api-key session cloud' -- "$2" ;;
 --capture) compgen -d -- "$2" ;;
 --secrets) compgen -d -- "$2" ;;
+--deliver) compgen -W 'env fd' -- "$2" ;;
+--sync) compgen -W 'live exit off' -- "$2" ;;
+--require) compgen -W " $(_agent_init_agents)" -- "$2" ;;
 --user) compgen -u -- "$2" ;;
 --user-from) compgen -f -- "$2" ;;
 --home) compgen -d -- "$2" ;;
 --work-dir) compgen -d -- "$2" ;;
 --scope) compgen -W 'login settings all' -- "$2" ;;
---deliver) compgen -W 'env fd' -- "$2" ;;
 --first-run) compgen -W 'on off' -- "$2" ;;
 --trust) compgen -d -- "$2" ;;
---sync) compgen -W 'live exit off' -- "$2" ;;
---require) compgen -W " $(_agent_init_agents)" -- "$2" ;;
---stop-signal) compgen -W 'TERM INT HUP QUIT USR1 USR2' -- "$2" ;;
---forward-to) compgen -W 'group process' -- "$2" ;;
 --drop-caps) compgen -W 'on off auto' -- "$2" ;;
 --no-new-privs) compgen -W 'on off auto' -- "$2" ;;
+--forward-to) compgen -W 'group process' -- "$2" ;;
+--stop-signal) compgen -W 'TERM INT HUP QUIT USR1 USR2' -- "$2" ;;
 --state-dir) compgen -d -- "$2" ;;
 --log-format) compgen -W 'text json' -- "$2" ;;
 --verbose) compgen -W 'on off' -- "$2" ;;
@@ -80,7 +80,7 @@ while ((i < last)); do
 case ${words[i]} in
 --) ((i++)); break ;;
 --*=*) ((i++)) ;;
---agent|--auth|--prefer|--capture|--store|--secrets|--user|--user-from|--home|--work-dir|--scope|--deliver|--first-run|--trust|--sync|--wait|--grace|--stop-signal|--rewrite|--forward-to|--drop-caps|--no-new-privs|--state-dir|--log-format|--warn-within)
+--agent|--auth|--prefer|--capture|--store|--secrets|--deliver|--sync|--wait|--user|--user-from|--home|--work-dir|--scope|--first-run|--trust|--drop-caps|--no-new-privs|--forward-to|--rewrite|--stop-signal|--grace|--state-dir|--log-format|--warn-within)
 if ((i + 1 == last)); then
 mapfile -t COMPREPLY < <(_agent_init_values "${words[i]}" "$cur")
 return

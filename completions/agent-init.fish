@@ -15,7 +15,7 @@ case --
 echo rest $name (math $i + 1)
 return
 case '--*=*'
-case --agent --auth --prefer --capture --store --secrets --user --user-from --home --work-dir --scope --deliver --first-run --trust --sync --wait --grace --stop-signal --rewrite --forward-to --drop-caps --no-new-privs --state-dir --log-format --warn-within
+case --agent --auth --prefer --capture --store --secrets --deliver --sync --wait --user --user-from --home --work-dir --scope --first-run --trust --drop-caps --no-new-privs --forward-to --rewrite --stop-signal --grace --state-dir --log-format --warn-within
 set i (math $i + 1)
 case '-*'
 case '*'
@@ -68,23 +68,23 @@ complete -c agent-init -n '__agent_init_in run status plan doctor' -l prefer -d 
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l capture -d 'Root with one directory for each agent, or agent=DIR' -x -a '(__fish_complete_directories)'
 complete -c agent-init -n '__agent_init_in run status plan doctor' -l store -d 'Where logins live between containers: dir, or exec:CMD ARG..., a helper for a secret store' -x
 complete -c agent-init -n '__agent_init_in run status plan doctor' -l secrets -d 'Directories of secret files' -x -a '(__fish_complete_directories)'
+complete -c agent-init -n '__agent_init_in run status plan doctor' -l deliver -d 'How a token or key reaches the agent: env, or fd where the agent reads one' -x -a 'env fd'
+complete -c agent-init -n '__agent_init_in run status plan doctor' -l sync -d 'When a refreshed login is carried back: live, exit or off' -x -a 'live exit off'
+complete -c agent-init -n '__agent_init_in run status plan doctor' -l require -d 'Do not start without a usable credential (for these agents)'
+complete -c agent-init -n '__agent_init_in run status plan doctor' -l wait -d 'With no usable credential, wait so long for one to appear in the capture' -x
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l user -d 'User of the agent, by name or number, with an optional group' -x -a '(__fish_complete_users)'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l user-from -d 'Take user and group from the owner of PATH' -r -F
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l home -d 'HOME of the agent' -x -a '(__fish_complete_directories)'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l work-dir -d 'Parent of working copies' -x -a '(__fish_complete_directories)'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l scope -d 'What of a captured directory is laid down: login, settings or all' -x -a 'login settings all'
-complete -c agent-init -n '__agent_init_in run status plan doctor' -l deliver -d 'How a token or key reaches the agent: env, or fd where the agent reads one' -x -a 'env fd'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l first-run -d 'Answer onboarding, trust and bypass dialogs beforehand: on or off' -x -a 'on off'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l trust -d 'Directories that are trusted from the start' -x -a '(__fish_complete_directories)'
-complete -c agent-init -n '__agent_init_in run status plan doctor' -l sync -d 'When a refreshed login is carried back: live, exit or off' -x -a 'live exit off'
-complete -c agent-init -n '__agent_init_in run status plan doctor' -l require -d 'Do not start without a usable credential (for these agents)'
-complete -c agent-init -n '__agent_init_in run status plan doctor' -l wait -d 'With no usable credential, wait so long for one to appear in the capture' -x
-complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l grace -d 'From the stop signal to our exit, all told' -x
-complete -c agent-init -n '__agent_init_in run status plan doctor' -l stop-signal -d 'The signal that starts the stop' -x -a 'TERM INT HUP QUIT USR1 USR2'
-complete -c agent-init -n '__agent_init_in run status plan doctor' -l rewrite -d 'Forward another signal instead, or none for FROM:0; may be repeated' -x
-complete -c agent-init -n '__agent_init_in run status plan doctor' -l forward-to -d 'Who gets forwarded signals: group or process' -x -a 'group process'
 complete -c agent-init -n '__agent_init_in run status plan doctor' -l drop-caps -d 'Empty the agents capability sets and its bounding set: on, off or auto' -x -a 'on off auto'
 complete -c agent-init -n '__agent_init_in run status plan doctor' -l no-new-privs -d 'Set no_new_privs in the agent: on, off or auto' -x -a 'on off auto'
+complete -c agent-init -n '__agent_init_in run status plan doctor' -l forward-to -d 'Who gets forwarded signals: group or process' -x -a 'group process'
+complete -c agent-init -n '__agent_init_in run status plan doctor' -l rewrite -d 'Forward another signal instead, or none for FROM:0; may be repeated' -x
+complete -c agent-init -n '__agent_init_in run status plan doctor' -l stop-signal -d 'The signal that starts the stop' -x -a 'TERM INT HUP QUIT USR1 USR2'
+complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l grace -d 'From the stop signal to our exit, all told' -x
 complete -c agent-init -n '__agent_init_in run setup status plan doctor healthcheck exec' -l state-dir -d 'Where state is kept' -x -a '(__fish_complete_directories)'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l log-format -d 'Form of messages: text or json' -x -a 'text json'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -s v -l verbose -d 'Say each step'

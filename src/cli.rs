@@ -22,7 +22,7 @@ pub use commands::{
     SetupOptions, Shell, StatusOptions,
 };
 pub use manner::Manner;
-pub use options::RunOptions;
+pub use options::{ConductOptions, RunOptions, WorkplaceOptions};
 pub use twins::PREFIX as TWIN_PREFIX;
 pub use value::{
     AgentSelection, AuthMode, CaptureSpec, Delivery, Forwarding, PerAgent, Requirement, Rewrite, Scope, StoreChoice,

@@ -221,7 +221,7 @@ fn mount_table() -> Mounts {
 /// # Errors
 /// As [`identity::resolve`]; a path without an owner; account files that can not be read.
 pub fn who(options: &RunOptions, environment: &Environment, current: (u32, u32)) -> anyhow::Result<Identity> {
-    let wanted = match (&options.user, &options.user_from) {
+    let wanted = match (&options.workplace.user, &options.workplace.user_from) {
         _ if options.user_is_void(current) => Wanted::Unchanged,
         (Some(spec), _) => Wanted::Spec(spec.clone()),
         (None, Some(path)) => {
@@ -290,13 +290,13 @@ fn home(
         let stat = Dir::open(&path).and_then(|dir| dir.stat()).ok();
         Seen { path, stat }
     });
-    place::home(options.home.as_deref(), identity, identity.differs_from(current), variable.as_ref())
+    place::home(options.workplace.home.as_deref(), identity, identity.differs_from(current), variable.as_ref())
 }
 
 /// The first state directory that can be used; see [`RunOptions::state_dir`].
 #[must_use]
 pub fn state_dir(options: &RunOptions, environment: &Environment, uid: u32) -> PathBuf {
-    if let Some(path) = &options.state_dir {
+    if let Some(path) = &options.conduct.state_dir {
         return path.clone();
     }
     let runtime = environment.get_filled("XDG_RUNTIME_DIR").map(|path| Path::new(path).join("agent-init"));

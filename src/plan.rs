@@ -118,15 +118,15 @@ pub fn draft<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> Plan<'f, 'c>
     warning::of_conflicts(&mut agents);
     let changed = facts.identity.differs_from(facts.current);
     let makes_home =
-        (options.home.is_some() || facts.home == Path::new(place::FALLBACK_HOME)).then(|| facts.home.clone());
+        (options.workplace.home.is_some() || facts.home == Path::new(place::FALLBACK_HOME)).then(|| facts.home.clone());
     let firmness = |switch: Option<Switch>| match switch.unwrap_or_default() {
         Switch::On => Firmness::Insisted,
         Switch::Auto if changed && facts.identity.uid != 0 => Firmness::Tried,
         Switch::Auto | Switch::Off => Firmness::No,
     };
     Plan {
-        environment: environment::changes(facts, &agents, changed || options.home.is_some()),
-        makes_home: makes_home.filter(|_| changed || !agents.is_empty() || options.home.is_some()),
+        environment: environment::changes(facts, &agents, changed || options.workplace.home.is_some()),
+        makes_home: makes_home.filter(|_| changed || !agents.is_empty() || options.workplace.home.is_some()),
         agents,
         drop_caps: firmness(options.drop_caps),
         no_new_privs: firmness(options.no_new_privs),

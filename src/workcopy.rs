@@ -82,7 +82,7 @@ pub fn lay_down(
     }
     first_run::set_aside(plan, &copy, say);
     // Last: an agent may keep its login and its answers in one file.
-    if options.first_run.unwrap_or(true) {
+    if options.workplace.first_run.unwrap_or(true) {
         first_run::answer(options, facts, plan, &copy, say);
     }
     files(facts, plan, say)?;
@@ -92,7 +92,7 @@ pub fn lay_down(
 /// The part of the working copy's path that is not the agent's.
 fn trusted_part(options: &RunOptions, facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> anyhow::Result<PathBuf> {
     let (path, own) = (&plan.facts.working_copy, &plan.facts.place.path);
-    if let Some(work_dir) = options.work_dir.as_ref().filter(|work_dir| path.starts_with(work_dir)) {
+    if let Some(work_dir) = options.workplace.work_dir.as_ref().filter(|work_dir| path.starts_with(work_dir)) {
         ground::parent_of_working_copies(work_dir, agent_owner(facts))?;
         return Ok(work_dir.clone());
     }
@@ -273,7 +273,7 @@ fn settings(
     say: &mut dyn FnMut(Message),
 ) {
     let definition = plan.facts.definition;
-    let scope = options.scope.unwrap_or_default();
+    let scope = options.workplace.scope.unwrap_or_default();
     if scope == Scope::Login {
         return;
     }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Arg, Parser, ValueHint};
 
-use super::options::RunOptions;
-use super::value::{AgentSelection, CaptureSpec, Scope};
+use super::options::{ConductOptions, RunOptions, WorkplaceOptions};
+use super::value::{AgentSelection, CaptureSpec};
 use super::{Layered, value};
-use crate::report::{Failure, LogFormat};
+use crate::report::Failure;
 
 /// What `run` does once it starts: no matter to a command that only looks.
 const NOT_LOOKED_AT: &[&str] = &[
@@ -105,6 +105,18 @@ pub struct DoctorOptions {
     pub json: bool,
 }
 
+/// Where an option that `run` has too means something else.
+fn of_a_login(argument: Arg) -> Arg {
+    let help = match argument.get_id().as_str() {
+        "work_dir" => "Parent of the working copy, which is new and removed at the end [default: the state directory]",
+        "scope" => {
+            "What is captured, and laid down of an earlier capture, beside the login: login, settings or all [default: settings]"
+        }
+        _ => return argument,
+    };
+    argument.help(help)
+}
+
 /// The options of `setup`.
 #[derive(Debug, Default, Parser)]
 #[command(
@@ -113,7 +125,8 @@ pub struct DoctorOptions {
     override_usage = "agent-init setup [OPTIONS] [--] [COMMAND [ARG...]]",
     after_help = SETUP_AFTER,
     disable_version_flag = true,
-    args_override_self = true
+    args_override_self = true,
+    mut_args(of_a_login)
 )]
 pub struct SetupOptions {
     /// Agents to log in [default: COMMAND's, else the one that is installed, else any, in a shell]
@@ -132,57 +145,13 @@ pub struct SetupOptions {
     #[arg(long, value_name = "DIR", value_parser = value::capture)]
     pub capture: Option<CaptureSpec>,
 
-    /// User of the agent, by name or number, with an optional group [default: unchanged]
-    #[arg(long, value_name = "USER[:GROUP]")]
-    pub user: Option<String>,
+    /// As whom and where.
+    #[command(flatten)]
+    pub workplace: WorkplaceOptions,
 
-    /// Take user and group from the owner of PATH
-    #[arg(long, value_name = "PATH")]
-    pub user_from: Option<PathBuf>,
-
-    /// As that of [`RunOptions`].
-    #[arg(skip)]
-    pub user_is_preset: bool,
-
-    /// HOME of the agent [default: the user's, else $HOME, else /tmp/agent-home]
-    #[arg(long, value_name = "DIR", value_parser = PathBufValueParser::new().try_map(value::absolute))]
-    pub home: Option<PathBuf>,
-
-    /// Parent of the working copy, which is new and removed at the end [default: the state directory]
-    #[arg(long, value_name = "DIR", value_parser = PathBufValueParser::new().try_map(value::absolute))]
-    pub work_dir: Option<PathBuf>,
-
-    /// What is captured, and laid down of an earlier capture, beside the login: login, settings or all [default: settings]
-    #[arg(long, value_name = "SCOPE", value_enum)]
-    pub scope: Option<Scope>,
-
-    /// Answer onboarding, trust and bypass dialogs beforehand: on or off [default: on]
-    #[arg(long, value_name = "BOOL", value_parser = value::boolean)]
-    pub first_run: Option<bool>,
-
-    /// Directories that are trusted from the start [default: the working directory]
-    #[arg(long, value_name = "DIR[:DIR]")]
-    pub trust: Option<OsString>,
-
-    /// From the stop signal to our exit, all told [default: 8s]
-    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
-    pub grace: Option<Duration>,
-
-    /// Where state is kept [default: /run/agent-init, else $XDG_RUNTIME_DIR/agent-init, else /tmp/agent-init-UID]
-    #[arg(long, value_name = "DIR", value_parser = PathBufValueParser::new().try_map(value::absolute))]
-    pub state_dir: Option<PathBuf>,
-
-    /// Form of messages: text or json [default: text]
-    #[arg(long, value_name = "FORMAT", value_enum)]
-    pub log_format: Option<LogFormat>,
-
-    /// Say each step
-    #[arg(short, long, value_name = "BOOL", value_parser = value::boolean, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
-    pub verbose: Option<bool>,
-
-    /// Say warnings and errors only
-    #[arg(short, long, value_name = "BOOL", value_parser = value::boolean, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
-    pub quiet: Option<bool>,
+    /// How agent-init goes about it.
+    #[command(flatten)]
+    pub conduct: ConductOptions,
 
     /// What to run instead of the agent's login command
     #[arg(value_name = "COMMAND", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
@@ -204,19 +173,8 @@ impl SetupOptions {
     pub fn run(&self) -> RunOptions {
         RunOptions {
             capture: self.capture.clone(),
-            user: self.user.clone(),
-            user_from: self.user_from.clone(),
-            user_is_preset: self.user_is_preset,
-            home: self.home.clone(),
-            work_dir: self.work_dir.clone(),
-            scope: self.scope,
-            first_run: self.first_run,
-            trust: self.trust.clone(),
-            grace: self.grace,
-            state_dir: self.state_dir.clone(),
-            log_format: self.log_format,
-            verbose: self.verbose,
-            quiet: self.quiet,
+            workplace: self.workplace.clone(),
+            conduct: self.conduct.clone(),
             ..RunOptions::default()
         }
     }
@@ -355,25 +313,13 @@ impl Layered for SetupOptions {
     const WARNS: bool = true;
 
     fn or(self, twins: SetupOptions) -> SetupOptions {
-        let user_given = self.user.is_some() || self.user_from.is_some();
         SetupOptions {
             agent: self.agent.or(twins.agent),
             auto: self.auto.or(twins.auto),
             token: self.token.or(twins.token),
             capture: self.capture.or(twins.capture),
-            user: self.user.or(twins.user.filter(|_| !user_given)),
-            user_from: self.user_from.or(twins.user_from.filter(|_| !user_given)),
-            user_is_preset: self.user_is_preset || !user_given,
-            home: self.home.or(twins.home),
-            work_dir: self.work_dir.or(twins.work_dir),
-            scope: self.scope.or(twins.scope),
-            first_run: self.first_run.or(twins.first_run),
-            trust: self.trust.or(twins.trust),
-            grace: self.grace.or(twins.grace),
-            state_dir: self.state_dir.or(twins.state_dir),
-            log_format: self.log_format.or(twins.log_format),
-            verbose: self.verbose.or(twins.verbose),
-            quiet: self.quiet.or(twins.quiet),
+            workplace: self.workplace.or(twins.workplace),
+            conduct: self.conduct.or(twins.conduct),
             command: self.command,
         }
     }

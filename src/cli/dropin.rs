@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Parser};
 
 use super::explain::explain;
-use super::options::RunOptions;
+use super::options::{ConductOptions, RunOptions};
 use super::value::{self, AgentSelection, Forwarding, Rewrite};
 use super::{Invocation, Manner, Request};
 use crate::discover::Environment;
@@ -155,7 +155,10 @@ impl Tini {
             agent: Some(AgentSelection::Nobody),
             forward_to: Some(forward_to),
             // tini's levels: 0 fatal, 1 warnings (the default), 2 and 3 more.
-            verbose: Some(self.verbosity + level.unwrap_or(1) > 1),
+            conduct: ConductOptions {
+                verbose: Some(self.verbosity + level.unwrap_or(1) > 1),
+                ..ConductOptions::default()
+            },
             command: self.command,
             ..RunOptions::default()
         };
@@ -183,7 +186,7 @@ impl DumbInit {
             agent: Some(AgentSelection::Nobody),
             forward_to: Some(if single { Forwarding::Process } else { Forwarding::Group }),
             rewrite: self.rewrite,
-            verbose: Some(self.verbose || debug),
+            conduct: ConductOptions { verbose: Some(self.verbose || debug), ..ConductOptions::default() },
             command: self.command,
             ..RunOptions::default()
         };
@@ -227,11 +230,11 @@ mod tests {
         assert_eq!(options.command, ["x", "-g"]);
         assert_eq!(options.forward_to, Some(Forwarding::Group));
         assert_eq!((manner.expected, manner.parent_death), (vec![143, 3], Some(Signal::KILL)));
-        assert!(manner.says_reaped && !manner.escalates && options.verbose == Some(true));
+        assert!(manner.says_reaped && !manner.escalates && options.conduct.verbose == Some(true));
         let (options, _) = parse("docker-init", &["--", "x"], &[]).unwrap();
-        assert_eq!((options.forward_to, options.verbose), (Some(Forwarding::Process), Some(false)));
+        assert_eq!((options.forward_to, options.conduct.verbose), (Some(Forwarding::Process), Some(false)));
         let (options, _) = parse("tini", &["x"], &[("TINI_KILL_PROCESS_GROUP", ""), ("TINI_VERBOSITY", "3")]).unwrap();
-        assert_eq!((options.forward_to, options.verbose), (Some(Forwarding::Group), Some(true)));
+        assert_eq!((options.forward_to, options.conduct.verbose), (Some(Forwarding::Group), Some(true)));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use clap::{Parser, ValueHint};
+use clap::{Args, Parser, ValueHint};
 
 use super::value::{
     self, AgentSelection, AuthMode, CaptureSpec, Delivery, Forwarding, PerAgent, Requirement, Rewrite, Scope,
@@ -55,6 +55,58 @@ pub struct RunOptions {
     #[arg(long, value_name = "DIR[:DIR]")]
     pub secrets: Option<OsString>,
 
+    /// How a token or key reaches the agent: env, or fd where the agent reads one [default: env]
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub deliver: Option<Delivery>,
+
+    /// When a refreshed login is carried back: live, exit or off [default: live]
+    #[arg(long, value_name = "WHEN", value_enum)]
+    pub sync: Option<SyncMode>,
+
+    /// Do not start without a usable credential (for these agents)
+    #[arg(long, value_name = "NAME[,NAME]", value_parser = value::requirement, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub require: Option<Requirement>,
+
+    /// With no usable credential, wait so long for one to appear in the capture [default: 0]
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub wait: Option<Duration>,
+
+    /// As whom and where it runs.
+    #[command(flatten)]
+    pub workplace: WorkplaceOptions,
+
+    /// Empty the agent's capability sets and its bounding set: on, off or auto [default: auto]
+    #[arg(long, value_name = "SWITCH", value_enum, ignore_case = true)]
+    pub drop_caps: Option<Switch>,
+
+    /// Set `no_new_privs` in the agent: on, off or auto [default: auto]
+    #[arg(long, value_name = "SWITCH", value_enum, ignore_case = true)]
+    pub no_new_privs: Option<Switch>,
+
+    /// Who gets forwarded signals: group or process [default: group]
+    #[arg(long, value_name = "WHO", value_enum)]
+    pub forward_to: Option<Forwarding>,
+
+    /// Forward another signal instead, or none for FROM:0; may be repeated
+    #[arg(long, value_name = "FROM:TO", value_parser = value::rewrite, value_delimiter = ',', action = clap::ArgAction::Append)]
+    pub rewrite: Vec<Rewrite>,
+
+    /// The signal that starts the stop [default: TERM]
+    #[arg(long, value_name = "SIGNAL")]
+    pub stop_signal: Option<Signal>,
+
+    /// How agent-init goes about it.
+    #[command(flatten)]
+    pub conduct: ConductOptions,
+
+    /// The agent's command and its arguments
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
+}
+
+/// As whom an agent runs or is logged in, and in what working copy.
+#[derive(Debug, Default, Clone, Args)]
+pub struct WorkplaceOptions {
     /// User of the agent, by name or number, with an optional group [default: unchanged]
     #[arg(long, value_name = "USER[:GROUP]")]
     pub user: Option<String>,
@@ -79,10 +131,6 @@ pub struct RunOptions {
     #[arg(long, value_name = "SCOPE", value_enum)]
     pub scope: Option<Scope>,
 
-    /// How a token or key reaches the agent: env, or fd where the agent reads one [default: env]
-    #[arg(long, value_name = "HOW", value_enum)]
-    pub deliver: Option<Delivery>,
-
     /// Answer onboarding, trust and bypass dialogs beforehand: on or off [default: on]
     #[arg(long, value_name = "BOOL", value_parser = value::boolean)]
     pub first_run: Option<bool>,
@@ -90,42 +138,14 @@ pub struct RunOptions {
     /// Directories that are trusted from the start [default: the working directory]
     #[arg(long, value_name = "DIR[:DIR]")]
     pub trust: Option<OsString>,
+}
 
-    /// When a refreshed login is carried back: live, exit or off [default: live]
-    #[arg(long, value_name = "WHEN", value_enum)]
-    pub sync: Option<SyncMode>,
-
-    /// Do not start without a usable credential (for these agents)
-    #[arg(long, value_name = "NAME[,NAME]", value_parser = value::requirement, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
-    pub require: Option<Requirement>,
-
-    /// With no usable credential, wait so long for one to appear in the capture [default: 0]
-    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
-    pub wait: Option<Duration>,
-
+/// How agent-init itself goes about it.
+#[derive(Debug, Default, Clone, Args)]
+pub struct ConductOptions {
     /// From the stop signal to our exit, all told [default: 8s]
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub grace: Option<Duration>,
-
-    /// The signal that starts the stop [default: TERM]
-    #[arg(long, value_name = "SIGNAL")]
-    pub stop_signal: Option<Signal>,
-
-    /// Forward another signal instead, or none for FROM:0; may be repeated
-    #[arg(long, value_name = "FROM:TO", value_parser = value::rewrite, value_delimiter = ',', action = clap::ArgAction::Append)]
-    pub rewrite: Vec<Rewrite>,
-
-    /// Who gets forwarded signals: group or process [default: group]
-    #[arg(long, value_name = "WHO", value_enum)]
-    pub forward_to: Option<Forwarding>,
-
-    /// Empty the agent's capability sets and its bounding set: on, off or auto [default: auto]
-    #[arg(long, value_name = "SWITCH", value_enum, ignore_case = true)]
-    pub drop_caps: Option<Switch>,
-
-    /// Set `no_new_privs` in the agent: on, off or auto [default: auto]
-    #[arg(long, value_name = "SWITCH", value_enum, ignore_case = true)]
-    pub no_new_privs: Option<Switch>,
 
     /// Where state is kept [default: /run/agent-init, else $XDG_RUNTIME_DIR/agent-init, else /tmp/agent-init-UID]
     #[arg(long, value_name = "DIR", value_parser = PathBufValueParser::new().try_map(value::absolute))]
@@ -142,10 +162,39 @@ pub struct RunOptions {
     /// Say warnings and errors only
     #[arg(short, long, value_name = "BOOL", value_parser = value::boolean, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     pub quiet: Option<bool>,
+}
 
-    /// The agent's command and its arguments
-    #[arg(value_name = "COMMAND", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
-    pub command: Vec<OsString>,
+impl WorkplaceOptions {
+    /// These options, and for what is not given the other's.
+    #[must_use]
+    pub fn or(self, twins: WorkplaceOptions) -> WorkplaceOptions {
+        // Two ways to name the user exclude each other, so an option for one silences the twin of the other.
+        let user_given = self.user.is_some() || self.user_from.is_some();
+        WorkplaceOptions {
+            user: self.user.or(twins.user.filter(|_| !user_given)),
+            user_from: self.user_from.or(twins.user_from.filter(|_| !user_given)),
+            user_is_preset: self.user_is_preset || !user_given,
+            home: self.home.or(twins.home),
+            work_dir: self.work_dir.or(twins.work_dir),
+            scope: self.scope.or(twins.scope),
+            first_run: self.first_run.or(twins.first_run),
+            trust: self.trust.or(twins.trust),
+        }
+    }
+}
+
+impl ConductOptions {
+    /// These options, and for what is not given the other's.
+    #[must_use]
+    pub fn or(self, twins: ConductOptions) -> ConductOptions {
+        ConductOptions {
+            grace: self.grace.or(twins.grace),
+            state_dir: self.state_dir.or(twins.state_dir),
+            log_format: self.log_format.or(twins.log_format),
+            verbose: self.verbose.or(twins.verbose),
+            quiet: self.quiet.or(twins.quiet),
+        }
+    }
 }
 
 /// Methods in the order of preference.
@@ -164,8 +213,6 @@ impl RunOptions {
     /// These options, and for what is not given the other's.
     #[must_use]
     pub fn or(self, twins: RunOptions) -> RunOptions {
-        // Two ways to name the user exclude each other, so an option for one silences the twin of the other.
-        let user_given = self.user.is_some() || self.user_from.is_some();
         RunOptions {
             agent: self.agent.or(twins.agent),
             auth: self.auth.or(twins.auth),
@@ -173,28 +220,17 @@ impl RunOptions {
             capture: self.capture.or(twins.capture),
             store: self.store.or(twins.store),
             secrets: self.secrets.or(twins.secrets),
-            user: self.user.or(twins.user.filter(|_| !user_given)),
-            user_from: self.user_from.or(twins.user_from.filter(|_| !user_given)),
-            user_is_preset: self.user_is_preset || !user_given,
-            home: self.home.or(twins.home),
-            work_dir: self.work_dir.or(twins.work_dir),
-            scope: self.scope.or(twins.scope),
             deliver: self.deliver.or(twins.deliver),
-            first_run: self.first_run.or(twins.first_run),
-            trust: self.trust.or(twins.trust),
             sync: self.sync.or(twins.sync),
             require: self.require.or(twins.require),
             wait: self.wait.or(twins.wait),
-            grace: self.grace.or(twins.grace),
-            stop_signal: self.stop_signal.or(twins.stop_signal),
-            rewrite: if self.rewrite.is_empty() { twins.rewrite } else { self.rewrite },
-            forward_to: self.forward_to.or(twins.forward_to),
+            workplace: self.workplace.or(twins.workplace),
             drop_caps: self.drop_caps.or(twins.drop_caps),
             no_new_privs: self.no_new_privs.or(twins.no_new_privs),
-            state_dir: self.state_dir.or(twins.state_dir),
-            log_format: self.log_format.or(twins.log_format),
-            verbose: self.verbose.or(twins.verbose),
-            quiet: self.quiet.or(twins.quiet),
+            forward_to: self.forward_to.or(twins.forward_to),
+            rewrite: if self.rewrite.is_empty() { twins.rewrite } else { self.rewrite },
+            stop_signal: self.stop_signal.or(twins.stop_signal),
+            conduct: self.conduct.or(twins.conduct),
             command: self.command,
         }
     }
@@ -203,7 +239,7 @@ impl RunOptions {
     /// run --user` or with an arbitrary uid of `OpenShift`, and only root may change it.
     #[must_use]
     pub fn user_is_void(&self, current: (u32, u32)) -> bool {
-        self.user_is_preset && current.0 != 0
+        self.workplace.user_is_preset && current.0 != 0
     }
 
     /// These options, if they go together and there is a COMMAND.
@@ -223,7 +259,7 @@ impl RunOptions {
     /// # Errors
     /// The two that do not.
     pub fn compatible(self) -> anyhow::Result<RunOptions> {
-        if self.user.is_some() && self.user_from.is_some() {
+        if self.workplace.user.is_some() && self.workplace.user_from.is_some() {
             return Err(Failure::new("--user and --user-from are both set").hint("use one of them").into());
         }
         if self.store_helper().is_some() && self.capture.is_some() {
@@ -254,17 +290,17 @@ impl RunOptions {
     /// The budget of the stop.
     #[must_use]
     pub fn grace(&self) -> Duration {
-        self.grace.unwrap_or(Duration::from_secs(8))
+        self.conduct.grace.unwrap_or(Duration::from_secs(8))
     }
 
     /// Who writes the messages.
     #[must_use]
     pub fn reporter(&self) -> Reporter {
-        let level = match (self.verbose, self.quiet) {
+        let level = match (self.conduct.verbose, self.conduct.quiet) {
             (Some(true), _) => Level::Detail,
             (_, Some(true)) => Level::Warning,
             _ => Level::Notice,
         };
-        Reporter { format: self.log_format.unwrap_or_default(), level, on_raw_terminal: false }
+        Reporter { format: self.conduct.log_format.unwrap_or_default(), level, on_raw_terminal: false }
     }
 }

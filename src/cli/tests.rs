@@ -35,10 +35,10 @@ fn an_option_wins_over_its_twin_and_an_empty_twin_is_not_set() {
     let (options, warnings) =
         run(&["--grace", "3s", "x"], &[("AGENT_INIT_GRACE", "9s"), ("AGENT_INIT_USER", "")]).unwrap();
     assert_eq!(options.grace(), std::time::Duration::from_secs(3));
-    assert_eq!(options.user, None);
+    assert_eq!(options.workplace.user, None);
     assert!(warnings.is_empty());
     let (options, _) = run(&["--user-from", "/w", "x"], &[("AGENT_INIT_USER", "node")]).unwrap();
-    assert_eq!((options.user, options.user_from), (None, Some("/w".into())));
+    assert_eq!((options.workplace.user, options.workplace.user_from), (None, Some("/w".into())));
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn twins_of_the_commands() {
     match asked(&["status"], &variables).unwrap() {
         Request::Status(options) => {
             assert_eq!(options.warn_within, Some(std::time::Duration::from_secs(7200)));
-            assert_eq!(options.run.state_dir, Some("/s".into()));
+            assert_eq!(options.run.conduct.state_dir, Some("/s".into()));
             assert!(!options.json);
         }
         other => panic!("{other:?}"),

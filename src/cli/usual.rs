@@ -17,15 +17,15 @@ const OPTIONS: [(&str, &str, Set); 7] = [
         Some(())
     }),
     ("--grace", "GRACE", |options, text| {
-        options.grace = Some(value::duration(text).ok()?);
+        options.conduct.grace = Some(value::duration(text).ok()?);
         Some(())
     }),
     ("--home", "HOME", |options, text| {
-        options.home = Some(path(text)?);
+        options.workplace.home = Some(path(text)?);
         Some(())
     }),
     ("--state-dir", "STATE_DIR", |options, text| {
-        options.state_dir = Some(path(text)?);
+        options.conduct.state_dir = Some(path(text)?);
         Some(())
     }),
     ("--store", "STORE", |options, text| {
@@ -33,11 +33,11 @@ const OPTIONS: [(&str, &str, Set); 7] = [
         Some(())
     }),
     ("--user", "USER", |options, text| {
-        options.user = Some(text.to_owned());
+        options.workplace.user = Some(text.to_owned());
         Some(())
     }),
     ("--work-dir", "WORK_DIR", |options, text| {
-        options.work_dir = Some(path(text)?);
+        options.workplace.work_dir = Some(path(text)?);
         Some(())
     }),
 ];

@@ -21,7 +21,7 @@ use super::status::{WARN_WITHIN, exchange, of_running};
 /// A definition that is none.
 pub fn doctor(options: DoctorOptions, environment: &Environment) -> anyhow::Result<Answer> {
     let catalog = discover::catalog()?;
-    let running = running::find(options.run.state_dir.as_deref(), environment).ok();
+    let running = running::find(options.run.conduct.state_dir.as_deref(), environment).ok();
     let run = running::with_options_of_init(options.run);
     let facts = discover::facts(&run, &catalog, environment, None);
     let is_running = running.is_some();

@@ -61,7 +61,8 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
         command: options.command.first().context("no COMMAND")?,
         descent: Descent {
             identity: &facts.identity,
-            changes_user: facts.current.0 == 0 && (options.user.is_some() || options.user_from.is_some()),
+            changes_user: facts.current.0 == 0
+                && (options.workplace.user.is_some() || options.workplace.user_from.is_some()),
             drop_caps: plan.drop_caps,
             no_new_privs: plan.no_new_privs,
         },
@@ -150,7 +151,7 @@ fn prepare(
         other => other,
     };
     if let Some(home) = &plan.makes_home {
-        or_say(ground::home(home, workcopy::agent_owner(facts)), options.home.is_some())?;
+        or_say(ground::home(home, workcopy::agent_owner(facts)), options.workplace.home.is_some())?;
     }
     let mut links = Vec::new();
     let mut served = Vec::new();

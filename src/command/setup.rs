@@ -64,13 +64,13 @@ pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Rep
     withhold(&mut environment, &known, &choice, reporter);
 
     let state_dir = discover::state_dir(&run, &environment, privilege::current().0);
-    let workplace = Workplace::under(run.work_dir.as_deref().unwrap_or(&state_dir));
+    let workplace = Workplace::under(run.workplace.work_dir.as_deref().unwrap_or(&state_dir));
     run.agent = Some(AgentSelection::Named(choice.agents.iter().map(|agent| agent.name.clone()).collect()));
     let is_mounted = |path: &str| Path::new(path).symlink_metadata().is_ok();
     run.capture = Some(capture::places(options.capture.as_ref(), &choice.agents, is_mounted)?);
     run.auth = Some(PerAgent { default: Some(AuthMode::Ignore), named: Vec::new() });
     run.secrets = Some(OsString::new());
-    run.work_dir = Some(workplace.path());
+    run.workplace.work_dir = Some(workplace.path());
     run.command.clone_from(&choice.command);
     let facts = discover::facts(&run, &catalog, &environment, None)?;
     let mut plan = plan::plan(&run, &facts)?;
@@ -171,7 +171,8 @@ impl Stage<'_, '_, '_> {
             command: self.run.command.first().context("no COMMAND")?,
             descent: Descent {
                 identity: &self.facts.identity,
-                changes_user: self.facts.current.0 == 0 && (self.run.user.is_some() || self.run.user_from.is_some()),
+                changes_user: self.facts.current.0 == 0
+                    && (self.run.workplace.user.is_some() || self.run.workplace.user_from.is_some()),
                 drop_caps: self.plan.drop_caps,
                 no_new_privs: self.plan.no_new_privs,
             },
@@ -222,7 +223,7 @@ fn conclude(
         let setting = desk.new_setting();
         let seen = Seen { working: &working, stored: &desk.capture.read(rule).version, has_published, setting };
         if verdict::judge(&seen).is_good() {
-            desk.carry_settings(run.scope.unwrap_or_default(), reporter);
+            desk.carry_settings(run.workplace.scope.unwrap_or_default(), reporter);
         }
         // The account may stand in the settings.
         let seen = Seen { stored: &desk.capture.read(rule).version, ..seen };

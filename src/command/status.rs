@@ -35,7 +35,7 @@ pub fn status(options: StatusOptions, environment: &Environment, reporter: Repor
     for name in &asked {
         catalog.named(name)?;
     }
-    let (heading, agents) = if let Ok(running) = running::find(options.run.state_dir.as_deref(), environment) {
+    let (heading, agents) = if let Ok(running) = running::find(options.run.conduct.state_dir.as_deref(), environment) {
         let all = of_running(&running, &catalog, clock);
         let wanted = |status: &AgentStatus| asked.is_empty() || asked.contains(&status.agent);
         let mut agents: Vec<_> = all.into_iter().filter(wanted).collect();

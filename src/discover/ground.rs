@@ -106,7 +106,7 @@ impl<'c> Ground<'c, '_> {
         };
         let mut offers = offers::explicit(definition, &mut given, &mut reading)?;
         let companions = offers::companions(&mut given, &mut reading)?;
-        let work_dir = self.options.work_dir.as_deref();
+        let work_dir = self.options.workplace.work_dir.as_deref();
         let working_copy = place::working_copy(&definition.name, &definition.home, &place, work_dir, state_dir);
         if let Some(session) = &definition.session {
             let elsewhere =
@@ -129,7 +129,7 @@ impl<'c> Ground<'c, '_> {
         }
         let capture = capture.map(|(_, facts)| facts);
         let captured = place::settings_source(&place, &working_copy, capture.as_ref().map(|capture| &*capture.path));
-        let captured = captured.filter(|_| self.options.scope != Some(Scope::Login));
+        let captured = captured.filter(|_| self.options.workplace.scope != Some(Scope::Login));
         offers.extend(offers::settings(definition, &working_copy, captured, self.identity));
         let files = files::for_another_user(definition, &offers, &mut given, self);
         Ok(AgentFacts { definition, is_certain, offers, companions, files, given, place, working_copy, capture })
@@ -153,7 +153,7 @@ impl<'c> Ground<'c, '_> {
         let is_led = is_led.into_iter().any(Path::is_symlink);
         let kind = found.map(|found| if is_led { Kind::Link } else { found.kind });
         // HOME itself is made only where it is ours to make; below it, whatever is missing.
-        let makes_home = self.home == Path::new(place::FALLBACK_HOME) || self.options.home.is_some();
+        let makes_home = self.home == Path::new(place::FALLBACK_HOME) || self.options.workplace.home.is_some();
         let existing = path.ancestors().find(|ancestor| look::is_directory(ancestor));
         let writable = existing.is_some_and(|existing| {
             (makes_home || existing.starts_with(self.home) || !path.starts_with(self.home))

@@ -101,7 +101,7 @@ pub fn options_of_init() -> Option<RunOptions> {
 
 /// Where a run's state may be: where PID 1 was told to keep it, else where `run` keeps it as root or as another.
 fn places(environment: &Environment) -> Vec<PathBuf> {
-    let told = options_of_init().and_then(|options| options.state_dir);
+    let told = options_of_init().and_then(|options| options.conduct.state_dir);
     let runtime = environment.get_filled("XDG_RUNTIME_DIR").map(|path| Path::new(path).join("agent-init"));
     let of_user = |uid: u32| PathBuf::from(format!("/tmp/agent-init-{uid}"));
     let init = Process::of(INIT).map(|init| of_user(init.uid));

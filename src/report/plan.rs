@@ -160,7 +160,7 @@ fn shown(path: &Path) -> String {
 }
 
 fn identity_why(options: &RunOptions, current: (u32, u32)) -> String {
-    match (&options.user, &options.user_from) {
+    match (&options.workplace.user, &options.workplace.user_from) {
         (Some(_), _) | (_, Some(_)) if options.user_is_void(current) => {
             "unchanged: the user that is preset is for a start as root".to_owned()
         }
@@ -221,7 +221,7 @@ fn stop(options: &RunOptions) -> Stop {
 fn agent_view(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> AgentView {
     let definition = plan.facts.definition;
     let place = &plan.facts.place;
-    let why = match (&options.work_dir, place.obstacle()) {
+    let why = match (&options.workplace.work_dir, place.obstacle()) {
         (Some(_), _) => "--work-dir names its parent".to_owned(),
         (None, None) => "the agent's own place".to_owned(),
         (None, Some(why)) => format!("not the agent's own place {}: {why}", place.path.display()),
@@ -233,7 +233,7 @@ fn agent_view(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> AgentView {
         sources: sources(options, plan),
         login_file: definition.session.as_ref().map(|session| login_file(plan, &session.file)),
         settings: settings(options, plan),
-        first_run: if options.first_run.unwrap_or(true) { first_run } else { Vec::new() },
+        first_run: if options.workplace.first_run.unwrap_or(true) { first_run } else { Vec::new() },
         write_back: plan.chosen().and_then(|offer| offer.session()).map(|_| write_back(options, plan)),
         warnings: plan.warnings.iter().map(|message| message.text.clone()).collect(),
     }
@@ -268,7 +268,7 @@ fn login_file(plan: &AgentPlan<'_, '_>, file: &str) -> Step {
 }
 
 fn settings(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> Option<Step> {
-    let scope = options.scope.unwrap_or_default();
+    let scope = options.workplace.scope.unwrap_or_default();
     let (what, why) = match scope {
         Scope::Login => return None,
         Scope::Settings => ("copied", "--scope settings: what the definition takes, where it is not there yet"),

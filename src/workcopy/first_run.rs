@@ -61,7 +61,7 @@ pub fn answer(
 
 /// The directories that are trusted; one that JSON can not name is none.
 fn trusted(options: &RunOptions, working_directory: &Path) -> Vec<String> {
-    match &options.trust {
+    match &options.workplace.trust {
         Some(paths) => std::env::split_paths(paths)
             .filter(|path| !path.as_os_str().is_empty())
             // As the agent writes its own: absolute, and without a slash at the end.
