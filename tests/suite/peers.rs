@@ -87,6 +87,11 @@ const fn differs(peer: &'static str, shows: &'static str, why: &'static str) -> 
     Difference { peer, shows, why }
 }
 
+/// What tini, dumb-init and catatonit show alike.
+const fn all_differ(shows: &'static str, why: &'static str) -> [Difference; 3] {
+    [differs("tini", shows, why), differs("dumb-init", shows, why), differs("catatonit", shows, why)]
+}
+
 /// Shows every behaviour of a table by every peer, all peers of a row at once.
 fn check(table: &[Behaviour]) {
     let root = root_or_skip("behaviour as PID 1");

@@ -1,6 +1,6 @@
 //! How it ends: exit statuses, orphans, leftovers, a child that does not heed TERM, the init killed.
 
-use super::{Behaviour, How, Scene, check, differs, exit};
+use super::{Behaviour, How, Scene, all_differ, check, differs, exit};
 
 const ONE_FOR_ALL: &str = "has one status for every command that it cannot execute";
 
@@ -148,44 +148,28 @@ pub const END: &[Behaviour] = &[
         how: How::Pid1,
         see: |scene| leftover(scene, ""),
         expected: "ended in peace",
-        differences: &[
-            differs("tini", "killed", LEAVES_AT_ONCE),
-            differs("dumb-init", "killed", LEAVES_AT_ONCE),
-            differs("catatonit", "killed", LEAVES_AT_ONCE),
-        ],
+        differences: &all_differ("killed", LEAVES_AT_ONCE),
     },
     Behaviour {
         what: "leftovers in a session of their own too",
         how: How::Pid1,
         see: |scene| leftover(scene, "setsid"),
         expected: "ended in peace",
-        differences: &[
-            differs("tini", "killed", LEAVES_AT_ONCE),
-            differs("dumb-init", "killed", LEAVES_AT_ONCE),
-            differs("catatonit", "killed", LEAVES_AT_ONCE),
-        ],
+        differences: &all_differ("killed", LEAVES_AT_ONCE),
     },
     Behaviour {
         what: "a stop that is ignored",
         how: How::Both,
         see: ignored_stop,
         expected: "exit 137",
-        differences: &[
-            differs("tini", "outlived it, exit 0", NO_ESCALATION),
-            differs("dumb-init", "outlived it, exit 0", NO_ESCALATION),
-            differs("catatonit", "outlived it, exit 0", NO_ESCALATION),
-        ],
+        differences: &all_differ("outlived it, exit 0", NO_ESCALATION),
     },
     Behaviour {
         what: "the init is killed",
         how: How::NotPid1,
         see: killed_init,
         expected: "takes the command along",
-        differences: &[
-            differs("tini", "leaves it running", NO_PARENT_DEATH),
-            differs("dumb-init", "leaves it running", NO_PARENT_DEATH),
-            differs("catatonit", "leaves it running", NO_PARENT_DEATH),
-        ],
+        differences: &all_differ("leaves it running", NO_PARENT_DEATH),
     },
 ];
 

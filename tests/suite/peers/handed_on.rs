@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{Behaviour, How, Scene, check, differs, exit};
+use super::{Behaviour, How, Scene, all_differ, check, differs, exit};
 
 const PERMUTES: &str = "takes options that stand after the command, up to a --";
 
@@ -118,11 +118,7 @@ pub const TABLE: &[Behaviour] = &[
         how: How::Both,
         see: |scene| held(scene, "1>\"$0\"", "exec 1>&-"),
         expected: "let go",
-        differences: &[
-            differs("tini", "held", "keeps what it inherits, so the reader sees no end"),
-            differs("dumb-init", "held", "keeps what it inherits, so the reader sees no end"),
-            differs("catatonit", "held", "keeps what it inherits, so the reader sees no end"),
-        ],
+        differences: &all_differ("held", "keeps what it inherits, so the reader sees no end"),
     },
 ];
 

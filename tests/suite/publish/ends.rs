@@ -3,12 +3,23 @@
 use std::fs;
 
 use super::{Captured, FILE, name_of};
-use crate::support::{Session, needs_root};
+use crate::support::{Live, Session, needs_root};
 
 impl Captured {
     /// The capture is removed, as an operator or another machine may.
     fn remove_capture(&self) {
         fs::remove_dir_all(self.sandbox.path("capture/claude")).unwrap();
+    }
+
+    /// The agent, which waits, refreshes to `b` and waits twice: both ends are heard.
+    fn is_heard_again(&mut self, live: Live) {
+        self.gate.open();
+        self.await_stored("b");
+        self.store(&Session::new("c"));
+        self.await_working("c");
+        self.gate.open();
+        self.gate.open();
+        live.wait().ok();
     }
 }
 
@@ -20,14 +31,7 @@ fn a_capture_that_is_removed_and_made_again() {
     captured.remove_capture();
     live.message("claude was removed, renamed or unmounted");
     captured.sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
-    captured.gate.open();
-    captured.await_stored("b");
-    // It is heard again.
-    captured.store(&Session::new("c"));
-    captured.await_working("c");
-    captured.gate.open();
-    captured.gate.open();
-    live.wait().ok();
+    captured.is_heard_again(live);
 }
 
 /// While it is away the login is kept, and published when it is back.
@@ -77,13 +81,7 @@ fn an_agent_that_replaces_its_own_directory() {
         "cp -a \"$C\" \"$C.new\"; rm -r \"$C\"; mv \"$C.new\" \"$C\"; say moved; pause; refresh b; pause; pause";
     let mut live = captured.run(script).start();
     live.line("moved");
-    captured.gate.open();
-    captured.await_stored("b");
-    captured.store(&Session::new("c"));
-    captured.await_working("c");
-    captured.gate.open();
-    captured.gate.open();
-    live.wait().ok();
+    captured.is_heard_again(live);
 }
 
 /// A link in the place of its directory leads who knows where: neither is what it leads to published, nor is anything
