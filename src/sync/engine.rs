@@ -28,6 +28,8 @@ pub struct Engine {
     /// Which links a watch is about: two may share a directory.
     watched: Vec<(Watched, usize, Side)>,
     state: Option<(Dir, State)>,
+    /// What is remembered could not be written down, and that was said.
+    is_forgetful: bool,
     reporter: Reporter,
 }
 
@@ -35,7 +37,7 @@ impl Engine {
     /// Starts to watch for the links that are live. `state`: where and what is remembered of this run.
     #[must_use]
     pub fn new(links: Vec<Link>, state: Option<(Dir, State)>, reporter: Reporter) -> Engine {
-        let mut engine = Engine { links, watcher: None, watched: Vec::new(), state, reporter };
+        let mut engine = Engine { links, watcher: None, watched: Vec::new(), state, is_forgetful: false, reporter };
         engine.watch(Instant::now());
         engine
     }
@@ -51,8 +53,16 @@ impl Engine {
                 match added {
                     Ok(watched) => {
                         // What was watched for it before tells of a directory that is of no interest any more.
-                        self.watched.retain(|(_, known, end)| (*known, *end) != (index, side));
+                        let is_before = |(_, known, end): &mut (Watched, usize, Side)| (*known, *end) == (index, side);
+                        let before: Vec<_> = self.watched.extract_if(.., is_before).collect();
                         self.watched.push((watched, index, side));
+                        let has = |watched| self.watched.iter().any(|(known, ..)| *known == watched);
+                        if let Some(watcher) = &self.watcher {
+                            before
+                                .iter()
+                                .filter(|(known, ..)| !has(*known))
+                                .for_each(|(known, ..)| watcher.remove(*known));
+                        }
                         link.watched(side, now);
                     }
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -149,6 +159,11 @@ impl Engine {
                     self.links_of(watched).for_each(|link| link.entry_removed(&name, now));
                 }
                 Change::Gone(watched) => {
+                    // One that was renamed is watched still. Whoever makes and renames directories shall not use up what
+                    // the kernel grants our user on the whole machine (inotify(7), max_user_watches).
+                    if let Some(watcher) = &self.watcher {
+                        watcher.remove(watched);
+                    }
                     for (_, index, side) in self.watched.extract_if(.., |(known, ..)| *known == watched) {
                         if let Some(link) = self.links.get_mut(index) {
                             link.directory_gone(side, now);
@@ -206,11 +221,14 @@ impl Engine {
     }
 
     /// Writes down what is known of this run.
-    pub fn write_down(&self) {
-        if let Some((dir, state)) = &self.state
-            && let Err(error) = state::save(dir, state)
+    pub fn write_down(&mut self) {
+        let Some((dir, state)) = &self.state else { return };
+        let written = state::save(dir, state);
+        if let Err(error) = &written
+            && !self.is_forgetful
         {
-            self.reporter.say(&Message { level: Level::Warning, ..Message::error(&error) });
+            self.reporter.say(&Message { level: Level::Warning, ..Message::error(error) });
         }
+        self.is_forgetful = written.is_err();
     }
 }

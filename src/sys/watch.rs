@@ -98,6 +98,11 @@ impl Watcher {
         Ok(Watched(self.0.add_watch(directory, flags)?))
     }
 
+    /// Watches it no longer. One that has ended by itself is no error.
+    pub fn remove(&self, watched: Watched) {
+        let _ = self.0.rm_watch(watched.0);
+    }
+
     /// What happened since the last call; never waits. Where there is more, the descriptor stays readable.
     ///
     /// # Errors

@@ -128,3 +128,26 @@ fn values_without_end() {
         assert_eq!(std::fs::read_to_string(&capture).unwrap(), plain, "{item}");
     }
 }
+
+/// A directory that was watched is so no more once the agent has put another in its place: the kernel grants a user so
+/// many watches, for the whole machine.
+#[test]
+fn directories_without_end() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
+    sandbox.give("home", UID);
+    let mut gate = sandbox.gate("gate");
+    let script = "n=0; while [ $n -lt 600 ]; do n=$((n+1)); mkdir \"$HOME/new\"; mv -T \"$C\" \"$HOME/old-$n\"
+        mv -T \"$HOME/new\" \"$C\"; refresh \"own$n\"; done; hold \"$1\" done";
+    let run = sandbox.claude(script).arguments([gate.to_string()]).options(["--user", &UID.to_string()]);
+    let mut live = run.pid1().start();
+    live.line("done");
+    let descriptors = std::fs::read_dir(format!("/proc/{}/fdinfo", live.pid())).unwrap();
+    let told = descriptors.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default());
+    let watches: usize = told.map(|text| text.matches("inotify wd:").count()).sum();
+    gate.open();
+    live.wait().ok();
+    assert!(watches <= 2, "{watches} watches");
+    assert!(sandbox.read("capture/claude/.credentials.json").contains("FAKE-refresh-own600"));
+}
