@@ -194,8 +194,9 @@ impl Capture {
         let leases = self.notes()?.make(OsStr::new("leases"), self.attributes(0o777))?;
         let owner = self.attributes(0o666).owner;
         for name in leases.names()? {
-            if leases.lock(&name, owner)?.is_some() {
-                leases.remove(&name)?;
+            // What is no mark of anybody's is in nobody's way.
+            if leases.lock(&name, owner).is_ok_and(|lock| lock.is_some()) {
+                let _ = leases.remove(&name);
             }
         }
         let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?.as_nanos();
@@ -289,7 +290,11 @@ pub fn keep_conflict(parent: &Dir, rule: &SessionFile, bytes: &[u8], attributes:
     let moment = humantime::format_rfc3339_nanos(SystemTime::now());
     conflicts.write_whole(&OsString::from(format!("{moment}-{}", rule.file)), bytes, attributes)?;
     let names = conflicts.names()?;
-    names.iter().take(names.len().saturating_sub(CONFLICTS)).try_for_each(|oldest| conflicts.remove(oldest))
+    for oldest in names.iter().take(names.len().saturating_sub(CONFLICTS)) {
+        // One too many is kept where it can not be removed; a login that waited for that would be lost.
+        let _ = conflicts.remove(oldest);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -316,6 +321,19 @@ mod tests {
             serde_json::from_slice(&std::fs::read(temp.path().join("login.json")).unwrap()).unwrap();
         assert_eq!(stored, json!({ "oauth": { "access": "FAKE-new" }, "theirs": 1 }));
         assert!(capture.record().lineage.contains(login.digest));
+    }
+
+    #[test]
+    fn what_is_no_mark_hides_nobodys() {
+        let temp = tempfile::tempdir().unwrap();
+        let capture = Capture::open(temp.path()).unwrap();
+        let leases = temp.path().join(BOOKKEEPING).join("leases");
+        std::fs::create_dir_all(leases.join("directory")).unwrap();
+        std::os::unix::fs::symlink("/nosuch", leases.join("link")).unwrap();
+        std::fs::write(leases.join("ended"), "").unwrap();
+        let held = capture.presence().unwrap();
+        assert!(held.is_some() && !leases.join("ended").exists());
+        assert_eq!(capture.users(), 1);
     }
 
     #[test]
@@ -357,6 +375,10 @@ mod tests {
         }
         let conflicts = temp.path().join(BOOKKEEPING).join("conflicts");
         assert!(std::fs::read_dir(&conflicts).unwrap().count() <= CONFLICTS);
+        for number in 0..CONFLICTS {
+            std::fs::create_dir(conflicts.join(format!("0{number}"))).unwrap();
+        }
+        capture.keep_conflict(&rule(), b"FAKE-beside-what-is-no-file").unwrap();
         assert_eq!(std::fs::metadata(conflicts).unwrap().permissions().mode() & 0o777, 0o700);
     }
 }
