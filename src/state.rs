@@ -9,6 +9,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::credential::Digest;
+use crate::report::Failure;
 use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::Base;
 use crate::sys::dir::{Attributes, Dir};
@@ -145,7 +146,10 @@ pub fn read(state_dir: &Path, owners: &Owners) -> Option<(State, u32)> {
 pub fn save(state_dir: &Dir, state: &State) -> anyhow::Result<()> {
     let text = serde_json::to_vec_pretty(state).context("state.json")?;
     let attributes = Attributes { mode: 0o644, owner: None };
-    state_dir.write_whole(OsStr::new(FILE), &text, attributes).context("cannot write state.json")
+    state_dir.write_whole(OsStr::new(FILE), &text, attributes).with_context(|| {
+        let hint = "exec, healthcheck and the next start of this container read it: --state-dir names another place";
+        Failure::new(format!("cannot write {FILE} to the state directory")).hint(hint)
+    })
 }
 
 #[cfg(test)]

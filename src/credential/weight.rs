@@ -30,7 +30,7 @@ pub fn is_bearable(text: &[u8]) -> bool {
 /// The same of `key: value` lines.
 #[must_use]
 pub fn has_bearable_lines(text: &[u8]) -> bool {
-    text.iter().filter(|byte| **byte == b'\n').count() <= CONTAINERS
+    text.split(|byte| *byte == b'\n').nth(CONTAINERS).is_none()
 }
 
 #[cfg(test)]

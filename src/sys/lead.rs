@@ -93,12 +93,12 @@ mod tests {
         use std::os::unix::fs::MetadataExt;
         let temp = tempfile::tempdir().unwrap();
         let at = |name: &str| temp.path().join(name);
-        std::fs::create_dir_all(at("agents/claude/deep")).unwrap();
+        std::fs::create_dir_all(at("agents/own/deep")).unwrap();
         std::fs::create_dir_all(at("secret/deep")).unwrap();
         let links = [
             ("agents/relative", "../secret"),
             ("agents/absolute", at("secret").to_str().unwrap()),
-            ("agents/beneath", "claude"),
+            ("agents/beneath", "own"),
             ("agents/chain", "absolute/deep"),
             ("agents/loop", "loop"),
         ]
@@ -106,14 +106,14 @@ mod tests {
         let inode = |name: &str| at(name).metadata().unwrap().ino();
         // (path, where it leads, whether it does when the links are somebody else's)
         let rows = [
-            ("agents/claude", "agents/claude", true),
-            ("agents/./claude/../claude", "agents/claude", true),
+            ("agents/own", "agents/own", true),
+            ("agents/./own/../own", "agents/own", true),
             ("agents/relative", "secret", false),
             ("agents/relative/deep", "secret/deep", false),
             ("agents/absolute", "secret", false),
             ("agents/chain", "secret/deep", false),
-            ("agents/beneath", "agents/claude", true),
-            ("agents/beneath/deep", "agents/claude/deep", true),
+            ("agents/beneath", "agents/own", true),
+            ("agents/beneath/deep", "agents/own/deep", true),
         ];
         for (path, to, _) in rows {
             assert_eq!(reaches(&at(path)), Ok(inode(to)), "{path}");
