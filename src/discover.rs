@@ -293,7 +293,7 @@ fn home(
     place::home(options.workplace.home.as_deref(), identity, identity.differs_from(current), variable.as_ref())
 }
 
-/// The first state directory that can be used; see [`RunOptions::state_dir`].
+/// The first state directory that can be used; see [`crate::cli::ConductOptions::state_dir`].
 #[must_use]
 pub fn state_dir(options: &RunOptions, environment: &Environment, uid: u32) -> PathBuf {
     if let Some(path) = &options.conduct.state_dir {
