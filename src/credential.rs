@@ -1,6 +1,8 @@
 //! Credentials: secrets, the sources they come from, and what a login document says.
 
 pub mod command;
+mod defect;
+mod digest;
 pub mod document;
 mod jwt;
 pub mod lines;
@@ -9,6 +11,8 @@ pub mod secret;
 pub mod source;
 pub mod weight;
 
-pub use document::{Defect, Digest, Document, Login};
+pub use defect::Defect;
+pub use digest::Digest;
+pub use document::{Document, Login};
 pub use secret::Secret;
 pub use source::Source;

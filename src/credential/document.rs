@@ -5,117 +5,11 @@ use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::source::LIMIT;
-use super::{jwt, lines, weight};
+use super::{Defect, Digest, jwt, lines, weight};
 use crate::agent::definition::{ExpiryUnit, Field, Form, Format, Required, SessionFile};
-
-/// Why a document is no usable login. Says what, never a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Defect {
-    /// 0 bytes.
-    Empty,
-    /// More than [`LIMIT`].
-    TooLarge,
-    /// More values than are parsed.
-    TooMany,
-    /// No JSON: where the parser gave up.
-    NotJson {
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
-    },
-    /// No `key: value` lines.
-    NotLines {
-        /// Line, from 1.
-        line: usize,
-    },
-    /// JSON, and no object.
-    NotAnObject,
-    /// The token is there and blank: the vendor refused a refresh, or someone logged out.
-    Blank,
-    /// The token is not there.
-    NoToken(String),
-    /// Something else that a login needs is not there.
-    Missing(String),
-    /// A list there lacks a word.
-    Lacks {
-        /// Where.
-        pointer: String,
-        /// The word.
-        word: String,
-    },
-    /// What is there is no JWT.
-    NotAJwt(String),
-}
-
-impl Defect {
-    /// Whether the document is whole and says "nobody is logged in", rather than being damaged.
-    #[must_use]
-    pub fn is_logged_out(&self) -> bool {
-        matches!(self, Defect::Blank | Defect::NoToken(_))
-    }
-}
-
-impl fmt::Display for Defect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Defect::Empty => write!(f, "it is empty (0 bytes)"),
-            Defect::TooLarge => write!(f, "it is larger than {LIMIT} bytes"),
-            Defect::TooMany => write!(f, "it holds more values than any login"),
-            Defect::NotJson { line, column } => write!(f, "it is not JSON (line {line}, column {column})"),
-            Defect::NotLines { line } => write!(f, "it is not made of 'key: value' lines (line {line})"),
-            Defect::NotAnObject => write!(f, "it is JSON, but not an object"),
-            Defect::Blank => write!(f, "its tokens are blank (logged out, or a refresh was refused)"),
-            Defect::NoToken(pointer) => write!(f, "it has no token at {pointer}"),
-            Defect::Missing(pointer) => write!(f, "it has nothing at {pointer}"),
-            Defect::Lacks { pointer, word } => write!(f, "{pointer} lacks '{word}'"),
-            Defect::NotAJwt(pointer) => write!(f, "what it has at {pointer} is no JWT"),
-        }
-    }
-}
-
-/// SHA-256 of something secret with enough randomness of its own that the digest tells nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    pub(crate) fn of(parts: &[&[u8]]) -> Digest {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        Digest(hash.finalize().into())
-    }
-
-    /// From the form that `Display` writes.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Digest> {
-        let hex = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64 && hex.is_ascii())?;
-        let mut bytes = [0; 32];
-        for (index, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(hex.get(2 * index..2 * index + 2)?, 16).ok()?;
-        }
-        Some(Digest(bytes))
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 /// What is known of a usable login; nothing of it is secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
