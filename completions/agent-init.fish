@@ -69,7 +69,7 @@ complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l capt
 complete -c agent-init -n '__agent_init_in run status plan doctor' -l store -d 'Where logins live between containers: dir, or exec:CMD ARG..., a helper for a secret store' -x
 complete -c agent-init -n '__agent_init_in run status plan doctor' -l secrets -d 'Directories of secret files' -x -a '(__fish_complete_directories)'
 complete -c agent-init -n '__agent_init_in run status plan doctor' -l deliver -d 'How a token or key reaches the agent: env, or fd where the agent reads one' -x -a 'env fd'
-complete -c agent-init -n '__agent_init_in run status plan doctor' -l sync -d 'When a refreshed login is carried back: live, exit or off' -x -a 'live exit off'
+complete -c agent-init -n '__agent_init_in run status plan doctor' -l sync -d 'When a refreshed login is carried back: live, exit (at the end only) or off' -x -a 'live exit off'
 complete -c agent-init -n '__agent_init_in run status plan doctor' -l require -d 'Do not start without a usable credential (for these agents)'
 complete -c agent-init -n '__agent_init_in run status plan doctor' -l wait -d 'With no usable credential, wait so long for one to appear in the capture' -x
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l user -d 'User of the agent, by name or number, with an optional group' -x -a '(__fish_complete_users)'
@@ -79,8 +79,8 @@ complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l work
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l scope -d 'What of a captured directory is laid down: login, settings or all' -x -a 'login settings all'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l first-run -d 'Answer onboarding, trust and bypass dialogs beforehand: on or off' -x -a 'on off'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l trust -d 'Directories that are trusted from the start' -x -a '(__fish_complete_directories)'
-complete -c agent-init -n '__agent_init_in run status plan doctor' -l drop-caps -d 'Empty the agents capability sets and its bounding set: on, off or auto' -x -a 'on off auto'
-complete -c agent-init -n '__agent_init_in run status plan doctor' -l no-new-privs -d 'Set no_new_privs in the agent: on, off or auto' -x -a 'on off auto'
+complete -c agent-init -n '__agent_init_in run status plan doctor' -l drop-caps -d 'Empty the agents capability sets and its bounding set: on, off, or auto: if it becomes another user, not root' -x -a 'on off auto'
+complete -c agent-init -n '__agent_init_in run status plan doctor' -l no-new-privs -d 'Set no_new_privs in the agent: on, off, or auto: if it becomes another user, not root' -x -a 'on off auto'
 complete -c agent-init -n '__agent_init_in run status plan doctor' -l forward-to -d 'Who gets forwarded signals: group or process' -x -a 'group process'
 complete -c agent-init -n '__agent_init_in run status plan doctor' -l rewrite -d 'Forward another signal instead, or none for FROM:0; may be repeated' -x
 complete -c agent-init -n '__agent_init_in run status plan doctor' -l stop-signal -d 'The signal that starts the stop' -x -a 'TERM INT HUP QUIT USR1 USR2'
@@ -89,7 +89,7 @@ complete -c agent-init -n '__agent_init_in run setup status plan doctor healthch
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l log-format -d 'Form of messages: text or json' -x -a 'text json'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -s v -l verbose -d 'Say each step'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -s q -l quiet -d 'Say warnings and errors only'
-complete -c agent-init -n '__agent_init_in run setup status plan doctor healthcheck exec agents install completions' -s h -l help -d 'Print help (see more with --help)'
+complete -c agent-init -n '__agent_init_in run setup status plan doctor healthcheck exec agents install completions' -s h -l help -d 'Print help'
 complete -c agent-init -n '__agent_init_in run' -s V -l version -d 'Print version'
 complete -c agent-init -n '__agent_init_in setup' -l auto -d 'Run the agent itself, asking for no permission, instead of its login command'
 complete -c agent-init -n '__agent_init_in setup' -l token -d 'Make a long-lived token, for containers that share no login, and capture that'

@@ -56,11 +56,11 @@ pub struct RunOptions {
     pub secrets: Option<OsString>,
 
     /// How a token or key reaches the agent: env, or fd where the agent reads one [default: env]
-    #[arg(long, value_name = "HOW", value_enum)]
+    #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true)]
     pub deliver: Option<Delivery>,
 
-    /// When a refreshed login is carried back: live, exit or off [default: live]
-    #[arg(long, value_name = "WHEN", value_enum)]
+    /// When a refreshed login is carried back: live, exit (at the end only) or off [default: live]
+    #[arg(long, value_name = "WHEN", value_enum, hide_possible_values = true)]
     pub sync: Option<SyncMode>,
 
     /// Do not start without a usable credential (for these agents)
@@ -75,16 +75,16 @@ pub struct RunOptions {
     #[command(flatten)]
     pub workplace: WorkplaceOptions,
 
-    /// Empty the agent's capability sets and its bounding set: on, off or auto [default: auto]
-    #[arg(long, value_name = "SWITCH", value_enum, ignore_case = true)]
+    /// Empty the agent's capability sets and its bounding set: on, off, or auto: if it becomes another user, not root [default: auto]
+    #[arg(long, value_name = "SWITCH", value_enum, hide_possible_values = true, ignore_case = true)]
     pub drop_caps: Option<Switch>,
 
-    /// Set `no_new_privs` in the agent: on, off or auto [default: auto]
-    #[arg(long, value_name = "SWITCH", value_enum, ignore_case = true)]
+    /// Set `no_new_privs` in the agent: on, off, or auto: if it becomes another user, not root [default: auto]
+    #[arg(long, value_name = "SWITCH", value_enum, hide_possible_values = true, ignore_case = true)]
     pub no_new_privs: Option<Switch>,
 
     /// Who gets forwarded signals: group or process [default: group]
-    #[arg(long, value_name = "WHO", value_enum)]
+    #[arg(long, value_name = "WHO", value_enum, hide_possible_values = true)]
     pub forward_to: Option<Forwarding>,
 
     /// Forward another signal instead, or none for FROM:0; may be repeated
@@ -128,7 +128,7 @@ pub struct WorkplaceOptions {
     pub work_dir: Option<PathBuf>,
 
     /// What of a captured directory is laid down: login, settings or all [default: settings]
-    #[arg(long, value_name = "SCOPE", value_enum)]
+    #[arg(long, value_name = "SCOPE", value_enum, hide_possible_values = true)]
     pub scope: Option<Scope>,
 
     /// Answer onboarding, trust and bypass dialogs beforehand: on or off [default: on]
@@ -152,7 +152,7 @@ pub struct ConductOptions {
     pub state_dir: Option<PathBuf>,
 
     /// Form of messages: text or json [default: text]
-    #[arg(long, value_name = "FORMAT", value_enum)]
+    #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
     pub log_format: Option<LogFormat>,
 
     /// Say each step
