@@ -1,4 +1,4 @@
-//! Pure. The values that options take.
+//! The values that options take. Pure, but for the working directory: a relative capture begins there.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -99,12 +99,10 @@ pub fn auth(text: &str) -> Result<PerAgent<AuthMode>, String> {
 /// Where captures are.
 pub type CaptureSpec = PerAgent<PathBuf>;
 
-/// Reads a capture root, or a directory for each agent.
+/// Reads a capture root, or a directory for each agent. `status` may look at it from elsewhere: the paths become absolute.
 pub fn capture(text: &str) -> Result<CaptureSpec, String> {
-    per_agent(
-        text,
-        |path| if path.is_empty() { Err("a directory is empty".to_owned()) } else { Ok(PathBuf::from(path)) },
-    )
+    // An empty path is the one that has no absolute form, where there is a working directory.
+    per_agent(text, |path| std::path::absolute(path).map_err(|_| "a directory is empty".to_owned()))
 }
 
 /// A store behind a helper command.
@@ -294,6 +292,9 @@ mod tests {
         assert_eq!(spec.of("a"), Some(&PathBuf::from("/x")));
         assert_eq!(spec.of("b"), Some(&PathBuf::from("/y=z")));
         assert_eq!(spec.of("c"), None);
+        assert!(capture("a=").is_err() && capture("").is_err());
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(capture("./logins").unwrap().of("c"), Some(&here.join("logins")));
         assert_eq!(capture("/with=sign").unwrap().of("c"), Some(&PathBuf::from("/with=sign")));
         let modes = auth("copy,a=token").unwrap();
         assert_eq!((modes.of("a"), modes.of("b")), (Some(&AuthMode::Token), Some(&AuthMode::Copy)));
