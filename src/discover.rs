@@ -6,11 +6,13 @@ pub mod environment;
 pub mod files;
 pub mod given;
 mod ground;
+mod logins;
 pub mod mounts;
 pub mod offers;
 pub mod processes;
 pub mod programs;
 pub mod running;
+mod settings;
 mod stored;
 pub mod surroundings;
 

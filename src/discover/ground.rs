@@ -22,7 +22,10 @@ use crate::sys::dir::{Dir, Kind};
 use crate::sys::{look, privilege};
 
 use super::offers::{self, Reading};
-use super::{AgentFacts, CaptureFacts, Environment, Given, Mounts, StoreFacts, files, mount_table, stored};
+use super::{
+    AgentFacts, CaptureFacts, Environment, Given, Mounts, Offer, StoreFacts, files, logins, mount_table, settings,
+    stored,
+};
 
 /// An agent that is served.
 pub(super) struct Subject<'c> {
@@ -108,31 +111,43 @@ impl<'c> Ground<'c, '_> {
         let companions = offers::companions(&mut given, &mut reading)?;
         let work_dir = self.options.workplace.work_dir.as_deref();
         let working_copy = place::working_copy(&definition.name, &definition.home, &place, work_dir, state_dir);
-        if let Some(session) = &definition.session {
-            let elsewhere =
-                (place.path != working_copy).then(|| offers::in_place(definition, session, &place, self.identity));
-            offers.extend(elsewhere.flatten());
-            offers.extend(
-                capture
-                    .as_ref()
-                    .and_then(|(opened, facts)| offers::stored(definition, session, opened.as_ref(), facts)),
-            );
-            let directory = capture.as_ref().filter(|(_, facts)| facts.store.is_none());
-            let directory = directory.and_then(|(opened, _)| opened.as_ref());
-            offers.extend(directory.and_then(|capture| offers::token(definition, capture)));
-            let recovery = Recovery::new(state_dir, &definition.name, &session.file).directory();
-            let left = |place: &Path| offers::left(definition, session, place, self.identity);
-            let in_place = left(&working_copy);
-            let recovered =
-                if in_place.as_ref().is_some_and(|offer| offer.found.is_ok()) { None } else { left(&recovery) };
-            offers.extend(in_place.into_iter().chain(recovered));
-        }
+        offers.extend(self.logins(definition, &place, &working_copy, capture.as_ref(), state_dir));
         let capture = capture.map(|(_, facts)| facts);
         let captured = place::settings_source(&place, &working_copy, capture.as_ref().map(|capture| &*capture.path));
         let captured = captured.filter(|_| self.options.workplace.scope != Some(Scope::Login));
-        offers.extend(offers::settings(definition, &working_copy, captured, self.identity));
+        offers.extend(settings::settings(definition, &working_copy, captured, self.identity));
         let files = files::for_another_user(definition, &offers, &mut given, self);
         Ok(AgentFacts { definition, is_certain, offers, companions, files, given, place, working_copy, capture })
+    }
+
+    /// The logins that stand in directories, and the token.
+    fn logins(
+        &self,
+        definition: &'c Definition,
+        place: &PlaceFacts,
+        working_copy: &Path,
+        capture: Option<&(Option<Capture>, CaptureFacts)>,
+        state_dir: &Path,
+    ) -> Vec<Offer<'c>> {
+        let Some(session) = &definition.session else { return Vec::new() };
+        let mut offers = Vec::new();
+        if place.path != working_copy {
+            offers.extend(logins::in_place(definition, session, place, self.identity));
+        }
+        if let Some((opened, facts)) = capture {
+            offers.extend(logins::stored(definition, session, opened.as_ref(), facts));
+            // A store behind a helper holds logins only.
+            let directory = opened.as_ref().filter(|_| facts.store.is_none());
+            offers.extend(directory.and_then(|capture| logins::token(definition, capture)));
+        }
+        let left = |directory: &Path| logins::left(definition, session, directory, self.identity);
+        let in_place = left(working_copy);
+        let is_usable = in_place.as_ref().is_some_and(|offer| offer.found.is_ok());
+        offers.extend(in_place);
+        if !is_usable {
+            offers.extend(left(&Recovery::new(state_dir, &definition.name, &session.file).directory()));
+        }
+        offers
     }
 
     fn place(&mut self, definition: &Definition) -> PlaceFacts {
@@ -191,7 +206,7 @@ impl<'c> Ground<'c, '_> {
         let flat = definition
             .session
             .as_ref()
-            .is_some_and(|session| holds_login(&root, session) && (by_name || offers::is_its_own(&root, session)))
+            .is_some_and(|session| holds_login(&root, session) && (by_name || logins::is_its_own(&root, session)))
             || (by_name && holds_token(&root, definition));
         Ok(Some(if flat { root } else { root.join(&definition.name) }))
     }

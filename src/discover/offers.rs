@@ -1,29 +1,25 @@
-//! What was found that could authenticate an agent: the one reader of its variables, secret files and login files.
+//! What could authenticate an agent, and the reader of what the operator gave: variables, files and commands.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 
 use crate::agent::Definition;
-use crate::agent::definition::{Field, Format, Method, MethodRule, SessionFile};
+use crate::agent::definition::{Method, MethodRule, SessionFile};
 use crate::cli::value as word;
 use crate::credential::source::{LIMIT, decode_base64, without_trailing_newlines};
 use crate::credential::{Document, Login, Secret, Source, command};
 use crate::launch::helper::{Bounds, Helpers};
-use crate::plan::identity::Identity;
-use crate::plan::place::PlaceFacts;
 use crate::report::{Failure, Message};
-use crate::store::{Capture, token};
-use crate::sync::reconcile::Version;
 use crate::sys::dir::{Dir, Kind};
 use crate::sys::privilege;
-use crate::workcopy::read::{self, Copy, Owners, Unreadable};
+use crate::workcopy::read::{self, Owners, Unreadable};
 
+use super::Environment;
 use super::given::{Form, Given};
-use super::{CaptureFacts, Environment};
 
 /// How long a command may take.
 const COMMAND_TIME: Duration = Duration::from_secs(30);
@@ -157,7 +153,7 @@ pub fn companions(given: &mut Given, reading: &mut Reading<'_, '_>) -> anyhow::R
 }
 
 /// The value that a variable would have: less trailing newlines.
-fn value(bytes: &Secret) -> Result<Option<Secret>, String> {
+pub(super) fn value(bytes: &Secret) -> Result<Option<Secret>, String> {
     let value = without_trailing_newlines(bytes.expose_secret());
     if value.is_empty() {
         return Ok(None);
@@ -248,161 +244,6 @@ pub fn file(path: &Path) -> Result<Secret, Unreadable> {
     let dir = Dir::open(real.parent().unwrap_or(&real))?;
     let content = read::entry(&dir, real.file_name().unwrap_or(OsStr::new("")), &Owners::Any)?;
     Ok(Secret::new(content.bytes))
-}
-
-/// The login at the agent's own place, when the operator mounted that, or when the working copy can not be there.
-#[must_use]
-pub fn in_place<'c>(
-    definition: &'c Definition,
-    session: &SessionFile,
-    place: &PlaceFacts,
-    identity: &Identity,
-) -> Option<Offer<'c>> {
-    let file = place.path.join(&session.file);
-    let dir = Dir::open(&place.path).ok()?;
-    let is_file_mount = place.mounted_below.as_ref() == Some(&file);
-    let (source, copy) = if place.mounted || is_file_mount {
-        let source = if is_file_mount { file } else { place.path.clone() };
-        (Source::Mount(source), read::login(&dir, session, &Owners::Any, true))
-    } else {
-        (Source::Home(file), read::login(&dir, session, &found_owners(identity), false))
-    };
-    offer(definition, source, copy)
-}
-
-/// The login that an earlier run, the image or a volume left in this directory: where the working copy goes, or where
-/// a recovery copy is kept.
-#[must_use]
-pub fn left<'c>(
-    definition: &'c Definition,
-    session: &SessionFile,
-    place: &Path,
-    identity: &Identity,
-) -> Option<Offer<'c>> {
-    let dir = Dir::open(place).ok()?;
-    let copy = read::login(&dir, session, &found_owners(identity), false);
-    offer(definition, Source::Home(place.join(&session.file)), copy)
-}
-
-/// Whose files are believed where anybody could have put them: the agent's, the image's and ours.
-fn found_owners(identity: &Identity) -> Owners {
-    Owners::These(vec![identity.uid, 0, privilege::current().0])
-}
-
-/// The login in the capture, or in the mirror of a store that was asked for it. `opened`: what is there of it.
-#[must_use]
-pub fn stored<'c>(
-    definition: &'c Definition,
-    session: &SessionFile,
-    opened: Option<&Capture>,
-    facts: &CaptureFacts,
-) -> Option<Offer<'c>> {
-    let source = match &facts.store {
-        None => Source::Capture(facts.path.clone()),
-        Some(store) => Source::Store(store.spec.text.clone()),
-    };
-    match (opened, &facts.store) {
-        (Some(capture), _) => offer(definition, source, capture.read(session)),
-        (None, Some(store)) if !store.was_asked => {
-            Some(Offer { rule: definition.session_rule()?, source, found: Ok(Material::Unread), expires_at: None })
-        }
-        (None, _) => None,
-    }
-}
-
-/// The long-lived token in the capture.
-#[must_use]
-pub fn token<'c>(definition: &'c Definition, capture: &Capture) -> Option<Offer<'c>> {
-    token::rule(definition)?;
-    let is_its = |rule: &&MethodRule| rule.method == Method::OauthToken && rule.variable.is_some();
-    let rule = definition.methods.iter().find(is_its)?;
-    let path = capture.path.join(token::FILE);
-    let (found, expires_at) = match capture.token() {
-        Err(Unreadable::Missing) => return None,
-        Err(why) => (Err(why.to_string()), None),
-        Ok(token::Found { token, expires_at }) => match value(&token) {
-            Ok(Some(token)) => (Ok(Material::Value(token)), expires_at),
-            Ok(None) => (Err("it is empty".to_owned()), None),
-            Err(why) => (Err(why), None),
-        },
-    };
-    Some(Offer { rule, source: Source::Capture(path), found, expires_at })
-}
-
-/// A copy as an offer; what is not there is none.
-fn offer(definition: &Definition, source: Source, copy: Copy) -> Option<Offer<'_>> {
-    if !source.is_explicit() && holds_settings_only(definition, &copy) {
-        return None;
-    }
-    let found = match (copy.version, copy.bytes) {
-        (Version::Absent, _) | (Version::Valid(_), None) => return None,
-        (Version::Valid(login), Some(bytes)) => Ok(Material::Session(Session { bytes: Secret::new(bytes), login })),
-        (Version::LoggedOut, _) => Err("nobody is logged in: its tokens are blank or not there".to_owned()),
-        (Version::Damaged(why), _) => Err(why),
-    };
-    Some(Offer { rule: definition.session_rule()?, source, found, expires_at: None })
-}
-
-/// Whether nobody has logged in yet: the file is one of settings too, which first-run state is merged into, and nothing
-/// of a login is in it.
-fn holds_settings_only(definition: &Definition, copy: &Copy) -> bool {
-    let Some(session) = &definition.session else { return false };
-    let is_shared = definition.first_run.iter().any(|entry| entry.file == session.file);
-    let Some(bytes) = copy.bytes.as_ref().filter(|_| is_shared && copy.version == Version::LoggedOut) else {
-        return false;
-    };
-    Document::parse(bytes, session.format)
-        .is_ok_and(|document| !session.travels.iter().any(|key| document.has(&format!("/{key}"))))
-}
-
-/// Whether the login file in a directory that belongs to no one agent is this agent's: another's may have the same name.
-#[must_use]
-pub fn is_its_own(path: &Path, session: &SessionFile) -> bool {
-    let Ok(dir) = Dir::open(path) else { return false };
-    let Some(bytes) = read::login(&dir, session, &Owners::Any, true).bytes else { return false };
-    Document::parse(&bytes, session.format).is_ok_and(|document| {
-        document.login(session).is_ok() && session.mark.as_deref().is_none_or(|mark| document.has(mark))
-    })
-}
-
-/// The settings of an agent's own that authenticate it. A file of the working copy stays as it is, so that what it says
-/// counts, and one of the captured directory only where there is none.
-#[must_use]
-pub fn settings<'c>(
-    definition: &'c Definition,
-    working_copy: &Path,
-    captured: Option<(&Path, fn(PathBuf) -> Source)>,
-    identity: &Identity,
-) -> Vec<Offer<'c>> {
-    let there = (working_copy, Source::Home as fn(PathBuf) -> Source, found_owners(identity));
-    let places: Vec<_> = std::iter::once(there).chain(captured.map(|(path, kind)| (path, kind, Owners::Any))).collect();
-    let document = |file: &str| {
-        let (content, source) = places.iter().find_map(|(path, kind, owners)| {
-            let content = read::beneath(&Dir::open(path).ok()?, Path::new(file), owners).ok()?;
-            Some((content, kind(path.join(file))))
-        })?;
-        Some((Document::parse(&content.bytes, Format::Jsonc).ok()?, source))
-    };
-    let offer = |rule, source| Offer { rule, source, found: Ok(Material::Setting), expires_at: None };
-    let setting = |rule: &'c MethodRule| {
-        let setting = rule.setting.as_ref()?;
-        let (document, source) = document(&setting.file)?;
-        document.has_text(&setting.key).then(|| offer(rule, source))
-    };
-    let mut offers: Vec<Offer<'c>> = definition.methods.iter().filter_map(setting).collect();
-    let variables = definition.settings.variables.as_ref();
-    if let Some((variables, (document, source))) = variables.and_then(|at| Some((at, document(&at.file)?))) {
-        let is_given = |rule: &&MethodRule| {
-            let field =
-                |name: &String| Field { pointer: format!("/{}/{name}", variables.key), claim: None, file: None };
-            let value = rule.variable.as_ref().and_then(|name| document.text(&field(name)));
-            value.is_some_and(|value| {
-                rule.method != Method::Cloud || says(&Secret::copied(value.as_bytes())) == Some(true)
-            })
-        };
-        offers.extend(definition.methods.iter().filter(is_given).map(|rule| offer(rule, source.clone())));
-    }
-    offers
 }
 
 /// The value of a material as an environment string.

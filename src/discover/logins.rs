@@ -1,0 +1,128 @@
+//! Reads the logins that stand in directories: at the agent's own place, in its capture, and where an earlier run left one;
+//! and the long-lived token of a capture.
+
+use std::path::Path;
+
+use crate::agent::Definition;
+use crate::agent::definition::{Method, MethodRule, SessionFile};
+use crate::credential::{Document, Secret, Source};
+use crate::plan::identity::Identity;
+use crate::plan::place::PlaceFacts;
+use crate::store::{Capture, token};
+use crate::sync::reconcile::Version;
+use crate::sys::dir::Dir;
+use crate::sys::privilege;
+use crate::workcopy::read::{self, Copy, Owners, Unreadable};
+
+use super::CaptureFacts;
+use super::offers::{Material, Offer, Session, value};
+
+/// The login at the agent's own place, when the operator mounted that, or when the working copy can not be there.
+pub(super) fn in_place<'c>(
+    definition: &'c Definition,
+    session: &SessionFile,
+    place: &PlaceFacts,
+    identity: &Identity,
+) -> Option<Offer<'c>> {
+    let file = place.path.join(&session.file);
+    let dir = Dir::open(&place.path).ok()?;
+    let is_file_mount = place.mounted_below.as_ref() == Some(&file);
+    let (source, copy) = if place.mounted || is_file_mount {
+        let source = if is_file_mount { file } else { place.path.clone() };
+        (Source::Mount(source), read::login(&dir, session, &Owners::Any, true))
+    } else {
+        (Source::Home(file), read::login(&dir, session, &found_owners(identity), false))
+    };
+    offer(definition, source, copy)
+}
+
+/// The login that an earlier run, the image or a volume left in this directory: where the working copy goes, or where
+/// a recovery copy is kept.
+pub(super) fn left<'c>(
+    definition: &'c Definition,
+    session: &SessionFile,
+    place: &Path,
+    identity: &Identity,
+) -> Option<Offer<'c>> {
+    let dir = Dir::open(place).ok()?;
+    let copy = read::login(&dir, session, &found_owners(identity), false);
+    offer(definition, Source::Home(place.join(&session.file)), copy)
+}
+
+/// Whose files are believed where anybody could have put them: the agent's, the image's and ours.
+pub(super) fn found_owners(identity: &Identity) -> Owners {
+    Owners::These(vec![identity.uid, 0, privilege::current().0])
+}
+
+/// The login in the capture, or in the mirror of a store that was asked for it. `opened`: what is there of it.
+pub(super) fn stored<'c>(
+    definition: &'c Definition,
+    session: &SessionFile,
+    opened: Option<&Capture>,
+    facts: &CaptureFacts,
+) -> Option<Offer<'c>> {
+    let source = match &facts.store {
+        None => Source::Capture(facts.path.clone()),
+        Some(store) => Source::Store(store.spec.text.clone()),
+    };
+    match (opened, &facts.store) {
+        (Some(capture), _) => offer(definition, source, capture.read(session)),
+        (None, Some(store)) if !store.was_asked => {
+            Some(Offer { rule: definition.session_rule()?, source, found: Ok(Material::Unread), expires_at: None })
+        }
+        (None, _) => None,
+    }
+}
+
+/// The long-lived token in the capture.
+pub(super) fn token<'c>(definition: &'c Definition, capture: &Capture) -> Option<Offer<'c>> {
+    token::rule(definition)?;
+    let is_its = |rule: &&MethodRule| rule.method == Method::OauthToken && rule.variable.is_some();
+    let rule = definition.methods.iter().find(is_its)?;
+    let path = capture.path.join(token::FILE);
+    let (found, expires_at) = match capture.token() {
+        Err(Unreadable::Missing) => return None,
+        Err(why) => (Err(why.to_string()), None),
+        Ok(token::Found { token, expires_at }) => match value(&token) {
+            Ok(Some(token)) => (Ok(Material::Value(token)), expires_at),
+            Ok(None) => (Err("it is empty".to_owned()), None),
+            Err(why) => (Err(why), None),
+        },
+    };
+    Some(Offer { rule, source: Source::Capture(path), found, expires_at })
+}
+
+/// A copy as an offer; what is not there is none.
+fn offer(definition: &Definition, source: Source, copy: Copy) -> Option<Offer<'_>> {
+    if !source.is_explicit() && holds_settings_only(definition, &copy) {
+        return None;
+    }
+    let found = match (copy.version, copy.bytes) {
+        (Version::Absent, _) | (Version::Valid(_), None) => return None,
+        (Version::Valid(login), Some(bytes)) => Ok(Material::Session(Session { bytes: Secret::new(bytes), login })),
+        (Version::LoggedOut, _) => Err("nobody is logged in: its tokens are blank or not there".to_owned()),
+        (Version::Damaged(why), _) => Err(why),
+    };
+    Some(Offer { rule: definition.session_rule()?, source, found, expires_at: None })
+}
+
+/// Whether nobody has logged in yet: the file is one of settings too, which first-run state is merged into, and nothing
+/// of a login is in it.
+fn holds_settings_only(definition: &Definition, copy: &Copy) -> bool {
+    let Some(session) = &definition.session else { return false };
+    let is_shared = definition.first_run.iter().any(|entry| entry.file == session.file);
+    let Some(bytes) = copy.bytes.as_ref().filter(|_| is_shared && copy.version == Version::LoggedOut) else {
+        return false;
+    };
+    Document::parse(bytes, session.format)
+        .is_ok_and(|document| !session.travels.iter().any(|key| document.has(&format!("/{key}"))))
+}
+
+/// Whether the login file in a directory that belongs to no one agent is this agent's: another's may have the same name.
+pub(super) fn is_its_own(path: &Path, session: &SessionFile) -> bool {
+    let Ok(dir) = Dir::open(path) else { return false };
+    let Some(bytes) = read::login(&dir, session, &Owners::Any, true).bytes else { return false };
+    Document::parse(&bytes, session.format).is_ok_and(|document| {
+        document.login(session).is_ok() && session.mark.as_deref().is_none_or(|mark| document.has(mark))
+    })
+}

@@ -1,0 +1,49 @@
+//! Reads what authenticates an agent by its own settings: it stands there and stays there.
+
+use std::path::{Path, PathBuf};
+
+use crate::agent::Definition;
+use crate::agent::definition::{Field, Format, Method, MethodRule};
+use crate::credential::{Document, Secret, Source};
+use crate::plan::identity::Identity;
+use crate::sys::dir::Dir;
+use crate::workcopy::read::{self, Owners};
+
+use super::logins::found_owners;
+use super::offers::{Material, Offer, says};
+
+/// The settings of an agent's own that authenticate it. A file of the working copy stays as it is, so that what it says
+/// counts, and one of the captured directory only where there is none.
+pub(super) fn settings<'c>(
+    definition: &'c Definition,
+    working_copy: &Path,
+    captured: Option<(&Path, fn(PathBuf) -> Source)>,
+    identity: &Identity,
+) -> Vec<Offer<'c>> {
+    let there = (working_copy, Source::Home as fn(PathBuf) -> Source, found_owners(identity));
+    let places: Vec<_> = std::iter::once(there).chain(captured.map(|(path, kind)| (path, kind, Owners::Any))).collect();
+    let document = |file: &str| {
+        let (content, source) = places.iter().find_map(|(path, kind, owners)| {
+            let content = read::beneath(&Dir::open(path).ok()?, Path::new(file), owners).ok()?;
+            Some((content, kind(path.join(file))))
+        })?;
+        Some((Document::parse(&content.bytes, Format::Jsonc).ok()?, source))
+    };
+    let offer = |rule, source| Offer { rule, source, found: Ok(Material::Setting), expires_at: None };
+    let setting = |rule: &'c MethodRule| {
+        let setting = rule.setting.as_ref()?;
+        let (document, source) = document(&setting.file)?;
+        document.has_text(&setting.key).then(|| offer(rule, source))
+    };
+    let mut offers: Vec<Offer<'c>> = definition.methods.iter().filter_map(setting).collect();
+    let Some(variables) = &definition.settings.variables else { return offers };
+    let Some((document, source)) = document(&variables.file) else { return offers };
+    let is_given = |rule: &&MethodRule| {
+        let Some(name) = &rule.variable else { return false };
+        let field = Field { pointer: format!("/{}/{name}", variables.key), claim: None, file: None };
+        let value = document.text(&field).map(|value| Secret::copied(value.as_bytes()));
+        value.is_some_and(|value| rule.method != Method::Cloud || says(&value) == Some(true))
+    };
+    offers.extend(definition.methods.iter().filter(is_given).map(|rule| offer(rule, source.clone())));
+    offers
+}
