@@ -23,7 +23,7 @@ use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::Base;
 
 use environment::Changes;
-use method::{Choice, Question};
+use method::{Choice, Question, SetAside, Why};
 
 /// What `run` will do.
 pub struct Plan<'f, 'c> {
@@ -107,7 +107,7 @@ pub struct WriteBack {
 pub fn plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> anyhow::Result<Plan<'f, 'c>> {
     let plan = draft(options, facts);
     possible(options, &plan.agents)?;
-    required(options, &plan.agents, facts)?;
+    required(options, &plan.agents)?;
     Ok(plan)
 }
 
@@ -244,10 +244,10 @@ impl Plan<'_, '_> {
     /// Whether it is worth waiting for a login: a required one is missing or, where none is required by name, no served
     /// agent has any.
     #[must_use]
-    pub fn lacks_credential(&self, options: &RunOptions, facts: &Facts<'_>) -> bool {
+    pub fn lacks_credential(&self, options: &RunOptions) -> bool {
         let names_any = matches!(options.require, Some(Requirement::Named(_)));
-        let has_any = self.agents.iter().any(|plan| plan.is_authenticated(facts));
-        let lacks = if names_any { required(options, &self.agents, facts).is_err() } else { !has_any };
+        let has_any = self.agents.iter().any(AgentPlan::is_authenticated);
+        let lacks = if names_any { required(options, &self.agents).is_err() } else { !has_any };
         lacks && !self.agents.is_empty()
     }
 }
@@ -272,8 +272,8 @@ fn possible(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::Resul
 ///
 /// # Errors
 /// What is missing, and what was found in vain.
-pub fn required(options: &RunOptions, agents: &[AgentPlan<'_, '_>], facts: &Facts<'_>) -> anyhow::Result<()> {
-    let has = |name: Option<&str>| agents.iter().filter(|plan| plan.is(name)).any(|plan| plan.is_authenticated(facts));
+pub fn required(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
+    let has = |name: Option<&str>| agents.iter().filter(|plan| plan.is(name)).any(AgentPlan::is_authenticated);
     let missing = match options.require.as_ref().unwrap_or(&Requirement::Nobody) {
         Requirement::Nobody => return Ok(()),
         Requirement::Anybody if has(None) => return Ok(()),
@@ -290,21 +290,19 @@ pub fn required(options: &RunOptions, agents: &[AgentPlan<'_, '_>], facts: &Fact
     };
     let again = warning::log_in(missing.or(only).unwrap_or("NAME"));
     let hint = format!("log in ({again}), or give a token, key or login by a variable or secret");
-    Err(Failure::new(what).hint(format!("{}; {hint}", found_in_vain(agents, missing, facts))).into())
+    Err(Failure::new(what).hint(format!("{}; {hint}", found_in_vain(agents, missing))).into())
 }
 
 /// What was found and is of no use.
-fn found_in_vain(agents: &[AgentPlan<'_, '_>], name: Option<&str>, facts: &Facts<'_>) -> String {
+fn found_in_vain(agents: &[AgentPlan<'_, '_>], name: Option<&str>) -> String {
     if name.is_some() && !agents.iter().any(|plan| plan.is(name)) {
         return "it is not served: see --agent".to_owned();
     }
     let mut found = Vec::new();
     for plan in agents.iter().filter(|plan| plan.is(name)) {
-        let ended = plan.chosen().filter(|offer| offer.has_ended(facts.now));
-        found.extend(ended.map(|offer| format!("{}: {}", offer.source, method::ENDED)));
-        let offers =
-            plan.choice.set_aside.iter().filter_map(|aside| Some((plan.facts.offers.get(aside.offer)?, aside)));
-        found.extend(offers.map(|(offer, aside)| format!("{}: {}", offer.source, aside.why)));
+        let ended = plan.chosen().filter(|_| plan.choice.has_ended);
+        found.extend(ended.map(|offer| format!("{}: {}", offer.source, Why::Ended)));
+        found.extend(plan.set_aside().map(|(offer, aside)| format!("{}: {}", offer.source, aside.why)));
     }
     if found.is_empty() { "nothing was found".to_owned() } else { found.join("; ") }
 }
@@ -323,8 +321,13 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
 
     /// Whether what was chosen is of use: it has not ended.
     #[must_use]
-    pub fn is_authenticated(&self, facts: &Facts<'_>) -> bool {
-        self.chosen().is_some_and(|offer| !offer.has_ended(facts.now))
+    pub fn is_authenticated(&self) -> bool {
+        self.choice.chosen.is_some() && !self.choice.has_ended
+    }
+
+    /// The offers that were not chosen, each with the reason.
+    pub fn set_aside(&self) -> impl Iterator<Item = (&'f Offer<'c>, &SetAside)> {
+        self.choice.set_aside.iter().filter_map(|aside| Some((self.facts.offers.get(aside.offer)?, aside)))
     }
 
     /// Whether this is the login that was found at the place of the working copy, and gives way.
@@ -367,11 +370,11 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
     /// What was found beside the chosen offer, and why it is not used.
     #[must_use]
     pub fn shadowed(&self) -> Vec<Shadowed> {
-        let aside = self.choice.set_aside.iter().filter_map(|aside| {
-            let source = self.facts.offers.get(aside.offer)?.source.to_string();
-            Some(Shadowed { source, why: aside.why.clone() })
-        });
-        aside.collect()
+        let shadowed = |(offer, aside): (&Offer<'_>, &SetAside)| Shadowed {
+            source: offer.source.to_string(),
+            why: aside.why.to_string(),
+        };
+        self.set_aside().map(shadowed).collect()
     }
 
     /// The files that are copied for the agent's user.
@@ -385,8 +388,8 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
 
     /// The setting that the agent would prefer to what was chosen, and that is therefore taken out of the working copy.
     pub fn overriding_settings(&self) -> impl Iterator<Item = &'f Setting> {
-        let aside = self.choice.set_aside.iter().filter_map(|aside| self.facts.offers.get(aside.offer));
-        aside.filter_map(|offer| offer.rule.setting.as_ref()).filter(|setting| setting.overrides)
+        let settings = self.set_aside().filter_map(|(offer, _)| offer.rule.setting.as_ref());
+        settings.filter(|setting| setting.overrides)
     }
 
     /// The variables in the agent's settings that it would prefer to what was chosen: all of its methods', but for those

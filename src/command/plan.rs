@@ -21,7 +21,7 @@ pub fn plan(options: &PlanOptions, environment: &Environment, reporter: Reporter
     let catalog = discover::catalog()?;
     let facts = discover::facts(&options.run, &catalog, environment, None)?;
     let plan = plan::draft(&options.run, &facts);
-    let refusal = plan::required(&options.run, &plan.agents, &facts).err();
+    let refusal = plan::required(&options.run, &plan.agents).err();
     let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
     let auth: Vec<_> = plan.agents.iter().map(|agent| status::planned(agent, clock, exchange(&facts, agent))).collect();
     let view = View::of(&options.run, &facts, &plan, refusal.as_ref(), &auth);

@@ -110,7 +110,7 @@ fn facts<'c>(
 ) -> anyhow::Result<Facts<'c>> {
     let mut facts = discover::facts(options, catalog, environment, Some(&mut *helpers))?;
     let Some(limit) = options.wait.filter(|limit| !limit.is_zero()) else { return Ok(facts) };
-    if !plan::draft(options, &facts).lacks_credential(options, &facts) {
+    if !plan::draft(options, &facts).lacks_credential(options) {
         return Ok(facts);
     }
     let Some(mut patience) = Patience::begin(&facts, limit, options.reporter())? else { return Ok(facts) };
@@ -118,7 +118,7 @@ fn facts<'c>(
     loop {
         patience.watch(&facts)?;
         facts = discover::facts(options, catalog, environment, Some(&mut *helpers))?;
-        if !plan::draft(options, &facts).lacks_credential(options, &facts) || !patience.wait(helpers)? {
+        if !plan::draft(options, &facts).lacks_credential(options) || !patience.wait(helpers)? {
             return Ok(facts);
         }
     }

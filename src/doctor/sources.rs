@@ -60,16 +60,15 @@ fn unusable(agent: &AgentPlan<'_, '_>) -> impl Iterator<Item = Finding> {
 
 /// Sources that are usable and not used.
 fn shadowed(agent: &AgentPlan<'_, '_>) -> impl Iterator<Item = Finding> {
-    let worth = agent.choice.set_aside.iter().filter(|aside| aside.is_warning);
-    worth.filter_map(|aside| {
-        let offer = agent.facts.offers.get(aside.offer).filter(|offer| offer.found.is_ok())?;
+    let worth = agent.set_aside().filter(|(offer, aside)| aside.is_warning && offer.found.is_ok());
+    worth.map(|(offer, aside)| {
         let what = format!("it is not used: {}", aside.why);
         let fix = warning::prefer(agent, offer).unwrap_or_else(|| match (&offer.source, agent.mode) {
             (Source::Home(_), AuthMode::Auto) => "nothing has to be done: a start takes it out of the way".to_owned(),
             (_, AuthMode::Auto) => "remove the one that is not meant".to_owned(),
             (_, mode) => format!("remove it, or choose another mode than --auth {}", method::word(mode)),
         });
-        Some(Finding::note("set-aside", offer.source.to_string(), what, fix))
+        Finding::note("set-aside", offer.source.to_string(), what, fix)
     })
 }
 

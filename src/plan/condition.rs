@@ -27,8 +27,7 @@ impl<'s, 'c> Situation<'s, 'c> {
     /// The situation of an agent.
     #[must_use]
     pub fn of(plan: &AgentPlan<'s, 'c>, facts: &'s Facts<'c>) -> Situation<'s, 'c> {
-        let aside = plan.choice.set_aside.iter().filter_map(|aside| plan.facts.offers.get(aside.offer));
-        let aside = aside.filter(|offer| offer.found.is_ok());
+        let aside = plan.set_aside().map(|(offer, _)| offer).filter(|offer| offer.found.is_ok());
         Situation {
             chosen: plan.chosen(),
             set_aside: aside.map(|offer| offer.rule.method).collect(),

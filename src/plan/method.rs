@@ -1,5 +1,6 @@
 //! Pure. Which offer authenticates the agent, and why the others do not: exactly one method is in place.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use crate::agent::Definition;
@@ -36,14 +37,13 @@ pub struct Question<'q, 'c> {
 pub struct Choice {
     /// The offer that authenticates the agent.
     pub chosen: Option<usize>,
+    /// It has ended, and nothing better was found.
+    pub has_ended: bool,
     /// The others, and why.
     pub set_aside: Vec<SetAside>,
     /// The login that was left at the place is to be kept under `conflicts/`.
     pub keep_left: bool,
 }
-
-/// Why something that has ended is set aside for something that has not.
-pub const ENDED: &str = "it has expired, and can not be refreshed";
 
 /// An offer that was not chosen.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,9 +51,56 @@ pub struct SetAside {
     /// Which.
     pub offer: usize,
     /// Why.
-    pub why: String,
+    pub why: Why,
     /// Worth a warning; else a detail.
     pub is_warning: bool,
+}
+
+/// Why an offer was not chosen; its text is the reason in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// It is no credential: the reason.
+    Unusable(String),
+    /// It has ended, and what was chosen has not.
+    Ended,
+    /// The operator's mode does not let its method authenticate.
+    Mode(AuthMode),
+    /// The chosen offer comes before it.
+    Preferred(Source),
+    /// The capture holds this login or a descendant of it.
+    Superseded,
+    /// The login that was left in the working copy descends from it.
+    Refreshed,
+    /// The login that was left in the working copy is the chosen one.
+    Same,
+    /// The login that was left in the working copy is an ancestor of the chosen one.
+    Older,
+    /// The login that was left in the working copy has nothing to do with the chosen one.
+    Stranger,
+}
+
+impl Why {
+    /// Whether the offer could authenticate nobody, whatever else was found.
+    #[must_use]
+    pub fn is_useless(&self) -> bool {
+        matches!(self, Why::Unusable(_) | Why::Ended)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Why::Unusable(reason) => return write!(f, "not usable: {reason}"),
+            Why::Mode(mode) => return write!(f, "the mode is {}", word(*mode)),
+            Why::Preferred(source) => return write!(f, "{source} is preferred"),
+            Why::Ended => "it has expired, and can not be refreshed",
+            Why::Superseded => "the capture holds this login or one that was refreshed from it",
+            Why::Refreshed => "the working copy of an earlier run was refreshed from it",
+            Why::Same => "it is the same login",
+            Why::Older => "it is older than what was chosen",
+            Why::Stranger => "it was found in the place of the working copy",
+        })
+    }
 }
 
 /// Chooses.
@@ -65,9 +112,9 @@ pub fn choose(question: &Question<'_, '_>) -> Choice {
         match &offer.found {
             // A login left by an earlier run that went bad is what that run warned of.
             Err(_) if question.is_left(offer) => {}
-            Err(reason) => choice.set_aside(index, format!("not usable: {reason}"), true),
+            Err(reason) => choice.set_aside(index, Why::Unusable(reason.clone()), true),
             Ok(_) if !allows(question.mode, offer.rule.method) => {
-                choice.set_aside(index, format!("the mode is {}", word(question.mode)), true);
+                choice.set_aside(index, Why::Mode(question.mode), true);
             }
             Ok(_) => usable.push(index),
         }
@@ -86,21 +133,22 @@ pub fn choose(question: &Question<'_, '_>) -> Choice {
         choice.keep_left = question.has_left_login();
     }
     let Some(chosen) = choice.chosen.and_then(|chosen| question.offers.get(chosen)) else { return choice };
-    let why = format!("{} is preferred", chosen.source);
+    choice.has_ended = chosen.has_ended(question.now);
     for index in usable {
         let is_known = choice.chosen == Some(index) || choice.set_aside.iter().any(|aside| aside.offer == index);
         let Some(offer) = question.offers.get(index).filter(|_| !is_known) else { continue };
         if let Some(is_warning) = question.is_worth_a_warning(offer, chosen) {
-            let has_lost = offer.has_ended(question.now) && !chosen.has_ended(question.now);
-            choice.set_aside(index, if has_lost { ENDED.to_owned() } else { why.clone() }, is_warning);
+            let has_lost = offer.has_ended(question.now) && !choice.has_ended;
+            let why = if has_lost { Why::Ended } else { Why::Preferred(chosen.source.clone()) };
+            choice.set_aside(index, why, is_warning);
         }
     }
     choice
 }
 
 impl Choice {
-    fn set_aside(&mut self, offer: usize, why: impl Into<String>, is_warning: bool) {
-        self.set_aside.push(SetAside { offer, why: why.into(), is_warning });
+    fn set_aside(&mut self, offer: usize, why: Why, is_warning: bool) {
+        self.set_aside.push(SetAside { offer, why, is_warning });
     }
 }
 
@@ -155,7 +203,7 @@ impl Question<'_, '_> {
         if let (Some(given), Some(stored)) = (self.session(chosen), captured.filter(|stored| *stored != chosen))
             && self.captured.contains(given.login.digest)
         {
-            choice.set_aside(chosen, "the capture holds this login or one that was refreshed from it", true);
+            choice.set_aside(chosen, Why::Superseded, true);
             chosen = stored;
         }
         choice.chosen = Some(chosen);
@@ -163,14 +211,14 @@ impl Question<'_, '_> {
         let (Some(ours), Some(theirs)) = (self.session(left), self.session(chosen)) else { return };
         let is_new = self.offers.get(chosen).is_some_and(|offer| offer.source.is_explicit());
         match self.continues(ours, theirs, is_new) {
-            Continuation::Same => choice.set_aside(left, "it is the same login", false),
+            Continuation::Same => choice.set_aside(left, Why::Same, false),
             Continuation::Newer => {
-                choice.set_aside(chosen, "the working copy of an earlier run was refreshed from it", is_new);
+                choice.set_aside(chosen, Why::Refreshed, is_new);
                 choice.chosen = Some(left);
             }
-            Continuation::Older => choice.set_aside(left, "it is older than what was chosen", false),
+            Continuation::Older => choice.set_aside(left, Why::Older, false),
             Continuation::Stranger => {
-                choice.set_aside(left, "it was found in the place of the working copy", true);
+                choice.set_aside(left, Why::Stranger, true);
                 choice.keep_left = true;
             }
         }

@@ -8,6 +8,7 @@ use crate::discover::{Facts, Offer};
 use crate::report::Message;
 
 use super::condition::Situation;
+use super::method::SetAside;
 use super::{AgentPlan, LoginFile, environment, method};
 
 /// What there is to say of one agent.
@@ -15,7 +16,7 @@ use super::{AgentPlan, LoginFile, environment, method};
 pub fn of(plan: &AgentPlan<'_, '_>, options: &RunOptions, facts: &Facts<'_>) -> Vec<Message> {
     let mut messages = set_aside(plan);
     messages.extend(no_such_method(plan, options));
-    messages.extend(ended(plan, facts));
+    messages.extend(ended(plan));
     messages.extend(stranded(plan));
     messages.extend(out_of_turn(plan));
     messages.extend(delivery(plan, options));
@@ -41,8 +42,8 @@ fn no_such_method(plan: &AgentPlan<'_, '_>, options: &RunOptions) -> Vec<Message
 }
 
 /// What was chosen for want of anything better.
-fn ended(plan: &AgentPlan<'_, '_>, facts: &Facts<'_>) -> Option<Message> {
-    let chosen = plan.chosen().filter(|offer| offer.has_ended(facts.now))?;
+fn ended(plan: &AgentPlan<'_, '_>) -> Option<Message> {
+    let chosen = plan.chosen().filter(|_| plan.choice.has_ended)?;
     let agent = &plan.facts.definition.name;
     let at = |ended| humantime::format_rfc3339_seconds(ended);
     Some(match (chosen.session(), chosen.expires_at) {
@@ -62,18 +63,17 @@ fn ended(plan: &AgentPlan<'_, '_>, facts: &Facts<'_>) -> Option<Message> {
 
 fn set_aside(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
     let agent = &plan.facts.definition.name;
-    let aside = plan.choice.set_aside.iter().filter_map(|aside| {
-        let offer = plan.facts.offers.get(aside.offer)?;
+    let message = |(offer, aside): (&Offer<'_>, &SetAside)| {
         let key = offer.rule.setting.as_ref().map(|setting| &setting.key).or(offer.rule.variable.as_ref());
         let key = key.filter(|_| offer.is_setting()).map(|key| format!(" ({key})")).unwrap_or_default();
         let kept = plan.keeps(offer).then(|| format!("; it is kept under {}", plan.keeps_at().display()));
         let text = format!("{agent}: {}{key} is set aside: {}{}", offer.source, aside.why, kept.unwrap_or_default());
         let message = if aside.is_warning { Message::warning(text) } else { Message::detail(text) };
-        let is_useless = offer.found.is_err() || aside.why == method::ENDED;
-        let remedy = if is_useless { Some(mend(plan.facts.definition, offer)) } else { prefer(plan, offer) };
-        Some(Message { hint: remedy.filter(|_| aside.is_warning), ..message })
-    });
-    aside.collect()
+        let remedy =
+            if aside.why.is_useless() { Some(mend(plan.facts.definition, offer)) } else { prefer(plan, offer) };
+        Message { hint: remedy.filter(|_| aside.is_warning), ..message }
+    };
+    plan.set_aside().map(message).collect()
 }
 
 /// How a person logs in to an agent, in a container of its own.

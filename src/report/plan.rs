@@ -244,7 +244,7 @@ fn sources(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> Vec<SourceView> {
         let aside = plan.choice.set_aside.iter().find(|aside| aside.offer == index);
         let (verdict, why) = match (&offer.found, aside) {
             (Err(why), _) => ("unusable", why.clone()),
-            (Ok(_), Some(aside)) => ("set aside", aside.why.clone()),
+            (Ok(_), Some(aside)) => ("set aside", aside.why.to_string()),
             (Ok(_), None) => ("chosen", plan.why_chosen(options).to_owned()),
         };
         SourceView { source: offer.source.to_string(), method: offer.rule.method.word(), verdict, why }
