@@ -102,6 +102,14 @@ pub struct AgentFacts<'c> {
     pub capture: Option<CaptureFacts>,
 }
 
+impl AgentFacts<'_> {
+    /// Where the login is in the working copy; `None` for an agent that keeps none.
+    #[must_use]
+    pub fn login_file(&self) -> Option<PathBuf> {
+        self.definition.session.as_ref().map(|session| self.working_copy.join(&session.file))
+    }
+}
+
 /// What is known of a capture.
 pub struct CaptureFacts {
     /// The directory; it may not be there yet below a root that is.

@@ -12,7 +12,7 @@ pub mod warning;
 
 use std::path::{Path, PathBuf};
 
-use crate::agent::definition::{Method, Setting};
+use crate::agent::definition::{Method, SessionFile, Setting};
 use crate::cli::{AuthMode, Delivery, Requirement, RunOptions, Switch, SyncMode};
 use crate::credential::Source;
 use crate::discover::{AgentFacts, Facts, ForeignFile, Offer};
@@ -136,10 +136,12 @@ pub fn draft<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> Plan<'f, 'c>
 fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f AgentFacts<'c>) -> AgentPlan<'f, 'c> {
     let definition = agent.definition;
     let mode = options.auth_of(&definition.name);
-    let session_file = definition.session.as_ref().map(|session| session.file.as_str()).unwrap_or_default();
-    let in_place = Source::Home(agent.working_copy.join(session_file));
-    let recovery = Recovery::new(&facts.state_dir, &definition.name, session_file);
-    let left_at = [in_place.clone(), Source::Home(recovery.directory().join(session_file))];
+    let in_place = agent.login_file().map(Source::Home);
+    let recovery = |session: &SessionFile| {
+        Recovery::new(&facts.state_dir, &definition.name, &session.file).directory().join(&session.file)
+    };
+    let recovered = definition.session.as_ref().map(recovery).map(Source::Home);
+    let left_at: Vec<Source> = in_place.iter().cloned().chain(recovered).collect();
     let remembered = facts.remembered(agent);
     let none = Lineage::default();
     let choice = method::choose(&Question {
@@ -155,7 +157,7 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
     let chosen = choice.chosen.and_then(|index| agent.offers.get(index));
     let session = chosen.and_then(Offer::session);
     let login = match (session, chosen) {
-        (Some(_), Some(chosen)) if chosen.source == in_place => LoginFile::Stays,
+        (Some(_), Some(chosen)) if Some(&chosen.source) == in_place.as_ref() => LoginFile::Stays,
         (Some(_), _) => LoginFile::Written,
         (None, _) => LoginFile::Absent,
     };
@@ -330,19 +332,25 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
         self.choice.set_aside.iter().filter_map(|aside| Some((self.facts.offers.get(aside.offer)?, aside)))
     }
 
-    /// Whether this is the login that was found at the place of the working copy, and gives way.
+    /// The login that was found at the place of the working copy and gives way: it is kept under `conflicts/`.
     #[must_use]
-    pub fn keeps(&self, offer: &Offer<'_>) -> bool {
-        let file = self.facts.definition.session.as_ref().map(|session| self.facts.working_copy.join(&session.file));
-        self.choice.keep_left && matches!(&offer.source, Source::Home(path) if Some(path) == file.as_ref())
+    pub fn kept_login(&self) -> Option<&'f Offer<'c>> {
+        let place = Source::Home(self.facts.login_file().filter(|_| self.choice.keep_left)?);
+        self.facts.offers.iter().find(|offer| offer.source == place && offer.session().is_some())
     }
 
-    /// Where such a login is kept: where the chosen one is carried to, else beside its own place, which lives as long as
-    /// it would have.
+    /// The directory that keeps it: where the chosen login is carried to, if that is one that can be written.
+    #[must_use]
+    pub fn keeping_capture(&self) -> Option<&Path> {
+        let target = self.write_back.as_ref().filter(|target| target.writable && !target.single_file)?;
+        Some(&target.target)
+    }
+
+    /// Where such a login is kept, as messages name it: in that directory, else beside its own place, which lives as long
+    /// as it would have.
     #[must_use]
     pub fn keeps_at(&self) -> PathBuf {
-        let target = self.write_back.as_ref().filter(|target| target.writable && !target.single_file);
-        let parent = target.map_or(&self.facts.working_copy, |target| &target.target);
+        let parent = self.keeping_capture().unwrap_or(&self.facts.working_copy);
         parent.join(directory::BOOKKEEPING).join("conflicts")
     }
 

@@ -16,7 +16,7 @@ use anyhow::Context;
 
 use crate::agent::definition::SessionFile;
 use crate::cli::{RunOptions, Scope};
-use crate::credential::{Document, Source};
+use crate::credential::Document;
 use crate::discover::{Cache, Facts, Material, Offer};
 use crate::plan::place::{copied_file, under_home};
 use crate::plan::{AgentPlan, LoginFile};
@@ -233,24 +233,8 @@ fn clear_left(
     if plan.login == LoginFile::Stays || copy.dir.stat_entry(name).is_err() {
         return Ok(());
     }
-    let left = Source::Home(copy.path.join(&session.file));
-    let found = plan.facts.offers.iter().find(|offer| offer.source == left).and_then(|offer| offer.session());
-    if let Some(left) = found.filter(|_| plan.choice.keep_left) {
-        let capture = plan.write_back.as_ref().filter(|target| target.writable && !target.single_file);
-        let kept = capture
-            .and_then(|target| Capture::open(&target.target).ok())
-            .is_some_and(|capture| capture.keep_conflict(session, left.bytes.expose_secret()).is_ok());
-        if !kept {
-            let keep = |parent: &Dir| {
-                keep_conflict(parent, session, left.bytes.expose_secret(), Attributes { mode: 0o600, owner: None })
-            };
-            // Where it was found it lives as long as it would have; an agent that is in the way there is not let win.
-            let notes = copy.dir.make(OsStr::new(BOOKKEEPING), Attributes { mode: 0o700, owner: None });
-            notes
-                .and_then(|notes| keep(&notes))
-                .or_else(|_| keep(state_dir))
-                .context("cannot keep the login that was found")?;
-        }
+    if let Some(left) = plan.kept_login().and_then(Offer::session) {
+        keep_login(plan, session, left.bytes.expose_secret(), copy, state_dir)?;
     }
     if plan.login == LoginFile::Absent {
         let siblings = read::entry(&copy.dir, name, &copy.owners()).ok();
@@ -262,6 +246,25 @@ fn clear_left(
         }
     }
     Ok(())
+}
+
+/// Keeps a login that gives way: in the capture, else beside its own place, else in our state, where an agent that is in
+/// the way at its place can not prevent it.
+fn keep_login(
+    plan: &AgentPlan<'_, '_>,
+    session: &SessionFile,
+    login: &[u8],
+    copy: &WorkingCopy,
+    state_dir: &Dir,
+) -> anyhow::Result<()> {
+    let capture = plan.keeping_capture().and_then(|path| Capture::open(path).ok());
+    if capture.is_some_and(|capture| capture.keep_conflict(session, login).is_ok()) {
+        return Ok(());
+    }
+    let keep = |parent: &Dir| keep_conflict(parent, session, login, Attributes { mode: 0o600, owner: None });
+    let beside = copy.dir.make(OsStr::new(BOOKKEEPING), Attributes { mode: 0o700, owner: None });
+    let kept = beside.and_then(|notes| keep(&notes)).or_else(|_| keep(state_dir));
+    kept.context("cannot keep the login that was found")
 }
 
 /// Copies the settings of the captured directory, and the files that the agent would have read outside its home.

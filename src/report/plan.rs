@@ -261,7 +261,7 @@ fn login_file(plan: &AgentPlan<'_, '_>, file: &str) -> Step {
         _ if is_unread => ("written", "a start asks for the login, and lays it down"),
         LoginFile::Written => ("written", "the chosen login is laid down"),
         LoginFile::Stays => ("stays", "it is the chosen login"),
-        LoginFile::Absent if plan.choice.keep_left => ("moved to conflicts/", "another method is in place"),
+        LoginFile::Absent if plan.kept_login().is_some() => ("moved to conflicts/", "another method is in place"),
         LoginFile::Absent => ("absent", "exactly one method is in place, and it is no session"),
     };
     Step { what, path, why: why.to_owned() }
