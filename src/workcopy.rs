@@ -6,6 +6,7 @@
 pub mod first_run;
 pub mod ground;
 pub mod harvest;
+pub mod overriding;
 pub mod read;
 pub mod tree;
 
@@ -80,7 +81,7 @@ pub fn lay_down(
             copy.write(&session.file, login.bytes.expose_secret())?;
         }
     }
-    first_run::set_aside(plan, &copy, say);
+    overriding::set_aside(plan, &copy, say);
     // Last: an agent may keep its login and its answers in one file.
     if options.workplace.first_run.unwrap_or(true) {
         first_run::answer(options, facts, plan, &copy, say);

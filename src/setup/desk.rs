@@ -14,7 +14,7 @@ use crate::store::{Capture, Recovery, Store};
 use crate::sync::link::{Ends, Link};
 use crate::sys::dir::Dir;
 use crate::workcopy::read::{self, Owners};
-use crate::workcopy::{self, WorkingCopy, first_run, ground, harvest, tree};
+use crate::workcopy::{self, WorkingCopy, ground, harvest, overriding, tree};
 
 use super::capture::Place;
 
@@ -109,7 +109,7 @@ impl Desk<'_, '_> {
         // What would have stood in the way of a login was taken out of the working copy, not of the capture.
         let changed = |path: &Path, text: &[u8]| {
             let there = read::beneath(self.capture.handle(), path, &Owners::Any).ok()?;
-            first_run::given_back(definition, path, text, &there.bytes)
+            overriding::given_back(definition, path, text, &there.bytes)
         };
         let owner = self.capture.owner();
         let skipped = harvest::settings(&self.copy, self.capture.handle(), &selection, owner, &changed);
