@@ -47,8 +47,7 @@ use crate::sync::lineage::Lineage;
 use crate::sys::dir::{Dir, Kind, read_limited, stat_file};
 use crate::sys::{look, privilege, process};
 
-use given::Search;
-use ground::{Ground, Subject};
+use ground::Ground;
 
 /// Everything that a plan is made from.
 pub struct Facts<'c> {
@@ -132,12 +131,10 @@ impl CaptureFacts {
     }
 }
 
-/// Reads the facts.
+/// Reads the facts. Without `helpers` no command is run: what one would give is [`Material::Unread`].
 ///
 /// # Errors
 /// What can not be read as the operator asked: an unknown user, both forms of one variable, a missing file.
-///
-/// Without `helpers` no command is run: what one would give is [`Material::Unread`].
 pub fn facts<'c>(
     options: &RunOptions,
     catalog: &'c Catalog,
@@ -163,27 +160,14 @@ pub fn facts<'c>(
         mounts: None,
         has_capture: ground::has_capture(options),
     };
-    let mut agents = Vec::new();
-    for candidate in wanted {
-        let is_certain = candidate.is_certain;
-        // With secret files and a capture, any agent may have been given something.
-        let has_stores = !directories.is_empty() || (candidate.when_found && ground.has_capture);
-        if !is_certain && !has_stores && !ground.may_matter(&candidate) {
-            continue;
-        }
-        let definition = candidate.entry.definition()?;
-        let is_unique = catalog.is_unique(candidate.entry);
-        let search = Search { environment, directories: &directories, is_certain, is_unique };
-        let given = given::given(definition, &search)?;
-        let by_name = is_certain || is_unique;
-        if is_certain || given.is_explicit() || (candidate.when_found && ground.has_any_login(definition, by_name)?) {
-            agents.push(Subject { definition, given, is_certain, by_name });
-        }
+    let mut subjects = Vec::new();
+    for candidate in &wanted {
+        subjects.extend(ground.subject(candidate, catalog, &directories)?);
     }
     // A plain init keeps no state, and looks for no place to keep it.
-    let state_dir = if agents.is_empty() { PathBuf::new() } else { state_dir(options, environment, current.0) };
-    let previous = if agents.is_empty() { State::default() } else { state::load(&state_dir, current.0) };
-    let agents = agents.into_iter().map(|subject| ground.agent(subject, &state_dir, helpers.as_deref_mut()));
+    let state_dir = if subjects.is_empty() { PathBuf::new() } else { state_dir(options, environment, current.0) };
+    let previous = if subjects.is_empty() { State::default() } else { state::load(&state_dir, current.0) };
+    let agents = subjects.into_iter().map(|subject| ground.agent(subject, &state_dir, helpers.as_deref_mut()));
     let agents = agents.collect::<anyhow::Result<_>>()?;
     let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let arguments = options.command.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();

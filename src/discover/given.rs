@@ -87,8 +87,8 @@ pub struct Search<'s> {
     pub directories: &'s [PathBuf],
     /// The agent is served whatever is found, so that a variable which other programs use too means it.
     pub is_certain: bool,
-    /// No other agent keeps its login in a file of the same name.
-    pub is_unique: bool,
+    /// A secret file of its login's name is its own.
+    pub by_name: bool,
 }
 
 /// The directories of secret files.
@@ -164,7 +164,7 @@ pub fn given(definition: &Definition, search: &Search<'_>) -> anyhow::Result<Giv
             given.warnings.push(Message::warning(text).hint(hint));
         }
     }
-    if let Some(names) = definition.session_names(search.is_certain || search.is_unique) {
+    if let Some(names) = definition.session_names(search.by_name) {
         let form = given.look(&names, search)?;
         given.forms.extend(form.map(|form| (names.variable, form)));
     }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::agent::Definition;
 use crate::agent::catalog::Whereabouts;
 use crate::agent::definition::{Home, Parent, SessionFile};
+use crate::agent::{Catalog, Definition};
 use crate::cli::{AuthMode, RunOptions, Scope, StoreSpec, SyncMode};
 use crate::launch::helper::Helpers;
 use crate::plan::identity::Identity;
@@ -21,6 +21,7 @@ use crate::sync::lineage::Lineage;
 use crate::sys::dir::{Dir, Kind};
 use crate::sys::{look, privilege};
 
+use super::given::{self, Search};
 use super::offers::{self, Reading};
 use super::{
     AgentFacts, CaptureFacts, Environment, Given, Mounts, Offer, StoreFacts, files, logins, mount_table, settings,
@@ -35,7 +36,7 @@ pub(super) struct Subject<'c> {
     pub(super) given: Given,
     /// It is served whatever is found.
     pub(super) is_certain: bool,
-    /// A file of its login's name is its own wherever it lies.
+    /// A file of its login's name is its own wherever it lies: no other agent's has that name, or no other is meant.
     pub(super) by_name: bool,
 }
 
@@ -66,8 +67,29 @@ impl<'c> Ground<'c, '_> {
         place::own(home, |name| self.environment.get_filled(name).map(Path::new), self.home)
     }
 
+    /// The agent, if it is served: whatever is found, or because it was given something, or for a login that is there.
+    pub(super) fn subject(
+        &self,
+        candidate: &Candidate<'c>,
+        catalog: &Catalog,
+        directories: &[PathBuf],
+    ) -> anyhow::Result<Option<Subject<'c>>> {
+        let Candidate { entry, is_certain, when_found } = *candidate;
+        // With secret files and a capture, any agent may have been given something.
+        let has_stores = !directories.is_empty() || (when_found && self.has_capture);
+        if !is_certain && !has_stores && !self.may_matter(candidate) {
+            return Ok(None);
+        }
+        let definition = entry.definition()?;
+        let by_name = is_certain || catalog.is_unique(entry);
+        let search = Search { environment: self.environment, directories, is_certain, by_name };
+        let given = given::given(definition, &search)?;
+        let is_served = is_certain || given.is_explicit() || (when_found && self.has_any_login(definition, by_name)?);
+        Ok(is_served.then_some(Subject { definition, given, is_certain, by_name }))
+    }
+
     /// Whether the definition of an agent has to be read at all: a look at a few names.
-    pub(super) fn may_matter(&self, candidate: &Candidate<'_>) -> bool {
+    fn may_matter(&self, candidate: &Candidate<'_>) -> bool {
         let is_there = |at: &Whereabouts<'_>| {
             let ((variable, suffix, default), parent) = (at.home, at.parent);
             let is_set = |name: &str| !name.is_empty() && self.environment.get_filled(name).is_some();
@@ -86,7 +108,7 @@ impl<'c> Ground<'c, '_> {
 
     /// A look at the names alone, for the agents that COMMAND does not name: most starts end here, at one or two
     /// failing lookups each.
-    pub(super) fn has_any_login(&self, definition: &Definition, by_name: bool) -> anyhow::Result<bool> {
+    fn has_any_login(&self, definition: &Definition, by_name: bool) -> anyhow::Result<bool> {
         let Some(session) = &definition.session else { return Ok(false) };
         let is_there = |path: PathBuf| holds_login(&path, session) || holds_token(&path, definition);
         Ok(holds_login(&self.own_place(definition), session)
