@@ -137,10 +137,9 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
     let definition = agent.definition;
     let mode = options.auth_of(&definition.name);
     let in_place = agent.login_file().map(Source::Home);
-    let recovery = |session: &SessionFile| {
-        Recovery::new(&facts.state_dir, &definition.name, &session.file).directory().join(&session.file)
-    };
-    let recovered = definition.session.as_ref().map(recovery).map(Source::Home);
+    let recovery =
+        |session: &SessionFile| Source::Home(Recovery::new(&facts.state_dir, &definition.name, &session.file).path());
+    let recovered = definition.session.as_ref().map(recovery);
     let left_at: Vec<Source> = in_place.iter().cloned().chain(recovered).collect();
     let remembered = facts.remembered(agent);
     let none = Lineage::default();

@@ -228,7 +228,7 @@ fn conclude(
         // The account may stand in the settings.
         let seen = Seen { stored: &desk.capture.read(rule).version, ..seen };
         let verdict = verdict::judge(&seen);
-        let recovered = desk.recovery.directory().join(&rule.file);
+        let recovered = desk.recovery.path();
         let kept = if recovered.is_file() { recovered } else { desk.copy.path.join(&rule.file) };
         workplace.stays |= matches!(verdict, Verdict::NotStored(_)) && kept.starts_with(workplace.path());
         let message = say::verdict(definition, &verdict, &desk.place.path, Some(&kept));

@@ -149,7 +149,7 @@ pub fn look(
         }
         if let (Some(session), Some(facts)) = (&agent.definition.session, facts) {
             let recovery = Recovery::new(&facts.state_dir, &agent.definition.name, &session.file);
-            survey.add(Role::Recovery, &recovery.directory().join(&session.file));
+            survey.add(Role::Recovery, &recovery.path());
         }
     }
     Surroundings {

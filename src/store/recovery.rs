@@ -29,11 +29,16 @@ impl Recovery {
         self.state_dir.join("recovery").join(&self.agent)
     }
 
+    /// The copy, whether or not it is there.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.directory().join(&self.file)
+    }
+
     /// The copy, if there is one.
     #[must_use]
     pub fn found(&self) -> Option<PathBuf> {
-        let path = self.directory().join(&self.file);
-        path.symlink_metadata().is_ok().then_some(path)
+        Some(self.path()).filter(|path| path.symlink_metadata().is_ok())
     }
 
     /// Keeps these bytes.
