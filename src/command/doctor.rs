@@ -3,17 +3,17 @@
 use std::time::SystemTime;
 
 use crate::agent::Catalog;
-use crate::cli::DoctorOptions;
-use crate::discover::{self, Environment, Facts, running, surroundings};
+use crate::cli::{DoctorOptions, RunOptions};
+use crate::discover::{self, Environment, Facts, Running, running, surroundings};
 use crate::doctor::{self, Finding, Sources};
 use crate::plan;
 use crate::report::doctor::{Document, text};
 use crate::report::json_line;
 use crate::report::style::Style;
-use crate::status::{self, Clock};
+use crate::status::Clock;
 
 use super::Answer;
-use super::status::{WARN_WITHIN, exchange, of_running};
+use super::status::{WARN_WITHIN, of_plan, of_running};
 
 /// Answers.
 ///
@@ -40,17 +40,12 @@ pub fn doctor(options: DoctorOptions, environment: &Environment) -> anyhow::Resu
     Ok(Answer { text, exit: u8::from(is_wrong) })
 }
 
-fn of_sources(
-    options: &crate::cli::RunOptions,
-    facts: &Facts<'_>,
-    running: Option<&discover::Running>,
-    catalog: &Catalog,
-) -> Vec<Finding> {
+fn of_sources(options: &RunOptions, facts: &Facts<'_>, running: Option<&Running>, catalog: &Catalog) -> Vec<Finding> {
     let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
     let plan = plan::draft(options, facts);
     let status = match running {
         Some(running) => of_running(running, catalog, clock),
-        None => plan.agents.iter().map(|agent| status::planned(agent, clock, exchange(facts, agent))).collect(),
+        None => of_plan(facts, &plan, clock),
     };
     let warnings = facts.warnings().collect();
     doctor::of_sources(&Sources { options, warnings, plan: &plan, status: &status, is_running: running.is_some() })

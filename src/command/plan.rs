@@ -8,10 +8,10 @@ use crate::plan;
 use crate::report::plan::{View, text};
 use crate::report::style::Style;
 use crate::report::{EXIT_FAILURE, Message, Reporter, json_line};
-use crate::status::{self, Clock};
+use crate::status::Clock;
 
 use super::Answer;
-use super::status::{WARN_WITHIN, exchange};
+use super::status::{WARN_WITHIN, of_plan};
 
 /// Answers.
 ///
@@ -23,7 +23,7 @@ pub fn plan(options: &PlanOptions, environment: &Environment, reporter: Reporter
     let plan = plan::draft(&options.run, &facts);
     let refusal = plan::required(&options.run, &plan.agents).err();
     let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
-    let auth: Vec<_> = plan.agents.iter().map(|agent| status::planned(agent, clock, exchange(&facts, agent))).collect();
+    let auth = of_plan(&facts, &plan, clock);
     let view = View::of(&options.run, &facts, &plan, refusal.as_ref(), &auth);
     let text =
         if options.json { json_line(&view)? } else { text(&view, &auth, clock.now, Style::of_stdout(environment)) };

@@ -7,7 +7,7 @@ use crate::agent::Catalog;
 use crate::agent::catalog::Entry;
 use crate::cli::{AgentSelection, StatusOptions};
 use crate::discover::{self, Environment, Facts, Running, running};
-use crate::plan::{self, AgentPlan};
+use crate::plan::{self, AgentPlan, Plan};
 use crate::report::status::Document;
 use crate::report::style::Style;
 use crate::report::{self, Reporter, json_line};
@@ -49,8 +49,7 @@ pub fn status(options: StatusOptions, environment: &Environment, reporter: Repor
         let facts = discover::facts(&run, &catalog, environment, None)?;
         reporter.say_all(facts.warnings());
         let plan = plan::draft(&run, &facts);
-        let agents = plan.agents.iter().map(|agent| status::planned(agent, clock, exchange(&facts, agent)));
-        ("No agent runs here; this is what `run` would use.".to_owned(), agents.collect())
+        ("No agent runs here; this is what `run` would use.".to_owned(), of_plan(&facts, &plan, clock))
     };
     let is_well = |status: &AgentStatus| status.state.is_well();
     let good = if asked.is_empty() { agents.iter().any(is_well) } else { agents.iter().all(is_well) };
@@ -105,9 +104,14 @@ fn is_writable(target: &Path) -> bool {
     }
 }
 
-/// What an earlier run of this container, or another, noted.
+/// What a run would have.
 #[must_use]
-pub fn exchange(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Exchange {
+pub fn of_plan(facts: &Facts<'_>, plan: &Plan<'_, '_>, clock: Clock) -> Vec<AgentStatus> {
+    plan.agents.iter().map(|agent| status::planned(agent, clock, exchange(facts, agent))).collect()
+}
+
+/// What an earlier run of this container, or another, noted.
+fn exchange(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Exchange {
     let target = plan.write_back.as_ref().filter(|target| !target.single_file);
     let capture = target.and_then(|target| Capture::open(&target.target).ok());
     let published = capture.as_ref().and_then(|capture| capture.record().published_at);
