@@ -59,13 +59,7 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
     let launch = Launch {
         program,
         command: options.command.first().context("no COMMAND")?,
-        descent: Descent {
-            identity: &facts.identity,
-            changes_user: facts.current.0 == 0
-                && (options.workplace.user.is_some() || options.workplace.user_from.is_some()),
-            drop_caps: plan.drop_caps,
-            no_new_privs: plan.no_new_privs,
-        },
+        descent: descent(options, &facts, &plan),
         terminal: Tty::Lent(foreground.lent()),
         inherited,
     };
@@ -213,6 +207,17 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         served.agree((&session.login).into());
     }
     served
+}
+
+/// The way down to the agent's user. Root that is asked for a user gets that user's groups, too, where it stays root.
+pub(super) fn descent<'f>(options: &RunOptions, facts: &'f Facts<'_>, plan: &Plan<'_, '_>) -> Descent<'f> {
+    let is_asked = options.workplace.user.is_some() || options.workplace.user_from.is_some();
+    Descent {
+        identity: &facts.identity,
+        changes_user: facts.current.0 == 0 && is_asked,
+        drop_caps: plan.drop_caps,
+        no_new_privs: plan.no_new_privs,
+    }
 }
 
 /// COMMAND with the agent's environment.

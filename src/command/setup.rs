@@ -11,7 +11,7 @@ use crate::agent::Definition;
 use crate::cli::{AgentSelection, AuthMode, PerAgent, RunOptions, SetupOptions};
 use crate::discover::{self, Environment, Facts, programs};
 use crate::launch::deliver::Deliveries;
-use crate::launch::{Descent, Launch, Tty};
+use crate::launch::{Launch, Tty};
 use crate::plan::{self, Plan};
 use crate::report::setup as say;
 use crate::report::{Failure, Message, Reporter};
@@ -169,13 +169,7 @@ impl Stage<'_, '_, '_> {
         let launch = Launch {
             program,
             command: self.run.command.first().context("no COMMAND")?,
-            descent: Descent {
-                identity: &self.facts.identity,
-                changes_user: self.facts.current.0 == 0
-                    && (self.run.workplace.user.is_some() || self.run.workplace.user_from.is_some()),
-                drop_caps: self.plan.drop_caps,
-                no_new_privs: self.plan.no_new_privs,
-            },
+            descent: run::descent(self.run, self.facts, self.plan),
             terminal: Tty::Own(&slave),
             inherited: self.inherited,
         };
