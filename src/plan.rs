@@ -7,23 +7,28 @@ pub mod environment;
 pub mod identity;
 pub mod method;
 pub mod place;
+mod requirement;
 pub mod select;
 pub mod warning;
+mod write_back;
 
 use std::path::{Path, PathBuf};
 
 use crate::agent::definition::{Method, SessionFile, Setting};
-use crate::cli::{AuthMode, Delivery, Requirement, RunOptions, Switch, SyncMode};
+use crate::cli::{AuthMode, Delivery, RunOptions, Switch};
 use crate::credential::Source;
 use crate::discover::{AgentFacts, Facts, ForeignFile, Offer};
-use crate::report::{Failure, Message};
+use crate::report::Message;
 use crate::state::{Served, Shadowed};
 use crate::store::{Recovery, directory};
 use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::Base;
 
+pub use requirement::required;
+pub use write_back::WriteBack;
+
 use environment::Changes;
-use method::{Choice, Question, SetAside, Why};
+use method::{Choice, Question, SetAside};
 
 /// What `run` will do.
 pub struct Plan<'f, 'c> {
@@ -83,30 +88,13 @@ pub enum LoginFile {
     Absent,
 }
 
-/// Where refreshed logins go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WriteBack {
-    /// The directory, or the file that is a mount of its own; for a store behind a helper, its mirror.
-    pub target: PathBuf,
-    /// The store behind a helper, as the operator wrote it.
-    pub store: Option<String>,
-    /// The target is a single file.
-    pub single_file: bool,
-    /// It can be written now.
-    pub writable: bool,
-    /// As it happens, or at the end.
-    pub live: bool,
-    /// The chosen login is not the stored one: it becomes it at the start, and the stored one is kept.
-    pub replaces: bool,
-}
-
 /// Makes the plan, which a start may go by.
 ///
 /// # Errors
 /// A mode for an agent that has no such method; a required credential that is not there.
 pub fn plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> anyhow::Result<Plan<'f, 'c>> {
     let plan = draft(options, facts);
-    possible(options, &plan.agents)?;
+    requirement::possible(options, &plan.agents)?;
     required(options, &plan.agents)?;
     Ok(plan)
 }
@@ -117,16 +105,16 @@ pub fn draft<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> Plan<'f, 'c>
     let mut agents: Vec<_> = facts.agents.iter().map(|agent| agent_plan(options, facts, agent)).collect();
     warning::of_conflicts(&mut agents);
     let changed = facts.identity.differs_from(facts.current);
-    let makes_home =
-        (options.workplace.home.is_some() || facts.home == Path::new(place::FALLBACK_HOME)).then(|| facts.home.clone());
+    let is_home_named = options.workplace.home.is_some();
+    let is_fallback_needed = facts.home == Path::new(place::FALLBACK_HOME) && (changed || !agents.is_empty());
     let firmness = |switch: Option<Switch>| match switch.unwrap_or_default() {
         Switch::On => Firmness::Insisted,
         Switch::Auto if changed && facts.identity.uid != 0 => Firmness::Tried,
         Switch::Auto | Switch::Off => Firmness::No,
     };
     Plan {
-        environment: environment::changes(facts, &agents, changed || options.workplace.home.is_some()),
-        makes_home: makes_home.filter(|_| changed || !agents.is_empty() || options.workplace.home.is_some()),
+        environment: environment::changes(facts, &agents, changed || is_home_named),
+        makes_home: (is_home_named || is_fallback_needed).then(|| facts.home.clone()),
         agents,
         drop_caps: firmness(options.drop_caps),
         no_new_privs: firmness(options.no_new_privs),
@@ -155,15 +143,16 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
     });
     let chosen = choice.chosen.and_then(|index| agent.offers.get(index));
     let session = chosen.and_then(Offer::session);
-    let login = match (session, chosen) {
-        (Some(_), Some(chosen)) if Some(&chosen.source) == in_place.as_ref() => LoginFile::Stays,
-        (Some(_), _) => LoginFile::Written,
-        (None, _) => LoginFile::Absent,
+    let is_in_place = chosen.is_some_and(|chosen| Some(&chosen.source) == in_place.as_ref());
+    let login = match session {
+        Some(_) if is_in_place => LoginFile::Stays,
+        Some(_) => LoginFile::Written,
+        None => LoginFile::Absent,
     };
     let write_back = match (chosen, session) {
-        (Some(chosen), Some(_)) => write_back(options, agent, chosen),
+        (Some(chosen), Some(_)) => write_back::of(options, agent, chosen),
         // Somebody may log in while the agent runs.
-        (None, _) if method::allows(mode, Method::Session) => to_store(options, agent, false),
+        (None, _) if method::allows(mode, Method::Session) => write_back::to_store(options, agent, false),
         _ => None,
     };
     let base = if chosen.is_some_and(|chosen| left_at.contains(&chosen.source)) {
@@ -173,139 +162,12 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
     };
     let capture = agent.capture.as_ref().map(|capture| capture.path.as_path());
     let settings = place::settings_source(&agent.place, &agent.working_copy, capture).map(|(path, _)| path.to_owned());
-    let descriptor = chosen.and_then(|offer| offer.rule.descriptor.clone());
-    let is_ours = chosen.is_some_and(|offer| !offer.is_setting());
-    let descriptor = descriptor.filter(|_| is_ours && options.deliver == Some(Delivery::Fd));
+    let by_descriptor = chosen.filter(|offer| options.deliver == Some(Delivery::Fd) && !offer.is_setting());
+    let descriptor = by_descriptor.and_then(|offer| offer.rule.descriptor.clone());
     let mut plan =
         AgentPlan { facts: agent, mode, settings, choice, login, write_back, base, descriptor, warnings: Vec::new() };
     plan.warnings = warning::of(&plan, options, facts);
     plan
-}
-
-/// Where refreshed logins go: back to where the login came from, or, for one that was given for this start, to the
-/// capture.
-fn write_back(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Offer<'_>) -> Option<WriteBack> {
-    let live = carries(options, agent)?;
-    let session = agent.definition.session.as_ref()?;
-    let file = agent.place.path.join(&session.file);
-    if let Source::Mount(path) = &chosen.source {
-        let single_file = *path == file;
-        if agent.place.mount_writable {
-            let target = path.clone();
-            return Some(WriteBack { target, store: None, single_file, writable: true, live, replaces: false });
-        }
-    }
-    let displaced = matches!(&chosen.source, Source::Home(path) if *path == file && !agent.place.is_usable());
-    if displaced {
-        return Some(WriteBack {
-            target: agent.place.path.clone(),
-            store: None,
-            single_file: false,
-            writable: agent.place.writable,
-            live,
-            replaces: false,
-        });
-    }
-    let stored = agent.offers.iter().filter(|offer| offer.source.is_store()).find_map(Offer::session);
-    let replaces = !(chosen.source.is_store() || matches!(chosen.source, Source::Home(_)))
-        && stored.map(|stored| stored.login.digest) != chosen.session().map(|session| session.login.digest);
-    to_store(options, agent, replaces)
-}
-
-/// Whether logins are carried as they happen, or at the end; `None` where they are not.
-fn carries(options: &RunOptions, agent: &AgentFacts<'_>) -> Option<bool> {
-    let sync = options.sync.unwrap_or_default();
-    let is_carried = sync != SyncMode::Off && options.auth_of(&agent.definition.name) != AuthMode::Copy;
-    is_carried.then_some(sync == SyncMode::Live)
-}
-
-/// To the capture, or to the store behind a helper.
-fn to_store(options: &RunOptions, agent: &AgentFacts<'_>, replaces: bool) -> Option<WriteBack> {
-    let live = carries(options, agent)?;
-    let capture = agent.capture.as_ref()?;
-    Some(WriteBack {
-        target: capture.path.clone(),
-        store: capture.store.as_ref().map(|store| store.spec.text.clone()),
-        single_file: false,
-        writable: capture.writable,
-        live,
-        replaces,
-    })
-}
-
-impl WriteBack {
-    /// The target as the operator knows it.
-    #[must_use]
-    pub fn place(&self) -> String {
-        self.store.clone().unwrap_or_else(|| self.target.display().to_string())
-    }
-}
-
-impl Plan<'_, '_> {
-    /// Whether it is worth waiting for a login: a required one is missing or, where none is required by name, no served
-    /// agent has any.
-    #[must_use]
-    pub fn lacks_credential(&self, options: &RunOptions) -> bool {
-        let names_any = matches!(options.require, Some(Requirement::Named(_)));
-        let has_any = self.agents.iter().any(AgentPlan::is_authenticated);
-        let lacks = if names_any { required(options, &self.agents).is_err() } else { !has_any };
-        lacks && !self.agents.is_empty()
-    }
-}
-
-/// A mode that was asked for by an agent's name must be one of its own.
-fn possible(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
-    for plan in agents {
-        let definition = plan.facts.definition;
-        let is_named = options.auth.iter().flat_map(|auth| &auth.named).any(|(name, _)| *name == definition.name);
-        let has = definition.methods.iter().any(|rule| method::allows(plan.mode, rule.method));
-        if is_named && !has && plan.mode != AuthMode::Ignore {
-            let name = &definition.name;
-            let what = format!("--auth {name}={}: {} has no such method", method::word(plan.mode), definition.title);
-            let hint = format!("its methods are {}", method::words(definition));
-            return Err(Failure::new(what).hint(hint).into());
-        }
-    }
-    Ok(())
-}
-
-/// Whether the operator's `--require` is met.
-///
-/// # Errors
-/// What is missing, and what was found in vain.
-pub fn required(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
-    let has = |name: Option<&str>| agents.iter().filter(|plan| plan.is(name)).any(AgentPlan::is_authenticated);
-    let missing = match options.require.as_ref().unwrap_or(&Requirement::Nobody) {
-        Requirement::Nobody => return Ok(()),
-        Requirement::Anybody if has(None) => return Ok(()),
-        Requirement::Anybody => None,
-        Requirement::Named(names) => match names.iter().find(|name| !has(Some(name))) {
-            None => return Ok(()),
-            missing => missing.map(String::as_str),
-        },
-    };
-    let what = format!("no usable credential for {}", missing.unwrap_or("any agent"));
-    let only = match agents {
-        [only] => Some(only.facts.definition.name.as_str()),
-        _ => None,
-    };
-    let again = warning::log_in(missing.or(only).unwrap_or("NAME"));
-    let hint = format!("log in ({again}), or give a token, key or login by a variable or secret");
-    Err(Failure::new(what).hint(format!("{}; {hint}", found_in_vain(agents, missing))).into())
-}
-
-/// What was found and is of no use.
-fn found_in_vain(agents: &[AgentPlan<'_, '_>], name: Option<&str>) -> String {
-    if name.is_some() && !agents.iter().any(|plan| plan.is(name)) {
-        return "it is not served: see --agent".to_owned();
-    }
-    let mut found = Vec::new();
-    for plan in agents.iter().filter(|plan| plan.is(name)) {
-        let ended = plan.chosen().filter(|_| plan.choice.has_ended);
-        found.extend(ended.map(|offer| format!("{}: {}", offer.source, Why::Ended)));
-        found.extend(plan.set_aside().map(|(offer, aside)| format!("{}: {}", offer.source, aside.why)));
-    }
-    if found.is_empty() { "nothing was found".to_owned() } else { found.join("; ") }
 }
 
 impl<'f, 'c> AgentPlan<'f, 'c> {

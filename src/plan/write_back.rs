@@ -1,0 +1,83 @@
+//! Pure. Where refreshed logins go.
+
+use std::path::PathBuf;
+
+use crate::cli::{AuthMode, RunOptions, SyncMode};
+use crate::credential::Source;
+use crate::discover::{AgentFacts, Offer};
+
+/// Where refreshed logins go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteBack {
+    /// The directory, or the file that is a mount of its own; for a store behind a helper, its mirror.
+    pub target: PathBuf,
+    /// The store behind a helper, as the operator wrote it.
+    pub store: Option<String>,
+    /// The target is a single file.
+    pub single_file: bool,
+    /// It can be written now.
+    pub writable: bool,
+    /// As it happens, or at the end.
+    pub live: bool,
+    /// The chosen login is not the stored one: it becomes it at the start, and the stored one is kept.
+    pub replaces: bool,
+}
+
+impl WriteBack {
+    /// The target as the operator knows it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.store.clone().unwrap_or_else(|| self.target.display().to_string())
+    }
+}
+
+/// Where refreshed logins go: back to where the login came from, or, for one that was given for this start, to the
+/// capture.
+pub(super) fn of(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Offer<'_>) -> Option<WriteBack> {
+    let live = carries(options, agent)?;
+    let session = agent.definition.session.as_ref()?;
+    let file = agent.place.path.join(&session.file);
+    if let Source::Mount(path) = &chosen.source {
+        let single_file = *path == file;
+        if agent.place.mount_writable {
+            let target = path.clone();
+            return Some(WriteBack { target, store: None, single_file, writable: true, live, replaces: false });
+        }
+    }
+    let displaced = matches!(&chosen.source, Source::Home(path) if *path == file && !agent.place.is_usable());
+    if displaced {
+        return Some(WriteBack {
+            target: agent.place.path.clone(),
+            store: None,
+            single_file: false,
+            writable: agent.place.writable,
+            live,
+            replaces: false,
+        });
+    }
+    let stored = agent.offers.iter().filter(|offer| offer.source.is_store()).find_map(Offer::session);
+    let replaces = !(chosen.source.is_store() || matches!(chosen.source, Source::Home(_)))
+        && stored.map(|stored| stored.login.digest) != chosen.session().map(|session| session.login.digest);
+    to_store(options, agent, replaces)
+}
+
+/// Whether logins are carried as they happen, or at the end; `None` where they are not.
+fn carries(options: &RunOptions, agent: &AgentFacts<'_>) -> Option<bool> {
+    let sync = options.sync.unwrap_or_default();
+    let is_carried = sync != SyncMode::Off && options.auth_of(&agent.definition.name) != AuthMode::Copy;
+    is_carried.then_some(sync == SyncMode::Live)
+}
+
+/// To the capture, or to the store behind a helper.
+pub(super) fn to_store(options: &RunOptions, agent: &AgentFacts<'_>, replaces: bool) -> Option<WriteBack> {
+    let live = carries(options, agent)?;
+    let capture = agent.capture.as_ref()?;
+    Some(WriteBack {
+        target: capture.path.clone(),
+        store: capture.store.as_ref().map(|store| store.spec.text.clone()),
+        single_file: false,
+        writable: capture.writable,
+        live,
+        replaces,
+    })
+}
