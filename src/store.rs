@@ -1,6 +1,7 @@
 //! Where a login lives between containers.
 
 pub mod directory;
+pub mod helper;
 mod pace;
 pub mod protocol;
 pub mod recovery;

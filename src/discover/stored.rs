@@ -9,7 +9,7 @@ use crate::cli::StoreSpec;
 use crate::launch::helper::Helpers;
 use crate::report::{Failure, Level, Message};
 use crate::store::protocol::{self, Stored, Verb};
-use crate::store::{Capture, remote};
+use crate::store::{Capture, helper, remote};
 
 use super::Environment;
 
@@ -53,7 +53,7 @@ fn ask(
 ) -> anyhow::Result<Option<Stored>> {
     let verb = Verb::Get;
     let argv: Vec<_> = spec.argv.iter().cloned().chain([verb.word().into()]).collect();
-    let name = remote::called(&spec.text, verb);
-    let answer = helpers.run(&name, &argv, environment.all(), &protocol::get(agent), remote::BOUNDS)?;
-    protocol::got(&answer).map_err(|why| remote::misunderstood(&spec.text, verb, &why).into())
+    let name = helper::called(&spec.text, verb);
+    let answer = helpers.run(&name, &argv, environment.all(), &protocol::get(agent), helper::BOUNDS)?;
+    protocol::got(&answer).map_err(|why| helper::misunderstood(&spec.text, verb, &why).into())
 }

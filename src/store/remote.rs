@@ -3,7 +3,7 @@
 //! One question is under way at a time. What was last read is held here; `mirror`, a capture in our state directory, has
 //! the files for a start to lay down, and the conflicts.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -16,22 +16,16 @@ use crate::agent::definition::SessionFile;
 use crate::credential::{Document, Secret};
 use crate::report::Failure;
 use crate::supervise::children::Children;
-use crate::supervise::task::{Bounds, Job, Task};
+use crate::supervise::task::Task;
 use crate::sync::lineage::Lineage;
 use crate::sys::dir::Attributes;
-use crate::sys::process::Program;
-use crate::sys::signal::Inherited;
 use crate::workcopy::ground;
 use crate::workcopy::read::Copy;
 
 use super::directory::{BOOKKEEPING, Capture, Record};
+use super::helper::{Helper, called, misunderstood};
 use super::pace::Pace;
-use super::protocol::{self, Files, Lease, Verb};
-
-pub use super::protocol::Stored;
-
-/// What a helper may take.
-pub const BOUNDS: Bounds = Bounds { time: Duration::from_secs(30), output: protocol::LONGEST };
+use super::protocol::{self, Files, Lease, Stored, Verb};
 
 /// Where `record.json` is among the stored files.
 const RECORD: &str = "agent-init.record.json";
@@ -43,45 +37,6 @@ const LEASE: Duration = Duration::from_secs(20);
 /// How long an agent may be kept from its refresh by a store that does not answer: it tries for 8 s, goes on with the token
 /// that it has, and tries for another 8 s when that is refused.
 const PATIENCE: Duration = Duration::from_secs(12);
-
-/// The helper command.
-pub struct Helper {
-    /// As the operator wrote it.
-    pub text: String,
-    program: Program,
-    inherited: Inherited,
-}
-
-impl Helper {
-    /// The helper that `argv` names, with this environment (`NAME=value`).
-    ///
-    /// # Errors
-    /// A word has a NUL byte.
-    pub fn new(text: &str, argv: &[OsString], environment: Vec<OsString>, inherited: Inherited) -> io::Result<Helper> {
-        let with_verb: Vec<OsString> = argv.iter().cloned().chain([OsString::new()]).collect();
-        Ok(Helper { text: text.to_owned(), program: Program::new(&with_verb, environment)?, inherited })
-    }
-
-    fn ask(&mut self, verb: Verb, input: &[u8], children: &mut Children) -> Result<Task, Failure> {
-        self.program.set_last(verb.word());
-        let name = called(&self.text, verb);
-        let Helper { program, inherited, .. } = self;
-        Task::start(&Job { name: &name, program, input, bounds: BOUNDS, inherited }, children)
-    }
-}
-
-/// What messages call a helper.
-#[must_use]
-pub fn called(text: &str, verb: Verb) -> String {
-    format!("store {text}: {}", verb.word())
-}
-
-/// A failure to understand an answer.
-#[must_use]
-pub fn misunderstood(text: &str, verb: Verb, why: &str) -> Failure {
-    let what = format!("{}: the answer can not be used: {why}", called(text, verb));
-    Failure::new(what).hint("the helper must write one JSON object and nothing else on standard output: run it by hand")
-}
 
 /// Something that a store said.
 pub enum News {

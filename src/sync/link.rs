@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::report::Message;
 use crate::state::Served;
-use crate::store::remote::BOUNDS;
+use crate::store::helper::BOUNDS;
 use crate::store::{Asked, Store};
 use crate::sys::lock::Lock;
 use crate::workcopy::read::{self, Copy, Mark, reason};

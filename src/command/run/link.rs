@@ -5,7 +5,9 @@ use anyhow::Context;
 use crate::agent::definition::SessionFile;
 use crate::discover::{Facts, StoreFacts};
 use crate::plan::{AgentPlan, WriteBack};
-use crate::store::remote::{self, Helper};
+use crate::store::helper::Helper;
+use crate::store::protocol::Stored;
+use crate::store::remote;
 use crate::store::{Capture, Recovery, Remote, Store, directory};
 use crate::sync::link::{Ends, Link};
 use crate::sync::reconcile::Base;
@@ -86,6 +88,6 @@ fn behind(
     let spec = &store.spec;
     let helper = Helper::new(&spec.text, &spec.argv, facts.environment.all(), inherited);
     let helper = helper.context("--store: a word has a NUL byte")?;
-    let stored = store.stored.as_ref().map(remote::Stored::duplicate);
+    let stored = store.stored.as_ref().map(Stored::duplicate);
     Ok(Box::new(Remote::new(helper, agent, mirror, stored, live)))
 }
