@@ -16,7 +16,7 @@ use nix::sys::stat::{self, FileStat, Mode, UtimensatFlags, fchmod, fstat, fstata
 use nix::sys::time::TimeSpec;
 use nix::unistd::{AccessFlags, Gid, Uid, UnlinkatFlags, faccessat, fchown, fsync, unlinkat};
 
-use super::lead;
+use super::resolve;
 
 /// What kind of thing a name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Dir {
     /// # Errors
     /// As open(2); a link that leads elsewhere in words.
     pub fn open(path: &Path) -> io::Result<Dir> {
-        Ok(Dir(lead::open(path, DIRECTORY)?))
+        Ok(Dir(resolve::open(path, DIRECTORY)?))
     }
 
     /// Opens a directory that we may pass through and perhaps not list, to look its entries up by name.
@@ -103,7 +103,7 @@ impl Dir {
     /// # Errors
     /// As open(2).
     pub fn passage(path: &Path) -> io::Result<Dir> {
-        Ok(Dir(lead::open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)?))
+        Ok(Dir(resolve::open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)?))
     }
 
     /// Opens the subdirectory `name`, which must not be a symbolic link.
