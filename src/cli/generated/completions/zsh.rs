@@ -1,0 +1,94 @@
+//! Completions of zsh.
+
+use super::{Choice, HEAD, Values, joined, with_value, words};
+
+pub fn script() -> String {
+    let words = words();
+    let action = |values: &Values| match values {
+        Values::Anything => " ".to_owned(),
+        Values::Words(words) => format!("({})", words.join(" ")),
+        Values::Agents(more) => format!("_agent_init_agents {more}").trim_end().to_owned(),
+        Values::Directories => "_directories".to_owned(),
+        Values::Files => "_files".to_owned(),
+        Values::Users => "_users".to_owned(),
+        Values::Program => "_command_names -e".to_owned(),
+    };
+    let spec = |option: &Choice| {
+        let Choice { long, about, .. } = option;
+        // A colon ends a part of a specification.
+        let about = about.replace(':', "\\:");
+        let action = action(&option.values);
+        let takes = match (option.is_flag, &option.values) {
+            (true, Values::Anything) => return flag(option, &about),
+            (true, _) => format!("=-[{about}]::value:{action}"),
+            (false, _) => format!("=[{about}]:value:{action}"),
+        };
+        let long = format!("'*--{long}{takes}'");
+        option.short.map(|short| format!("'-{short}[{about}]' ")).unwrap_or_default() + &long
+    };
+    let of_commands = joined(&words, "\n", |word| {
+        let options = joined(&word.options, " \\\n", spec);
+        let rest = match &word.rest {
+            Some(Values::Program) => " \\\n'(-)1:program:_command_names -e' '*::argument:_normal'".to_owned(),
+            Some(values) => format!(" \\\n'1:argument:{}'", action(values)),
+            None => String::new(),
+        };
+        format!("({}) _arguments -s -S : \\\n{options}{rest} ;;", word.name)
+    });
+    let names = joined(&words, " ", |word| word.name.clone());
+    let described = joined(&words, "\n", |word| format!("'{}:{}'", word.name, word.about));
+    let with_value = joined(with_value(&words), "|", |option| format!("--{}", option.long));
+    format!(
+        r#"#compdef agent-init
+# Completions of agent-init for zsh, {HEAD}.
+_agent_init_agents() {{
+local -a names
+names=($@ ${{(f)"$(agent-init agents 2>/dev/null | sed -n 's/^\([a-z][a-z0-9-]*\)  .*/\1/p')"}})
+_values -s , agent $names
+}}
+_agent-init() {{
+local command=run
+local -a commands names
+commands=(
+{described}
+)
+if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then
+_alternative 'commands:command:{{_describe -t commands command commands}}' 'programs:program:_command_names -e'
+return
+fi
+names=({names})
+if (( CURRENT > 2 && ${{names[(Ie)$words[2]]}} )); then
+command=$words[2]
+shift words
+(( CURRENT-- ))
+fi
+# What follows -- is another command line; _arguments would have the -- be its first word.
+local -i i=2
+while (( i < CURRENT )); do
+case $words[i] in
+(--) shift $i words; (( CURRENT -= i )); _normal; return ;;
+(--*=*) ;;
+({with_value}) (( i++ )) ;;
+(-*) ;;
+(*) break ;;
+esac
+(( i++ ))
+done
+case $command in
+{of_commands}
+esac
+}}
+if [ "$funcstack[1]" = "_agent-init" ]; then
+_agent-init "$@"
+else
+compdef _agent-init agent-init
+fi
+"#
+    )
+}
+
+/// A specification without a value.
+fn flag(option: &Choice, about: &str) -> String {
+    let short = option.short.map(|short| format!("'-{short}[{about}]' ")).unwrap_or_default();
+    format!("{short}'--{}[{about}]'", option.long)
+}
