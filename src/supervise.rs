@@ -133,6 +133,11 @@ impl Supervisor {
                 Err(error) => return self.complain("signalfd", &error),
             }
         }
+        // What comes without end hides signals of higher numbers: these two are what ends us.
+        self.reap();
+        if let Some(stop) = self.stop.signal().filter(|stop| self.signals.take(*stop)) {
+            self.signalled(stop);
+        }
     }
 
     fn signalled(&mut self, signal: Signal) {

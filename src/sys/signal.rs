@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::str::FromStr;
 
@@ -205,6 +206,21 @@ impl Signals {
             Ok(None) => Ok(None),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// Whether this signal is pending, which it then is no longer. [`Signals::next`] gives the lowest number first, and
+    /// does not come to this one while a lower one is sent faster than it is read.
+    #[must_use]
+    pub fn take(&self, signal: Signal) -> bool {
+        let mut set = MaybeUninit::uninit();
+        let no_time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: sigemptyset fills the set before it is used; the pointers live as long as the calls; no siginfo is asked for.
+        let taken = unsafe {
+            libc::sigemptyset(set.as_mut_ptr());
+            libc::sigaddset(set.as_mut_ptr(), signal.0);
+            libc::sigtimedwait(set.as_ptr(), std::ptr::null_mut(), &raw const no_time)
+        };
+        taken == signal.0
     }
 }
 

@@ -1,6 +1,7 @@
 //! An agent that makes more work than PID 1 can do: a stop comes to its end all the same, and nothing grows.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 
 use crate::support::{Live, Sandbox, Session, needs_root};
 
@@ -8,7 +9,8 @@ use crate::support::{Live, Sandbox, Session, needs_root};
 const UID: u32 = 4_242_011;
 
 /// `orphans N`: so many processes that do nothing but leave dead children of dead children behind. `events N DIR`: so many
-/// that do nothing but write files in DIR. Each says "up" when it is at it, and all ignore TERM.
+/// that do nothing but write files in DIR. `signals N S`: so many that do nothing but send S to PID 1, in sessions of their
+/// own. Each says "up" when it is at it, and all ignore HUP and TERM.
 const STORM: &str = r#"
 #include <fcntl.h>
 #include <signal.h>
@@ -37,11 +39,20 @@ static void events(int number, const char *directory) {
         close(open(name, O_WRONLY | O_CREAT, 0600));
     }
 }
+static void signals(int number) {
+    setsid();
+    for (unsigned turn = 0;; turn++) {
+        kill(1, number);
+        if (turn == 1000) write(1, "up\n", 3);
+    }
+}
 int main(int count, char **words) {
     signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
     for (int number = 0; number < atoi(words[2]); number++)
         if (fork() == 0) {
             if (words[1][0] == 'o') orphans();
+            if (words[1][0] == 's') signals(atoi(words[3]));
             events(number, words[3]);
         }
     if (words[1][0] == 'e') write(1, "up\n", 3);
@@ -71,6 +82,47 @@ fn orphans_without_end() {
     live.stop();
     // It ends at all.
     live.wait().code(137);
+}
+
+/// The kernel hands out the pending signal of the lowest number first: one that comes without end hides the stop signal and
+/// the end of the agent. PID 1 is slowed down, so that it always does.
+#[test]
+fn signals_without_end() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    let storm = storm(&sandbox);
+    let mut gate = sandbox.gate("gate");
+    let gate_path = gate.to_string();
+    // All as one user; with a stop, and with an agent that ends by itself and leaves the flood behind.
+    for (script, stop, code) in [
+        ("trap '' HUP TERM; \"$1\" signals 8 1 & wait", true, 137),
+        ("trap '' HUP; \"$1\" signals 8 1 & read -r go <\"$2\"", false, 0),
+    ] {
+        let run = sandbox.raw(["--agent", "none", "--grace", "2s", "--", "sh", "-c", script, "sh"]);
+        let mut live = run.arguments([&storm, &gate_path]).pid1().start();
+        for _ in 0..8 {
+            live.line("up");
+        }
+        let mut slow = slowed(live.pid());
+        if stop {
+            live.stop();
+        } else {
+            gate.open();
+        }
+        let outcome = live.wait();
+        slow.wait().unwrap();
+        outcome.code(code);
+    }
+}
+
+/// A process that takes 5 ms longer for each read, until it ends.
+fn slowed(pid: i32) -> Child {
+    let mut strace = Command::new("strace");
+    strace.args(["-o", "/dev/null", "-e", "trace=read", "-e", "inject=read:delay_enter=5000", "-p", &pid.to_string()]);
+    let mut strace = strace.stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(strace.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("attached")), "strace did not attach");
+    strace
 }
 
 /// The login that the agent writes meanwhile is published, whatever else it writes.
