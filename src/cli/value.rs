@@ -68,7 +68,23 @@ impl<T> PerAgent<T> {
     /// The value for an agent.
     #[must_use]
     pub fn of(&self, agent: &str) -> Option<&T> {
-        self.named.iter().find(|(name, _)| name == agent).map(|(_, value)| value).or(self.default.as_ref())
+        self.of_named(agent).or(self.default.as_ref())
+    }
+
+    /// The value that an agent was given by its name.
+    #[must_use]
+    pub fn of_named(&self, agent: &str) -> Option<&T> {
+        self.named.iter().find(|(name, _)| name == agent).map(|(_, value)| value)
+    }
+
+    /// The agents that are named.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Every value, whomever it is for.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.default.iter().chain(self.named.iter().map(|(_, value)| value))
     }
 }
 

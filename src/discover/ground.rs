@@ -10,7 +10,7 @@ use anyhow::Context;
 use crate::agent::catalog::Whereabouts;
 use crate::agent::definition::{Home, Parent, SessionFile};
 use crate::agent::{Catalog, Definition};
-use crate::cli::{AuthMode, RunOptions, Scope, StoreSpec, SyncMode};
+use crate::cli::{AuthMode, PerAgent, RunOptions, Scope, StoreSpec, SyncMode};
 use crate::launch::helper::Helpers;
 use crate::plan::identity::Identity;
 use crate::plan::place::{self, PlaceFacts};
@@ -186,9 +186,10 @@ impl<'c> Ground<'c, '_> {
         let ours = [self.identity.uid, privilege::current().0, 0];
         let foreign = self.identity.uid != 0 && found.as_ref().is_some_and(|found| !ours.contains(&found.uid));
         // A link anywhere below HOME may be an earlier agent's: it leads who knows where.
-        let is_led = path.ancestors().skip(1).take_while(|above| above.starts_with(self.home) && *above != self.home);
-        let is_led = is_led.into_iter().any(Path::is_symlink);
-        let kind = found.map(|found| if is_led { Kind::Link } else { found.kind });
+        let mut above =
+            path.ancestors().skip(1).take_while(|above| above.starts_with(self.home) && *above != self.home);
+        let is_behind_link = above.any(Path::is_symlink);
+        let kind = found.map(|found| if is_behind_link { Kind::Link } else { found.kind });
         // HOME itself is made only where it is ours to make; below it, whatever is missing.
         let makes_home = self.home == Path::new(place::FALLBACK_HOME) || self.options.workplace.home.is_some();
         let existing = path.ancestors().find(|ancestor| look::is_directory(ancestor));
@@ -216,8 +217,8 @@ impl<'c> Ground<'c, '_> {
     fn capture_path(&self, definition: &Definition, by_name: bool) -> anyhow::Result<Option<PathBuf>> {
         let usual = Path::new(directory::DEFAULT);
         let root = match &self.options.capture {
-            Some(spec) => match spec.named.iter().find(|(name, _)| *name == definition.name) {
-                Some((_, path)) => return Ok(Some(path.clone())),
+            Some(spec) => match spec.of_named(&definition.name) {
+                Some(path) => return Ok(Some(path.clone())),
                 // A directory for one agent says nothing of the others.
                 None => spec.default.clone().or_else(|| look::is_there(usual).then(|| usual.to_owned())),
             },
@@ -315,9 +316,7 @@ fn holds_token(dir: &Path, definition: &Definition) -> bool {
 /// # Errors
 /// One that is not, or is no directory.
 pub(super) fn captures_are_there(options: &RunOptions) -> anyhow::Result<()> {
-    let named =
-        options.capture.iter().flat_map(|spec| spec.default.iter().chain(spec.named.iter().map(|(_, path)| path)));
-    named.into_iter().try_for_each(|path| directory("--capture", path))
+    options.capture.iter().flat_map(PerAgent::values).try_for_each(|path| directory("--capture", path))
 }
 
 /// An operator's path that must be a directory.

@@ -204,7 +204,7 @@ impl Survey {
                 if spec.default.is_none() && default.exists() {
                     self.add(Role::Capture, &default);
                 }
-                for root in spec.default.iter().chain(spec.named.iter().map(|(_, path)| path)) {
+                for root in spec.values() {
                     self.add(Role::Capture, root);
                 }
             }

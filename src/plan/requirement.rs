@@ -11,7 +11,7 @@ use super::{AgentPlan, Plan, method, warning};
 pub(super) fn possible(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
     for plan in agents {
         let definition = plan.facts.definition;
-        let is_named = options.auth.iter().flat_map(|auth| &auth.named).any(|(name, _)| *name == definition.name);
+        let is_named = options.auth.as_ref().is_some_and(|auth| auth.of_named(&definition.name).is_some());
         let has = definition.methods.iter().any(|rule| method::allows(plan.mode, rule.method));
         if is_named && !has && plan.mode != AuthMode::Ignore {
             let name = &definition.name;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::agent::Catalog;
 use crate::agent::catalog::Entry;
-use crate::cli::{AgentSelection, Requirement, RunOptions};
+use crate::cli::{AgentSelection, PerAgent, Requirement, RunOptions};
 
 /// An agent that may be served.
 #[derive(Debug)]
@@ -48,8 +48,8 @@ pub fn candidates<'c>(options: &RunOptions, catalog: &'c Catalog) -> anyhow::Res
 
 /// The agents that options beside `--agent` name.
 fn named_anywhere(options: &RunOptions) -> Vec<&str> {
-    let auth = options.auth.iter().flat_map(|auth| &auth.named).map(|(name, _)| name.as_str());
-    let capture = options.capture.iter().flat_map(|capture| &capture.named).map(|(name, _)| name.as_str());
+    let auth = options.auth.iter().flat_map(PerAgent::names);
+    let capture = options.capture.iter().flat_map(PerAgent::names);
     auth.chain(capture).chain(required(options).iter().map(String::as_str)).collect()
 }
 
