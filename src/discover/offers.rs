@@ -9,7 +9,7 @@ use anyhow::Context;
 
 use crate::agent::Definition;
 use crate::agent::definition::{Method, MethodRule, SessionFile};
-use crate::cli::value as word;
+use crate::cli::value::boolean;
 use crate::credential::source::{LIMIT, decode_base64, without_trailing_newlines};
 use crate::credential::{Document, Login, Secret, Source, command};
 use crate::launch::helper::{Bounds, Helpers};
@@ -167,7 +167,7 @@ pub(super) fn value(bytes: &Secret) -> Result<Option<Secret>, String> {
 /// What the value of a provider's switch says: yes, no, or neither.
 pub(super) fn says(switch: &Secret) -> Option<bool> {
     let text = String::from_utf8_lossy(switch.expose_secret());
-    word::boolean(text.trim()).ok()
+    boolean(text.trim()).ok()
 }
 
 fn judge(session: &SessionFile, bytes: Secret) -> Result<Material, String> {

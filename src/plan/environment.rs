@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use crate::agent::definition::MethodRule;
-use crate::cli::AuthMode;
 use crate::credential::names::Suffix;
 use crate::discover::offers::as_variable;
 use crate::discover::{Facts, Material, Offer};
 use crate::state::Handed;
 
 use super::condition::Situation;
+use super::method::agent_prefers;
 use super::place;
 use super::{AgentPlan, Plan};
 
@@ -91,10 +91,9 @@ pub fn removed(plan: &AgentPlan<'_, '_>) -> Vec<String> {
 /// prefers what was chosen.
 #[must_use]
 pub fn stays(plan: &AgentPlan<'_, '_>, rule: &MethodRule) -> bool {
-    let position = |rule: &MethodRule| plan.facts.definition.methods.iter().position(|known| std::ptr::eq(known, rule));
-    let chosen = plan.chosen().and_then(|offer| position(offer.rule));
-    let is_preferred = plan.mode == AuthMode::Auto && chosen.is_some_and(|chosen| Some(chosen) < position(rule));
-    rule.shared && (!plan.facts.is_certain || is_preferred)
+    let rules = &plan.facts.definition.methods;
+    let is_after_chosen = plan.chosen().is_some_and(|chosen| agent_prefers(rules, plan.mode, chosen.rule, rule));
+    rule.shared && (!plan.facts.is_certain || is_after_chosen)
 }
 
 /// The credential variables of the chosen offers, with their values: for the agent's environment alone.

@@ -175,11 +175,7 @@ impl Question<'_, '_> {
             Source::Capture(_) | Source::Store(_) => 2,
             Source::Home(_) => 3,
         };
-        (offer.has_ended(self.now), preferred, self.position(offer.rule), place)
-    }
-
-    fn position(&self, rule: &MethodRule) -> usize {
-        self.rules.iter().position(|known| std::ptr::eq(known, rule)).unwrap_or(self.rules.len())
+        (offer.has_ended(self.now), preferred, position(self.rules, offer.rule), place)
     }
 
     /// How an offer that is of use is set aside for the chosen one; not at all when it goes with it.
@@ -187,10 +183,8 @@ impl Question<'_, '_> {
         if offer.rule.variable.as_ref().is_some_and(|variable| chosen.rule.with.contains(variable)) {
             return None;
         }
-        // It stays where it is, because the agent prefers the chosen one to it.
         let stays = offer.rule.shared || offer.rule.setting.as_ref().is_some_and(|setting| !setting.overrides);
-        let is_later = self.mode == AuthMode::Auto && self.position(chosen.rule) < self.position(offer.rule);
-        Some(!(stays && is_later))
+        Some(!(stays && agent_prefers(self.rules, self.mode, chosen.rule, offer.rule)))
     }
 
     /// Among sessions the first wins, but an ancestor never: what was refreshed from it is newer.
@@ -253,6 +247,17 @@ enum Continuation {
     Newer,
     Older,
     Stranger,
+}
+
+/// Where a rule stands in the order of its definition.
+fn position(rules: &[MethodRule], rule: &MethodRule) -> usize {
+    rules.iter().position(|known| std::ptr::eq(known, rule)).unwrap_or(rules.len())
+}
+
+/// Whether the agent by itself takes `chosen` where it is given `other` too, so that the other may stay: it does as the
+/// order of its definition says, and a mode of the operator's may choose against that order.
+pub(super) fn agent_prefers(rules: &[MethodRule], mode: AuthMode, chosen: &MethodRule, other: &MethodRule) -> bool {
+    mode == AuthMode::Auto && position(rules, chosen) < position(rules, other)
 }
 
 /// Whether a mode lets this method authenticate.

@@ -90,8 +90,8 @@ impl Desk<'_, '_> {
             document.text(&Field { pointer: format!("/{key}"), claim: None, file: None }).map(zeroize::Zeroizing::new)
         };
         let rules = &self.plan.facts.definition.methods;
-        let is_new = |setting: &&MethodRule| {
-            let Some(setting) = &setting.setting else { return false };
+        let is_new = |rule: &&MethodRule| {
+            let Some(setting) = &rule.setting else { return false };
             let ours = text(&self.copy.dir, &self.copy.owners(), &setting.file, &setting.key);
             ours.is_some() && ours != text(self.capture.handle(), &Owners::Any, &setting.file, &setting.key)
         };
