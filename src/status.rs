@@ -1,16 +1,19 @@
 //! Pure. What authenticates an agent, until when, and what is wrong with it.
 
-use std::time::{Duration, SystemTime};
+mod health;
+
+use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
 use crate::agent::Definition;
 use crate::agent::definition::Method;
-use crate::credential::Login;
 use crate::discover::running::Live;
 use crate::plan::{AgentPlan, WriteBack};
 use crate::state::{Served, Shadowed};
 use crate::sync::reconcile::Version;
+
+pub use health::{Clock, Health};
 
 /// The status of one agent; its JSON is that of `status --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -80,84 +83,6 @@ pub struct Kept {
     /// Where those are.
     #[serde(skip)]
     pub conflicts_in: Option<String>,
-}
-
-/// A verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Health {
-    /// It authenticates.
-    Ok,
-    /// It can not be refreshed and ends soon.
-    Expiring,
-    /// It can not be refreshed and has ended.
-    Expired,
-    /// Something was found, and is no login.
-    Invalid,
-    /// Nothing was found.
-    Missing,
-}
-
-impl Health {
-    /// Whether the agent can authenticate now.
-    #[must_use]
-    pub fn is_well(self) -> bool {
-        matches!(self, Health::Ok | Health::Expiring)
-    }
-
-    /// Its word.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Health::Ok => "ok",
-            Health::Expiring => "expiring",
-            Health::Expired => "expired",
-            Health::Invalid => "invalid",
-            Health::Missing => "missing",
-        }
-    }
-}
-
-/// The moment of a verdict.
-#[derive(Debug, Clone, Copy)]
-pub struct Clock {
-    /// Now.
-    pub now: SystemTime,
-    /// So long before its end a login is expiring.
-    pub warn_within: Duration,
-}
-
-impl Clock {
-    fn judge(self, login: &Login) -> (Health, Option<String>) {
-        let Some(expires) = login.expires_at.filter(|_| !login.refreshable) else { return (Health::Ok, None) };
-        match self.end(expires) {
-            Health::Expired => {
-                (Health::Expired, Some("its access token has expired, and it has no refresh token".to_owned()))
-            }
-            Health::Expiring => (Health::Expiring, Some("it has no refresh token, and ends soon".to_owned())),
-            health => (health, None),
-        }
-    }
-
-    /// What the end of a token makes of it.
-    fn judge_token(self, expires: Option<SystemTime>) -> (Health, Option<String>) {
-        let renew = "a new one is made by agent-init setup --token";
-        match expires.map_or(Health::Ok, |expires| self.end(expires)) {
-            Health::Expired => (Health::Expired, Some(format!("the token has expired: {renew}"))),
-            Health::Expiring => (Health::Expiring, Some(format!("the token ends soon: {renew}"))),
-            health => (health, None),
-        }
-    }
-
-    fn end(self, expires: SystemTime) -> Health {
-        if expires <= self.now {
-            Health::Expired
-        } else if self.now.checked_add(self.warn_within).is_some_and(|soon| expires <= soon) {
-            Health::Expiring
-        } else {
-            Health::Ok
-        }
-    }
 }
 
 /// What is known of the exchange with the capture.
@@ -335,45 +260,13 @@ fn rfc3339<S: Serializer>(moment: &Option<SystemTime>, to: S) -> Result<S::Ok, S
 
 #[cfg(test)]
 mod tests {
+    use super::health::tests::{clock, login};
     use super::*;
-    use crate::credential::Digest;
-
-    const DAY: u64 = 86_400;
-
-    fn clock() -> Clock {
-        Clock {
-            now: SystemTime::UNIX_EPOCH + Duration::from_secs(100 * DAY),
-            warn_within: Duration::from_secs(7 * DAY),
-        }
-    }
-
-    fn login(refreshable: bool, days: Option<u64>) -> Login {
-        let digest = Digest::parse(&format!("sha256:{:064x}", 1)).unwrap();
-        let expires_at = days.map(|days| SystemTime::UNIX_EPOCH + Duration::from_secs(days * DAY));
-        Login { digest, content: digest, refreshable, expires_at, account: None, plan: None }
-    }
 
     fn remembered(method: &str, last: Option<&str>) -> Served {
         let text =
             serde_json::json!({ "agent": "x", "method": method, "source": "env:X", "place": "/h/.x", "last": last });
         serde_json::from_value(text).unwrap()
-    }
-
-    #[test]
-    fn a_login_by_its_end() {
-        let rows = [
-            (true, Some(1), Health::Ok),
-            (true, None, Health::Ok),
-            (false, None, Health::Ok),
-            (false, Some(200), Health::Ok),
-            (false, Some(107), Health::Expiring),
-            (false, Some(101), Health::Expiring),
-            (false, Some(100), Health::Expired),
-            (false, Some(1), Health::Expired),
-        ];
-        for (refreshable, days, expected) in rows {
-            assert_eq!(clock().judge(&login(refreshable, days)).0, expected, "{refreshable} {days:?}");
-        }
     }
 
     #[test]

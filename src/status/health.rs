@@ -1,0 +1,123 @@
+//! Pure. How well a login is, by when it ends.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::credential::Login;
+
+/// A verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// It authenticates.
+    Ok,
+    /// It can not be refreshed and ends soon.
+    Expiring,
+    /// It can not be refreshed and has ended.
+    Expired,
+    /// Something was found, and is no login.
+    Invalid,
+    /// Nothing was found.
+    Missing,
+}
+
+impl Health {
+    /// Whether the agent can authenticate now.
+    #[must_use]
+    pub fn is_well(self) -> bool {
+        matches!(self, Health::Ok | Health::Expiring)
+    }
+
+    /// Its word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Health::Ok => "ok",
+            Health::Expiring => "expiring",
+            Health::Expired => "expired",
+            Health::Invalid => "invalid",
+            Health::Missing => "missing",
+        }
+    }
+}
+
+/// The moment of a verdict.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// Now.
+    pub now: SystemTime,
+    /// So long before its end a login is expiring.
+    pub warn_within: Duration,
+}
+
+impl Clock {
+    pub(super) fn judge(self, login: &Login) -> (Health, Option<String>) {
+        let Some(expires) = login.expires_at.filter(|_| !login.refreshable) else { return (Health::Ok, None) };
+        match self.end(expires) {
+            Health::Expired => {
+                (Health::Expired, Some("its access token has expired, and it has no refresh token".to_owned()))
+            }
+            Health::Expiring => (Health::Expiring, Some("it has no refresh token, and ends soon".to_owned())),
+            health => (health, None),
+        }
+    }
+
+    /// What the end of a token makes of it.
+    pub(super) fn judge_token(self, expires: Option<SystemTime>) -> (Health, Option<String>) {
+        let renew = "a new one is made by agent-init setup --token";
+        match expires.map_or(Health::Ok, |expires| self.end(expires)) {
+            Health::Expired => (Health::Expired, Some(format!("the token has expired: {renew}"))),
+            Health::Expiring => (Health::Expiring, Some(format!("the token ends soon: {renew}"))),
+            health => (health, None),
+        }
+    }
+
+    fn end(self, expires: SystemTime) -> Health {
+        if expires <= self.now {
+            Health::Expired
+        } else if self.now.checked_add(self.warn_within).is_some_and(|soon| expires <= soon) {
+            Health::Expiring
+        } else {
+            Health::Ok
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::credential::Digest;
+
+    const DAY: u64 = 86_400;
+
+    pub(in crate::status) fn clock() -> Clock {
+        Clock {
+            now: SystemTime::UNIX_EPOCH + Duration::from_secs(100 * DAY),
+            warn_within: Duration::from_secs(7 * DAY),
+        }
+    }
+
+    pub(in crate::status) fn login(refreshable: bool, days: Option<u64>) -> Login {
+        let digest = Digest::parse(&format!("sha256:{:064x}", 1)).unwrap();
+        let expires_at = days.map(|days| SystemTime::UNIX_EPOCH + Duration::from_secs(days * DAY));
+        Login { digest, content: digest, refreshable, expires_at, account: None, plan: None }
+    }
+
+    #[test]
+    fn a_login_by_its_end() {
+        let rows = [
+            (true, Some(1), Health::Ok),
+            (true, None, Health::Ok),
+            (false, None, Health::Ok),
+            (false, Some(200), Health::Ok),
+            (false, Some(107), Health::Expiring),
+            (false, Some(101), Health::Expiring),
+            (false, Some(100), Health::Expired),
+            (false, Some(1), Health::Expired),
+        ];
+        for (refreshable, days, expected) in rows {
+            assert_eq!(clock().judge(&login(refreshable, days)).0, expected, "{refreshable} {days:?}");
+        }
+    }
+}
