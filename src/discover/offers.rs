@@ -113,7 +113,7 @@ pub fn explicit<'c>(
             Some(session) if rule.method == Method::Session => judge(session, bytes),
             _ => match value(&bytes) {
                 Ok(None) => {
-                    given.warnings.push(Message::warning(format!("{} is empty: it counts as not set", form.name())));
+                    given.warnings.push(empty(&form));
                     continue;
                 }
                 Ok(Some(switch)) if rule.method == Method::Cloud => match says(&switch) {
@@ -144,12 +144,16 @@ pub fn companions(given: &mut Given, reading: &mut Reading<'_, '_>) -> anyhow::R
         match value(&reading.content(&form)?) {
             Ok(Some(value)) => values.push((name, value)),
             Ok(None) => {
-                given.warnings.push(Message::warning(format!("{} is empty: it counts as not set", form.name())));
+                given.warnings.push(empty(&form));
             }
             Err(reason) => return Err(Failure::new(format!("{}: {reason}", form.name())).into()),
         }
     }
     Ok(values)
+}
+
+fn empty(form: &Form) -> Message {
+    Message::warning(format!("{} is empty: it counts as not set", form.name()))
 }
 
 /// The value that a variable would have: less trailing newlines.

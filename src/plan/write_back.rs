@@ -1,6 +1,6 @@
 //! Pure. Where refreshed logins go.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::{AuthMode, RunOptions, SyncMode};
 use crate::credential::Source;
@@ -37,23 +37,16 @@ pub(super) fn of(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Offer<'_
     let live = carries(options, agent)?;
     let session = agent.definition.session.as_ref()?;
     let file = agent.place.path.join(&session.file);
-    if let Source::Mount(path) = &chosen.source {
-        let single_file = *path == file;
-        if agent.place.mount_writable {
-            let target = path.clone();
-            return Some(WriteBack { target, store: None, single_file, writable: true, live, replaces: false });
+    let in_place = |target: &Path, single_file, writable| {
+        Some(WriteBack { target: target.to_owned(), store: None, single_file, writable, live, replaces: false })
+    };
+    match &chosen.source {
+        Source::Mount(path) if agent.place.mount_writable => return in_place(path, *path == file, true),
+        // The agent's own place, where the working copy can not be.
+        Source::Home(path) if *path == file && !agent.place.is_usable() => {
+            return in_place(&agent.place.path, false, agent.place.writable);
         }
-    }
-    let displaced = matches!(&chosen.source, Source::Home(path) if *path == file && !agent.place.is_usable());
-    if displaced {
-        return Some(WriteBack {
-            target: agent.place.path.clone(),
-            store: None,
-            single_file: false,
-            writable: agent.place.writable,
-            live,
-            replaces: false,
-        });
+        _ => {}
     }
     let stored = agent.offers.iter().filter(|offer| offer.source.is_store()).find_map(Offer::session);
     let replaces = !(chosen.source.is_store() || matches!(chosen.source, Source::Home(_)))
