@@ -25,7 +25,7 @@ use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::Base;
 
 pub use requirement::required;
-pub use write_back::WriteBack;
+pub use write_back::{WriteBack, carries};
 
 use environment::Changes;
 use method::{Choice, Question, SetAside};

@@ -10,8 +10,9 @@ use anyhow::Context;
 use crate::agent::catalog::Whereabouts;
 use crate::agent::definition::{Home, Parent, SessionFile};
 use crate::agent::{Catalog, Definition};
-use crate::cli::{AuthMode, PerAgent, RunOptions, Scope, StoreSpec, SyncMode};
+use crate::cli::{PerAgent, RunOptions, Scope, StoreSpec};
 use crate::launch::helper::Helpers;
+use crate::plan;
 use crate::plan::identity::Identity;
 use crate::plan::place::{self, PlaceFacts};
 use crate::plan::select::Candidate;
@@ -273,9 +274,7 @@ impl<'c> Ground<'c, '_> {
         match Capture::open(&path) {
             Ok(capture) => {
                 let writable = capture.is_writable(session);
-                let takes_turns = writable
-                    && self.options.sync.unwrap_or_default() == SyncMode::Live
-                    && self.options.auth_of(&definition.name) != AuthMode::Copy;
+                let takes_turns = writable && plan::carries(self.options, &definition.name) == Some(true);
                 let others = if takes_turns { 0 } else { capture.users() };
                 let facts = CaptureFacts { writable, lineage: capture.record().lineage, path, others, store: None };
                 Ok(Some((Some(capture), facts)))
