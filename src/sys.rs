@@ -4,6 +4,7 @@
 //! reason why it is sound.
 #![allow(unsafe_code)]
 
+mod beneath;
 pub mod descriptors;
 pub mod dir;
 pub mod entry;

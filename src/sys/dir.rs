@@ -11,12 +11,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::dir::Dir as Listing;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, renameat};
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{self, FileStat, Mode, UtimensatFlags, fchmod, fstat, fstatat, mkdirat, utimensat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{AccessFlags, Gid, Uid, UnlinkatFlags, faccessat, fchown, fsync, unlinkat};
+use nix::unistd::{AccessFlags, Gid, Uid, UnlinkatFlags, fchown, fsync, unlinkat};
 
-use super::resolve;
+use super::{beneath, look, resolve};
 
 /// What kind of thing a name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,8 +145,7 @@ impl Dir {
     /// # Errors
     /// As openat2(2): EXDEV for a way out.
     pub fn sub_beneath(&self, path: &Path) -> io::Result<Dir> {
-        let how = OpenHow::new().flags(DIRECTORY).resolve(ResolveFlag::RESOLVE_BENEATH);
-        Ok(Dir(openat2(&self.0, path, how)?))
+        Ok(Dir(beneath::open(&self.0, path, DIRECTORY)?))
     }
 
     /// A file beneath this directory, opened for reading without waiting; symbolic links in `path` are followed as
@@ -155,8 +154,7 @@ impl Dir {
     /// # Errors
     /// As openat2(2): EXDEV for a way out.
     pub fn file_beneath(&self, path: &Path) -> io::Result<File> {
-        let how = OpenHow::new().flags(READING).resolve(ResolveFlag::RESOLVE_BENEATH);
-        Ok(File::from(openat2(&self.0, path, how)?))
+        Ok(File::from(beneath::open(&self.0, path, READING)?))
     }
 
     /// The entry `name`, opened for reading without waiting; never through a symbolic link.
@@ -187,13 +185,13 @@ impl Dir {
     /// Whether this process may make entries here now: permission bits, capabilities and a read-only mount.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        faccessat(&self.0, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS).is_ok()
+        look::may(&self.0, ".".as_ref(), AccessFlags::W_OK | AccessFlags::X_OK)
     }
 
     /// Whether this process may write to the entry `name` now.
     #[must_use]
     pub fn may_write(&self, name: &OsStr) -> bool {
-        single(name).is_ok() && faccessat(&self.0, name, AccessFlags::W_OK, AtFlags::AT_EACCESS).is_ok()
+        single(name).is_ok() && look::may(&self.0, name.as_ref(), AccessFlags::W_OK)
     }
 
     /// The names in this directory, sorted, without `.` and `..`.

@@ -1,9 +1,14 @@
 //! What this process may do at a path, and how much room there is.
 
+use std::ffi::CString;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::libc;
 use nix::sys::stat::{SFlag, lstat, stat};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, faccessat};
@@ -34,19 +39,35 @@ pub fn is_directory(path: &Path) -> bool {
 /// Whether this process may read the file, or list the directory; links are followed.
 #[must_use]
 pub fn may_read(path: &Path) -> bool {
-    faccessat(AT_FDCWD, path, AccessFlags::R_OK, AtFlags::AT_EACCESS).is_ok()
+    may(AT_FDCWD, path, AccessFlags::R_OK)
 }
 
 /// Whether this process may look entries of the directory up; links are followed.
 #[must_use]
 pub fn may_pass(path: &Path) -> bool {
-    faccessat(AT_FDCWD, path, AccessFlags::X_OK, AtFlags::AT_EACCESS).is_ok()
+    may(AT_FDCWD, path, AccessFlags::X_OK)
 }
 
 /// Whether this process may write to the file, or make entries in the directory, now.
 #[must_use]
 pub fn may_write(path: &Path) -> bool {
-    faccessat(AT_FDCWD, path, AccessFlags::W_OK, AtFlags::AT_EACCESS).is_ok()
+    may(AT_FDCWD, path, AccessFlags::W_OK)
+}
+
+/// Whether this process may do that at `path` beneath `at`; links are followed.
+pub(super) fn may(at: impl AsFd, path: &Path, access: AccessFlags) -> bool {
+    match faccessat(&at, path, access, AtFlags::AT_EACCESS) {
+        // A seccomp filter that does not know faccessat2(2), which libc asks whatever the flags.
+        Err(Errno::EPERM) => may_by_real_user(at.as_fd(), path, access),
+        allowed => allowed.is_ok(),
+    }
+}
+
+/// The same by the system call that every kernel has: our real and effective users are the same.
+fn may_by_real_user(at: BorrowedFd<'_>, path: &Path, access: AccessFlags) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: the path is a string that ends in NUL and outlives the call; all else are integers.
+    unsafe { libc::syscall(libc::SYS_faccessat, at.as_raw_fd(), path.as_ptr(), access.bits()) == 0 }
 }
 
 /// Bytes that a process which is not root may still write there; `None` where that can not be told.

@@ -43,11 +43,13 @@ impl Dir {
             (Ok(()), Some(_)) => Ok(Replaced::Done),
             // It appeared, or it went, since it was read.
             (Err(Errno::EEXIST | Errno::ENOENT), _) => Ok(Replaced::Unexpected),
-            // NFS and others know no flags.
-            (Err(Errno::EINVAL | Errno::ENOSYS), _) => match renameat(self, temporary.as_os_str(), self, name) {
-                Ok(()) => return Ok(Replaced::Done),
-                Err(errno) => Err(errno),
-            },
+            // NFS and others know no flags; EPERM is a seccomp filter's answer to a call that it does not know.
+            (Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM), _) => {
+                match renameat(self, temporary.as_os_str(), self, name) {
+                    Ok(()) => return Ok(Replaced::Done),
+                    Err(errno) => Err(errno),
+                }
+            }
             (Err(errno), _) => Err(errno),
         };
         // The old file, or the new one that did not get there.

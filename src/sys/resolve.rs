@@ -15,10 +15,37 @@ use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2, readlin
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::Uid;
 
+use super::beneath;
 use super::dir::{Kind, Stat};
 
 /// As many links as the kernel follows: `path_resolution(7)`.
-const LINKS: usize = 40;
+pub(super) const LINKS: usize = 40;
+
+/// A name on the way, whatever it is.
+pub(super) const PASSAGE: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+
+/// The names that are still to be passed.
+#[derive(Default)]
+pub(super) struct Way(VecDeque<OsString>);
+
+impl Way {
+    /// Puts the components of a path before what is ahead.
+    pub(super) fn lay_ahead(&mut self, path: &Path) {
+        for component in path.components().rev() {
+            if component != Component::CurDir {
+                self.0.push_front(component.as_os_str().to_owned());
+            }
+        }
+    }
+
+    pub(super) fn next(&mut self) -> Option<OsString> {
+        self.0.pop_front()
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 /// Opens the directory at `path`. Links of root's and of ours are followed; another's only to what is beneath the directory
 /// that holds it.
@@ -35,12 +62,10 @@ pub(super) fn open(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
 }
 
 fn follow(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
-    const PASSAGE: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
-    let passage = |name: &OsStr| openat(AT_FDCWD, name, PASSAGE, Mode::empty());
-    let (mut here, mut ahead) = (passage(OsStr::new("."))?, VecDeque::new());
-    lay_ahead(path, &mut ahead);
+    let (mut here, mut way) = (openat(AT_FDCWD, OsStr::new("."), PASSAGE, Mode::empty())?, Way::default());
+    way.lay_ahead(path);
     let mut links = 0;
-    while let Some(name) = ahead.pop_front() {
+    while let Some(name) = way.next() {
         let next = openat(&here, name.as_os_str(), PASSAGE, Mode::empty())?;
         let stat = Stat::from(fstat(&next)?);
         if stat.kind != Kind::Link {
@@ -52,11 +77,10 @@ fn follow(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
             return Err(Errno::ELOOP.into());
         }
         if stat.uid == 0 || stat.uid == Uid::effective().as_raw() {
-            lay_ahead(Path::new(&readlinkat(&next, "")?), &mut ahead);
+            way.lay_ahead(Path::new(&readlinkat(&next, "")?));
         } else {
-            let beneath =
-                OpenHow::new().flags(PASSAGE.difference(OFlag::O_NOFOLLOW)).resolve(ResolveFlag::RESOLVE_BENEATH);
-            here = openat2(&here, name.as_os_str(), beneath).map_err(|errno| match errno {
+            let flags = PASSAGE.difference(OFlag::O_NOFOLLOW);
+            here = beneath::open(&here, Path::new(&name), flags).map_err(|errno| match errno {
                 Errno::EXDEV => io::Error::other(format!(
                     "the symbolic link {} of uid {} leads out of its directory",
                     name.display(),
@@ -67,15 +91,6 @@ fn follow(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
         }
     }
     Ok(openat(&here, ".", flags, Mode::empty())?)
-}
-
-/// Puts the components of a path before what is ahead.
-fn lay_ahead(path: &Path, ahead: &mut VecDeque<OsString>) {
-    for component in path.components().rev() {
-        if component != Component::CurDir {
-            ahead.push_front(component.as_os_str().to_owned());
-        }
-    }
 }
 
 #[cfg(test)]

@@ -227,3 +227,20 @@ fn containers_that_take_no_turns_are_told() {
     gate.open();
     live.wait().ok();
 }
+
+/// Before Linux 5.6, and under a seccomp filter of those days, which says EPERM to what it does not know.
+#[test]
+fn a_kernel_or_a_filter_without_newer_system_calls() {
+    let calls = ["openat2", "renameat2", "faccessat2", "statx", "memfd_create", "close_range"];
+    for fault in calls.iter().flat_map(|call| ["ENOSYS", "EPERM"].map(|error| format!("inject={call}:error={error}"))) {
+        let mut captured = Captured::new();
+        let run = captured.run("pause ready; say \"FILE=$(cat \"$F\")\"; refresh c");
+        let mut live = ready(run.through(["strace", "-qq", "-o", "/dev/null", "-e", &fault]));
+        captured.store(&Session::new("b"));
+        captured.await_working("b");
+        captured.gate.open();
+        live.line("FAKE-refresh-b");
+        live.wait().ok().quiet();
+        assert_eq!(captured.stored(), "c", "{fault}");
+    }
+}
