@@ -8,7 +8,7 @@ use crate::discover::{CaptureFacts, Facts};
 use crate::report::{Failure, Message, Reporter};
 use crate::supervise::children::End;
 use crate::sys::poll;
-use crate::sys::watch::Watcher;
+use crate::sys::watch::{MORE_WATCHES, Watcher};
 use crate::workcopy::read::reason;
 
 use super::helper::Helpers;
@@ -101,6 +101,5 @@ impl Patience {
 }
 
 fn cannot(why: &str) -> Failure {
-    Failure::new(format!("--wait: the capture can not be watched: {why}"))
-        .hint("raise fs.inotify.max_user_instances and max_user_watches on the host")
+    Failure::new(format!("--wait: the capture can not be watched: {why}")).hint(MORE_WATCHES)
 }

@@ -51,6 +51,10 @@ const SHARED: &[i64] = &[
     0x7c7c_6673, // Parallels shared folders
 ];
 
+/// What helps where no watch can be had: EMFILE is either of two limits, ENOSPC the number of watches (inotify(7)).
+pub const MORE_WATCHES: &str = "raise fs.inotify.max_user_instances and max_user_watches on the host; \"too many open files\" may \
+                                also be the limit of open files (ulimit -n)";
+
 /// Whether a watch hears of everything that changes in this directory.
 #[must_use]
 pub fn hears_all(directory: &Dir) -> bool {

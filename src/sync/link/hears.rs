@@ -51,8 +51,7 @@ impl Link {
     /// An end can not be watched.
     pub fn not_watched(&mut self, why: &str) {
         let text = format!("{}: changes are not heard ({why}): they are looked for every 2 s", self.ends.agent);
-        self.voice
-            .once(Message::warning(text).hint("raise fs.inotify.max_user_instances and max_user_watches on the host"));
+        self.voice.once(Message::warning(text).hint(watch::MORE_WATCHES));
     }
 
     /// The directory of one end was removed, renamed or unmounted.
