@@ -13,7 +13,9 @@ use crate::sys::lock::Lock;
 use super::turn::Turn;
 
 /// The agent takes over a lock whose mtime is older than 10 s: ours has one in the future, and below 2038, where a
-/// 32-bit time ends.
+/// 32-bit time ends. 2037 begins then; from now on would not do, as a clock that was wrong is set forward by years.
+const FAR: Duration = Duration::from_secs(2_114_380_800);
+/// At least so far from now, where that is later.
 const FUTURE: Duration = Duration::from_secs(366 * 86_400);
 /// Between two tries to take the lock back from an agent that is just leaving it.
 const AGAIN: Duration = Duration::from_millis(20);
@@ -186,7 +188,8 @@ impl Gate {
     }
 
     fn hold(&mut self) -> io::Result<()> {
-        match self.parent.make_lock(&self.lock, SystemTime::now() + FUTURE) {
+        let modified = (SystemTime::UNIX_EPOCH + FAR).max(SystemTime::now() + FUTURE);
+        match self.parent.make_lock(&self.lock, modified) {
             Ok(()) => {
                 self.is_held = true;
                 self.tries = 0;
@@ -228,6 +231,8 @@ mod tests {
         let mut gate = gate(temp.path());
         gate.tend(now).unwrap();
         let held = lock.metadata().unwrap();
+        let years = |count: u64| Duration::from_secs(count * 31_556_952);
+        assert!(held.modified().unwrap() >= SystemTime::UNIX_EPOCH + years(67));
         assert!(held.modified().unwrap() > SystemTime::now() + Duration::from_secs(86_400));
         std::fs::create_dir(&intent).unwrap();
         gate.asked();
