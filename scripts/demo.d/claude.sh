@@ -3,8 +3,8 @@
 
 messages=/v1/messages
 stage "The real Claude Code CLI, from npm"
-agents=$("$root/scripts/agents")
-provide "$(readlink -f "$agents/node_modules/.bin/claude")"
+agents=$("$root/scripts/agents" claude)
+provide "$(readlink -f "$agents/bin/claude")"
 fact version "$(HOME=$temp/version "$temp/bin/claude" --version </dev/null)"
 
 vendor() { # VERB...

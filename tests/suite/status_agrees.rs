@@ -83,7 +83,7 @@ fn both(agent: &str, command: &[&str], captured: Captured, variable: Option<&str
     let status: Value = serde_json::from_str(&status.stdout).unwrap();
 
     let place = sandbox.mkdir("agents");
-    let path = format!("{}/node_modules/.bin:/usr/local/bin:/usr/bin:/bin", place.display());
+    let path = format!("{}/bin:/usr/local/bin:/usr/bin:/bin", place.display());
     let outcome = with(sandbox.raw(["--agent", agent, "--user", "node", "--"]))
         .arguments(command.iter().copied())
         .pid1()
@@ -131,7 +131,7 @@ fn about_which_files_are_logins_of_codex() {
             .pid1()
             .bind(agents(), &place)
             .through(["unshare", "--net"])
-            .env("PATH", format!("{}/node_modules/.bin:/usr/local/bin:/usr/bin:/bin", place.display()))
+            .env("PATH", format!("{}/bin:/usr/local/bin:/usr/bin:/bin", place.display()))
             .env("CODEX_HOME", sandbox.text("capture/codex"))
             .run();
         assert_eq!(outcome.code, Some(i32::from(!is_login)), "{what}\n{outcome}");

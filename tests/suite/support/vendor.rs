@@ -149,7 +149,7 @@ impl Vendor {
     pub fn run(&self, sandbox: &Sandbox, command: &[&str]) -> Run {
         sandbox.give("home", NODE);
         let place = sandbox.mkdir("agents");
-        let path = format!("{}/node_modules/.bin:/usr/local/bin:/usr/bin:/bin", place.display());
+        let path = format!("{}/bin:/usr/local/bin:/usr/bin:/bin", place.display());
         let network = format!("--net={}", self.network().display());
         let mut run = sandbox
             .raw(["--user", "node", "--"])
@@ -165,6 +165,11 @@ impl Vendor {
         run
     }
 
+    /// Where it serves in its network.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.ready["port"])
+    }
+
     /// What leads agents to it.
     pub fn environment(&self) -> Vec<(String, String)> {
         self.ready["environment"].as_object().unwrap().iter().map(|(name, value)| (name.clone(), text(value))).collect()
@@ -172,10 +177,14 @@ impl Vendor {
 
     /// `codex exec` with the vendor as its model provider.
     pub fn codex(&self, sandbox: &Sandbox) -> Run {
-        let provider = self.ready["codex_arguments"].as_array().unwrap();
         self.run(sandbox, &["codex", "exec", "--skip-git-repo-check"])
-            .arguments(provider.iter().map(text))
+            .arguments(self.codex_arguments())
             .arguments(["hello"])
+    }
+
+    /// What makes it the model provider of Codex.
+    pub fn codex_arguments(&self) -> Vec<String> {
+        self.ready["codex_arguments"].as_array().unwrap().iter().map(text).collect()
     }
 }
 

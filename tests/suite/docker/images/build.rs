@@ -31,17 +31,19 @@ fn the_two_files_are_one_but_for_their_end() {
 
 #[test]
 fn the_images_have_the_versions_that_are_tested() {
-    let text = fs::read_to_string(root().join("tests/agents/package.json")).unwrap();
-    let tested: Value = serde_json::from_str(&text).unwrap();
-    let tested = tested["dependencies"].as_object().unwrap();
+    let tested = |agent: &str| {
+        let text = fs::read_to_string(root().join(format!("tests/agents/{agent}/package.json"))).unwrap();
+        let tested: Value = serde_json::from_str(&text).unwrap();
+        let (name, version) = tested["dependencies"].as_object().unwrap().iter().next().unwrap();
+        format!("{name}@{}", version.as_str().unwrap())
+    };
     let packages = |agents: &[&str]| {
         let run = Command::new(root().join("scripts/install-agents")).arg("--packages").args(agents).output().unwrap();
         (run.status.success(), String::from_utf8(run.stdout).unwrap())
     };
-    let (_, packaged) = packages(&["claude", "codex"]);
-    let expected: Vec<String> =
-        tested.iter().map(|(name, version)| format!("{name}@{}", version.as_str().unwrap())).collect();
-    assert_eq!(packaged.lines().collect::<Vec<_>>(), expected);
+    let agents = ["claude", "codex", "copilot", "gemini", "opencode", "qwen"];
+    let (_, packaged) = packages(&agents);
+    assert_eq!(packaged.lines().collect::<Vec<_>>(), agents.map(tested));
     assert!(!packages(&["claude", "nosuch"]).0);
     assert_eq!(packages(&["gh"]), (true, String::new()));
 }
