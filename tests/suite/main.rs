@@ -14,6 +14,7 @@ mod crash;
 mod docker;
 mod dropin;
 mod faults;
+mod first_start;
 mod fleet;
 mod hostile;
 mod identity;

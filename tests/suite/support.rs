@@ -2,10 +2,12 @@
 
 mod await_path;
 mod definition;
+mod kept;
 mod live;
 mod pty;
 mod run;
 mod sandbox;
+mod screen;
 mod session;
 mod snapshot;
 mod store;
@@ -13,10 +15,12 @@ mod vendor;
 
 pub use await_path::await_path;
 pub use definition::{Definition, definitions};
+pub use kept::assert_kept;
 pub use live::{Live, Outcome};
 pub use pty::Pty;
 pub use run::Run;
 pub use sandbox::{Gate, Sandbox};
+pub use screen::Screen;
 pub use session::{Session, base64, codex_auth};
 pub use snapshot::assert_snapshot;
 pub use store::StandIn;

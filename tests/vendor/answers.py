@@ -8,7 +8,7 @@ class Request:
 
     def __init__(self, book, method, host, path, headers, body):
         self.book, self.method, self.host, self.path = book, method, host, path
-        self.api_key = headers.get("x-api-key")
+        self.api_key = headers.get("x-api-key") or headers.get("x-goog-api-key")
         scheme, _, value = headers.get("authorization", "").partition(" ")
         self.bearer = value if scheme.lower() == "bearer" else None
         try:
@@ -40,3 +40,8 @@ class Answer:
         """Server-sent events named by their `type`."""
         lines = (f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
         return cls(200, "text/event-stream", "".join(lines))
+
+    @classmethod
+    def stream(cls, events):
+        """Server-sent events without names."""
+        return cls(200, "text/event-stream", "".join(f"data: {json.dumps(event)}\n\n" for event in events))

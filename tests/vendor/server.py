@@ -9,10 +9,11 @@ import urllib.parse
 
 import claude
 import codex
+import others
 from answers import Answer, Request
 from control import AGENTS_SOCKET, SOCKET
 
-VENDORS = [claude, codex]
+VENDORS = [claude, codex, others]
 TOKEN_PATHS = {path for vendor in VENDORS for (_, path) in vendor.OPEN if path.endswith("/token")}
 
 

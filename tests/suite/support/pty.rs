@@ -65,13 +65,24 @@ impl Pty {
     /// False when nobody has it open any more (EIO).
     #[track_caller]
     fn read(&mut self, limit: Instant) -> bool {
+        let Some(bytes) = self.next(limit) else { return false };
+        assert!(!bytes.is_empty(), "nothing more within {LIMIT:?}; it showed:\n{}", self.shown);
+        self.shown.push_str(&String::from_utf8_lossy(&bytes));
+        true
+    }
+
+    /// What it shows next, as it comes, or nothing at the limit; none when nobody has it open any more (EIO).
+    pub(super) fn next(&mut self, limit: Instant) -> Option<Vec<u8>> {
         let left = PollTimeout::try_from(limit.saturating_duration_since(Instant::now())).unwrap();
         let ready = poll(&mut [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)], left).unwrap();
-        assert!(ready > 0, "nothing more within {LIMIT:?}; it showed:\n{}", self.shown);
-        let mut bytes = [0; 4096];
-        let Ok(length) = self.master.read(&mut bytes) else { return false };
-        self.shown.push_str(&String::from_utf8_lossy(&bytes[..length]));
-        length > 0
+        let mut bytes = Vec::new();
+        if ready == 0 {
+            return Some(bytes);
+        }
+        bytes.resize(4096, 0);
+        let length = self.master.read(&mut bytes).unwrap_or(0);
+        bytes.truncate(length);
+        (!bytes.is_empty()).then_some(bytes)
     }
 
     /// The foreground process group, in our own process ids.

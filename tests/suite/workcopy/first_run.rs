@@ -1,8 +1,8 @@
 //! Dialogs answered before the agent asks them, without losing a setting.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{Sandbox, Session};
+use crate::support::{Sandbox, Session, assert_kept};
 
 const SHOW: &str = r#"printf '{"state":%s,"settings":%s}' "$(cat "$C/.claude.json" || say null)" "$(cat "$C/settings.json" || say null)""#;
 
@@ -22,22 +22,6 @@ fn a_key_is_approved_by_its_last_20_characters() {
     let key = "sk-FAKE-0123456789abcdefghij";
     let seen = sandbox.claude(SHOW).env("ANTHROPIC_API_KEY", key).run().ok().json();
     assert_eq!(seen["state"]["customApiKeyResponses"]["approved"], json!([&key[key.len() - 20..]]), "{seen}");
-}
-
-/// Everything in `before` must still be in `after`.
-fn assert_kept(before: &Value, after: &Value) {
-    match before {
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                assert_kept(value, &after[key]);
-            }
-        }
-        Value::Array(items) => {
-            let after = after.as_array().unwrap();
-            assert!(items.iter().all(|item| after.contains(item)), "{before} in {after:?}");
-        }
-        _ => assert_eq!(before, after),
-    }
 }
 
 #[test]
