@@ -11,6 +11,7 @@ pub mod read;
 pub mod tree;
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -117,6 +118,12 @@ impl WorkingCopy {
         self.dir
             .write_whole(OsStr::new(name), bytes, Attributes { mode: 0o600, owner: self.owner })
             .with_context(|| ground::failure("write", &self.path.join(name)))
+    }
+
+    /// Keeps what a file held beside it, for root or us alone.
+    fn keep_beside(&self, file: &str, bytes: &[u8]) -> io::Result<()> {
+        let notes = self.dir.make(OsStr::new(BOOKKEEPING), Attributes { mode: 0o700, owner: None })?;
+        keep_conflict(&notes, file, bytes, Attributes { mode: 0o600, owner: None })
     }
 
     /// Makes the login that stays the agent's and nobody else's: an image may have made it otherwise.
@@ -262,9 +269,8 @@ fn keep_login(
     if capture.is_some_and(|capture| capture.keep_conflict(session, login).is_ok()) {
         return Ok(());
     }
-    let keep = |parent: &Dir| keep_conflict(parent, session, login, Attributes { mode: 0o600, owner: None });
-    let beside = copy.dir.make(OsStr::new(BOOKKEEPING), Attributes { mode: 0o700, owner: None });
-    let kept = beside.and_then(|notes| keep(&notes)).or_else(|_| keep(state_dir));
+    let in_our_state = || keep_conflict(state_dir, &session.file, login, Attributes { mode: 0o600, owner: None });
+    let kept = copy.keep_beside(&session.file, login).or_else(|_| in_our_state());
     kept.context("cannot keep the login that was found")
 }
 

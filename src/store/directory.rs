@@ -237,7 +237,7 @@ impl Capture {
     /// # Errors
     /// What the kernel says.
     pub fn keep_conflict(&self, rule: &SessionFile, bytes: &[u8]) -> io::Result<()> {
-        keep_conflict(&self.notes()?, rule, bytes, self.attributes(0o600))
+        keep_conflict(&self.notes()?, &rule.file, bytes, self.attributes(0o600))
     }
 
     fn write_record(&self, notes: &Dir, lineage: &Lineage) -> io::Result<()> {
@@ -281,14 +281,14 @@ pub fn make(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Keeps a login that lost under `conflicts/` in `parent`, named by the moment, and removes the oldest beyond a bound.
+/// Keeps a file that lost under `conflicts/` in `parent`, named by the moment, and removes the oldest beyond a bound.
 ///
 /// # Errors
 /// What the kernel says.
-pub fn keep_conflict(parent: &Dir, rule: &SessionFile, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
+pub fn keep_conflict(parent: &Dir, file: &str, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
     let conflicts = parent.make(OsStr::new("conflicts"), Attributes { mode: 0o700, owner: attributes.owner })?;
     let moment = humantime::format_rfc3339_nanos(SystemTime::now());
-    conflicts.write_whole(&OsString::from(format!("{moment}-{}", rule.file)), bytes, attributes)?;
+    conflicts.write_whole(&OsString::from(format!("{moment}-{file}")), bytes, attributes)?;
     let names = conflicts.names()?;
     for oldest in names.iter().take(names.len().saturating_sub(CONFLICTS)) {
         // One too many is kept where it can not be removed; a login that waited for that would be lost.

@@ -9,20 +9,22 @@ use serde_json::{Map, Value};
 use crate::agent::Definition;
 use crate::agent::definition::Format;
 use crate::credential::document::without_comment_lines;
-use crate::credential::weight;
+use crate::credential::{Source, weight};
 use crate::plan::AgentPlan;
 use crate::report::Message;
+use crate::store::directory::BOOKKEEPING;
 
 use super::WorkingCopy;
 use super::read::{self, Unreadable};
 
 /// Takes the settings out of the working copy that the agent would prefer to what was chosen. What they were copied from
-/// keeps them.
+/// keeps them; a file that is nobody's copy is kept as it was.
 pub fn set_aside(plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnMut(Message)) {
     for setting in plan.overriding_settings() {
         let take_out = |document: &mut Map<String, Value>| document.remove(&setting.key).is_some();
-        if let Err(why) = edit(copy, &setting.file, take_out) {
-            say(stays(&setting.key, copy, &setting.file, &why));
+        match edit(plan, copy, &setting.file, take_out) {
+            Ok(done) => done.into_iter().for_each(&mut *say),
+            Err(why) => say(stays(&setting.key, copy, &setting.file, &why)),
         }
     }
     let Some(variables) = &plan.facts.definition.settings.variables else { return };
@@ -33,11 +35,16 @@ pub fn set_aside(plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnM
     };
     // Nothing was offered by settings that can not be read.
     let was_offered = plan.facts.offers.iter().any(|offer| offer.is_setting() && offer.rule.variable.is_some());
-    if let Err(why) = edit(copy, &variables.file, take_out)
-        && was_offered
-    {
-        say(stays(&variables.key, copy, &variables.file, &why));
+    match edit(plan, copy, &variables.file, take_out) {
+        Ok(done) => done.into_iter().for_each(&mut *say),
+        Err(why) if was_offered => say(stays(&variables.key, copy, &variables.file, &why)),
+        Err(_) => {}
     }
+}
+
+/// Whether a file was found in the agent's own place, and not copied there from where it still is.
+fn is_its_own(plan: &AgentPlan<'_, '_>, path: &Path) -> bool {
+    plan.facts.offers.iter().any(|offer| offer.is_setting() && matches!(&offer.source, Source::Home(at) if at == path))
 }
 
 fn stays(key: &str, copy: &WorkingCopy, file: &str, why: &str) -> Message {
@@ -45,18 +52,35 @@ fn stays(key: &str, copy: &WorkingCopy, file: &str, why: &str) -> Message {
     Message::warning(format!("{key} stays in {}, and the agent prefers it: {why}", path.display()))
 }
 
-/// Changes a file of settings, if it is there; `change` says whether there is anything to write.
-fn edit(copy: &WorkingCopy, file: &str, change: impl Fn(&mut Map<String, Value>) -> bool) -> Result<(), String> {
+/// Changes a file of settings, if it is there; `change` says whether there is anything to write. Returns where the file is
+/// kept as it was.
+fn edit(
+    plan: &AgentPlan<'_, '_>,
+    copy: &WorkingCopy,
+    file: &str,
+    change: impl Fn(&mut Map<String, Value>) -> bool,
+) -> Result<Option<Message>, String> {
     let content = match read::entry(&copy.dir, OsStr::new(file), &copy.owners()) {
-        Err(Unreadable::Missing) => return Ok(()),
+        Err(Unreadable::Missing) => return Ok(None),
         content => content.map_err(|why| why.to_string())?,
     };
     let mut document = parsed(&content.bytes, Format::Jsonc)?;
     if !document.as_object_mut().is_some_and(change) {
-        return Ok(());
+        return Ok(None);
     }
+    let path = copy.path.join(file);
+    let kept = is_its_own(plan, &path).then(|| copy.keep_beside(file, &content.bytes));
+    let kept = kept.transpose().map_err(|error| format!("it can not be kept as it was: {}", read::reason(&error)))?;
     let text = serde_json::to_vec_pretty(&document).map_err(|error| error.to_string())?;
-    copy.write(file, &text).map_err(|error| format!("{error:#}"))
+    copy.write(file, &text).map_err(|error| format!("{error:#}"))?;
+    Ok(kept.map(|()| {
+        let (agent, kept) = (&plan.facts.definition.name, copy.path.join(BOOKKEEPING).join("conflicts"));
+        Message::warning(format!(
+            "{agent}: {} was changed; it is kept as it was under {}",
+            path.display(),
+            kept.display()
+        ))
+    }))
 }
 
 /// The text of a file of settings with what [`set_aside`] took out of its copy, as it is in `there`; `None` where that is

@@ -39,6 +39,30 @@ fn a_login_that_gives_way_is_kept_where_it_was_found() {
 }
 
 #[test]
+fn settings_that_give_way_are_kept_where_they_are_nobodys_copy() {
+    for text in [
+        r#"{"apiKeyHelper":"/opt/FAKE-helper","mine":1}"#,
+        "// a comment\n{\"env\":{\"ANTHROPIC_API_KEY\":\"FAKE-key\"},\"mine\":1}",
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("home/.claude/settings.json", text);
+        let run = || sandbox.claude("seen").env("CLAUDE_CODE_OAUTH_TOKEN", "FAKE-token").unset("AGENT_INIT_CAPTURE");
+        run().run().ok().warns_once(&["home/.claude/settings.json was changed", KEPT]).says_no(&["FAKE"]);
+        let settings = sandbox.read("home/.claude/settings.json");
+        assert!(settings.contains("mine") && !settings.contains("FAKE"), "{settings}");
+        assert_eq!(kept(&sandbox, KEPT), [text], "{text}");
+        let again = run().run().ok();
+        assert!(!again.stderr.contains("was changed"), "{again}");
+        assert_eq!(kept(&sandbox, KEPT), [text], "{text}");
+    }
+    // What was copied is still where it was copied from.
+    let sandbox = Sandbox::new();
+    sandbox.captured("claude", "settings.json", r#"{"apiKeyHelper":"/opt/FAKE-helper"}"#);
+    let outcome = sandbox.claude("seen").env("CLAUDE_CODE_OAUTH_TOKEN", "FAKE-token").run().ok();
+    assert!(!outcome.stderr.contains("was changed") && kept(&sandbox, KEPT).is_empty(), "{outcome}");
+}
+
+#[test]
 fn a_login_is_kept_even_where_the_agent_is_in_the_way() {
     let sandbox = Sandbox::new();
     sandbox.write("home/.claude/.credentials.json", Session::new("home").json());
