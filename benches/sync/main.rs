@@ -24,13 +24,19 @@ use suite::members::{Fleet, Way};
 use suite::support::{self, Vendor};
 use table::{Style, Table};
 
-const USAGE: &str = "usage: scripts/bench sync [--writes N] [--idle N] [--containers N] [--rotations N] [--markdown]";
+const USAGE: &str = "usage: scripts/bench sync [--writes N] [--idle N] [--containers N] [--rotations N] [--markdown]
+       scripts/bench sync memory [--writes N] [--markdown]";
 /// A guard against hangs.
 const LIMIT: Duration = Duration::from_secs(3600);
 const WATCHED: Duration = Duration::from_secs(5);
+/// What PID 1 takes once and keeps, it has taken after so many writes.
+const FIRST_WRITES: usize = 1000;
+/// What it may take from then on, in KiB.
+const FLAT: u64 = 64;
 
 /// What was asked for.
 struct Options {
+    memory: bool,
     writes: usize,
     idle: usize,
     containers: usize,
@@ -40,7 +46,8 @@ struct Options {
 
 impl Options {
     fn parse(mut words: impl Iterator<Item = String>) -> Option<Self> {
-        let mut options = Self { writes: 200, idle: 50, containers: 30, rotations: 20, style: Style::Text };
+        let mut options =
+            Self { memory: false, writes: 0, idle: 50, containers: 30, rotations: 20, style: Style::Text };
         while let Some(word) = words.next() {
             let target = match word.as_str() {
                 "--writes" => &mut options.writes,
@@ -51,9 +58,16 @@ impl Options {
                     options.style = Style::Markdown;
                     continue;
                 }
+                "memory" => {
+                    options.memory = true;
+                    continue;
+                }
                 _ => return None,
             };
             *target = words.next()?.parse().ok().filter(|number| *number > 0)?;
+        }
+        if options.writes == 0 {
+            options.writes = if options.memory { 100_000 } else { 200 };
         }
         Some(options)
     }
@@ -65,6 +79,10 @@ fn main() {
         std::process::exit(2);
     };
     if !support::root_or_skip("sync") {
+        return;
+    }
+    if options.memory {
+        println!("{}", memory(options.writes.max(FIRST_WRITES)).render(options.style));
         return;
     }
     println!("{}", latency(options.writes).render(options.style));
@@ -81,6 +99,18 @@ fn latency(writes: usize) -> Table {
     };
     row("durable in the capture", travel::publish(writes));
     row("in another container's working copy", travel::adopt(writes));
+    table
+}
+
+fn memory(writes: usize) -> Table {
+    let [first, last] = travel::memory(FIRST_WRITES, writes);
+    let grown = last.saturating_sub(first);
+    let mut table =
+        Table::new("PID 1's own memory (RssAnon) while the agent writes logins that are published", &["", "KiB"]);
+    table.row([format!("after {FIRST_WRITES} writes"), first.to_string()]);
+    table.row([format!("after {writes} writes"), last.to_string()]);
+    let is_met = if grown <= FLAT { "met" } else { "not met" };
+    table.row([format!("grown by (at most {FLAT}: {is_met})"), grown.to_string()]);
     table
 }
 

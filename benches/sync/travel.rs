@@ -1,6 +1,7 @@
 //! One login on its way: to the capture, to another container. And containers in which nothing happens.
 
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -49,9 +50,19 @@ impl Container {
 
     /// How often its PID 1 ran so far.
     fn switches(&self) -> u64 {
+        self.status("voluntary_ctxt_switches:") + self.status("nonvoluntary_ctxt_switches:")
+    }
+
+    /// Memory of its PID 1 that no file is behind, in KiB.
+    fn memory(&self) -> u64 {
+        self.status("RssAnon:")
+    }
+
+    /// A number of its /proc/PID/status.
+    fn status(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.live.pid())).unwrap();
-        let counts = status.lines().filter(|line| line.contains("voluntary_ctxt_switches"));
-        counts.filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok()).sum()
+        let value = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+        value.split_whitespace().next().unwrap().parse().unwrap()
     }
 }
 
@@ -107,4 +118,20 @@ pub fn idle(count: usize, time: Duration) -> u64 {
     let before = all();
     sleep(time);
     all() - before
+}
+
+/// PID 1's memory in KiB after the first so many refreshes, and after all of them: each is published before the next.
+pub fn memory(first: usize, writes: usize) -> [u64; 2] {
+    let store = store();
+    let container = Container::start(&store);
+    let renamed = Watch::new(&store.path("capture/claude"), AddWatchFlags::IN_MOVED_TO);
+    let publish = |logins: RangeInclusive<usize>| {
+        for login in logins {
+            container.refresh(login);
+            renamed.wait(FILE);
+        }
+        sleep(REST);
+        container.memory()
+    };
+    [publish(1..=first), publish(first + 1..=writes)]
 }
