@@ -75,8 +75,13 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
     children.adopt(agent);
     let mut engine = engine;
     engine.started(agent);
-    if let Err(error) = process::no_core().and_then(|()| descriptors::let_go()) {
-        reporter.say(&Message::warning(format!("cannot let go of the agent's descriptors: {}", reason(&error))));
+    // Neither hinders the other.
+    let steps =
+        [("turn core dumps off", process::no_core()), ("let go of the agent's descriptors", descriptors::let_go())];
+    for (what, done) in steps {
+        if let Err(error) = done {
+            reporter.say(&Message::warning(format!("cannot {what}: {}", reason(&error))));
+        }
     }
     let supervisor = Supervisor {
         signals,

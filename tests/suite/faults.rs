@@ -171,6 +171,41 @@ fn a_signal_that_cannot_be_sent() {
     }
 }
 
+/// What is done once the agent runs: each step on its own.
+#[test]
+fn a_step_that_fails_beside_the_agent_hinders_no_other() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    let mut gate = sandbox.gate("gate");
+    let script = "say \"init $PPID\"; hold \"$1\"; exit 3";
+    let path = gate.to_string();
+    let words = ["--agent", "none", "--", "claude", script, &path];
+    let program = sandbox.text("bin/agent-init");
+    let strace = ["-qq", "-o", "/dev/null", "-e", "inject=prlimit64:error=EPERM", &program];
+    let mut live = sandbox.raw(strace).arguments(words).program("strace").start();
+    live.message("cannot turn core dumps off");
+    let init = init_of(&mut live);
+    let stdout = std::fs::read_link(format!("/proc/{init}/fd/1")).unwrap();
+    assert_eq!(stdout.to_str(), Some("/dev/null"), "it holds the agent's standard output open");
+    gate.open();
+    live.wait().code(3);
+}
+
+/// A kernel that does not tell root its capabilities: the login is the capture's owner's all the same.
+#[test]
+fn a_login_is_its_owners_where_capabilities_are_not_told() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
+    let capture = sandbox.path("capture/claude");
+    std::os::unix::fs::chown(&capture, Some(4242), Some(4242)).unwrap();
+    let strace = ["strace", "-o", "/dev/null", "-e", "trace=capget", "-e", "inject=capget:error=EPERM"];
+    sandbox.claude("refresh b").through(strace).run().ok();
+    let stored = std::fs::metadata(capture.join(".credentials.json")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&stored), 4242);
+    assert!(sandbox.read("capture/claude/.credentials.json").contains("FAKE-refresh-b"));
+}
+
 /// Not even KILL gets through: the end comes by itself, and the kernel takes the agent along.
 #[test]
 fn a_stop_that_cannot_be_carried_out() {
