@@ -1,7 +1,8 @@
 //! Starts the agent: group, terminal, user, capabilities, mask, exec.
 //!
-//! The process has one thread, which sleeps until the child executes the command or fails, so the child may run ordinary
-//! code in the memory that they share; the step that failed is simply there afterwards, and is said in words.
+//! The process has one thread, which sleeps until the child executes the command or fails. The child runs in the memory that
+//! they share, so the step that failed is simply there afterwards, and is said in words; and it allocates nothing, for what
+//! it would leave behind at its exec nobody would free.
 
 pub mod deliver;
 pub mod helper;
@@ -60,6 +61,7 @@ pub struct Descent<'l> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Group,
+    Terminal,
     Session,
     Groups,
     Gid,
@@ -80,7 +82,7 @@ impl Launch<'_> {
     pub fn start(&self) -> anyhow::Result<Pid> {
         let parent = process::id();
         let mut failed = None;
-        let child = process::vfork(self.program.words(), &mut || {
+        let child = process::vfork(&mut || {
             failed = Some(self.steps(parent));
             isize::from(EXIT_NOT_EXECUTABLE)
         });
@@ -97,8 +99,8 @@ impl Launch<'_> {
             match self.terminal {
                 Tty::Lent(terminal) => {
                     process::own_group().map_err(at(Step::Group))?;
-                    // Every signal is still blocked, SIGTTOU too. A terminal that has hung up is no reason not to start.
-                    let _ = terminal.map(|terminal| terminal.give_to(process::id()));
+                    // Every signal is still blocked, SIGTTOU too.
+                    terminal.map_or(Ok(()), take_terminal).map_err(at(Step::Terminal))?;
                 }
                 Tty::Own(slave) => slave.become_leader().map_err(at(Step::Session))?,
             }
@@ -121,6 +123,11 @@ impl Launch<'_> {
     fn explain(&self, step: Step, error: &io::Error) -> Failure {
         if step == Step::Exec { exec_failure(self.command, error) } else { self.descent.explain(step, error) }
     }
+}
+
+/// Takes the terminal's foreground. One that has hung up is no reason not to start.
+fn take_terminal(terminal: &Terminal) -> io::Result<()> {
+    terminal.give_to(process::id()).or_else(|error| if errno::is_hung_up(&error) { Ok(()) } else { Err(error) })
 }
 
 fn at(step: Step) -> impl Fn(io::Error) -> (Step, io::Error) {
@@ -161,12 +168,20 @@ impl Descent<'_> {
             format!("agent-init lacks a capability for it: add {names} (docker: --cap-add, compose: cap_add)")
         };
         match step {
-            Step::Groups | Step::Gid => {
-                Failure::new(format!("cannot set the groups of {who}: {reason}")).hint(caps("SETGID"))
+            Step::Groups => {
+                Failure::new(format!("cannot set the supplementary groups of {who}: {reason}")).hint(caps("SETGID"))
             }
+            Step::Gid => Failure::new(format!("cannot set the groups of {who}: {reason}")).hint(caps("SETGID")),
             Step::Uid => Failure::new(format!("cannot become user {who}: {reason}")).hint(caps("SETUID")),
             Step::BoundingSet => Failure::new(format!("cannot drop the bounding set: {reason}")).hint(caps("SETPCAP")),
-            step => Failure::new(format!("cannot start the command: step {step:?}: {reason}")),
+            Step::Capabilities => Failure::new(format!("cannot drop the capabilities: {reason}")),
+            Step::NoNewPrivileges => Failure::new(format!("cannot set no_new_privs: {reason}")),
+            Step::Group => Failure::new(format!("cannot make a process group for the command: {reason}")),
+            Step::Terminal => Failure::new(format!("cannot give the terminal to the command: {reason}")),
+            Step::Session => Failure::new(format!("cannot make a session with a terminal for the command: {reason}")),
+            Step::ParentDeath => Failure::new(format!("cannot make the command end with agent-init: {reason}")),
+            Step::Mask => Failure::new(format!("cannot give the signal mask back to the command: {reason}")),
+            Step::Exec => Failure::new(format!("cannot execute the command: {reason}")),
         }
     }
 }

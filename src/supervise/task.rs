@@ -66,7 +66,7 @@ impl Task {
         let (stdout, stderr) = (stdout.stream().map_err(failed)?, stderr.stream().map_err(failed)?);
         let parent = process::id();
         let mut error = None;
-        let pid = process::vfork(job.program.words(), &mut || {
+        let pid = process::vfork(&mut || {
             error = Some(become_helper(parent, job, input.as_fd(), [&child_stdout, &child_stderr]));
             127
         });

@@ -49,3 +49,9 @@ pub fn is_there(error: &io::Error) -> bool {
 pub fn is_refused_link(error: &io::Error) -> bool {
     is(error, Errno::ELOOP) || is(error, Errno::EXDEV)
 }
+
+/// ENOTTY, EIO: the terminal has hung up (`hung_up_tty_ioctl` in the kernel's `tty_io.c` gives either).
+#[must_use]
+pub fn is_hung_up(error: &io::Error) -> bool {
+    is(error, Errno::ENOTTY) || is(error, Errno::EIO)
+}

@@ -19,8 +19,10 @@ pub fn current() -> (u32, u32) {
 /// # Errors
 /// As setgroups(2): EPERM without `CAP_SETGID`.
 pub fn set_groups(groups: &[u32]) -> io::Result<()> {
-    let groups: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
-    Ok(unistd::setgroups(&groups)?)
+    // Not nix's, which takes a vector of its own type: the child between clone and exec allocates nothing.
+    // SAFETY: the pointer and the length are those of one slice, and `gid_t` is `u32`.
+    Errno::result(unsafe { libc::setgroups(groups.len(), groups.as_ptr()) })?;
+    Ok(())
 }
 
 /// Real, effective and saved group.
@@ -65,12 +67,36 @@ pub fn drop_bounding_set() -> io::Result<()> {
 /// # Errors
 /// As capset(2), which a process may always use to lose what it has.
 pub fn drop_capabilities() -> io::Result<()> {
+    // Not the caps crate's: its sets and its errors allocate, and the child between clone and exec must not.
+    let header = CapHeader { version: LINUX_CAPABILITY_VERSION_3, pid: 0 };
+    let none = [CapData::default(); 2];
     // A kernel before 4.3 has no ambient set, and then nothing in it.
-    let _ = caps::clear(None, CapSet::Ambient);
-    [CapSet::Inheritable, CapSet::Effective, CapSet::Permitted]
-        .into_iter()
-        .try_for_each(|set| caps::clear(None, set))
-        .map_err(|_| io::ErrorKind::PermissionDenied.into())
+    // SAFETY: the first call takes integers; the second reads a header and the two sets of its version (capset(2)).
+    let lowered = unsafe {
+        libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+        libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr())
+    };
+    Errno::result(lowered)?;
+    Ok(())
+}
+
+/// `_LINUX_CAPABILITY_VERSION_3` of linux/capability.h: 64 capabilities, in two halves.
+const LINUX_CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+/// `struct __user_cap_header_struct`.
+#[repr(C)]
+struct CapHeader {
+    version: u32,
+    pid: i32,
+}
+
+/// `struct __user_cap_data_struct`: one half of the three sets.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct CapData {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
 }
 
 /// exec gives no more privilege than we have (`PR_SET_NO_NEW_PRIVS`).

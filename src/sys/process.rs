@@ -1,12 +1,15 @@
 //! Processes: fork, exec, wait, kill, and what this process is to the kernel.
 
-use std::ffi::{CString, OsString};
+use std::cell::Cell;
+use std::env;
+use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::fs;
 use std::io;
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::ptr;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -18,8 +21,14 @@ use zeroize::Zeroize;
 
 use super::signal::Signal;
 
-/// Enough for our own steps and the paths that execvpe(3) builds, and less than malloc(3) would map anew each time.
-const STACK: usize = 96 * 1024;
+/// Enough for our own steps, and less than malloc(3) would map anew each time.
+const STACK: usize = 64 * 1024;
+
+/// Where programs are looked for without a PATH, as execvpe(3) does.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// `PATH_MAX`: the kernel takes no longer path, its NUL included.
+const LONGEST_PATH: usize = 4096;
 
 /// A process id of a live or unreaped child, or of a process in our namespace.
 pub type Pid = i32;
@@ -114,12 +123,11 @@ pub fn kill(target: Target, signal: Signal) -> io::Result<()> {
 
 /// Runs `child` in a new process that shares our memory, on a stack of its own, while we wait until it executes a
 /// program or ends (vfork(2)). What it writes to memory we see; descriptors, signals and credentials are its own.
-/// Nothing is copied, so it costs half of a fork and its page faults. `words`: how many arguments the program has, which
-/// execvpe(3) copies to the stack for a script without `#!`.
+/// Nothing is copied, so it costs half of a fork and its page faults. The child must allocate nothing: nobody would free it.
 ///
 /// # Errors
 /// As clone(2): EAGAIN at the limit of processes, ENOMEM.
-pub fn vfork(words: usize, child: &mut dyn FnMut() -> isize) -> io::Result<Pid> {
+pub fn vfork(child: &mut dyn FnMut() -> isize) -> io::Result<Pid> {
     extern "C" fn run(child: *mut libc::c_void) -> libc::c_int {
         // SAFETY: what `vfork` passed, which is borrowed until it returns.
         let child = unsafe { &mut *child.cast::<&mut dyn FnMut() -> isize>() };
@@ -127,7 +135,7 @@ pub fn vfork(words: usize, child: &mut dyn FnMut() -> isize) -> io::Result<Pid> 
     }
     let mut child = child;
     // Room that nobody clears: pages that are not touched cost nothing.
-    let mut stack: Vec<MaybeUninit<u128>> = Vec::with_capacity(STACK / size_of::<u128>() + words);
+    let mut stack: Vec<MaybeUninit<u128>> = Vec::with_capacity(STACK / size_of::<u128>());
     let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // This process has one thread, and it sleeps until the child has executed a program or ended: the two never run at
@@ -143,65 +151,123 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Arguments and environment as exec takes them, made before the fork.
+/// Arguments and environment as exec takes them, made before the fork: all that the child needs is there, and it allocates
+/// nothing.
 pub struct Program {
-    argv: Vec<CString>,
-    environment: Vec<CString>,
+    argv: Words,
+    environment: Words,
+    /// The paths to try, in this order.
+    candidates: Vec<CString>,
+    /// `/bin/sh`, a place for the candidate, and the arguments: for a script without `#!`.
+    script: Vec<Cell<*const c_char>>,
+}
+
+/// Strings, and the array of pointers to them that ends with a null pointer.
+struct Words {
+    texts: Vec<CString>,
+    pointers: Vec<*const c_char>,
+}
+
+impl Words {
+    fn new(texts: Vec<CString>) -> Words {
+        let pointers = texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect();
+        Words { texts, pointers }
+    }
 }
 
 impl Drop for Program {
     /// The environment may hold credentials: they are the agent's from its exec on, and ours no longer.
     fn drop(&mut self) {
-        for assignment in self.environment.drain(..) {
+        for assignment in self.environment.texts.drain(..) {
             assignment.into_bytes().zeroize();
         }
     }
 }
 
 impl Program {
-    /// Takes the environment over; `argv` must not be empty.
+    /// Takes the environment over; `argv` must not be empty. The program is looked up on our own `PATH`.
     ///
     /// # Errors
     /// `InvalidInput` for a NUL byte inside a word, or no word at all.
     pub fn new(argv: &[OsString], environment: Vec<OsString>) -> io::Result<Program> {
-        if argv.is_empty() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
+        let name = argv.first().ok_or(io::ErrorKind::InvalidInput)?;
+        let candidates = candidates(name, env::var_os("PATH").as_deref())?;
         let argv: io::Result<_> = argv.iter().map(|word| Ok(CString::new(word.as_bytes())?)).collect();
         let environment: io::Result<_> =
             environment.into_iter().map(|assignment| Ok(CString::new(assignment.into_vec())?)).collect();
-        Ok(Program { argv: argv?, environment: environment? })
+        let mut program =
+            Program { argv: Words::new(argv?), environment: Words::new(environment?), candidates, script: Vec::new() };
+        program.lay_script_out();
+        Ok(program)
+    }
+
+    fn lay_script_out(&mut self) {
+        let arguments = self.argv.pointers.iter().skip(1).copied();
+        self.script = [SHELL.as_ptr(), ptr::null()].into_iter().chain(arguments).map(Cell::new).collect();
     }
 
     /// Puts another word in the last one's place; a word with a NUL byte is none.
     pub fn set_last(&mut self, word: &str) {
-        if let (Some(last), Ok(word)) = (self.argv.last_mut(), CString::new(word)) {
+        if let (Some(last), Ok(word)) = (self.argv.texts.last_mut(), CString::new(word)) {
             *last = word;
+            self.argv = Words::new(mem::take(&mut self.argv.texts));
+            self.lay_script_out();
         }
-    }
-
-    /// How many words it has.
-    #[must_use]
-    pub fn words(&self) -> usize {
-        self.argv.len()
     }
 
     /// The program's name, for messages.
     #[must_use]
     pub fn name(&self) -> String {
-        self.argv.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        self.argv.texts.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
-    /// Becomes the program, looked up on our `PATH` as execvpe(3) does: a script without `#!` goes to /bin/sh.
-    /// Returns only the error.
+    /// Becomes the program, looked up as execvpe(3) does: a script without `#!` goes to /bin/sh. Allocates nothing. Returns
+    /// only the error.
     #[must_use]
     pub fn exec(&self) -> io::Error {
-        let Some(name) = self.argv.first() else { return io::ErrorKind::InvalidInput.into() };
-        match unistd::execvpe(name, &self.argv, &self.environment) {
-            Ok(never) => match never {},
-            Err(errno) => errno.into(),
+        let mut refused = None;
+        for candidate in &self.candidates {
+            match self.exec_at(candidate) {
+                // There may be another further on; if there is none, this one is worth a word.
+                Errno::EACCES => refused = Some(Errno::EACCES),
+                Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENODEV | Errno::ETIMEDOUT => {}
+                errno => return errno.into(),
+            }
         }
+        refused.unwrap_or(Errno::ENOENT).into()
     }
+
+    fn exec_at(&self, path: &CStr) -> Errno {
+        // SAFETY: both arrays end with a null pointer, and what they point to lives as long as `self`.
+        unsafe { libc::execve(path.as_ptr(), self.argv.pointers.as_ptr(), self.environment.pointers.as_ptr()) };
+        let errno = Errno::last();
+        let (Errno::ENOEXEC, Some(place)) = (errno, self.script.get(1)) else { return errno };
+        place.set(path.as_ptr());
+        // SAFETY: as above; a `Cell<T>` lies in memory as its `T` does, and nobody else looks at it meanwhile.
+        unsafe { libc::execve(SHELL.as_ptr(), self.script.as_ptr().cast(), self.environment.pointers.as_ptr()) };
+        Errno::last()
+    }
+}
+
+/// What executes a script without `#!`.
+const SHELL: &CStr = c"/bin/sh";
+
+/// The paths at which execvpe(3) looks for a program: a name with a slash is one, and an empty directory is where we are.
+fn candidates(name: &OsStr, path: Option<&OsStr>) -> io::Result<Vec<CString>> {
+    let name = name.as_bytes();
+    if name.is_empty() {
+        return Ok(Vec::new());
+    }
+    if name.contains(&b'/') {
+        return Ok(vec![CString::new(name)?]);
+    }
+    let path = path.unwrap_or(OsStr::new(DEFAULT_PATH)).as_bytes();
+    let joined = path.split(|byte| *byte == b':').map(|directory| match directory {
+        b"" => name.to_vec(),
+        directory => [directory, b"/", name].concat(),
+    });
+    let fitting = joined.filter(|candidate| candidate.len() < LONGEST_PATH);
+    fitting.map(|candidate| Ok(CString::new(candidate)?)).collect()
 }
 
 /// Whether this is the machine's own user namespace, which has every id: the kernel gives it this inode number
@@ -329,6 +395,43 @@ mod tests {
         for (status, change) in rows {
             assert_eq!(decode(status), change, "{status:#06x}");
         }
+    }
+
+    #[test]
+    fn programs_are_looked_for_as_execvpe_does() {
+        let rows: [(&str, Option<&str>, &[&str]); 8] = [
+            ("x", Some("/a:/b"), &["/a/x", "/b/x"]),
+            ("x", Some("/a::/b"), &["/a/x", "x", "/b/x"]),
+            ("x", Some("/a:"), &["/a/x", "x"]),
+            ("x", Some(""), &["x"]),
+            ("x", None, &["/bin/x", "/usr/bin/x"]),
+            ("./x", Some("/a"), &["./x"]),
+            ("/x", Some("/a"), &["/x"]),
+            ("", Some("/a"), &[]),
+        ];
+        for (name, path, expected) in rows {
+            let found = candidates(name.as_ref(), path.map(OsStr::new)).unwrap();
+            let expected: Vec<CString> = expected.iter().map(|path| CString::new(*path).unwrap()).collect();
+            assert_eq!(found, expected, "{name} {path:?}");
+        }
+        let long = "/".repeat(LONGEST_PATH);
+        assert_eq!(candidates("x".as_ref(), Some(long.as_ref())).unwrap(), Vec::<CString>::new());
+    }
+
+    #[test]
+    fn the_last_word_is_replaced_in_both_arrays() {
+        let mut program = Program::new(&["a".into(), "b".into()], vec!["N=v".into()]).unwrap();
+        program.set_last("c");
+        let words = |pointers: &[*const c_char]| -> Vec<String> {
+            let texts = pointers.iter().take_while(|pointer| !pointer.is_null());
+            // SAFETY: each points to a string that `program` holds.
+            texts.map(|text| unsafe { CStr::from_ptr(*text) }.to_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(words(&program.argv.pointers), ["a", "c"]);
+        let script: Vec<_> = program.script.iter().map(Cell::get).collect();
+        assert_eq!(words(&script), ["/bin/sh"]);
+        assert_eq!(words(script.get(2..).unwrap()), ["c"]);
+        assert_eq!((program.environment.pointers.len(), script.last()), (2, Some(&ptr::null())));
     }
 
     #[test]

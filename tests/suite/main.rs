@@ -19,6 +19,7 @@ mod fleet;
 mod hostile;
 mod identity;
 mod matrix;
+mod memory;
 mod namespace;
 mod peers;
 mod process;
