@@ -6,6 +6,7 @@
 
 pub mod deliver;
 pub mod helper;
+pub mod interrupt;
 pub mod patience;
 
 use std::ffi::{OsStr, OsString};

@@ -95,7 +95,7 @@ impl Supervisor {
 
     /// The last exchange; a helper of a store may take a while.
     fn publish_last(&mut self) {
-        let limit = self.engine.last(Instant::now(), self.stop.ends_at());
+        let limit = self.engine.last(Instant::now(), self.stop.ends_at(), &mut self.children);
         while let Some(next) = self.engine.last_step(Instant::now(), &mut self.children) {
             // A stop may come meanwhile.
             let limit = self.stop.ends_at().map_or(limit, |ends_at| ends_at.min(limit));
@@ -105,7 +105,7 @@ impl Supervisor {
             self.sleep_until(Some(next.min(limit)));
             self.read_signals();
         }
-        self.engine.finish();
+        self.engine.finish(&mut self.children);
     }
 
     fn sleep(&mut self) {
@@ -142,7 +142,8 @@ impl Supervisor {
 
     fn signalled(&mut self, signal: Signal) {
         if signal == Signal::CONT {
-            self.console.continued(self.group);
+            // The id of a group whose leader is reaped may be another group's.
+            self.console.continued(self.children.agent().map(|_| self.group));
         }
         if let Some(relay) = self.console.relay() {
             // These are about our terminal, and the agent has another.

@@ -20,6 +20,7 @@ use crate::agent::definition::SessionFile;
 use crate::cli::{RunOptions, Scope};
 use crate::credential::Document;
 use crate::discover::{Cache, Facts, Material, Offer};
+use crate::launch::interrupt::Interrupt;
 use crate::plan::place::{copied_file, under_home};
 use crate::plan::{AgentPlan, LoginFile};
 use crate::report::Message;
@@ -54,23 +55,26 @@ pub fn agent_owner(facts: &Facts<'_>) -> Option<(u32, u32)> {
 /// Lays the working copy of one agent down.
 ///
 /// # Errors
-/// A directory or file that can not be made, with the path and the capability that is missing.
+/// A directory or file that can not be made, with the path and the capability that is missing; a stop.
 pub fn lay_down(
     options: &RunOptions,
     facts: &Facts<'_>,
     plan: &AgentPlan<'_, '_>,
     state_dir: &Dir,
+    interrupt: &Interrupt,
     say: &mut dyn FnMut(Message),
 ) -> anyhow::Result<WorkingCopy> {
     let owner = agent_owner(facts);
+    let is_stopped = &|| interrupt.has_come();
     let path = plan.facts.working_copy.clone();
     let trusted = trusted_part(options, facts, plan)?;
     let (dir, was_anothers) = ground::private_directory(&path, &trusted, owner)?;
     let copy = WorkingCopy { path, dir, trusted, owner };
     if was_anothers {
-        tree::take_over(&copy.dir, owner);
+        tree::take_over(&copy.dir, owner, is_stopped);
     }
-    settings(options, facts, plan, &copy, say);
+    settings(options, facts, plan, &copy, is_stopped, say);
+    interrupt.check("the working copy was made")?;
     if let Some(session) = &plan.facts.definition.session {
         clear_left(plan, session, &copy, state_dir)?;
         if plan.login == LoginFile::Stays {
@@ -280,6 +284,7 @@ fn settings(
     facts: &Facts<'_>,
     plan: &AgentPlan<'_, '_>,
     copy: &WorkingCopy,
+    is_stopped: &dyn Fn() -> bool,
     say: &mut dyn FnMut(Message),
 ) {
     let definition = plan.facts.definition;
@@ -292,7 +297,7 @@ fn settings(
             Ok(source) => {
                 let login = definition.session.as_ref().map(|session| session.file.as_str());
                 let choice = tree::Selection { settings: &definition.settings, scope, login };
-                let skipped = tree::copy(&source, &copy.dir, &choice, copy.owner);
+                let skipped = tree::copy(&source, &copy.dir, &choice, copy.owner, is_stopped);
                 for skipped in skipped.into_lines() {
                     say(Message::warning(format!("{}/{skipped}", from.display())));
                 }

@@ -1,6 +1,6 @@
 //! Pure. What the name under which we were started changes.
 
-use crate::report::EXIT_FAILURE;
+use crate::report::{EXIT_FAILURE, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND};
 use crate::sys::signal::Signal;
 
 /// What the name under which we were started changes.
@@ -37,6 +37,11 @@ impl Manner {
     /// The exit status for a failure.
     #[must_use]
     pub fn exit_status(&self, failure: u8) -> u8 {
-        if failure == EXIT_FAILURE { self.failure } else { self.exec_failure.unwrap_or(failure) }
+        match failure {
+            EXIT_FAILURE => self.failure,
+            EXIT_NOT_EXECUTABLE | EXIT_NOT_FOUND => self.exec_failure.unwrap_or(failure),
+            // A stop before COMMAND runs: 128 and the signal, under every name.
+            other => other,
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::cli::{Manner, RunOptions};
 use crate::discover::{self, Environment, Facts};
 use crate::launch::deliver::Deliveries;
 use crate::launch::helper::Helpers;
+use crate::launch::interrupt::Interrupt;
 use crate::launch::patience::Patience;
 use crate::launch::{Descent, Launch, Tty};
 use crate::plan::{self, AgentPlan, LoginFile, Plan, environment};
@@ -22,8 +23,9 @@ use crate::supervise::foreground::Foreground;
 use crate::supervise::stop::Stop;
 use crate::supervise::{Ended, Supervisor};
 use crate::sync::Engine;
+use crate::sync::link::Link;
 use crate::sys::descriptors;
-use crate::sys::process::{self, Program};
+use crate::sys::process::{self, Pid, Program};
 use crate::sys::signal::{Inherited, Signal, Signals};
 use crate::workcopy::read::reason;
 use crate::workcopy::{self, ground};
@@ -41,39 +43,24 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
     let catalog = discover::catalog()?;
     let mut children = Children::default();
     let stop = options.stop_signal.unwrap_or(Signal::TERM);
-    let mut helpers = Helpers { signals: &signals, inherited, children: &mut children, stop };
+    let interrupt = Interrupt::listen(&signals, stop).context("cannot listen for a stop")?;
+    let mut helpers = Helpers { signals: &interrupt, inherited, children: &mut children };
     let facts = facts(options, &catalog, &environment, &mut helpers)?;
+    interrupt.check("the facts were read")?;
     let plan = plan::plan(options, &facts)?;
     announce(reporter, &facts, &plan);
 
-    let engine = prepare(options, &facts, &plan, inherited, reporter)?;
-    let deliveries = Deliveries::prepare(&plan.agents, workcopy::agent_owner(&facts))?;
-    let program = program(options, &facts, &plan, &deliveries)?;
-    let mut foreground = Foreground::at_start();
-    if process::id() != 1 {
-        process::become_subreaper().context("cannot become a subreaper")?;
-    }
-    if let Some(signal) = manner.parent_death {
-        process::on_parent_death(signal).context("cannot ask for a signal at the parent's death")?;
-    }
-    let launch = Launch {
-        program,
-        command: options.command.first().context("no COMMAND")?,
-        descent: descent(options, &facts, &plan),
-        terminal: Tty::Lent(foreground.lent()),
-        inherited,
-    };
-    let started = launch.start();
-    drop(launch);
-    drop(deliveries);
-    let agent = started.inspect_err(|_| foreground.take_back())?;
+    let mut engine = prepare(options, &facts, &plan, &mut helpers, reporter)?;
+    let start = Start { options, manner, facts: &facts, plan: &plan, inherited };
+    let started = start.agent(&interrupt);
+    let (agent, foreground) = started.inspect_err(|_| engine.not_started(&mut children))?;
     drop(plan);
     drop(facts);
     drop(environment);
+    drop(interrupt);
 
     // From here on nothing but the agent's end ends us.
     children.adopt(agent);
-    let mut engine = engine;
     engine.started(agent);
     // Neither hinders the other.
     let steps =
@@ -98,6 +85,42 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
     };
     let Ended { status, .. } = supervisor.run();
     Ok(if manner.expected.contains(&status) { 0 } else { status })
+}
+
+/// What the agent is started from.
+struct Start<'s, 'f, 'c> {
+    options: &'s RunOptions,
+    manner: &'s Manner,
+    facts: &'f Facts<'c>,
+    plan: &'s Plan<'f, 'c>,
+    inherited: Inherited,
+}
+
+impl Start<'_, '_, '_> {
+    /// Starts the agent, unless a stop has come.
+    fn agent(&self, interrupt: &Interrupt) -> anyhow::Result<(Pid, Foreground)> {
+        let deliveries = Deliveries::prepare(&self.plan.agents, workcopy::agent_owner(self.facts))?;
+        let program = program(self.options, self.facts, self.plan, &deliveries)?;
+        let mut foreground = Foreground::at_start();
+        if process::id() != 1 {
+            process::become_subreaper().context("cannot become a subreaper")?;
+        }
+        if let Some(signal) = self.manner.parent_death {
+            process::on_parent_death(signal).context("cannot ask for a signal at the parent's death")?;
+        }
+        let launch = Launch {
+            program,
+            command: self.options.command.first().context("no COMMAND")?,
+            descent: descent(self.options, self.facts, self.plan),
+            terminal: Tty::Lent(foreground.lent()),
+            inherited: self.inherited,
+        };
+        interrupt.check("the start was prepared")?;
+        let started = launch.start();
+        drop(launch);
+        let agent = started.inspect_err(|_| foreground.take_back())?;
+        Ok((agent, foreground))
+    }
 }
 
 /// The facts; with `--wait` once there is a credential among them, or the time is over.
@@ -139,9 +162,10 @@ fn prepare(
     options: &RunOptions,
     facts: &Facts<'_>,
     plan: &Plan<'_, '_>,
-    inherited: Inherited,
+    helpers: &mut Helpers<'_>,
     reporter: Reporter,
 ) -> anyhow::Result<Engine> {
+    let interrupt = helpers.signals;
     let or_say = |result: anyhow::Result<()>, is_fatal: bool| match result {
         Err(error) if !is_fatal => {
             reporter.say(&Message { level: Level::Warning, ..Message::error(&error) });
@@ -155,21 +179,30 @@ fn prepare(
     let mut links = Vec::new();
     let mut served = Vec::new();
     let mut state_dir = None;
+    let mut lay_down = |agent: &AgentPlan<'_, '_>, links: &mut Vec<Link>| {
+        let state = ground::state_directory(&facts.state_dir)?;
+        let say = &mut |message| reporter.say(&message);
+        let copy = workcopy::lay_down(options, facts, agent, &state, interrupt, say)?;
+        state_dir = Some(state);
+        let text = format!("{}: the working copy is {}", agent.facts.definition.name, copy.path.display());
+        reporter.say(&Message::detail(text));
+        served.push(remembered(facts, agent));
+        if let Some(write_back) = &agent.write_back {
+            links.extend(link::of(facts, agent, write_back, copy, helpers.inherited)?);
+        }
+        Ok(())
+    };
     for agent in &plan.agents {
-        let mut lay_down = || {
-            let state = ground::state_directory(&facts.state_dir)?;
-            let say = &mut |message| reporter.say(&message);
-            let copy = workcopy::lay_down(options, facts, agent, &state, say)?;
-            state_dir = Some(state);
-            let text = format!("{}: the working copy is {}", agent.facts.definition.name, copy.path.display());
-            reporter.say(&Message::detail(text));
-            served.push(remembered(facts, agent));
-            if let Some(write_back) = &agent.write_back {
-                links.extend(link::of(facts, agent, write_back, copy, inherited)?);
+        let laid = lay_down(agent, &mut links);
+        // A stop is no trouble of this agent's.
+        let laid = interrupt.check("the working copy was made").and(laid);
+        let is_fatal = agent.login != LoginFile::Absent || interrupt.has_come();
+        if let Err(error) = or_say(laid, is_fatal) {
+            for link in &mut links {
+                link.let_go(helpers.children);
             }
-            Ok(())
-        };
-        or_say(lay_down(), agent.login != LoginFile::Absent)?;
+            return Err(error);
+        }
     }
     let user = (facts.identity.uid, facts.identity.gid);
     let environment = environment::handed(plan);
@@ -179,7 +212,7 @@ fn prepare(
         // Whoever asks meanwhile must not be told of the run before this one.
         engine.write_down();
     }
-    engine.begin();
+    engine.begin(interrupt);
     Ok(engine)
 }
 

@@ -11,6 +11,7 @@ use crate::agent::Definition;
 use crate::cli::{AgentSelection, AuthMode, PerAgent, RunOptions, SetupOptions};
 use crate::discover::{self, Environment, Facts, programs};
 use crate::launch::deliver::Deliveries;
+use crate::launch::interrupt::Interrupt;
 use crate::launch::{Launch, Tty};
 use crate::plan::{self, Plan};
 use crate::report::setup as say;
@@ -30,7 +31,7 @@ use crate::supervise::{Ended, Supervisor};
 use crate::sync::Engine;
 use crate::sys::dir::{Attributes, dress};
 use crate::sys::privilege;
-use crate::sys::process;
+use crate::sys::process::{self, Pid};
 use crate::sys::pty::{self, NoTerminal, Outer};
 use crate::sys::signal::{Inherited, Signal, Signals};
 use crate::workcopy;
@@ -45,6 +46,7 @@ use super::run;
 pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Reporter) -> anyhow::Result<u8> {
     let outer = terminal()?;
     let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
+    let interrupt = Interrupt::listen(&signals, Signal::TERM).context("cannot listen for a stop")?;
     process::forbid_dumps().context("cannot forbid core dumps")?;
     let catalog = discover::catalog()?;
     let known = catalog.definitions()?;
@@ -73,6 +75,7 @@ pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Rep
     run.workplace.work_dir = Some(workplace.path());
     run.command.clone_from(&choice.command);
     let facts = discover::facts(&run, &catalog, &environment, None)?;
+    interrupt.check("the facts were read")?;
     let mut plan = plan::plan(&run, &facts)?;
     for (name, value) in choice.environment() {
         if facts.environment.get_filled(&name).is_none() {
@@ -80,10 +83,10 @@ pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Rep
         }
     }
 
-    let desks = desks(&run, &facts, &plan, reporter)?;
+    let desks = desks(&run, &facts, &plan, &interrupt, reporter)?;
     announce(&choice, &desks, &is_there, reporter);
     let stage = Stage { run: &run, facts: &facts, plan: &plan, choice: &choice, inherited, reporter };
-    let ended = stage.play(outer, signals, &desks)?;
+    let ended = stage.play(outer, signals, interrupt, &desks)?;
     let is_good = match choice.kind {
         Kind::Token => minted(&run.command, &desks, ended, reporter),
         _ => conclude(&run, &desks, &ended, workplace, reporter),
@@ -145,11 +148,44 @@ struct Stage<'s, 'f, 'c> {
 
 impl Stage<'_, '_, '_> {
     /// Runs it to its end.
-    fn play(&self, outer: Outer, signals: Signals, desks: &[Desk<'_, '_>]) -> anyhow::Result<Ended> {
+    fn play(
+        &self,
+        outer: Outer,
+        signals: Signals,
+        interrupt: Interrupt,
+        desks: &[Desk<'_, '_>],
+    ) -> anyhow::Result<Ended> {
         let reporter = Reporter { on_raw_terminal: io::stderr().is_terminal(), ..self.reporter };
         let links = if self.choice.kind == Kind::Token { Vec::new() } else { links(desks)? };
         let mut engine = Engine::new(links, None, reporter);
-        engine.begin();
+        let mut children = Children::default();
+        engine.begin(&interrupt);
+        let started = self.start(outer, &interrupt);
+        let (agent, relay) = started.inspect_err(|_| engine.not_started(&mut children))?;
+        drop(interrupt);
+        // From here on nothing but the agent's end ends us.
+        children.adopt(agent);
+        if let Err(error) = process::no_core() {
+            reporter.say(&Message::warning(format!("cannot forbid core files: {}", reason(&error))));
+        }
+        let supervisor = Supervisor {
+            signals,
+            children,
+            stop: Stop::new(Some(Signal::TERM), self.run.grace()),
+            console: Console::Relayed(Box::new(relay)),
+            rewrites: Vec::new(),
+            forward_to: crate::cli::Forwarding::default(),
+            engine,
+            reporter,
+            group: agent,
+            says_reaped: false,
+            is_reaping: false,
+        };
+        Ok(supervisor.run())
+    }
+
+    /// Starts it at a terminal of its own.
+    fn start(&self, outer: Outer, interrupt: &Interrupt) -> anyhow::Result<(Pid, Relay)> {
         let program = run::program(self.run, self.facts, self.plan, &Deliveries::default())?;
         if process::id() != 1 {
             process::become_subreaper().context("cannot become a subreaper")?;
@@ -173,29 +209,8 @@ impl Stage<'_, '_, '_> {
             terminal: Tty::Own(&slave),
             inherited: self.inherited,
         };
-        let agent = launch.start()?;
-        drop(launch);
-        drop(slave);
-        // From here on nothing but the agent's end ends us.
-        let mut children = Children::default();
-        children.adopt(agent);
-        if let Err(error) = process::no_core() {
-            reporter.say(&Message::warning(format!("cannot forbid core files: {}", reason(&error))));
-        }
-        let supervisor = Supervisor {
-            signals,
-            children,
-            stop: Stop::new(Some(Signal::TERM), self.run.grace()),
-            console: Console::Relayed(Box::new(relay)),
-            rewrites: Vec::new(),
-            forward_to: crate::cli::Forwarding::default(),
-            engine,
-            reporter,
-            group: agent,
-            says_reaped: false,
-            is_reaping: false,
-        };
-        Ok(supervisor.run())
+        interrupt.check("the start was prepared")?;
+        Ok((launch.start()?, relay))
     }
 }
 

@@ -124,10 +124,13 @@ impl<'c> Ground<'c, '_> {
         helpers: Option<&mut Helpers<'_>>,
     ) -> anyhow::Result<AgentFacts<'c>> {
         let Subject { definition, mut given, is_certain, by_name } = subject;
+        if let Some(helpers) = &helpers {
+            helpers.signals.check("the facts were read")?;
+        }
         let place = self.place(definition);
         let mut reading = Reading { helpers, environment: self.environment };
         let capture = match (self.options.store_helper(), &definition.session) {
-            (Some(spec), Some(_)) => Some(self.stored(spec, definition, state_dir, &mut reading, &mut given)),
+            (Some(spec), Some(_)) => Some(self.stored(spec, definition, state_dir, &mut reading, &mut given)?),
             _ => self.capture(definition, by_name)?,
         };
         let mut offers = offers::explicit(definition, &mut given, &mut reading)?;
@@ -243,12 +246,12 @@ impl<'c> Ground<'c, '_> {
         state_dir: &Path,
         reading: &mut Reading<'_, '_>,
         given: &mut Given,
-    ) -> (Option<Capture>, CaptureFacts) {
+    ) -> anyhow::Result<(Option<Capture>, CaptureFacts)> {
         let (stored, mirror) = match &mut reading.helpers {
             None => (None, None),
             Some(helpers) => {
                 let (stored, mirror, warnings) =
-                    stored::fetch(spec, &definition.name, state_dir, self.environment, helpers);
+                    stored::fetch(spec, &definition.name, state_dir, self.environment, helpers)?;
                 given.warnings.extend(warnings);
                 (stored, mirror)
             }
@@ -260,7 +263,7 @@ impl<'c> Ground<'c, '_> {
             others: 0,
             store: Some(StoreFacts { spec: spec.clone(), stored, was_asked: reading.helpers.is_some() }),
         };
-        (mirror, facts)
+        Ok((mirror, facts))
     }
 
     fn capture(

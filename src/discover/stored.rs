@@ -24,15 +24,19 @@ pub struct StoreFacts {
 }
 
 /// Asks the store for an agent's login and lays the answer in the mirror. A store that does not answer is no reason not to
-/// start: there may be another source, and what an earlier run of this container read.
+/// start: there may be another source, and what an earlier run of this container read. A stop is one.
+///
+/// # Errors
+/// We are told to stop meanwhile.
 pub(super) fn fetch(
     spec: &StoreSpec,
     agent: &str,
     state_dir: &Path,
     environment: &Environment,
     helpers: &mut Helpers<'_>,
-) -> (Option<Stored>, Option<Capture>, Vec<Message>) {
+) -> anyhow::Result<(Option<Stored>, Option<Capture>, Vec<Message>)> {
     let answered = ask(spec, agent, environment, helpers);
+    helpers.signals.check(&format!("{} ran", helper::called(&spec.text, Verb::Get)))?;
     let mirrored = answered.and_then(|stored| {
         let mirror = remote::lay_down_mirror(state_dir, agent, stored.as_ref());
         mirror.with_context(|| Failure::new(format!("{}: cannot keep the store's files", state_dir.display())))?;
@@ -42,7 +46,7 @@ pub(super) fn fetch(
         Ok(stored) => (stored, Vec::new()),
         Err(error) => (None, vec![Message { level: Level::Warning, ..Message::error(&error) }]),
     };
-    (stored, remote::mirror(state_dir, agent).ok(), warnings)
+    Ok((stored, remote::mirror(state_dir, agent).ok(), warnings))
 }
 
 fn ask(

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use crate::report::Failure;
-use crate::supervise::children::{Children, End};
+use crate::supervise::children::Children;
 use crate::supervise::task::{Job, Task};
 use crate::sys::poll;
 use crate::sys::process::Program;
-use crate::sys::signal::{Inherited, Signal, Signals};
+use crate::sys::signal::{Inherited, Signal};
 use crate::workcopy::read::reason;
+
+use super::interrupt::{Interrupt, stopped};
 
 pub use crate::supervise::task::Bounds;
 
@@ -22,14 +24,12 @@ const DYING: Duration = Duration::from_millis(500);
 
 /// Runs helpers. There is no other reader of signals or children while it does.
 pub struct Helpers<'s> {
-    /// The one owner of signal delivery.
-    pub signals: &'s Signals,
+    /// The stop, and the ends of helpers.
+    pub signals: &'s Interrupt,
     /// The mask that helpers get back.
     pub inherited: Inherited,
     /// The one owner of waitpid.
     pub children: &'s mut Children,
-    /// The signal that stops us, beside INT, HUP, QUIT and TERM.
-    pub stop: Signal,
 }
 
 impl Helpers<'_> {
@@ -60,14 +60,14 @@ impl Helpers<'_> {
                 Ok(None) => {}
                 Ok(Some(output)) => return Ok(output),
                 Err(failure) => {
-                    self.end(&task);
+                    self.await_end(&task);
                     return Err(failure.into());
                 }
             }
             if let Some(signal) = stopped_by {
-                self.end(&task);
-                let what = format!("stopped by {signal} while {name} ran");
-                return Err(Failure::new(what).exit(End::Signaled(signal.number()).exit_status()).into());
+                task.kill(self.children);
+                self.await_end(&task);
+                return Err(stopped(signal, &format!("{name} ran")).into());
             }
             let fds: Vec<_> = std::iter::once(self.signals.as_fd()).chain(task.fds()).collect();
             poll::wait_readable(&fds, Some(task.deadline())).map_err(failed)?;
@@ -79,22 +79,19 @@ impl Helpers<'_> {
     /// # Errors
     /// As read(2) on a signalfd.
     pub fn told_to_stop(&self) -> io::Result<Option<Signal>> {
-        while let Some(signal) = self.signals.next()? {
-            let is_stop = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT, self.stop].contains(&signal);
-            if is_stop {
-                return Ok(Some(signal));
-            }
-        }
-        Ok(None)
+        self.signals.stopped_by()
     }
 
-    /// Kills a helper, and waits a moment until it is gone.
-    fn end(&mut self, task: &Task) {
-        task.kill();
+    /// Waits a moment until a helper that was killed is gone; not at all for one that has ended.
+    fn await_end(&mut self, task: &Task) {
         let until = Instant::now() + DYING;
-        while self.children.reap_all().is_ok() && !task.is_gone(self.children) && Instant::now() < until {
+        loop {
+            // Signals before children, as above.
+            let _ = self.signals.stopped_by();
+            if self.children.reap_all().is_err() || task.is_gone(self.children) || Instant::now() >= until {
+                return;
+            }
             let _ = poll::wait_readable(&[self.signals.as_fd()], Some(until));
-            while matches!(self.signals.next(), Ok(Some(_))) {}
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::agent::definition::{Field, Format, MethodRule};
 use crate::cli::{RunOptions, Scope};
 use crate::credential::Document;
 use crate::discover::Facts;
+use crate::launch::interrupt::Interrupt;
 use crate::plan::{AgentPlan, Plan};
 use crate::report::{Failure, Message, Reporter};
 use crate::store::{Capture, Recovery, Store};
@@ -40,6 +41,7 @@ pub fn desks<'f, 'c>(
     run: &RunOptions,
     facts: &'f Facts<'c>,
     plan: &'f Plan<'f, 'c>,
+    interrupt: &Interrupt,
     reporter: Reporter,
 ) -> anyhow::Result<Vec<Desk<'f, 'c>>> {
     let state = ground::state_directory(&facts.state_dir)?;
@@ -57,7 +59,7 @@ pub fn desks<'f, 'c>(
     }
     let mut desks = Vec::new();
     for (agent, (place, capture)) in places {
-        let copy = workcopy::lay_down(run, facts, agent, &state, &mut |message| reporter.say(&message))?;
+        let copy = workcopy::lay_down(run, facts, agent, &state, interrupt, &mut |message| reporter.say(&message))?;
         let definition = agent.facts.definition;
         let file = definition.session.as_ref().map(|session| session.file.as_str()).unwrap_or_default();
         let recovery = Recovery::new(&facts.state_dir, &definition.name, file);

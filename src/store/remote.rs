@@ -179,26 +179,26 @@ impl Remote {
     }
 
     /// The end: nothing is looked for any more.
-    pub fn ending(&mut self) {
+    pub fn ending(&mut self, children: &mut Children) {
         self.is_ending = true;
         self.asking = Asking::Nothing;
         // Its answer must not hold the last publish up.
-        self.drop_question();
+        self.drop_question(children);
     }
 
     /// Ends a question whose answer nobody waits for any more: which it was, if there was one.
-    fn drop_question(&mut self) -> Option<Verb> {
+    fn drop_question(&mut self, children: &mut Children) -> Option<Verb> {
         let (verb, task) = self.task.take_if(|(verb, _)| matches!(verb, Verb::Get | Verb::Lock))?;
-        task.kill();
+        task.kill(children);
         // Whether the lease is ours is not known now, and need not be.
         self.releases |= verb == Verb::Lock;
         Some(verb)
     }
 
     /// Nobody waits any longer.
-    pub fn abandon(&mut self) {
+    pub fn abandon(&mut self, children: &mut Children) {
         if let Some((_, task)) = self.task.take() {
-            task.kill();
+            task.kill(children);
         }
     }
 
@@ -244,16 +244,13 @@ impl Remote {
     /// Hears what was answered, and asks what is next. The caller has reaped before.
     pub fn step(&mut self, now: Instant, children: &mut Children) -> Vec<News> {
         let mut news = Vec::new();
-        self.lose_patience(now, &mut news);
+        self.lose_patience(now, children, &mut news);
         if let Some((verb, task)) = &mut self.task {
             let verb = *verb;
             let answer = match task.step(now, children) {
                 Ok(None) => return news,
                 Ok(Some(answer)) => self.hear(verb, &answer, &mut news),
-                Err(failure) => {
-                    task.kill();
-                    Err(failure)
-                }
+                Err(failure) => Err(failure),
             };
             self.task = None;
             self.pace.asked(now, answer.is_ok());
@@ -361,7 +358,7 @@ impl Remote {
     }
 
     /// A turn that has been asked for too long is the agent's, lease or not.
-    fn lose_patience(&mut self, now: Instant, news: &mut Vec<News>) {
+    fn lose_patience(&mut self, now: Instant, children: &mut Children, news: &mut Vec<News>) {
         if self.patient_until.is_none_or(|until| now < until) {
             return;
         }
@@ -369,7 +366,7 @@ impl Remote {
         if std::mem::replace(&mut self.asking, Asking::Nothing) == Asking::Nothing {
             return;
         }
-        if let Some(verb) = self.drop_question() {
+        if let Some(verb) = self.drop_question(children) {
             let what = format!("{} takes longer than an agent waits", called(&self.helper.text, verb));
             news.push(News::Failed(verb, Failure::new(what).hint("the agent refreshes without a turn of its own")));
         }

@@ -37,10 +37,10 @@ impl Console {
         relay.into_iter().flat_map(Relay::wishes)
     }
 
-    /// We were continued.
-    pub fn continued(&mut self, group: Pid) {
+    /// We were continued. `group`: the agent's, as long as it lives.
+    pub fn continued(&mut self, group: Option<Pid>) {
         match self {
-            Console::Lent(foreground) => foreground.continued(group),
+            Console::Lent(foreground) => group.into_iter().for_each(|group| foreground.continued(group)),
             // A terminal that has hung up meanwhile says so when it is read.
             Console::Relayed(relay) => drop(relay.resume()),
             Console::Gone => {}

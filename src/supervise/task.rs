@@ -13,7 +13,7 @@ use crate::sys::process::{self, Pid, Program, Target};
 use crate::sys::signal::{Inherited, Signal};
 use crate::workcopy::read::reason;
 
-use super::children::{Children, End};
+use super::children::{Children, End, HelperId};
 
 /// How much of a helper's complaint is kept, in bytes.
 const COMPLAINT: usize = 4096;
@@ -44,7 +44,7 @@ pub struct Job<'j> {
 /// A helper that runs.
 pub struct Task {
     name: String,
-    pid: Pid,
+    id: HelperId,
     stdout: Stream,
     stderr: Stream,
     output: Zeroizing<Vec<u8>>,
@@ -65,19 +65,20 @@ impl Task {
         let (stderr, child_stderr) = pipe::pipe().map_err(failed)?;
         let (stdout, stderr) = (stdout.stream().map_err(failed)?, stderr.stream().map_err(failed)?);
         let parent = process::id();
-        let mut error = None;
+        let mut failed_step = None;
         let pid = process::vfork(&mut || {
-            error = Some(become_helper(parent, job, input.as_fd(), [&child_stdout, &child_stderr]));
+            failed_step = Some(become_helper(parent, job, input.as_fd(), [&child_stdout, &child_stderr]));
             127
         });
         let pid = pid.map_err(failed)?;
-        if let Some(error) = error {
-            return Err(not_started(job, &error));
+        let id = children.expect_helper(pid);
+        if let Some((step, error)) = failed_step {
+            children.abandon(id);
+            return Err(not_started(job, step, &error));
         }
-        children.expect_helper(pid);
         Ok(Task {
             name: job.name.to_owned(),
-            pid,
+            id,
             stdout,
             stderr,
             output: Zeroizing::new(Vec::with_capacity(job.bounds.output.min(16 * 1024))),
@@ -102,11 +103,20 @@ impl Task {
     /// The caller has reaped before: what it wrote before its end is in the pipe by then.
     ///
     /// # Errors
-    /// It ended otherwise than well, or writes or takes too much: it is then to be killed.
+    /// It ended otherwise than well; or it wrote or took too much, and was killed.
     pub fn step(&mut self, now: Instant, children: &mut Children) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+        let end = children.take_end(self.id);
+        let outcome = self.outcome(now, end);
+        // One that has ended leaves its process id to others.
+        if outcome.is_err() && end.is_none() {
+            self.kill(children);
+        }
+        outcome
+    }
+
+    fn outcome(&mut self, now: Instant, end: Option<End>) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
         let name = &self.name;
         let failed = |error: io::Error| Failure::new(format!("{name}: {}", reason(&error)));
-        let end = children.take_helper(self.pid);
         self.stdout.drain(&mut self.output, self.bounds.output + 1).map_err(failed)?;
         self.stderr.drain(&mut self.complaint, COMPLAINT).map_err(failed)?;
         if self.output.len() > self.bounds.output {
@@ -124,44 +134,68 @@ impl Task {
         }
     }
 
-    /// Kills it, its group and its descendants. Nobody waits for it: it is reaped when it is gone.
-    pub fn kill(&self) {
-        let descendants = process::descendants_of(self.pid);
-        // One that ended in this moment is no longer there to be killed.
-        let _ = process::kill(Target::Group(self.pid), Signal::KILL);
-        for descendant in descendants {
-            let _ = process::kill(Target::Process(descendant), Signal::KILL);
+    /// Kills it, its group and its descendants, unless it is reaped. Nobody waits for it: it is reaped when it is gone.
+    pub fn kill(&self, children: &mut Children) {
+        if let Some(pid) = children.unreaped(self.id) {
+            let descendants = process::descendants_of(pid);
+            // Until its leader is reaped, a group's id is no other group's. One that ended in this moment is a zombie.
+            let _ = process::kill(Target::Group(pid), Signal::KILL);
+            for descendant in descendants {
+                let _ = process::kill(Target::Process(descendant), Signal::KILL);
+            }
         }
+        children.abandon(self.id);
     }
 
-    /// Whether it is gone.
-    pub fn is_gone(&self, children: &mut Children) -> bool {
-        children.take_helper(self.pid).is_some()
+    /// Whether its process is reaped.
+    #[must_use]
+    pub fn is_gone(&self, children: &Children) -> bool {
+        children.unreaped(self.id).is_none()
     }
 }
 
-/// The child's side; returns only the error.
-fn become_helper(parent: Pid, job: &Job<'_>, input: BorrowedFd<'_>, output: [&Writer; 2]) -> io::Error {
+/// A step of the child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Group,
+    Streams,
+    ParentDeath,
+    Mask,
+    Exec,
+}
+
+/// The child's side: it allocates nothing, for its memory is ours. Returns only the step that failed.
+fn become_helper(parent: Pid, job: &Job<'_>, input: BorrowedFd<'_>, output: [&Writer; 2]) -> (Step, io::Error) {
+    let at = |step: Step| move |error: io::Error| (step, error);
     let prepare = || {
-        process::own_group()?;
-        process::standard_streams(input, output[0].as_fd(), output[1].as_fd())?;
-        process::on_parent_death(Signal::KILL)?;
+        process::own_group().map_err(at(Step::Group))?;
+        process::standard_streams(input, output[0].as_fd(), output[1].as_fd()).map_err(at(Step::Streams))?;
+        process::on_parent_death(Signal::KILL).map_err(at(Step::ParentDeath))?;
         if process::parent_id() != parent {
             process::exit_now(127);
         }
-        job.inherited.restore()
+        job.inherited.restore().map_err(at(Step::Mask))
     };
     match prepare() {
-        Ok(()) => job.program.exec(),
-        Err(error) => error,
+        Ok(()) => (Step::Exec, job.program.exec()),
+        Err(failed) => failed,
     }
 }
 
-fn not_started(job: &Job<'_>, error: &io::Error) -> Failure {
+fn not_started(job: &Job<'_>, step: Step, error: &io::Error) -> Failure {
     let (name, program) = (job.name, job.program.name());
-    if error.kind() != io::ErrorKind::NotFound {
-        return Failure::new(format!("{name}: {program} can not be executed: {}", reason(error)));
-    }
+    let what = match step {
+        Step::Group => "cannot get a process group of its own",
+        Step::Streams => "cannot get its standard input and output",
+        Step::ParentDeath => "cannot be made to end with agent-init",
+        Step::Mask => "cannot get its signal mask back",
+        Step::Exec if error.kind() == io::ErrorKind::NotFound => return not_found(name, &program),
+        Step::Exec => "cannot be executed",
+    };
+    Failure::new(format!("{name}: {program} {what}: {}", reason(error)))
+}
+
+fn not_found(name: &str, program: &str) -> Failure {
     let hint = if program == "/bin/sh" {
         "the command takes a shell (a pipe, a variable, a redirection), and the image has none: \
          write it as plain words, or as a program of its own"

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use crate::launch::interrupt::Interrupt;
 use crate::report::{Level, Message, Reporter};
 use crate::state::{self, State};
 use crate::supervise::children::Children;
@@ -97,17 +98,25 @@ impl Engine {
     }
 
     /// Before the agent starts: what is stored and what was laid down are made to agree, as far as that takes no helper.
-    pub fn begin(&mut self) {
+    /// A stop ends it early.
+    pub fn begin(&mut self, interrupt: &Interrupt) {
         let now = Instant::now();
         let deadline = now + LAST;
         self.links.iter_mut().for_each(|link| link.ask(now));
         loop {
             self.act(Instant::now(), false);
             match self.links.iter().filter_map(Link::due_now).min() {
-                Some(due) if due < deadline => drop(poll::wait_readable(&[], Some(due))),
+                Some(due) if due < deadline && !interrupt.has_come() => {
+                    drop(poll::wait_readable(&[interrupt.as_fd()], Some(due)));
+                }
                 _ => return,
             }
         }
+    }
+
+    /// The agent was not started: nothing stays behind that is for a running one. What is not stored is where it was found.
+    pub fn not_started(&mut self, children: &mut Children) {
+        self.links.iter_mut().for_each(|link| link.let_go(children));
     }
 
     /// Reads what happened and does what is due; never waits. The caller has reaped before.
@@ -119,8 +128,11 @@ impl Engine {
     }
 
     /// The last exchange of every link begins: no agent lives any more. Until when it may take.
-    pub fn last(&mut self, now: Instant, limit: Option<Instant>) -> Instant {
-        self.links.iter_mut().for_each(|link| link.last(now));
+    pub fn last(&mut self, now: Instant, limit: Option<Instant>, children: &mut Children) -> Instant {
+        // Nobody reads what changes from here on, and a descriptor that is readable for ever lets nobody sleep.
+        self.watcher = None;
+        self.watched.clear();
+        self.links.iter_mut().for_each(|link| link.last(now, children));
         let longest = self.links.iter().map(Link::longest).max();
         limit.unwrap_or(now + longest.unwrap_or_default())
     }
@@ -133,9 +145,9 @@ impl Engine {
     }
 
     /// The end.
-    pub fn finish(&mut self) {
+    pub fn finish(&mut self, children: &mut Children) {
         for link in &mut self.links {
-            link.finish();
+            link.finish(children);
             self.reporter.say_all(&link.messages());
         }
     }

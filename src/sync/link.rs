@@ -15,6 +15,7 @@ use crate::report::Message;
 use crate::state::Served;
 use crate::store::helper::BOUNDS;
 use crate::store::{Asked, Store};
+use crate::supervise::children::Children;
 use crate::sys::lock::Lock;
 use crate::workcopy::read::{self, Copy, Mark, reason};
 
@@ -247,9 +248,9 @@ impl Link {
     }
 
     /// No agent of this container lives any more: the last exchange begins.
-    pub fn last(&mut self, now: Instant) {
+    pub fn last(&mut self, now: Instant, children: &mut Children) {
         if let Some(remote) = self.ends.store.remote() {
-            remote.ending();
+            remote.ending(children);
         }
         self.refused = false;
         self.is_last = true;
@@ -257,16 +258,21 @@ impl Link {
     }
 
     /// The end: no other turn comes.
-    pub fn finish(&mut self) {
+    pub fn finish(&mut self, children: &mut Children) {
+        self.let_go(children);
+        // Whoever logs in at a terminal is told there.
+        if (self.due.is_some() || self.sent.is_some()) && !self.ends.anew {
+            self.give_up();
+        }
+    }
+
+    /// Leaves nothing behind that is for a running agent: its refresh lock, the lease, a helper that runs.
+    pub fn let_go(&mut self, children: &mut Children) {
         if let Some(gate) = &mut self.gate {
             gate.remove();
         }
         if let Some(remote) = self.ends.store.remote() {
-            remote.abandon();
-        }
-        // Whoever logs in at a terminal is told there.
-        if (self.due.is_some() || self.sent.is_some()) && !self.ends.anew {
-            self.give_up();
+            remote.abandon(children);
         }
     }
 

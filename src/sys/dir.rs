@@ -82,6 +82,15 @@ pub struct Attributes {
     pub owner: Option<(u32, u32)>,
 }
 
+/// Names in a directory, sorted, without `.` and `..`.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Those that were read.
+    pub names: Vec<OsString>,
+    /// There are more.
+    pub is_cut: bool,
+}
+
 /// An open directory.
 #[derive(Debug)]
 pub struct Dir(OwnedFd);
@@ -199,16 +208,30 @@ impl Dir {
     /// # Errors
     /// As readdir(3).
     pub fn names(&self) -> io::Result<Vec<OsString>> {
+        self.names_up_to(usize::MAX, &|_| true).map(|found| found.names)
+    }
+
+    /// As [`Dir::names`], of a directory that others may fill: at most so many of the names that are wanted, whichever the
+    /// file system gives first.
+    ///
+    /// # Errors
+    /// As readdir(3).
+    pub fn names_up_to(&self, most: usize, is_wanted: &dyn Fn(&OsStr) -> bool) -> io::Result<Names> {
         let mut listing = Listing::openat(&self.0, ".", DIRECTORY, Mode::empty())?;
-        let mut names = Vec::new();
+        let mut found = Names::default();
         for entry in listing.iter() {
             let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
-            if name != "." && name != ".." {
-                names.push(name);
+            if name == "." || name == ".." || !is_wanted(&name) {
+                continue;
             }
+            if found.names.len() == most {
+                found.is_cut = true;
+                break;
+            }
+            found.names.push(name);
         }
-        names.sort();
-        Ok(names)
+        found.names.sort();
+        Ok(found)
     }
 
     /// Writes the entry `name` whole: a new file beside it, its attributes, its bytes on disk, then rename(2). A reader

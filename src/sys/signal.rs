@@ -201,11 +201,24 @@ impl Signals {
     /// # Errors
     /// As read(2) on a signalfd, which fails only for reasons of memory.
     pub fn next(&self) -> io::Result<Option<Signal>> {
-        match self.fd.read_signal() {
-            Ok(Some(info)) => Ok(i32::try_from(info.ssi_signo).ok().and_then(Signal::from_number)),
-            Ok(None) => Ok(None),
-            Err(errno) => Err(errno.into()),
-        }
+        next(&self.fd)
+    }
+
+    /// A descriptor for these signals alone: the others stay pending while they are read from it.
+    ///
+    /// # Errors
+    /// As signalfd(2): no descriptor or no memory left.
+    pub fn only(&self, signals: &[Signal]) -> io::Result<SomeSignals> {
+        let mut set = MaybeUninit::uninit();
+        // SAFETY: sigemptyset fills the set before it is used; sigaddset refuses what is no signal's number.
+        let set = unsafe {
+            libc::sigemptyset(set.as_mut_ptr());
+            for signal in signals {
+                libc::sigaddset(set.as_mut_ptr(), signal.0);
+            }
+            SigSet::from_sigset_t_unchecked(set.assume_init())
+        };
+        Ok(SomeSignals(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))
     }
 
     /// Whether this signal is pending, which it then is no longer. [`Signals::next`] gives the lowest number first, and
@@ -227,6 +240,33 @@ impl Signals {
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// Some of the signals that [`Signals`] blocks. See [`Signals::only`].
+pub struct SomeSignals(SignalFd);
+
+impl SomeSignals {
+    /// The next of them that is pending, without waiting.
+    ///
+    /// # Errors
+    /// As [`Signals::next`].
+    pub fn next(&self) -> io::Result<Option<Signal>> {
+        next(&self.0)
+    }
+}
+
+impl AsFd for SomeSignals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn next(fd: &SignalFd) -> io::Result<Option<Signal>> {
+    match fd.read_signal() {
+        Ok(Some(info)) => Ok(i32::try_from(info.ssi_signo).ok().and_then(Signal::from_number)),
+        Ok(None) => Ok(None),
+        Err(errno) => Err(errno.into()),
     }
 }
 

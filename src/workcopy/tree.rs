@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::agent::definition::{Settings, matches};
 use crate::cli::Scope;
 use crate::store::directory::BOOKKEEPING;
-use crate::sys::dir::{Attributes, Dir, Kind, dress, read_limited, stat_file};
+use crate::sys::dir::{Attributes, Dir, Kind, Names, dress, read_limited, stat_file};
 use crate::sys::errno;
 
 /// How deep a tree is followed: a loop of links beneath the source ends here.
@@ -68,15 +68,22 @@ impl Selection<'_> {
 }
 
 /// Copies what is selected, each file whole, 0600 (0700 if its owner may execute it). What is there already stays: it
-/// is the image's, or the agent's own from an earlier run. Returns what was passed over, and why.
+/// is the image's, or the agent's own from an earlier run. Ceases where `is_stopped` says so, between two files. Returns
+/// what was passed over, and why.
 #[must_use]
-pub fn copy(from: &Dir, to: &Dir, selection: &Selection<'_>, owner: Option<(u32, u32)>) -> Skipped {
+pub fn copy(
+    from: &Dir,
+    to: &Dir,
+    selection: &Selection<'_>,
+    owner: Option<(u32, u32)>,
+    is_stopped: &dyn Fn() -> bool,
+) -> Skipped {
     let whose = from.stat().map(|stat| stat.uid).ok();
-    let mut copying = Copying { root: from, whose, owner, left: FILES, bytes: BYTES, skipped: Skipped::default() };
-    for name in from.names().unwrap_or_default() {
-        if name.to_str().is_some_and(|name| selection.takes(name)) {
-            copying.entry(Path::new(&name), to, &name, DEPTH);
-        }
+    let skipped = Skipped::default();
+    let mut copying = Copying { root: from, whose, owner, is_stopped, left: FILES, bytes: BYTES, skipped };
+    let is_taken = |name: &OsStr| name.to_str().is_some_and(|name| selection.takes(name));
+    for name in copying.names(from, Path::new("."), &is_taken).unwrap_or_default() {
+        copying.entry(Path::new(&name), to, &name, DEPTH);
     }
     copying.skipped
 }
@@ -107,17 +114,27 @@ struct Copying<'d> {
     /// The owner of the root.
     whose: Option<u32>,
     owner: Option<(u32, u32)>,
+    is_stopped: &'d dyn Fn() -> bool,
     left: usize,
     bytes: usize,
     skipped: Skipped,
 }
 
 impl Copying<'_> {
+    /// The names in the directory at `path`, as many as may be copied.
+    fn names(&mut self, dir: &Dir, path: &Path, is_taken: &dyn Fn(&OsStr) -> bool) -> std::io::Result<Vec<OsString>> {
+        let Names { names, is_cut } = dir.names_up_to(FILES, is_taken)?;
+        if is_cut {
+            self.skipped.push(format!("{}: more than {FILES} entries: the others are not copied", path.display()));
+        }
+        Ok(names)
+    }
+
     /// Copies the entry at `path` beneath the root to `to`. A link is what it leads to, as long as that is beneath the
     /// root: as a file or a directory of its own, never as a link.
     fn entry(&mut self, path: &Path, to: &Dir, name: &OsStr, depth: usize) {
         // The one entry that was too many has been told.
-        if self.left == 0 {
+        if self.left == 0 || (self.is_stopped)() {
             return;
         }
         if let Err(why) = self.try_entry(path, to, name, depth) {
@@ -148,7 +165,7 @@ impl Copying<'_> {
             Kind::Directory => {
                 let below = self.root.sub_beneath(path).map_err(said)?;
                 let made = to.make(name, Attributes { mode: 0o700, owner: self.owner }).map_err(said)?;
-                for child in below.names().map_err(said)? {
+                for child in self.names(&below, path, &|_| true).map_err(said)? {
                     self.entry(&path.join(&child), &made, &child, depth - 1);
                 }
                 Ok(())
@@ -173,13 +190,14 @@ impl Copying<'_> {
 
 /// Gives everything in the agent's place to the agent: an image builds it as root. A file with a second link is left
 /// alone, because it may be another's; so is whatever can not be opened without following a link.
-pub fn take_over(dir: &Dir, owner: Option<(u32, u32)>) {
+/// Ceases where `is_stopped` says so.
+pub fn take_over(dir: &Dir, owner: Option<(u32, u32)>, is_stopped: &dyn Fn() -> bool) {
     let mut left = FILES;
     let mut queue: Vec<(PathBuf, usize)> = vec![(PathBuf::new(), 0)];
     while let Some((path, depth)) = queue.pop() {
         let Some(below) = descend(dir, &path) else { continue };
-        for name in below.names().unwrap_or_default() {
-            let Some(rest) = left.checked_sub(1) else { return };
+        for name in below.names_up_to(left, &|_| true).map(|found| found.names).unwrap_or_default() {
+            let Some(rest) = left.checked_sub(1).filter(|_| !is_stopped()) else { return };
             left = rest;
             let Ok(stat) = below.stat_entry(&name) else { continue };
             if stat.kind == Kind::Directory && depth < DEPTH {
@@ -266,8 +284,13 @@ mod tests {
         assert!(std::process::Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
         std::fs::write(to.path().join("keep"), "mine").unwrap();
         let (source, target) = (Dir::open(from.path()).unwrap(), Dir::open(to.path()).unwrap());
-        let skipped =
-            copy(&source, &target, &Selection { settings: &settings(), scope: Scope::Settings, login: None }, None);
+        let skipped = copy(
+            &source,
+            &target,
+            &Selection { settings: &settings(), scope: Scope::Settings, login: None },
+            None,
+            &|| false,
+        );
         let skipped = skipped.into_lines();
         let read = |name: &str| std::fs::read_to_string(to.path().join(name)).unwrap();
         assert_eq!((read("keep").as_str(), read("k8s").as_str()), ("mine", "value"));

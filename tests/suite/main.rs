@@ -18,6 +18,7 @@ mod first_start;
 mod fleet;
 mod hostile;
 mod identity;
+mod interrupted;
 mod matrix;
 mod memory;
 mod namespace;
