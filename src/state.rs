@@ -9,6 +9,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::credential::Digest;
+use crate::credential::source::LIMIT;
 use crate::report::Failure;
 use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::Base;
@@ -145,6 +146,9 @@ pub fn read(state_dir: &Path, owners: &Owners) -> Option<(State, u32)> {
 /// What the kernel says.
 pub fn save(state_dir: &Dir, state: &State) -> anyhow::Result<()> {
     let text = serde_json::to_vec_pretty(state).context("state.json")?;
+    if text.len() as u64 > LIMIT {
+        return Err(Failure::new(format!("cannot write {FILE}: it would be larger than {LIMIT} bytes")).into());
+    }
     let attributes = Attributes { mode: 0o644, owner: None };
     state_dir.write_whole(OsStr::new(FILE), &text, attributes).with_context(|| {
         let hint = "exec, healthcheck and the next start of this container read it: --state-dir names another place";

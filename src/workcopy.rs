@@ -19,11 +19,12 @@ use anyhow::Context;
 use crate::agent::definition::SessionFile;
 use crate::cli::{RunOptions, Scope};
 use crate::credential::Document;
+use crate::credential::source::LIMIT;
 use crate::discover::{Cache, Facts, Material, Offer};
 use crate::launch::interrupt::Interrupt;
 use crate::plan::place::{copied_file, under_home};
 use crate::plan::{AgentPlan, LoginFile};
-use crate::report::Message;
+use crate::report::{Failure, Message};
 use crate::store::Capture;
 use crate::store::directory::{BOOKKEEPING, keep_conflict};
 use crate::sync::reconcile::Version;
@@ -119,6 +120,11 @@ impl WorkingCopy {
     /// # Errors
     /// What the kernel says, with the path.
     pub fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        if bytes.len() as u64 > LIMIT {
+            let what =
+                format!("cannot write {}: it would be larger than {LIMIT} bytes", self.path.join(name).display());
+            return Err(Failure::new(what).hint("make what is there smaller: larger files are not read").into());
+        }
         self.dir
             .write_whole(OsStr::new(name), bytes, Attributes { mode: 0o600, owner: self.owner })
             .with_context(|| ground::failure("write", &self.path.join(name)))

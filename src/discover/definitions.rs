@@ -16,6 +16,9 @@ use crate::workcopy::read::{self, Owners};
 /// Where they are.
 const DIRECTORY: &str = "/etc/agent-init/agents";
 
+/// How many of them are read: every start reads them all.
+const DEFINITIONS: usize = 256;
+
 /// The known agents.
 ///
 /// # Errors
@@ -38,9 +41,14 @@ fn added(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
 #[cold]
 #[inline(never)]
 fn texts(dir: &Dir, path: &Path) -> anyhow::Result<Vec<(String, String)>> {
-    let names = dir.names().with_context(|| format!("cannot read {}", path.display()))?;
+    let names =
+        dir.names_up_to(DEFINITIONS, &is_definition).with_context(|| format!("cannot read {}", path.display()))?;
+    if names.is_cut {
+        let what = format!("{} holds more than {DEFINITIONS} agent definitions", path.display());
+        return Err(Failure::new(what).hint("leave those that this image needs").into());
+    }
     let mut found = Vec::new();
-    for name in names.iter().filter(|name| is_definition(name)) {
+    for name in &names.names {
         let file = path.join(name).display().to_string();
         // A ConfigMap's files are links beneath their directory. What names an agent's variables and files decides over
         // secrets, so it is not taken from a user who is not trusted with them.

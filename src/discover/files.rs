@@ -50,6 +50,9 @@ pub struct Cached {
 /// More than anybody has profiles: others stay where they are.
 const CACHED: usize = 64;
 
+/// How many entries of the place are looked at.
+const ENTRIES: usize = 1024;
+
 /// The files of the first offer that has any; when it is chosen, they are copied.
 pub(super) fn for_another_user(
     definition: &Definition,
@@ -106,7 +109,7 @@ fn cache(place: &str, ground: &Ground<'_, '_>) -> Option<Cache> {
         let name = path.file_name().filter(|_| path.extension() == Some(OsStr::new("json")))?.to_owned();
         Some(Cached { name, changed: (changed.ctime(), changed.ctime_nsec()), bytes: offers::file(&path).ok()? })
     };
-    let entries = ours.read_dir().ok()?.filter_map(|entry| file(entry.ok()?.path()));
+    let entries = ours.read_dir().ok()?.take(ENTRIES).filter_map(|entry| file(entry.ok()?.path()));
     let files: Vec<Cached> = entries.take(CACHED).collect();
     (!files.is_empty()).then(|| Cache { place: place.to_owned(), files })
 }

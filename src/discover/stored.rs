@@ -8,6 +8,7 @@ use anyhow::Context;
 use crate::cli::StoreSpec;
 use crate::launch::helper::Helpers;
 use crate::report::{Failure, Level, Message};
+use crate::store::directory::BOOKKEEPING;
 use crate::store::protocol::{self, Stored, Verb};
 use crate::store::{Capture, helper, remote};
 
@@ -43,10 +44,19 @@ pub(super) fn fetch(
         Ok(stored)
     });
     let (stored, warnings) = match mirrored {
-        Ok(stored) => (stored, Vec::new()),
+        Ok(stored) => {
+            let warning = stored.as_ref().filter(|stored| stored.passed_over > 0).map(|_| passed_over(spec, agent));
+            (stored, warning.into_iter().collect())
+        }
         Err(error) => (None, vec![Message { level: Level::Warning, ..Message::error(&error) }]),
     };
     Ok((stored, remote::mirror(state_dir, agent).ok(), warnings))
+}
+
+fn passed_over(spec: &StoreSpec, agent: &str) -> Message {
+    let text = format!("{agent}: {} holds a file named {BOOKKEEPING}, which is ignored", spec.text);
+    Message::warning(text)
+        .hint("that name is agent-init's own: store the login file alone; the next refresh removes it")
 }
 
 fn ask(

@@ -186,10 +186,8 @@ impl Survey {
             is_empty: path.read_dir().is_ok_and(|mut entries| entries.next().is_none()),
             conflicts: match role {
                 Role::Capture => Capture::open(path).map_or(0, |capture| capture.conflicts()),
-                Role::State => path.join("conflicts").read_dir().map_or(0, Iterator::count),
-                Role::WorkingCopy => {
-                    path.join(directory::BOOKKEEPING).join("conflicts").read_dir().map_or(0, Iterator::count)
-                }
+                Role::State => count(&path.join("conflicts")),
+                Role::WorkingCopy => count(&path.join(directory::BOOKKEEPING).join("conflicts")),
                 _ => 0,
             },
             role,
@@ -252,6 +250,11 @@ impl Survey {
             }
         }
     }
+}
+
+/// How many entries a directory has, of those that are looked at.
+fn count(path: &Path) -> usize {
+    path.read_dir().map_or(0, |entries| entries.take(256).count())
 }
 
 impl Found {

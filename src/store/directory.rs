@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::definition::SessionFile;
 use crate::credential::Document;
-use crate::credential::source::LIMIT;
 use crate::sync::lineage::Lineage;
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::lock::Lock;
@@ -28,6 +27,9 @@ pub const BOOKKEEPING: &str = ".agent-init";
 /// How many logins that lost are kept.
 const CONFLICTS: usize = 16;
 
+/// How many entries of a directory of notes are looked at: another container may fill it.
+const ENTRIES: usize = 256;
+
 /// A capture of one agent.
 #[derive(Debug)]
 pub struct Capture {
@@ -36,6 +38,15 @@ pub struct Capture {
     dir: Dir,
     notes_parent: Option<PathBuf>,
     single_file: bool,
+}
+
+/// The mark of a container that uses a capture.
+#[derive(Debug)]
+pub struct Presence {
+    /// Held for as long as it does.
+    pub mark: Option<Lock>,
+    /// There are more marks than were looked at: each start removes those of ended containers that it looks at.
+    pub is_crowded: bool,
 }
 
 /// `record.json`.
@@ -138,14 +149,15 @@ impl Capture {
     pub fn users(&self) -> usize {
         let Ok(leases) = self.notes_there().and_then(|notes| notes.sub(OsStr::new("leases"))) else { return 0 };
         let is_held = |name: &OsString| leases.file(name).and_then(lock::is_held).unwrap_or(false);
-        leases.names().unwrap_or_default().iter().filter(|name| is_held(name)).count()
+        let found = leases.names_up_to(ENTRIES, &|_| true).unwrap_or_default();
+        found.names.iter().filter(|name| is_held(name)).count()
     }
 
     /// The logins that lost and are kept here.
     #[must_use]
     pub fn conflicts(&self) -> usize {
         let conflicts = self.notes_there().and_then(|notes| notes.sub(OsStr::new("conflicts")));
-        conflicts.and_then(|conflicts| conflicts.names()).map_or(0, |names| names.len())
+        conflicts.and_then(|conflicts| conflicts.names_up_to(ENTRIES, &|_| true)).map_or(0, |found| found.names.len())
     }
 
     /// Where those are.
@@ -190,17 +202,19 @@ impl Capture {
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn presence(&self) -> io::Result<Option<Lock>> {
+    pub fn presence(&self) -> io::Result<Presence> {
         let leases = self.notes()?.make(OsStr::new("leases"), self.attributes(0o777))?;
         let owner = self.attributes(0o666).owner;
-        for name in leases.names()? {
+        let found = leases.names_up_to(ENTRIES, &|_| true)?;
+        for name in found.names {
             // What is no mark of anybody's is in nobody's way.
             if leases.lock(&name, owner).is_ok_and(|lock| lock.is_some()) {
                 let _ = leases.remove(&name);
             }
         }
         let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?.as_nanos();
-        leases.lock(&OsString::from(format!("{nanos:x}-{}", process::id())), owner)
+        let mark = leases.lock(&OsString::from(format!("{nanos:x}-{}", process::id())), owner)?;
+        Ok(Presence { mark, is_crowded: found.is_cut })
     }
 
     /// Stores the login of `bytes` durably: the keys that travel, beside the siblings that are there. With the lock held.
@@ -213,9 +227,7 @@ impl Capture {
         let merged = Document::beside_siblings(rule, bytes, there.as_ref().map(|there| there.as_slice()));
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
         // Beside its siblings, and with its numbers written out, a login may be larger than it was: nobody would read it.
-        if bytes.len() as u64 > LIMIT {
-            return Err(io::Error::other(format!("with what is stored beside it, it is larger than {LIMIT} bytes")));
-        }
+        read::check_merged(rule, bytes)?;
         let name = OsStr::new(&rule.file);
         let notes = self.notes()?;
         // The line is written first: after a crash between the two, the record knows one login too many, which harms
@@ -300,6 +312,7 @@ pub fn keep_conflict(parent: &Dir, file: &str, bytes: &[u8], attributes: Attribu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credential::source::LIMIT;
     use serde_json::json;
 
     fn rule() -> SessionFile {
@@ -332,8 +345,24 @@ mod tests {
         std::os::unix::fs::symlink("/nosuch", leases.join("link")).unwrap();
         std::fs::write(leases.join("ended"), "").unwrap();
         let held = capture.presence().unwrap();
-        assert!(held.is_some() && !leases.join("ended").exists());
+        assert!(held.mark.is_some() && !held.is_crowded && !leases.join("ended").exists());
         assert_eq!(capture.users(), 1);
+    }
+
+    #[test]
+    fn a_crowd_of_marks_is_looked_at_in_parts() {
+        let temp = tempfile::tempdir().unwrap();
+        let capture = Capture::open(temp.path()).unwrap();
+        let leases = temp.path().join(BOOKKEEPING).join("leases");
+        std::fs::create_dir_all(&leases).unwrap();
+        (0..ENTRIES + 44).for_each(|number| std::fs::write(leases.join(number.to_string()), "").unwrap());
+        let first = capture.presence().unwrap();
+        assert!(first.is_crowded);
+        // 44 of the ended, and ours.
+        assert_eq!(std::fs::read_dir(&leases).unwrap().count(), 45);
+        drop(first);
+        assert!(!capture.presence().unwrap().is_crowded);
+        assert_eq!(std::fs::read_dir(&leases).unwrap().count(), 1);
     }
 
     #[test]

@@ -12,6 +12,14 @@ use zeroize::Zeroizing;
 use crate::credential::Secret;
 use crate::credential::source::{LIMIT, decode_base64};
 
+use super::directory::BOOKKEEPING;
+
+/// Where the record of a store's logins is among its files. In a capture it is a note of ours.
+pub const RECORD: &str = "agent-init.record.json";
+
+/// How many files a store may hold, beside the record: a start writes each of them to disk.
+pub const FILES: usize = 64;
+
 /// The longest answer, in bytes: files of [`LIMIT`] in base64, which makes four of three, and some words around them.
 pub const LONGEST: usize = 1_500_000;
 
@@ -53,6 +61,8 @@ pub struct Stored {
     pub version: String,
     /// The files.
     pub files: Files,
+    /// How many files were passed over, because their names are those of our own notes.
+    pub passed_over: usize,
 }
 
 #[derive(Serialize)]
@@ -76,7 +86,7 @@ impl Stored {
     #[must_use]
     pub fn duplicate(&self) -> Stored {
         let files = self.files.iter().map(|(name, secret)| (name.clone(), secret.duplicate())).collect();
-        Stored { version: self.version.clone(), files }
+        Stored { version: self.version.clone(), files, passed_over: self.passed_over }
     }
 }
 
@@ -129,21 +139,39 @@ pub fn got(answer: &[u8]) -> Result<Option<Stored>, String> {
         return Ok(None);
     }
     let version = got.version.filter(|version| !version.is_empty()).ok_or("it has no version")?;
+    let (notes, texts): (Vec<_>, Vec<_>) = got.files.into_iter().partition(|(name, _)| is_note(name));
+    // Before any of them is decoded.
+    check_names(texts.iter().map(|(name, _)| name.as_str()))?;
     let mut files = Files::new();
-    let mut size = 0;
-    for (name, text) in got.files {
-        if !is_plain(&name) {
-            return Err("a file's name is not plain: letters, digits, '.', '-' and '_'".to_owned());
-        }
+    for (name, text) in texts {
         let content = decode_base64(text.as_bytes()).ok_or_else(|| format!("{name} is not base64"))?;
-        size += content.len() as u64;
         files.insert(name, Secret::new(content));
     }
-    if size > LIMIT {
-        Err(format!("its files are larger than {LIMIT} bytes"))
-    } else {
-        Ok(Some(Stored { version, files }))
+    check(&files)?;
+    Ok(Some(Stored { version, files, passed_over: notes.len() }))
+}
+
+/// Whether a store's files are what every reader takes: a writer asks before it puts them.
+///
+/// # Errors
+/// What is wrong with them, in words that hold nothing of them.
+pub fn check(files: &Files) -> Result<(), String> {
+    check_names(files.keys().map(String::as_str))?;
+    let size: u64 = files.values().map(|content| content.expose_secret().len() as u64).sum();
+    if size > LIMIT { Err(format!("its files are larger than {LIMIT} bytes in total")) } else { Ok(()) }
+}
+
+fn check_names<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Result<(), String> {
+    if names.clone().any(|name| !is_plain(name)) {
+        return Err("a file's name is not plain: letters, digits, '.', '-' and '_'".to_owned());
     }
+    let count = names.filter(|name| *name != RECORD).count();
+    if count > FILES { Err(format!("it has {count} files, and {FILES} are the most")) } else { Ok(()) }
+}
+
+/// The name of our notes in a capture, or one below it: no store has a file of that name to give.
+fn is_note(name: &str) -> bool {
+    name.strip_prefix(BOOKKEEPING).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// A name that is one component of a path, and a key in every store.
@@ -254,6 +282,57 @@ mod tests {
             r#"{"v":1,"found":true,"version":"1","files":{"":""}}"#,
         ] {
             assert!(got(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    fn answer(names: impl Iterator<Item = String>) -> Vec<u8> {
+        let files: BTreeMap<String, &str> = names.map(|name| (name, "RkFLRQ==")).collect();
+        json!({ "v": 1, "found": true, "version": "1", "files": files }).to_string().into_bytes()
+    }
+
+    #[test]
+    fn so_many_files_are_read_and_no_more() {
+        let names = |count: usize| (0..count).map(|number| format!("file-{number}"));
+        assert_eq!(got(&answer(names(FILES))).unwrap().unwrap().files.len(), FILES);
+        // The record is ours, and comes on top.
+        let with_record = names(FILES).chain([RECORD.to_owned()]);
+        assert_eq!(got(&answer(with_record)).unwrap().unwrap().files.len(), FILES + 1);
+        let why = got(&answer(names(FILES + 1))).map(|_| ()).unwrap_err();
+        assert_eq!(why, "it has 65 files, and 64 are the most");
+    }
+
+    #[test]
+    fn our_notes_are_passed_over() {
+        let names = [".agent-init", ".agent-init/record.json", ".agent-init/a/../../b", ".agent-initial", "login"];
+        let stored = got(&answer(names.map(str::to_owned).into_iter())).unwrap().unwrap();
+        assert_eq!(stored.files.keys().collect::<Vec<_>>(), [".agent-initial", "login"]);
+        assert_eq!(stored.passed_over, 3);
+    }
+
+    /// What may be put is what is read: the same bounds, both ways.
+    #[test]
+    fn what_is_not_read_is_not_put() {
+        let limit = usize::try_from(LIMIT).unwrap();
+        let sized = |size: usize| Files::from([("login".to_owned(), Secret::new(Zeroizing::new(vec![b'x'; size])))]);
+        let several = |count: usize| (0..count).map(|n| (format!("{n}"), Secret::copied(b"x"))).collect::<Files>();
+        let named = |name: &str| Files::from([(name.to_owned(), Secret::copied(b"x"))]);
+        let mut beside = sized(limit);
+        beside.insert(RECORD.to_owned(), Secret::copied(b"x"));
+        let rows = [
+            (sized(limit), true),
+            (sized(limit + 1), false),
+            (beside, false),
+            (several(FILES), true),
+            (several(FILES + 1), false),
+            (named("a b"), false),
+            (named("a.b-c_d"), true),
+        ];
+        for (number, (files, expected)) in rows.into_iter().enumerate() {
+            assert_eq!(check(&files).is_ok(), expected, "row {number}");
+            let request: Value = serde_json::from_slice(&put("x", None, &files)).unwrap();
+            let answer = json!({ "v": 1, "found": true, "version": "1", "files": request["files"] }).to_string();
+            assert_eq!(got(answer.as_bytes()).is_ok(), expected, "row {number}");
+            assert!(!expected || answer.len() <= LONGEST, "row {number}: {}", answer.len());
         }
     }
 

@@ -18,17 +18,14 @@ use crate::report::Failure;
 use crate::supervise::children::Children;
 use crate::supervise::task::Task;
 use crate::sync::lineage::Lineage;
-use crate::sys::dir::Attributes;
+use crate::sys::dir::{Attributes, Kind};
 use crate::workcopy::ground;
-use crate::workcopy::read::Copy;
+use crate::workcopy::read::{self, Copy};
 
 use super::directory::{BOOKKEEPING, Capture, Record};
 use super::helper::{Helper, called, misunderstood};
 use super::pace::Pace;
-use super::protocol::{self, Files, Lease, Stored, Verb};
-
-/// Where `record.json` is among the stored files.
-const RECORD: &str = "agent-init.record.json";
+use super::protocol::{self, Files, Lease, RECORD, Stored, Verb};
 
 /// A lease is free again so long after its last renewal: a dead holder must be replaced before a waiting agent gives up,
 /// after 31 s.
@@ -137,7 +134,7 @@ impl Remote {
     /// Asks to store the login of `bytes` beside the other files; [`News::Stored`] tells when it is.
     ///
     /// # Errors
-    /// The record can not be written.
+    /// What is stored beside it makes it more than readers take.
     pub fn put(&mut self, rule: &SessionFile, bytes: &[u8], lineage: &Lineage) -> io::Result<()> {
         let mut files = Files::new();
         for (name, secret) in self.stored.iter().flat_map(|stored| &stored.files) {
@@ -146,9 +143,12 @@ impl Remote {
         let there = files.get(&rule.file).map(Secret::expose_secret);
         let merged = Document::beside_siblings(rule, bytes, there);
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
+        read::check_merged(rule, bytes)?;
         let record = serde_json::to_vec_pretty(&Record::of(lineage)).map_err(io::Error::other)?;
         files.insert(rule.file.clone(), Secret::copied(bytes));
         files.insert(RECORD.to_owned(), Secret::copied(&record));
+        protocol::check(&files)
+            .map_err(|why| io::Error::other(format!("it is not stored where no reader takes it: {why}")))?;
         let expect = self.stored.as_ref().map(|stored| stored.version.clone());
         self.sending = Some(Parcel { expect, files });
         Ok(())
@@ -307,7 +307,7 @@ impl Remote {
             Verb::Put => {
                 let version = protocol::stored(answer).map_err(garbage)?;
                 if let Some((version, parcel)) = version.zip(self.sending.take()) {
-                    self.stored = Some(Stored { version, files: parcel.files });
+                    self.stored = Some(Stored { version, files: parcel.files, passed_over: 0 });
                     news.push(News::Stored);
                 } else {
                     self.wants_look = true;
@@ -410,6 +410,10 @@ pub fn lay_down_mirror(state_dir: &Path, agent: &str, stored: Option<&Stored>) -
     let is_kept = |name: &OsStr| name == BOOKKEEPING || name.to_str().is_some_and(|name| files.contains_key(name));
     for name in mirror.names()?.iter().filter(|name| !is_kept(name)) {
         mirror.remove(name)?;
+    }
+    // A version before 0.2 took a file of that name from a store.
+    if mirror.stat_entry(OsStr::new(BOOKKEEPING)).is_ok_and(|found| found.kind != Kind::Directory) {
+        mirror.remove(OsStr::new(BOOKKEEPING))?;
     }
     let notes = mirror.make(OsStr::new(BOOKKEEPING), private(0o700))?;
     for (name, secret) in files {

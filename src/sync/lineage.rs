@@ -56,7 +56,9 @@ impl Lineage {
 impl From<Vec<String>> for Lineage {
     fn from(texts: Vec<String>) -> Lineage {
         // A digest of a form that a later version writes is passed over, not an error.
-        Lineage(texts.iter().filter_map(|text| Digest::parse(text)).collect())
+        // The newest, and no more than are written: another may have made the line longer.
+        let newest = texts.iter().skip(texts.len().saturating_sub(KEPT));
+        Lineage(newest.filter_map(|text| Digest::parse(text)).collect())
     }
 }
 

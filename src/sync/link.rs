@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use crate::report::Message;
 use crate::state::Served;
+use crate::store::directory::Presence;
 use crate::store::helper::BOUNDS;
 use crate::store::{Asked, Store};
 use crate::supervise::children::Children;
-use crate::sys::lock::Lock;
 use crate::workcopy::read::{self, Copy, Mark, reason};
 
 use super::gate::Gate;
@@ -44,7 +44,7 @@ pub struct Link {
     gate: Option<Gate>,
     hearing: Option<Hearing>,
     /// Held for as long as we use the capture.
-    presence: Option<Lock>,
+    presence: Option<Presence>,
     /// What was put and is not yet known to be stored.
     sent: Option<carry::Sent>,
     due: Option<Instant>,
@@ -96,9 +96,17 @@ impl Link {
         }
         let presence = ends.presence();
         let mut voice = Voice::default();
-        if ends.live && presence.as_ref().is_some_and(|lock| !lock.excludes()) {
+        let mark = presence.as_ref().and_then(|presence| presence.mark.as_ref());
+        if ends.live && mark.is_some_and(|mark| !mark.excludes()) {
             let text = format!("{}: the file system of {} has no locks", ends.agent, ends.store.place());
             let hint = "containers there may refresh at the same time: use one with locks (NFS 4), or a store";
+            voice.once(Message::warning(text).hint(hint));
+        }
+        if presence.as_ref().is_some_and(|presence| presence.is_crowded) {
+            let text =
+                format!("{}: {} has more marks of containers than are looked at", ends.agent, ends.store.place());
+            let hint =
+                "each start removes some of those that have ended; or remove what is in .agent-init/leases there";
             voice.once(Message::warning(text).hint(hint));
         }
         Link {

@@ -44,7 +44,7 @@ pub fn state_directory(path: &Path) -> anyhow::Result<Dir> {
 /// Closes a directory of ours that others could write to, if nobody has put anything there yet: a tmpfs of docker's has
 /// mode 1777, an emptyDir of Kubernetes' 0777.
 fn close(dir: &Dir, attributes: Attributes, mode: u32) -> bool {
-    let is_empty = || dir.names().is_ok_and(|names| names.is_empty());
+    let is_empty = || dir.names_up_to(1, &|_| true).is_ok_and(|found| found.names.is_empty());
     if !is_empty() || dir.dress(attributes).is_err() {
         return false;
     }

@@ -29,10 +29,9 @@ pub fn settings(
 ) -> Skipped {
     let owners = copy.owners();
     let mut harvest = Harvest { owners, owner, changed, entries: ENTRIES, bytes: BYTES, skipped: Skipped::default() };
-    for name in copy.dir.names().unwrap_or_default() {
-        if name.to_str().is_some_and(|name| selection.takes(name)) {
-            harvest.entry(&copy.dir, to, &name, Path::new(&name), DEPTH);
-        }
+    let is_taken = |name: &OsStr| name.to_str().is_some_and(|name| selection.takes(name));
+    for name in copy.dir.names_up_to(ENTRIES, &is_taken).unwrap_or_default().names {
+        harvest.entry(&copy.dir, to, &name, Path::new(&name), DEPTH);
     }
     harvest.skipped
 }
@@ -69,7 +68,7 @@ impl Harvest<'_> {
             Kind::Directory => {
                 let below = from.sub(name).map_err(said)?;
                 let made = to.make(name, Attributes { mode: 0o700, owner: self.owner }).map_err(said)?;
-                for child in below.names().map_err(said)? {
+                for child in below.names_up_to(ENTRIES, &|_| true).map_err(said)?.names {
                     let path: PathBuf = path.join(&child);
                     self.entry(&below, &made, &child, &path, depth);
                 }

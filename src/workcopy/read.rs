@@ -189,6 +189,20 @@ pub fn login(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool
     Copy { version, bytes: Some(bytes), mark: Some(content.stat.into()) }
 }
 
+/// Whether a login that was merged with what is kept beside it will be read: what is written is held to the bounds of those
+/// who read it.
+///
+/// # Errors
+/// Why it would not be.
+pub fn check_merged(rule: &SessionFile, bytes: &[u8]) -> io::Result<()> {
+    match Document::parse(bytes, rule.format) {
+        Ok(_) => Ok(()),
+        Err(defect) => {
+            Err(io::Error::other(format!("with what is kept beside it, it could not be read again: {defect}")))
+        }
+    }
+}
+
 /// The account, where an agent keeps it in a file beside the login.
 fn account_beside(rule: &SessionFile, read: impl Fn(&str) -> Option<Zeroizing<Vec<u8>>>) -> Option<String> {
     rule.account.iter().find_map(|field| {

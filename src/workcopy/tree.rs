@@ -82,8 +82,9 @@ pub fn copy(
     let skipped = Skipped::default();
     let mut copying = Copying { root: from, whose, owner, is_stopped, left: FILES, bytes: BYTES, skipped };
     let is_taken = |name: &OsStr| name.to_str().is_some_and(|name| selection.takes(name));
-    for name in copying.names(from, Path::new("."), &is_taken).unwrap_or_default() {
-        copying.entry(Path::new(&name), to, &name, DEPTH);
+    match copying.names(from, Path::new("."), &is_taken) {
+        Ok(names) => names.iter().for_each(|name| copying.entry(Path::new(name), to, name, DEPTH)),
+        Err(error) => copying.skipped.push(format!("not copied: {}", super::read::reason(&error))),
     }
     copying.skipped
 }

@@ -1,6 +1,7 @@
 //! The agent's directory is hostile ground: what it plants there is never published and never ends PID 1.
 
 mod capture;
+mod crowds;
 mod floods;
 
 use std::os::unix::fs::MetadataExt;

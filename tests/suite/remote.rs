@@ -344,3 +344,148 @@ fn a_store_that_hangs_at_a_turn_does_not_keep_the_agent_from_it() {
         live.wait().ok();
     }
 }
+
+/// What PID 1 has used of a processor so far, in ticks of 10 ms: user and system, proc(5).
+fn ticks(pid: i32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+/// What still happens in the agent's directory is nobody's business once the agent has ended, and keeps nobody awake while
+/// a slow helper stores the last login.
+#[test]
+fn an_event_after_the_agents_end_does_not_keep_the_last_publish_busy() {
+    let mut remote = Remote::new();
+    let mut live = remote.run("say ready; pause; refresh b").options(["--grace", "50s"]).start();
+    live.line("ready");
+    remote.store.misbehave("put:hang");
+    remote.gate.open();
+    await_path(&remote.store.0, "the put", || !remote.store.requests("put").is_empty());
+    let children = format!("/proc/{0}/task/{0}/children", live.pid());
+    // The helper alone is left.
+    while std::fs::read_to_string(&children).unwrap().split_whitespace().count() > 1 {
+        std::thread::yield_now();
+    }
+    for number in 0..20 {
+        remote.sandbox.write(&format!("home/.claude/{number}"), "x");
+    }
+    let before = ticks(live.pid());
+    // No wait for anything: it is measured over this time.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let used = ticks(live.pid()) - before;
+    // A sleep takes none. Who spins takes all that a busy machine leaves it.
+    assert!(used <= 4, "{used} ticks in a second of sleep");
+    let helper = remote.store.requests("put")[0]["pid"].as_i64().unwrap();
+    assert!(std::process::Command::new("kill").arg(helper.to_string()).status().unwrap().success());
+    live.wait().ok();
+}
+
+/// A store that holds more than any login has: nothing of it is laid down.
+#[test]
+fn a_store_with_too_many_files_is_refused() {
+    for (count, is_taken) in [(63, true), (64, false), (20_000, false)] {
+        let remote = Remote::empty();
+        let names: Vec<String> = (0..count).map(|number| format!("file-{number}")).collect();
+        let files = names.iter().map(|name| (name.as_str(), "x".to_owned()));
+        remote.store.seed_files(files.chain([(".credentials.json", Session::new("a").json())]));
+        let outcome = remote.run("seen").run().ok();
+        assert_eq!(outcome.stdout.contains("FAKE-refresh-a"), is_taken, "{count}\n{outcome}");
+        let said = format!("it has {} files, and 64 are the most", count + 1);
+        assert_eq!(outcome.stderr.contains(&said), !is_taken, "{count}\n{outcome}");
+        let mirrored = std::fs::read_dir(remote.sandbox.path("state/store/claude")).map_or(0, Iterator::count);
+        assert!(mirrored <= 66, "{count}: {mirrored} files");
+    }
+}
+
+/// The names of our own notes are no files of a store's; the login beside them is used.
+#[test]
+fn a_file_with_the_name_of_our_notes_is_passed_over() {
+    let remote = Remote::empty();
+    let login = || (".credentials.json", Session::new("a").json());
+    remote.store.seed_files([(".agent-init", "x".to_owned()), (".agent-init/record.json", "{}".to_owned()), login()]);
+    // Twice: what a start leaves in its mirror does not stop the next.
+    for _ in 0..2 {
+        let outcome = remote.run("seen").run().ok().warns_once(&["holds a file named .agent-init, which is ignored"]);
+        assert!(outcome.stdout.contains("FAKE-refresh-a"), "{outcome}");
+    }
+    // A start of a version that took such a file.
+    std::fs::remove_dir_all(remote.sandbox.path("state/store/claude/.agent-init")).unwrap();
+    remote.sandbox.write("state/store/claude/.agent-init", "x");
+    let outcome = remote.run("seen; refresh b").run().ok();
+    assert!(outcome.stdout.contains("FAKE-refresh-a"), "{outcome}");
+    assert!(remote.store.login().contains("FAKE-access-b"));
+    remote.run("true").run().ok().quiet();
+}
+
+/// A login that no reader would take is not stored: it is kept, and what is stored stays readable.
+#[test]
+fn what_no_container_could_read_is_not_put() {
+    let large = |name: &str, size: usize| {
+        let login = Session::new(name).json();
+        format!("{},\"pad\":\"{}\"}}", login.strip_suffix('}').unwrap(), "x".repeat(size))
+    };
+    let many = |name: &str| {
+        let login = Session::new(name).json();
+        format!("{},\"pad\":[{}0]}}", login.strip_suffix('}').unwrap(), "0,".repeat(60_000))
+    };
+    let oauth = |name: &str, size: usize| {
+        Session::new(name).json().replacen(
+            "{\"claudeAiOauth\":{",
+            &format!("{{\"claudeAiOauth\":{{\"pad\":\"{}\",", "y".repeat(size)),
+            1,
+        )
+    };
+    let values = |name: &str| {
+        let pad = "0,".repeat(10_000);
+        Session::new(name).json().replacen(
+            "{\"claudeAiOauth\":{",
+            &format!("{{\"claudeAiOauth\":{{\"pad\":[{pad}0],"),
+            1,
+        )
+    };
+    // What is stored, beside the login or in its file, what the agent writes, and why that is too much together.
+    let rows = [
+        (large("a", 700_000), None, oauth("b", 700_000), "it is larger than 1048576 bytes"),
+        (many("a"), None, values("b"), "it holds more values than any login"),
+        (
+            Session::new("a").json(),
+            Some(1_048_000),
+            oauth("b", 1000),
+            "its files are larger than 1048576 bytes in total",
+        ),
+    ];
+    for (stored, beside, written, why) in rows {
+        let mut remote = Remote::empty();
+        let beside = beside.map(|size| ("other", "z".repeat(size)));
+        remote.store.seed_files([(".credentials.json", stored.clone())].into_iter().chain(beside));
+        let new = remote.sandbox.write("new.json", written);
+        let script = format!("pause; cp {} \"$C/new\"; mv \"$C/new\" \"$F\"; pause", new.display());
+        let live = remote.start(&script);
+        remote.gate.open();
+        await_path(&remote.sandbox.path("state"), "a recovery copy", || {
+            remote.sandbox.exists("state/recovery/claude/.credentials.json")
+        });
+        assert!(remote.recovered().contains("FAKE-access-b"), "{why}");
+        remote.gate.open();
+        live.wait().ok().says(&["cannot carry the login to exec:", why]);
+        assert_eq!(remote.store.requests("put").len(), 0, "{why}");
+        assert_eq!(remote.store.login(), stored, "{why}");
+    }
+}
+
+/// A store that fails at once costs a start no more than one that answers.
+#[test]
+fn a_helper_that_fails_is_not_waited_for() {
+    // Empty, so that it is asked once in either case.
+    let took = |mode: &str| {
+        let remote = Remote::empty();
+        remote.store.misbehave(mode);
+        let begun = std::time::Instant::now();
+        remote.run("true").run().ok();
+        begun.elapsed()
+    };
+    let least = |mode: &str| (0..5).map(|_| took(mode)).min().unwrap();
+    let (well, failing) = (least(""), least("get:die"));
+    assert!(failing < well + std::time::Duration::from_millis(300), "{failing:?}, and {well:?} when it is well");
+}

@@ -11,7 +11,7 @@ use crate::store::Put;
 use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::{Base, Outcome, Version};
 use crate::sys::replace::Replaced;
-use crate::workcopy::read::{Copy, reason};
+use crate::workcopy::read::{self, Copy, reason};
 
 use super::{Link, RETRY, Trouble};
 
@@ -144,6 +144,7 @@ impl Link {
         let Some(bytes) = &stored.bytes else { return Ok(()) };
         let merged = self.beside_siblings(bytes, working);
         let bytes = merged.as_ref().unwrap_or(bytes);
+        read::check_merged(&self.ends.rule, bytes)?;
         let replaced = self.ends.working.replace(&self.ends.rule.file, bytes, working);
         match replaced.map_err(|error| Trouble::Failed(format!("{error:#}")))? {
             Replaced::Done => {}

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use crate::agent::definition::{RefreshLock, SessionFile};
+use crate::store::directory::Presence;
 use crate::store::{Recovery, Store};
 use crate::sync::gate::Gate;
 use crate::sync::hearing::{Hearing, Side};
 use crate::sync::reconcile::Base;
-use crate::sys::lock::Lock;
 use crate::sys::watch;
 use crate::workcopy::WorkingCopy;
 
@@ -60,10 +60,10 @@ impl Ends {
     }
 
     /// The mark of who uses the capture.
-    pub(super) fn presence(&self) -> Option<Lock> {
+    pub(super) fn presence(&self) -> Option<Presence> {
         match &self.store {
             // A mark that can not be made is missed by `status` alone.
-            Store::Directory(capture) if !self.anew => capture.presence().ok().flatten(),
+            Store::Directory(capture) if !self.anew => capture.presence().ok(),
             Store::Directory(_) | Store::Expected(_) | Store::Remote(_) => None,
         }
     }

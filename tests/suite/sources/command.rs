@@ -101,3 +101,23 @@ fn a_command_has_30_seconds() {
     let took = started.elapsed();
     assert!(took >= Duration::from_secs(30) && took < Duration::from_secs(45), "{took:?}");
 }
+
+/// Its end is taken once: nobody waits for it again.
+#[test]
+fn a_command_that_fails_takes_no_longer_than_one_that_does_not() {
+    let took = |line: &str, code: i32| {
+        let sandbox = Sandbox::new();
+        let begun = Instant::now();
+        sandbox.claude("true").env("ANTHROPIC_API_KEY_COMMAND", line).run().code(code);
+        begun.elapsed()
+    };
+    let least = |line: &str, code: i32| (0..5).map(|_| took(line, code)).min().unwrap();
+    let well = least("echo FAKE", 0);
+    for line in ["false", "exit 3", "kill -9 $$", "/nosuch"] {
+        let failing = least(line, 125);
+        assert!(
+            failing < well + Duration::from_millis(300),
+            "{line}: {failing:?}, and {well:?} for one that ends well"
+        );
+    }
+}

@@ -1,5 +1,6 @@
 //! The stand-in store (`tests/stores/stand-in`): a directory behind a helper command.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -23,8 +24,14 @@ impl StandIn {
 
     /// Puts a login there, as the version that comes next.
     pub fn seed(&self, login: &str) {
+        self.seed_files([(".credentials.json", login.to_owned())]);
+    }
+
+    /// Puts these files there, as the version that comes next.
+    pub fn seed_files<'f>(&self, files: impl IntoIterator<Item = (&'f str, String)>) {
         let version = self.stored()["version"].as_u64().unwrap_or(6) + 1;
-        let stored = json!({ "version": version, "files": { ".credentials.json": base64(login) } });
+        let files: BTreeMap<&str, String> = files.into_iter().map(|(name, text)| (name, base64(&text))).collect();
+        let stored = json!({ "version": version, "files": files });
         std::fs::write(self.0.join("claude.new"), stored.to_string()).unwrap();
         std::fs::rename(self.0.join("claude.new"), self.0.join("claude")).unwrap();
     }
