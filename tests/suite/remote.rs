@@ -477,15 +477,18 @@ fn what_no_container_could_read_is_not_put() {
 /// A store that fails at once costs a start no more than one that answers.
 #[test]
 fn a_helper_that_fails_is_not_waited_for() {
-    // Empty, so that it is asked once in either case.
-    let took = |mode: &str| {
-        let remote = Remote::empty();
-        remote.store.misbehave(mode);
+    // Asked once in either case, by a helper that takes next to no time itself.
+    let took = |answer: &str| {
+        let sandbox = Sandbox::new();
+        let helper = sandbox.write("helper", format!("#!/bin/sh\ncat >/dev/null; {answer}\n"));
+        sandbox.chmod("helper", 0o755);
+        let run = sandbox.claude("true").unset("AGENT_INIT_CAPTURE");
+        let run = run.env("AGENT_INIT_STORE", format!("exec:{}", helper.display()));
         let begun = std::time::Instant::now();
-        remote.run("true").run().ok();
+        run.run().ok();
         begun.elapsed()
     };
-    let least = |mode: &str| (0..5).map(|_| took(mode)).min().unwrap();
-    let (well, failing) = (least(""), least("get:die"));
+    let least = |answer: &str| (0..5).map(|_| took(answer)).min().unwrap();
+    let (well, failing) = (least("echo '{\"v\":1,\"found\":false}'"), least("exit 1"));
     assert!(failing < well + std::time::Duration::from_millis(300), "{failing:?}, and {well:?} when it is well");
 }
