@@ -139,7 +139,9 @@ fn facts<'c>(
     // Looked at again once it is watched: it may have come in between.
     loop {
         patience.watch(&facts)?;
-        facts = discover::facts(options, catalog, environment, Some(&mut *helpers))?;
+        let found = discover::facts(options, catalog, environment, Some(&mut *helpers));
+        helpers.signals.check("waiting for a login")?;
+        facts = found?;
         if !plan::draft(options, &facts).lacks_credential(options) || !patience.wait(helpers)? {
             return Ok(facts);
         }

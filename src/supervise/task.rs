@@ -190,7 +190,7 @@ fn not_started(job: &Job<'_>, step: Step, error: &io::Error) -> Failure {
         Step::ParentDeath => "cannot be made to end with agent-init",
         Step::Mask => "cannot get its signal mask back",
         Step::Exec if error.kind() == io::ErrorKind::NotFound => return not_found(name, &program),
-        Step::Exec => "cannot be executed",
+        Step::Exec => "can not be executed",
     };
     Failure::new(format!("{name}: {program} {what}: {}", reason(error)))
 }
