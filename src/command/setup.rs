@@ -14,7 +14,7 @@ use crate::launch::deliver::Deliveries;
 use crate::launch::{Launch, Tty};
 use crate::plan::{self, Plan};
 use crate::report::setup as say;
-use crate::report::{Failure, Message, Reporter};
+use crate::report::{self, EventKey, Failure, Message, Reporter};
 use crate::setup::choice::{self, Choice, Kind, Question};
 use crate::setup::desk::{Desk, desks, links};
 use crate::setup::scanner::Scanner;
@@ -28,6 +28,7 @@ use crate::supervise::relay::Relay;
 use crate::supervise::stop::Stop;
 use crate::supervise::{Ended, Supervisor};
 use crate::sync::Engine;
+use crate::sync::voice::Voice;
 use crate::sys::dir::{Attributes, dress};
 use crate::sys::privilege;
 use crate::sys::process;
@@ -45,6 +46,7 @@ use super::run;
 pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Reporter) -> anyhow::Result<u8> {
     let outer = terminal()?;
     let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
+    report::stop_waiting();
     process::forbid_dumps().context("cannot forbid core dumps")?;
     let catalog = discover::catalog()?;
     let known = catalog.definitions()?;
@@ -120,7 +122,8 @@ fn withhold(environment: &mut Environment, known: &[&Definition], choice: &Choic
         names.extend(definition.variables().into_iter().filter(|name| !shared.contains(name.as_str())));
     }
     for name in environment.remove(&names) {
-        reporter.say(&Message::detail(format!("{name} is not passed on: setup makes a new login")));
+        let text = format!("{name} is not passed on: setup makes a new login");
+        reporter.say(&Message::detail(text).event(EventKey::Ignored));
     }
 }
 
@@ -180,7 +183,8 @@ impl Stage<'_, '_, '_> {
         let mut children = Children::default();
         children.adopt(agent);
         if let Err(error) = process::no_core() {
-            reporter.say(&Message::warning(format!("cannot forbid core files: {}", reason(&error))));
+            let text = format!("cannot forbid core files: {}", reason(&error));
+            reporter.say(&Message::warning(text).event(EventKey::SystemCallFailed));
         }
         let supervisor = Supervisor {
             signals,
@@ -191,6 +195,7 @@ impl Stage<'_, '_, '_> {
             forward_to: crate::cli::Forwarding::default(),
             engine,
             reporter,
+            voice: Voice::default(),
             group: agent,
             says_reaped: false,
             is_reaping: false,

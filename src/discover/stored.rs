@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use crate::cli::StoreSpec;
 use crate::launch::helper::Helpers;
-use crate::report::{Failure, Level, Message};
+use crate::report::{EventKey, Failure, Message};
 use crate::store::protocol::{self, Stored, Verb};
 use crate::store::{Capture, helper, remote};
 
@@ -40,7 +40,7 @@ pub(super) fn fetch(
     });
     let (stored, warnings) = match mirrored {
         Ok(stored) => (stored, Vec::new()),
-        Err(error) => (None, vec![Message { level: Level::Warning, ..Message::error(&error) }]),
+        Err(error) => (None, vec![Message::error(&error).as_warning().event(EventKey::StoreFailed).agent(agent)]),
     };
     (stored, remote::mirror(state_dir, agent).ok(), warnings)
 }

@@ -9,7 +9,7 @@ use crate::cli::{RunOptions, Scope};
 use crate::credential::Document;
 use crate::discover::Facts;
 use crate::plan::{AgentPlan, Plan};
-use crate::report::{Failure, Message, Reporter};
+use crate::report::{EventKey, Failure, Message, Reporter};
 use crate::store::{Capture, Recovery, Store};
 use crate::sync::link::{Ends, Link};
 use crate::sys::dir::Dir;
@@ -114,7 +114,8 @@ impl Desk<'_, '_> {
         let owner = self.capture.owner();
         let skipped = harvest::settings(&self.copy, self.capture.handle(), &selection, owner, &changed);
         for skipped in skipped.into_lines() {
-            reporter.say(&Message::warning(format!("{}: {skipped}", definition.name)));
+            let text = format!("{}: {skipped}", definition.name);
+            reporter.say(&Message::warning(text).event(EventKey::WorkingCopy).agent(&definition.name));
         }
     }
 }

@@ -20,6 +20,7 @@ mod hostile;
 mod identity;
 mod matrix;
 mod namespace;
+mod output;
 mod peers;
 mod process;
 mod publish;
