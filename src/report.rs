@@ -342,10 +342,10 @@ mod tests {
         let text = Reporter { format: LogFormat::Text, level: Level::Notice, on_raw_terminal: false };
         assert_eq!(text.render(&message), "agent-init: warning: a\u{fffd}[31m\u{fffd}b\n  hint: c\n");
         let json = Reporter { format: LogFormat::Json, ..text };
-        let message = message.event(EventKey::LoggedOut).agent("claude");
+        let message = message.event(EventKey::LoggedOut).agent("mine");
         let line: serde_json::Value = serde_json::from_str(&json.render(&message)).unwrap();
         assert_eq!((&line["level"], &line["message"]), (&"warning".into(), &"a\u{1b}[31m\nb".into()));
-        assert_eq!((&line["event"], &line["agent"]), (&"logged-out".into(), &"claude".into()));
+        assert_eq!((&line["event"], &line["agent"]), (&"logged-out".into(), &"mine".into()));
         assert_eq!(line["hint"], "c");
     }
 }

@@ -126,7 +126,7 @@ fn what_was_dropped_is_told() {
     let mut file = std::fs::File::from(std::os::fd::AsFd::as_fd(&reader).try_clone_to_owned().unwrap());
     let mut seen = Vec::new();
     while !seen.ends_with(b"\n") {
-        let mut chunk = [0; 65_536];
+        let mut chunk = vec![0; 65_536];
         let count = std::io::Read::read(&mut file, &mut chunk).unwrap();
         seen.extend_from_slice(chunk.get(..count).unwrap());
         output.flush(std::time::Instant::now());

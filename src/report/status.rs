@@ -104,7 +104,7 @@ fn write_back(to: &WriteBackStatus) -> String {
 
 fn kept(kept: &Kept) -> Vec<(&'static str, String)> {
     let recovery = kept.recovery.as_ref().map(|path| {
-        ("recovery", format!("{}: a refreshed login that the store refused; it is published when it can be", path))
+        ("recovery", format!("{path}: a refreshed login that the store refused; it is published when it can be"))
     });
     let conflicts = kept
         .conflicts_in
