@@ -17,7 +17,7 @@ use crate::cli::{Forwarding, Rewrite};
 use crate::report::{EventKey, Message, Reporter};
 use crate::setup::scanner::Scanner;
 use crate::sync::Engine;
-use crate::sync::voice::Voice;
+use crate::sync::voice::{About, Voice};
 use crate::sys::poll::Wish;
 use crate::sys::process::{self, Pid, Target};
 use crate::sys::signal::{Signal, Signals};
@@ -283,18 +283,19 @@ impl Supervisor {
             Err(error) => {
                 let text = format!("cannot send {signal}: {}", reason(&error));
                 let hint = "signalling another user's process takes the capability KILL";
-                self.once(Message::warning(text).event(EventKey::SignalNotSent).hint(hint));
+                self.once_of(About::Signal(signal), Message::warning(text).event(EventKey::SignalNotSent).hint(hint));
             }
         }
     }
 
     /// A call that fails once may fail in each round.
-    fn complain(&mut self, what: &str, error: &io::Error) {
-        self.once(Message::warning(format!("{what}: {}", reason(error))).event(EventKey::SystemCallFailed));
+    fn complain(&mut self, what: &'static str, error: &io::Error) {
+        let text = format!("{what}: {}", reason(error));
+        self.once_of(About::Call(what), Message::warning(text).event(EventKey::SystemCallFailed));
     }
 
-    fn once(&mut self, message: Message) {
-        self.voice.once(message);
+    fn once_of(&mut self, about: About, message: Message) {
+        self.voice.once_of(about, message);
         self.reporter.say_all(&self.voice.take(Instant::now()));
     }
 }

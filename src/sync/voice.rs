@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use crate::report::{EventKey, Message};
+use crate::sys::signal::Signal;
 
 use super::hearing::Side;
 
@@ -17,8 +18,21 @@ const NEWS: u32 = 3;
 /// So many repetitions are worth a line at the end of a burst.
 const MANY: u32 = 3;
 
-/// A kind of thing: of a link, which is one agent's, at one of its ends where both have it.
-type Kind = (EventKey, Option<Side>);
+/// A kind of thing: of a link, which is one agent's, or of the loop.
+type Kind = (EventKey, About);
+
+/// What tells things of one event apart. There are few of each: nothing here is the agent's or a store's to choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// There is one.
+    Only,
+    /// Each end of a link has its own.
+    End(Side),
+    /// Each signal has.
+    Signal(Signal),
+    /// Each system call has.
+    Call(&'static str),
+}
 
 /// Messages on their way out.
 #[derive(Debug, Default)]
@@ -30,7 +44,7 @@ pub struct Voice {
 #[derive(Debug)]
 enum Word {
     Message(Message),
-    Once(Option<Side>, Message),
+    Once(About, Message),
     AllIsWell,
 }
 
@@ -56,12 +70,12 @@ impl Voice {
 
     /// Says it, unless a message of its event was said.
     pub fn once(&mut self, message: Message) {
-        self.inbox.push(Word::Once(None, message));
+        self.once_of(About::Only, message);
     }
 
-    /// The same for this end alone.
-    pub fn once_of(&mut self, side: Side, message: Message) {
-        self.inbox.push(Word::Once(Some(side), message));
+    /// The same for this alone.
+    pub fn once_of(&mut self, about: About, message: Message) {
+        self.inbox.push(Word::Once(about, message));
     }
 
     /// All is well: what was wrong before is news when it happens again.
@@ -75,7 +89,7 @@ impl Voice {
         for word in std::mem::take(&mut self.inbox) {
             match word {
                 Word::Message(message) => said.push(message),
-                Word::Once(side, message) => said.extend(self.heard(now, (message.event, side), message)),
+                Word::Once(about, message) => said.extend(self.heard(now, (message.event, about), message)),
                 Word::AllIsWell => self.known.iter_mut().for_each(|known| known.is_news = true),
             }
         }
@@ -189,8 +203,8 @@ mod tests {
         let gone = || Message::warning("gone").event(EventKey::DirectoryGone);
         for _ in 0..2 {
             voice.once(damaged(1));
-            voice.once_of(Side::Working, gone());
-            voice.once_of(Side::Stored, gone());
+            voice.once_of(About::End(Side::Working), gone());
+            voice.once_of(About::End(Side::Stored), gone());
         }
         assert_eq!(voice.take(now).len(), 3);
     }

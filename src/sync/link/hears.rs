@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::report::EventKey;
 use crate::store::Store;
 use crate::sync::hearing::{Hearing, Side};
+use crate::sync::voice::About;
 use crate::sys::watch;
 use crate::workcopy::read::reason;
 
@@ -51,7 +52,7 @@ impl Link {
     /// An end can not be watched.
     pub fn not_watched(&mut self, side: Side, why: &str) {
         let text = format!("{}: changes are not heard ({why}): they are looked for every 2 s", self.ends.agent);
-        self.voice.once_of(side, self.warning(EventKey::NotWatched, text).hint(watch::MORE_WATCHES));
+        self.voice.once_of(About::End(side), self.warning(EventKey::NotWatched, text).hint(watch::MORE_WATCHES));
     }
 
     /// The directory of one end was removed, renamed or unmounted.
@@ -61,7 +62,7 @@ impl Link {
         hearing.lost(side, now);
         let text = format!("{}: {} was removed, renamed or unmounted", self.ends.agent, directory.display());
         let hint = "it is looked for every 2 s, and used again when it is there";
-        self.voice.once_of(side, self.warning(EventKey::DirectoryGone, text).hint(hint));
+        self.voice.once_of(About::End(side), self.warning(EventKey::DirectoryGone, text).hint(hint));
     }
 
     /// Opens anew what is another directory by now.
