@@ -27,12 +27,14 @@ fn start(arguments: Vec<OsString>) -> u8 {
         manner = parsed.manner();
         command::perform(parsed.invocation, environment, reporter)
     });
-    match result {
+    let status = match result {
         Ok(status) => status,
         Err(error) => {
             reporter.say(&Message::error(&error));
             let status = error.downcast_ref::<Failure>().map_or(EXIT_FAILURE, |failure| failure.exit);
             manner.exit_status(status)
         }
-    }
+    };
+    reporter.finish(None);
+    status
 }

@@ -18,7 +18,7 @@ use crate::agent::definition::{Method, SessionFile, Setting};
 use crate::cli::{AuthMode, Delivery, RunOptions, Switch};
 use crate::credential::Source;
 use crate::discover::{AgentFacts, Facts, ForeignFile, Offer};
-use crate::report::Message;
+use crate::report::{EventKey, Message};
 use crate::state::{Served, Shadowed};
 use crate::store::{Recovery, directory};
 use crate::sync::lineage::Lineage;
@@ -280,7 +280,8 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
     pub fn auth_line(&self) -> Message {
         let agent = &self.facts.definition.name;
         let Some(chosen) = self.chosen() else {
-            return Message::notice(format!("{agent} auth: none (manual /login required)"));
+            let text = format!("{agent} auth: none (manual /login required)");
+            return Message::notice(text).event(EventKey::Auth).agent(agent);
         };
         let mut words = vec![chosen.source.to_string()];
         let mut how = "";
@@ -296,6 +297,7 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
         }
         words
             .extend(chosen.expires_at.map(|expires| format!("expires {}", humantime::format_rfc3339_seconds(expires))));
-        Message::notice(format!("{agent} auth: {}{how}, {}", chosen.rule.label, words.join(", ")))
+        let text = format!("{agent} auth: {}{how}, {}", chosen.rule.label, words.join(", "));
+        Message::notice(text).event(EventKey::Auth).agent(agent)
     }
 }

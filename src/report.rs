@@ -2,18 +2,26 @@
 
 pub mod agents;
 pub mod doctor;
+mod event;
+pub mod page;
 pub mod plan;
+mod safe;
 pub mod setup;
 pub mod status;
 pub mod style;
+pub mod words;
 
 use std::fmt;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::sys::poll;
+use crate::sys::output::Output;
+use crate::sys::poll::{self, Wish};
+
+pub use event::EventKey;
+pub use safe::sanitized;
 
 /// The exit status of a failure of ours before the agent ran.
 pub const EXIT_FAILURE: u8 = 125;
@@ -102,6 +110,10 @@ impl Level {
 pub struct Message {
     /// How grave it is.
     pub level: Level,
+    /// What kind of thing happened, for programs that read the log.
+    pub event: EventKey,
+    /// The agent that it is about.
+    pub agent: Option<String>,
     /// What happened.
     pub text: String,
     /// What to do about it.
@@ -109,22 +121,28 @@ pub struct Message {
 }
 
 impl Message {
+    /// A message of this level.
+    #[must_use]
+    pub fn new(level: Level, text: impl Into<String>) -> Message {
+        Message { level, event: EventKey::Other, agent: None, text: text.into(), hint: None }
+    }
+
     /// A warning without a remedy.
     #[must_use]
     pub fn warning(text: impl Into<String>) -> Message {
-        Message { level: Level::Warning, text: text.into(), hint: None }
+        Message::new(Level::Warning, text)
     }
 
     /// A line that is always shown but with `-q`.
     #[must_use]
     pub fn notice(text: impl Into<String>) -> Message {
-        Message { level: Level::Notice, text: text.into(), hint: None }
+        Message::new(Level::Notice, text)
     }
 
     /// A line for `-v`.
     #[must_use]
     pub fn detail(text: impl Into<String>) -> Message {
-        Message { level: Level::Detail, text: text.into(), hint: None }
+        Message::new(Level::Detail, text)
     }
 
     /// An error, with its chain of causes and the hint of the [`Failure`] in it.
@@ -132,7 +150,27 @@ impl Message {
     pub fn error(error: &anyhow::Error) -> Message {
         let hint = error.downcast_ref::<Failure>().and_then(|failure| failure.hint.clone());
         let causes: Vec<String> = error.chain().map(|cause| without_number(&cause.to_string())).collect();
-        Message { level: Level::Error, text: causes.join(": "), hint }
+        Message { hint, ..Message::new(Level::Error, causes.join(": ")).event(EventKey::Failed) }
+    }
+
+    /// The same as a warning.
+    #[must_use]
+    pub fn as_warning(self) -> Message {
+        Message { level: Level::Warning, ..self }
+    }
+
+    /// Of this kind.
+    #[must_use]
+    pub fn event(mut self, event: EventKey) -> Message {
+        self.event = event;
+        self
+    }
+
+    /// About this agent.
+    #[must_use]
+    pub fn agent(mut self, agent: impl Into<String>) -> Message {
+        self.agent = Some(agent.into());
+        self
     }
 
     /// With a remedy.
@@ -149,12 +187,26 @@ pub fn without_number(text: &str) -> String {
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
-/// What a pipe that is writable takes without making its writer wait, in bytes: pipe(7).
-const PIPE_BUF: usize = 4096;
+/// How long the last messages may take to a reader that is slow.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Standard error is one for the whole process, as its descriptor is.
+static STDERR: Mutex<Output<'static>> = Mutex::new(Output::standard_error());
+
+fn stderr() -> MutexGuard<'static, Output<'static>> {
+    STDERR.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Messages never wait for a reader from now on, whatever the agent does to the terminal or pipe that it shares with us.
+/// To be called before core dumps are forbidden.
+pub fn stop_waiting() {
+    stderr().stop_waiting();
+}
 
 /// Writes messages to standard error.
 ///
-/// A write never fails and never waits once the agent runs: a log that nobody reads must not stop PID 1.
+/// A write never fails and never waits: a log that nobody reads must not stop PID 1. What does not fit is kept, up to a
+/// bound, and written by [`Reporter::flush`].
 #[derive(Debug, Clone, Copy)]
 pub struct Reporter {
     /// The form.
@@ -169,15 +221,9 @@ impl Reporter {
     /// Says it, if this level is shown.
     pub fn say(self, message: &Message) {
         if message.level <= self.level {
-            let mut stderr = io::stderr();
-            let text = self.render(message);
-            let text = if self.on_raw_terminal { text.replace('\n', "\r\n") } else { text };
-            for piece in text.as_bytes().chunks(PIPE_BUF) {
-                // A full pipe would block us; a closed one gives EPIPE, and there is nobody to tell.
-                if !poll::is_writable(stderr.as_fd()) || stderr.write_all(piece).is_err() {
-                    return;
-                }
-            }
+            let mut stderr = stderr();
+            self.tell_dropped(&mut stderr);
+            stderr.write(self.bytes(message));
         }
     }
 
@@ -186,6 +232,51 @@ impl Reporter {
         for message in messages {
             self.say(message);
         }
+    }
+
+    /// Writes what did not fit before, if there is room by now.
+    pub fn flush(self, now: Instant) {
+        let mut stderr = stderr();
+        stderr.flush(now);
+        self.tell_dropped(&mut stderr);
+    }
+
+    /// What to wait for while something is left to be written.
+    #[must_use]
+    pub fn wish(self) -> Option<Wish<'static>> {
+        stderr().wish()
+    }
+
+    /// When to flush where waiting tells nothing.
+    #[must_use]
+    pub fn deadline(self) -> Option<Instant> {
+        stderr().deadline()
+    }
+
+    /// Gives what is left a moment to be written, at the end, and then gives it up. `limit`: no later than that.
+    pub fn finish(self, limit: Option<Instant>) {
+        let until = Instant::now() + LAST_WORDS;
+        let until = limit.map_or(until, |limit| limit.min(until));
+        loop {
+            self.flush(Instant::now());
+            let left = stderr().wish();
+            if left.is_none() || Instant::now() >= until || poll::wait(left.into_iter().collect(), Some(until)).is_err()
+            {
+                return stderr().clear();
+            }
+        }
+    }
+
+    fn tell_dropped(self, stderr: &mut Output<'_>) {
+        let Some(count) = stderr.take_dropped().filter(|_| self.level >= Level::Warning) else { return };
+        let were = if count == 1 { "1 message was".to_owned() } else { format!("{count} messages were") };
+        let text = format!("{were} dropped: nobody read standard error fast enough");
+        stderr.write(self.bytes(&Message::warning(text).event(EventKey::MessagesDropped)));
+    }
+
+    fn bytes(self, message: &Message) -> Vec<u8> {
+        let text = self.render(message);
+        if self.on_raw_terminal { text.replace('\n', "\r\n").into_bytes() } else { text.into_bytes() }
     }
 
     fn render(self, message: &Message) -> String {
@@ -201,12 +292,18 @@ impl Reporter {
                 format!("agent-init: {prefix}{}\n{hint}", sanitized(&message.text))
             }
             LogFormat::Json => {
-                let mut line =
-                    serde_json::json!({ "level": message.level.word(), "message": sanitized(&message.text) });
-                if let Some(hint) = &message.hint {
-                    line["hint"] = sanitized(hint).into();
+                let mut line = serde_json::json!({
+                    "level": message.level.word(),
+                    "event": message.event.word(),
+                    "message": message.text,
+                });
+                if let Some(agent) = &message.agent {
+                    line["agent"] = agent.as_str().into();
                 }
-                format!("{line}\n")
+                if let Some(hint) = &message.hint {
+                    line["hint"] = hint.as_str().into();
+                }
+                safe::escaped(&line.to_string()) + "\n"
             }
         }
     }
@@ -217,17 +314,15 @@ impl Reporter {
 /// # Errors
 /// None that is known: the types have no key that is not a string.
 pub fn json_line(value: &impl Serialize) -> anyhow::Result<String> {
-    Ok(serde_json::to_string(value)? + "\n")
-}
-
-/// A path or a helper's words may hold escape sequences; a terminal or a log must not obey them.
-#[must_use]
-pub fn sanitized(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    Ok(safe::escaped(&serde_json::to_string(value)?) + "\n")
 }
 
 #[cfg(test)]
+mod renderers;
+#[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
     use anyhow::Context;
 
@@ -247,8 +342,10 @@ mod tests {
         let text = Reporter { format: LogFormat::Text, level: Level::Notice, on_raw_terminal: false };
         assert_eq!(text.render(&message), "agent-init: warning: a\u{fffd}[31m\u{fffd}b\n  hint: c\n");
         let json = Reporter { format: LogFormat::Json, ..text };
+        let message = message.event(EventKey::LoggedOut).agent("mine");
         let line: serde_json::Value = serde_json::from_str(&json.render(&message)).unwrap();
-        assert_eq!(line["level"], "warning");
+        assert_eq!((&line["level"], &line["message"]), (&"warning".into(), &"a\u{1b}[31m\nb".into()));
+        assert_eq!((&line["event"], &line["agent"]), (&"logged-out".into(), &"mine".into()));
         assert_eq!(line["hint"], "c");
     }
 }

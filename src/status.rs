@@ -112,6 +112,15 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
         (None, _) => nothing_usable(plan),
     };
     let target = plan.write_back.as_ref();
+    let write_back = login.map(|_| WriteBackStatus {
+        mode: mode(target.is_some()),
+        target: target.map(WriteBack::place),
+        writable: target.is_some_and(|target| target.writable),
+        last: exchange.last,
+        at: exchange.at,
+        kept: exchange.kept,
+    });
+    let (state, problem) = verdict((state, problem), write_back.as_ref());
     AgentStatus {
         agent: definition.name.clone(),
         title: definition.title.clone(),
@@ -126,14 +135,7 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
         state,
         problem,
         shadowed: plan.shadowed(),
-        write_back: login.map(|_| WriteBackStatus {
-            mode: mode(target.is_some()),
-            target: target.map(WriteBack::place),
-            writable: target.is_some_and(|target| target.writable),
-            last: exchange.last,
-            at: exchange.at,
-            kept: exchange.kept,
-        }),
+        write_back,
         shared_by: exchange.shared_by,
     }
 }
@@ -179,6 +181,15 @@ pub fn served(
     let method = if by_hand { Method::Session.word() } else { &served.method };
     let rule = definition.and_then(|known| known.methods.iter().find(|rule| rule.method.word() == method));
     let target = served.write_back.as_ref();
+    let write_back = (is_session || by_hand).then(|| WriteBackStatus {
+        mode: mode(target.is_some()),
+        target: served.store.clone().or_else(|| target.map(|target| target.display().to_string())),
+        writable: target.is_some() && exchange.writable,
+        last: exchange.last,
+        at: exchange.at,
+        kept: exchange.kept,
+    });
+    let (state, problem) = verdict((state, problem), write_back.as_ref());
     AgentStatus {
         agent: served.agent.clone(),
         title: definition.map_or(&served.agent, |definition| &definition.title).clone(),
@@ -193,16 +204,19 @@ pub fn served(
         state,
         problem,
         shadowed: served.shadowed.clone(),
-        write_back: (is_session || by_hand).then(|| WriteBackStatus {
-            mode: mode(target.is_some()),
-            target: served.store.clone().or_else(|| target.map(|target| target.display().to_string())),
-            writable: target.is_some() && exchange.writable,
-            last: exchange.last,
-            at: exchange.at,
-            kept: exchange.kept,
-        }),
+        write_back,
         shared_by: exchange.shared_by,
     }
+}
+
+/// The one verdict on an agent: the worst of its login's and its write-back's. Everything that says or judges how an agent
+/// is goes by it.
+fn verdict(login: (Health, Option<String>), write_back: Option<&WriteBackStatus>) -> (Health, Option<String>) {
+    let is_failed = write_back.is_some_and(|write_back| write_back.last.as_deref() == Some("failed"));
+    if !is_failed || login.0 >= Health::Unsaved {
+        return login;
+    }
+    (Health::Unsaved, Some("the last publish failed: a refreshed login is in this container alone".to_owned()))
 }
 
 /// What became of the login that the agent had.
@@ -238,14 +252,12 @@ pub fn not_served(definition: &Definition) -> AgentStatus {
     }
 }
 
-/// Whether a run is well with this agent: why not. Beside the login, what was refreshed must get out of the container.
+/// Whether a run is well with this agent: why not.
 #[must_use]
 pub fn complaint(status: &AgentStatus) -> Option<String> {
-    let last = status.write_back.as_ref().and_then(|write_back| write_back.last.as_deref());
-    let refused = (last == Some("failed")).then(|| "the login can not be carried back".to_owned());
-    let unwell = (!status.state.is_well())
-        .then(|| format!("{}: {}", status.state.word(), status.problem.as_deref().unwrap_or("no usable login")));
-    unwell.or(refused).map(|why| format!("{}: {why}", status.agent))
+    let AgentStatus { agent, state, problem, .. } = status;
+    (!state.is_well())
+        .then(|| format!("{agent}: {}: {}", state.word(), problem.as_deref().unwrap_or("no usable login")))
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -298,6 +310,32 @@ mod tests {
         let live = Live::Seen(Version::Valid(login(true, None)));
         let exchange = Exchange { last: Some("failed".into()), ..Exchange::default() };
         let status = served(&remembered("session", None), None, Some(&live), clock(), exchange);
-        assert!(complaint(&status).unwrap().contains("carried back"));
+        assert_eq!((status.state, status.state.is_well()), (Health::Unsaved, false));
+        assert!(complaint(&status).unwrap().contains("x: unsaved: the last publish failed"));
+    }
+
+    /// Whatever the login is and however the last exchange ended, what is shown and what is judged by agree.
+    #[test]
+    fn the_verdict_is_the_worst_of_login_and_write_back() {
+        let logins = [
+            (login(true, Some(1)), Health::Ok),
+            (login(false, Some(101)), Health::Expiring),
+            (login(false, Some(1)), Health::Expired),
+        ];
+        for (login, alone) in logins {
+            for last in [None, Some("unchanged"), Some("published"), Some("adopted"), Some("kept"), Some("failed")] {
+                let live = Live::Seen(Version::Valid(login.clone()));
+                let exchange = Exchange { last: last.map(str::to_owned), ..Exchange::default() };
+                let status = served(&remembered("session", None), None, Some(&live), clock(), exchange);
+                let expected = if last == Some("failed") { alone.max(Health::Unsaved) } else { alone };
+                assert_eq!(status.state, expected, "{alone:?} {last:?}");
+                assert_eq!(complaint(&status).is_none(), expected <= Health::Expiring, "{alone:?} {last:?}");
+                let json = serde_json::to_value(&status).unwrap();
+                assert_eq!(json["state"], expected.word(), "{alone:?} {last:?}");
+            }
+        }
+        // What has no write-back cannot have failed.
+        let exchange = Exchange { last: Some("failed".into()), ..Exchange::default() };
+        assert_eq!(served(&remembered("api-key", None), None, None, clock(), exchange).state, Health::Ok);
     }
 }

@@ -14,9 +14,10 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 
 use crate::cli::{Forwarding, Rewrite};
-use crate::report::{Message, Reporter};
+use crate::report::{EventKey, Message, Reporter};
 use crate::setup::scanner::Scanner;
 use crate::sync::Engine;
+use crate::sync::voice::{About, Voice};
 use crate::sys::poll::Wish;
 use crate::sys::process::{self, Pid, Target};
 use crate::sys::signal::{Signal, Signals};
@@ -48,6 +49,8 @@ pub struct Supervisor {
     pub engine: Engine,
     /// Says what happens.
     pub reporter: Reporter,
+    /// What was said of the loop itself.
+    pub voice: Voice,
     /// The agent's process group.
     pub group: Pid,
     /// Reaping others than the agent is worth a warning.
@@ -88,6 +91,8 @@ impl Supervisor {
         }
         let scanner = self.console.end();
         self.publish_last();
+        self.reporter.say_all(&self.voice.last(Instant::now()));
+        self.reporter.finish(self.stop.ends_at());
         // KILL was sent and the kernel is slow: that is how it will have ended.
         let status = self.children.end().map_or(128 + 9, children::End::exit_status);
         Ended { status, engine: self.engine, scanner }
@@ -109,16 +114,20 @@ impl Supervisor {
     }
 
     fn sleep(&mut self) {
-        let deadlines = [self.stop.deadline(), self.engine.deadline()];
+        let deadlines = [self.stop.deadline(), self.engine.deadline(), self.voice.deadline()];
         self.sleep_until(deadlines.into_iter().flatten().min());
+        self.reporter.say_all(&self.voice.take(Instant::now()));
     }
 
     fn sleep_until(&mut self, deadline: Option<Instant>) {
         let deadline = if self.is_reaping { Some(Instant::now()) } else { deadline };
+        let deadline = deadline.into_iter().chain(self.reporter.deadline()).min();
         let fds = std::iter::once(self.signals.as_fd()).chain(self.engine.fds());
-        if let Err(error) = poll::wait(fds.map(Wish::to_read).chain(self.console.wishes()).collect(), deadline) {
+        let wishes = fds.map(Wish::to_read).chain(self.console.wishes()).chain(self.reporter.wish());
+        if let Err(error) = poll::wait(wishes.collect(), deadline) {
             self.complain("poll", &error);
         }
+        self.reporter.flush(Instant::now());
     }
 
     fn read_signals(&mut self) {
@@ -172,7 +181,8 @@ impl Supervisor {
             Ok(reaped) => {
                 self.is_reaping = reaped.is_more;
                 if self.says_reaped && reaped.others > 0 {
-                    self.reporter.say(&Message::warning(format!("reaped {} orphaned processes", reaped.others)));
+                    let text = format!("reaped {} orphaned processes", reaped.others);
+                    self.reporter.say(&Message::warning(text).event(EventKey::Reaped));
                 }
                 if reaped.agent_stopped {
                     self.agent_stopped();
@@ -266,19 +276,27 @@ impl Supervisor {
         self.reap();
     }
 
-    fn send(&self, target: Target, signal: Signal) {
+    fn send(&mut self, target: Target, signal: Signal) {
         match process::kill(target, signal) {
             Ok(()) => {}
             // It ended in this moment.
             Err(error) if errno::is_no_such_process(&error) => {}
-            Err(error) => self.reporter.say(
-                &Message::warning(format!("cannot send {signal}: {}", reason(&error)))
-                    .hint("signalling another user's process takes the capability KILL"),
-            ),
+            Err(error) => {
+                let text = format!("cannot send {signal}: {}", reason(&error));
+                let hint = "signalling another user's process takes the capability KILL";
+                self.once_of(About::Signal(signal), Message::warning(text).event(EventKey::SignalNotSent).hint(hint));
+            }
         }
     }
 
-    fn complain(&self, what: &str, error: &io::Error) {
-        self.reporter.say(&Message::warning(format!("{what}: {}", reason(error))));
+    /// A call that fails once may fail in each round.
+    fn complain(&mut self, what: &'static str, error: &io::Error) {
+        let text = format!("{what}: {}", reason(error));
+        self.once_of(About::Call(what), Message::warning(text).event(EventKey::SystemCallFailed));
+    }
+
+    fn once_of(&mut self, about: About, message: Message) {
+        self.voice.once_of(about, message);
+        self.reporter.say_all(&self.voice.take(Instant::now()));
     }
 }

@@ -12,6 +12,7 @@ pub mod errno;
 pub mod lock;
 pub mod look;
 pub mod memory;
+pub mod output;
 pub mod pipe;
 pub mod poll;
 pub mod privilege;

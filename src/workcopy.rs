@@ -24,7 +24,7 @@ use crate::discover::{Cache, Facts, Material, Offer};
 use crate::launch::interrupt::Interrupt;
 use crate::plan::place::{copied_file, under_home};
 use crate::plan::{AgentPlan, LoginFile};
-use crate::report::{Failure, Message};
+use crate::report::{EventKey, Failure, Message};
 use crate::store::Capture;
 use crate::store::directory::{BOOKKEEPING, keep_conflict};
 use crate::sync::reconcile::Version;
@@ -219,8 +219,8 @@ fn files(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, say: &mut dyn FnMut(Messag
         {
             let text =
                 format!("{}: the cache of {} is not copied: {error:#}", plan.facts.definition.name, file.variable);
-            say(Message::warning(text)
-                .hint("HOME must be writable for it: mount a tmpfs there, or name another with --home"));
+            let hint = "HOME must be writable for it: mount a tmpfs there, or name another with --home";
+            say(warning(plan, text).hint(hint));
         }
     }
     Ok(())
@@ -305,12 +305,12 @@ fn settings(
                 let choice = tree::Selection { settings: &definition.settings, scope, login };
                 let skipped = tree::copy(&source, &copy.dir, &choice, copy.owner, is_stopped);
                 for skipped in skipped.into_lines() {
-                    say(Message::warning(format!("{}/{skipped}", from.display())));
+                    say(warning(plan, format!("{}/{skipped}", from.display())));
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
-                say(Message::warning(format!("no settings from {}: {}", from.display(), read::reason(&error))));
+                say(warning(plan, format!("no settings from {}: {}", from.display(), read::reason(&error))));
             }
         }
     }
@@ -320,9 +320,13 @@ fn settings(
             && let Some(bytes) = outside_file(&from, facts)
             && let Err(error) = copy.write(inside, &bytes)
         {
-            say(Message::warning(format!("{}: {error:#}", from.display())));
+            say(warning(plan, format!("{}: {error:#}", from.display())));
         }
     }
+}
+
+fn warning(plan: &AgentPlan<'_, '_>, text: String) -> Message {
+    Message::warning(text).event(EventKey::WorkingCopy).agent(&plan.facts.definition.name)
 }
 
 fn outside_file(path: &Path, facts: &Facts<'_>) -> Option<zeroize::Zeroizing<Vec<u8>>> {

@@ -10,6 +10,7 @@ use super::definition::Definition;
 use super::rules;
 use crate::credential::names::is_form_of;
 use crate::report::Failure;
+use crate::report::words::listed;
 
 /// What there is to know of a definition before it is read; made when this is built.
 #[derive(Debug)]
@@ -184,7 +185,7 @@ impl Catalog {
         self.entries.iter().find(|entry| entry.name() == name).ok_or_else(|| {
             let known: Vec<&str> = self.entries.iter().map(Entry::name).collect();
             Failure::new(format!("unknown agent '{name}'"))
-                .hint(format!("the known agents are {}", known.join(", ")))
+                .hint(format!("the known agents are {}", listed(&known, ", ", "none")))
                 .into()
         })
     }

@@ -6,7 +6,7 @@ use clap::{Command, CommandFactory};
 
 use super::options::RunOptions;
 use crate::discover::Environment;
-use crate::report::Message;
+use crate::report::{EventKey, Message};
 
 /// The prefix of the environment twins.
 pub const PREFIX: &str = "AGENT_INIT_";
@@ -61,5 +61,5 @@ fn unknown(name: &str, known: &[(String, &str)]) -> Option<Message> {
     let all = known.iter().map(|(twin, _)| twin).chain(&elsewhere);
     let nearest = all.max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
     let hint = nearest.map(|twin| format!("did you mean {twin}?")).unwrap_or_default();
-    Some(Message::warning(format!("unknown variable {name} is ignored")).hint(hint))
+    Some(Message::warning(format!("unknown variable {name} is ignored")).event(EventKey::UnknownVariable).hint(hint))
 }

@@ -17,10 +17,12 @@ pub fn agents(options: &AgentsOptions, environment: &Environment) -> anyhow::Res
     let catalog = discover::catalog()?;
     let style = Style::of_stdout(environment);
     let text = match &options.name {
-        Some(name) if options.json => agents::json(&[whole(catalog.named(name)?)?]),
-        Some(name) => agents::one(catalog.named(name)?.definition()?, style),
-        None if options.json => agents::json(&catalog.entries().iter().map(whole).collect::<anyhow::Result<Vec<_>>>()?),
-        None => agents::list(&catalog.definitions()?, style),
+        Some(name) if options.json => agents::json(&[whole(catalog.named(name)?)?])?,
+        Some(name) => agents::one(catalog.named(name)?.definition()?).written(style),
+        None if options.json => {
+            agents::json(&catalog.entries().iter().map(whole).collect::<anyhow::Result<Vec<_>>>()?)?
+        }
+        None => agents::list(&catalog.definitions()?).written(style),
     };
     Ok(Answer { text, exit: 0 })
 }

@@ -7,7 +7,7 @@ use crate::cli::{DoctorOptions, RunOptions};
 use crate::discover::{self, Environment, Facts, Running, running, surroundings};
 use crate::doctor::{self, Finding, Sources};
 use crate::plan;
-use crate::report::doctor::{Document, text};
+use crate::report::doctor::{Document, page};
 use crate::report::json_line;
 use crate::report::style::Style;
 use crate::status::Clock;
@@ -35,7 +35,7 @@ pub fn doctor(options: DoctorOptions, environment: &Environment) -> anyhow::Resu
     let text = if options.json {
         json_line(&Document::of(&findings))?
     } else {
-        text(&findings, Style::of_stdout(environment))
+        page(&findings).written(Style::of_stdout(environment))
     };
     Ok(Answer { text, exit: u8::from(is_wrong) })
 }

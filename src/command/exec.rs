@@ -10,7 +10,7 @@ use crate::discover::{Environment, running};
 use crate::launch::{Descent, exec_failure};
 use crate::plan::Firmness;
 use crate::plan::identity::Identity;
-use crate::report::{Failure, Message, Reporter};
+use crate::report::{EventKey, Failure, Message, Reporter};
 use crate::state::Handed;
 use crate::sys::privilege;
 use crate::sys::process::Program;
@@ -28,12 +28,14 @@ pub fn exec(options: &ExecOptions, environment: &Environment, reporter: Reporter
     let (set, missing) = variables(&running.state.environment, &running.agent);
     if !missing.is_empty() {
         let text = format!("the agent's environment can not be read: without {}", missing.join(", "));
-        reporter.say(&Message::warning(text).hint("docker exec with the agent's own user, or as root"));
+        let hint = "docker exec with the agent's own user, or as root";
+        reporter.say(&Message::warning(text).event(EventKey::SharedEnvironment).hint(hint));
     }
     let unset = running.state.environment.unset.iter().chain(&missing).cloned().collect();
     let program = Program::new(&options.command, environment.with(&unset, &set))
         .context("COMMAND or environment has a NUL byte")?;
     Inherited::current().and_then(|inherited| inherited.restore()).context("cannot restore the signals")?;
+    reporter.finish(None);
     let error = program.exec();
     Err(exec_failure(options.command.first().context("no COMMAND")?, &error).into())
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::cli::InstallOptions;
-use crate::report::{Failure, Message, Reporter};
+use crate::report::{EventKey, Failure, Message, Reporter};
 use crate::sys::dir::{Attributes, Dir, read_limited};
 use crate::workcopy::read::reason;
 
@@ -40,7 +40,7 @@ pub fn install(options: &InstallOptions, reporter: Reporter) -> anyhow::Result<u
     let dir = Dir::open(parent).map_err(|error| failure(&error))?;
     let attributes = Attributes { mode: 0o755, owner: None };
     dir.write_whole(name, &bytes, attributes).and_then(|()| dir.sync()).map_err(|error| failure(&error))?;
-    reporter.say(&Message::notice(format!("installed {}", path.display())));
+    reporter.say(&Message::notice(format!("installed {}", path.display())).event(EventKey::Installed));
     Ok(0)
 }
 

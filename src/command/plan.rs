@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use crate::cli::PlanOptions;
 use crate::discover::{self, Environment};
 use crate::plan;
-use crate::report::plan::{View, text};
+use crate::report::plan::{View, page};
 use crate::report::style::Style;
 use crate::report::{EXIT_FAILURE, Message, Reporter, json_line};
 use crate::status::Clock;
@@ -25,8 +25,11 @@ pub fn plan(options: &PlanOptions, environment: &Environment, reporter: Reporter
     let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
     let auth = of_plan(&facts, &plan, clock);
     let view = View::of(&options.run, &facts, &plan, refusal.as_ref(), &auth);
-    let text =
-        if options.json { json_line(&view)? } else { text(&view, &auth, clock.now, Style::of_stdout(environment)) };
+    let text = if options.json {
+        json_line(&view)?
+    } else {
+        page(&view, &auth, clock.now).written(Style::of_stdout(environment))
+    };
     if let Some(refusal) = &refusal {
         reporter.say(&Message::error(refusal));
     }

@@ -15,7 +15,7 @@ use crate::launch::interrupt::Interrupt;
 use crate::launch::patience::Patience;
 use crate::launch::{Descent, Launch, Tty};
 use crate::plan::{self, AgentPlan, LoginFile, Plan, environment};
-use crate::report::{Level, Message, Reporter};
+use crate::report::{self, EventKey, Message, Reporter};
 use crate::state::{Served, State};
 use crate::supervise::children::Children;
 use crate::supervise::console::Console;
@@ -24,6 +24,7 @@ use crate::supervise::stop::Stop;
 use crate::supervise::{Ended, Supervisor};
 use crate::sync::Engine;
 use crate::sync::link::Link;
+use crate::sync::voice::Voice;
 use crate::sys::descriptors;
 use crate::sys::process::{self, Pid, Program};
 use crate::sys::signal::{Inherited, Signal, Signals};
@@ -38,6 +39,7 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
     let reporter = options.reporter();
     // From here on signals wait for us: as PID 1 one that comes too early would be lost, and with it a stop.
     let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
+    report::stop_waiting();
     // Before any secret is read. What is read of /proc/self later (mountinfo, children) stays readable.
     process::forbid_dumps().context("cannot forbid core dumps")?;
     let catalog = discover::catalog()?;
@@ -67,7 +69,8 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
         [("turn core dumps off", process::no_core()), ("let go of the agent's descriptors", descriptors::let_go())];
     for (what, done) in steps {
         if let Err(error) = done {
-            reporter.say(&Message::warning(format!("cannot {what}: {}", reason(&error))));
+            let text = format!("cannot {what}: {}", reason(&error));
+            reporter.say(&Message::warning(text).event(EventKey::SystemCallFailed));
         }
     }
     let supervisor = Supervisor {
@@ -79,6 +82,7 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
         forward_to: options.forward_to.unwrap_or_default(),
         engine,
         reporter,
+        voice: Voice::default(),
         group: agent,
         says_reaped: manner.says_reaped,
         is_reaping: false,
@@ -170,7 +174,7 @@ fn prepare(
     let interrupt = helpers.signals;
     let or_say = |result: anyhow::Result<()>, is_fatal: bool| match result {
         Err(error) if !is_fatal => {
-            reporter.say(&Message { level: Level::Warning, ..Message::error(&error) });
+            reporter.say(&Message::error(&error).as_warning().event(EventKey::WorkingCopy));
             Ok(())
         }
         other => other,
@@ -187,7 +191,8 @@ fn prepare(
         let copy = workcopy::lay_down(options, facts, agent, &state, interrupt, say)?;
         state_dir = Some(state);
         let text = format!("{}: the working copy is {}", agent.facts.definition.name, copy.path.display());
-        reporter.say(&Message::detail(text));
+        let message = Message::detail(text).event(EventKey::WorkingCopy);
+        reporter.say(&message.agent(&agent.facts.definition.name));
         served.push(remembered(facts, agent));
         if let Some(write_back) = &agent.write_back {
             links.extend(link::of(facts, agent, write_back, copy, helpers.inherited)?);

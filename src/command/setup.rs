@@ -15,7 +15,7 @@ use crate::launch::interrupt::Interrupt;
 use crate::launch::{Launch, Tty};
 use crate::plan::{self, Plan};
 use crate::report::setup as say;
-use crate::report::{Failure, Message, Reporter};
+use crate::report::{self, EventKey, Failure, Message, Reporter};
 use crate::setup::choice::{self, Choice, Kind, Question};
 use crate::setup::desk::{Desk, desks, links};
 use crate::setup::scanner::Scanner;
@@ -29,6 +29,7 @@ use crate::supervise::relay::Relay;
 use crate::supervise::stop::Stop;
 use crate::supervise::{Ended, Supervisor};
 use crate::sync::Engine;
+use crate::sync::voice::Voice;
 use crate::sys::dir::{Attributes, dress};
 use crate::sys::privilege;
 use crate::sys::process::{self, Pid};
@@ -47,6 +48,7 @@ pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Rep
     let outer = terminal()?;
     let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
     let interrupt = Interrupt::listen(&signals, Signal::TERM).context("cannot listen for a stop")?;
+    report::stop_waiting();
     process::forbid_dumps().context("cannot forbid core dumps")?;
     let catalog = discover::catalog()?;
     let known = catalog.definitions()?;
@@ -123,7 +125,8 @@ fn withhold(environment: &mut Environment, known: &[&Definition], choice: &Choic
         names.extend(definition.variables().into_iter().filter(|name| !shared.contains(name.as_str())));
     }
     for name in environment.remove(&names) {
-        reporter.say(&Message::detail(format!("{name} is not passed on: setup makes a new login")));
+        let text = format!("{name} is not passed on: setup makes a new login");
+        reporter.say(&Message::detail(text).event(EventKey::Ignored));
     }
 }
 
@@ -166,7 +169,8 @@ impl Stage<'_, '_, '_> {
         // From here on nothing but the agent's end ends us.
         children.adopt(agent);
         if let Err(error) = process::no_core() {
-            reporter.say(&Message::warning(format!("cannot forbid core files: {}", reason(&error))));
+            let text = format!("cannot forbid core files: {}", reason(&error));
+            reporter.say(&Message::warning(text).event(EventKey::SystemCallFailed));
         }
         let supervisor = Supervisor {
             signals,
@@ -177,6 +181,7 @@ impl Stage<'_, '_, '_> {
             forward_to: crate::cli::Forwarding::default(),
             engine,
             reporter,
+            voice: Voice::default(),
             group: agent,
             says_reaped: false,
             is_reaping: false,

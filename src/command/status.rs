@@ -56,7 +56,7 @@ pub fn status(options: StatusOptions, environment: &Environment, reporter: Repor
     let text = if options.json {
         json_line(&Document::of(&agents))?
     } else {
-        report::status::text(&heading, &agents, clock.now, Style::of_stdout(environment))
+        report::status::page(&heading, &agents, clock.now).written(Style::of_stdout(environment))
     };
     Ok(Answer { text, exit: u8::from(!good) })
 }

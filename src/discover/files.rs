@@ -11,7 +11,7 @@ use crate::agent::Definition;
 use crate::agent::definition::CredentialFile;
 use crate::credential::Secret;
 use crate::plan::place::under_home;
-use crate::report::Message;
+use crate::report::{EventKey, Message};
 use crate::workcopy::read::Unreadable;
 
 use super::ground::Ground;
@@ -80,7 +80,7 @@ pub(super) fn for_another_user(
                     from.display().to_string()
                 };
                 let text = format!("{}: {} can not be passed on: {how}: {why}", definition.name, rule.label);
-                given.warnings.push(Message::warning(text));
+                given.warnings.push(Message::warning(text).event(EventKey::UnusableSource).agent(&definition.name));
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::agent::Definition;
 use crate::agent::definition::Method;
 use crate::credential::names::{Names, Suffix};
 use crate::credential::{Secret, Source};
-use crate::report::{Failure, Message, without_number};
+use crate::report::{EventKey, Failure, Message, without_number};
 use crate::sys::{look, privilege};
 
 use super::Environment;
@@ -128,7 +128,8 @@ pub fn missing_directories(option: Option<&OsStr>) -> anyhow::Result<Vec<Message
             Err(error) => {
                 let text =
                     format!("--secrets {shown}: no secret is found there: {}", without_number(&error.to_string()));
-                missing.push(Message::warning(text).hint("is the secret or volume mounted?"));
+                let warning = Message::warning(text).event(EventKey::UnusableSource);
+                missing.push(warning.hint("is the secret or volume mounted?"));
             }
         }
     }
@@ -161,7 +162,7 @@ pub fn given(definition: &Definition, search: &Search<'_>) -> anyhow::Result<Giv
             let text = format!("{descriptor} is set aside: agent-init does not read descriptors");
             let [plain, file, command] = Suffix::OF_VALUE.map(|suffix| suffix.of(variable));
             let hint = format!("give the value by {plain}, {file} or {command}");
-            given.warnings.push(Message::warning(text).hint(hint));
+            given.warnings.push(Message::warning(text).event(EventKey::Ignored).agent(&definition.name).hint(hint));
         }
     }
     if let Some(names) = definition.session_names(search.by_name) {
@@ -182,7 +183,7 @@ impl Given {
         let mut filled = |variable: &str| match search.environment.get(variable) {
             Some(value) if value.is_empty() => {
                 let text = format!("{variable} is set and empty: it counts as not set");
-                let warning = Message::warning(text);
+                let warning = Message::warning(text).event(EventKey::UnusableSource);
                 if !self.warnings.contains(&warning) {
                     self.warnings.push(warning);
                 }

@@ -13,7 +13,7 @@ use crate::cli::value::boolean;
 use crate::credential::source::{LIMIT, decode_base64, without_trailing_newlines};
 use crate::credential::{Document, Login, Secret, Source, command};
 use crate::launch::helper::{Bounds, Helpers};
-use crate::report::{Failure, Message};
+use crate::report::{EventKey, Failure, Message};
 use crate::sys::dir::{Dir, Kind};
 use crate::sys::privilege;
 use crate::workcopy::read::{self, Owners, Unreadable};
@@ -153,7 +153,7 @@ pub fn companions(given: &mut Given, reading: &mut Reading<'_, '_>) -> anyhow::R
 }
 
 fn empty(form: &Form) -> Message {
-    Message::warning(format!("{} is empty: it counts as not set", form.name()))
+    Message::warning(format!("{} is empty: it counts as not set", form.name())).event(EventKey::UnusableSource)
 }
 
 /// The value that a variable would have: less trailing newlines.

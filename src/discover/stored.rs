@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use crate::cli::StoreSpec;
 use crate::launch::helper::Helpers;
-use crate::report::{Failure, Level, Message};
+use crate::report::{EventKey, Failure, Message};
 use crate::store::directory::BOOKKEEPING;
 use crate::store::protocol::{self, Stored, Verb};
 use crate::store::{Capture, helper, remote};
@@ -48,7 +48,7 @@ pub(super) fn fetch(
             let warning = stored.as_ref().filter(|stored| stored.passed_over > 0).map(|_| passed_over(spec, agent));
             (stored, warning.into_iter().collect())
         }
-        Err(error) => (None, vec![Message { level: Level::Warning, ..Message::error(&error) }]),
+        Err(error) => (None, vec![Message::error(&error).as_warning().event(EventKey::StoreFailed).agent(agent)]),
     };
     Ok((stored, remote::mirror(state_dir, agent).ok(), warnings))
 }

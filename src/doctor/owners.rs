@@ -3,6 +3,7 @@
 use crate::discover::surroundings::{Role, Spot, Surroundings};
 use crate::plan::identity::Identity;
 use crate::plan::place::may_use;
+use crate::report::words::access_beside_owner;
 use crate::sys::dir::Kind;
 
 use super::{Finding, shown};
@@ -58,7 +59,7 @@ fn open_fix(around: &Surroundings, path: &str) -> String {
     }
 }
 
-/// A stored login that others can read.
+/// A stored login that is open to the group or to others.
 pub fn open_to_others(spot: &Spot, around: &Surroundings) -> Option<Finding> {
     // A running agent writes its own as it likes, in a directory that is closed to others.
     let is_login = match spot.role {
@@ -66,8 +67,8 @@ pub fn open_to_others(spot: &Spot, around: &Surroundings) -> Option<Finding> {
         Role::PlacedLogin => !around.is_running,
         _ => false,
     };
-    let found = spot.found.filter(|found| is_login && found.kind == Kind::File && found.mode & 0o077 != 0)?;
-    let what = format!("its mode is {:o}: others on the machine can read the login", found.mode);
+    let found = spot.found.filter(|found| is_login && found.kind == Kind::File)?;
+    let what = format!("it is a login, and its mode is {:o}: {}", found.mode, access_beside_owner(found.mode)?);
     Some(Finding::problem("open-to-others", shown(&spot.path), what, format!("chmod 600 {}", spot.path.display())))
 }
 

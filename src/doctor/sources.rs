@@ -35,7 +35,8 @@ pub fn of_sources(sources: &Sources<'_, '_, '_>) -> Vec<Finding> {
         }
     }
     // Without a run, what is no login was said above of each source.
-    let is_news = |status: &&AgentStatus| sources.is_running || status.state == Health::Expired;
+    let is_news =
+        |status: &&AgentStatus| sources.is_running || matches!(status.state, Health::Expired | Health::Unsaved);
     findings.extend(sources.status.iter().filter(is_news).filter_map(unwell));
     findings.extend(sources.status.iter().filter_map(ending));
     findings.extend(nothing(sources));
@@ -75,7 +76,7 @@ fn shadowed(agent: &AgentPlan<'_, '_>) -> impl Iterator<Item = Finding> {
 /// An agent that can not authenticate although something was found, or whose refreshed login is refused.
 fn unwell(status: &AgentStatus) -> Option<Finding> {
     let what = complaint(status).filter(|_| status.detected)?;
-    let fix = if status.state.is_well() {
+    let fix = if status.state == Health::Unsaved {
         let to = status.write_back.as_ref().and_then(|to| to.target.as_deref()).unwrap_or("the capture");
         format!("make {to} writable, and room in it: it is tried again every 10 s, and nothing has to be restarted")
     } else {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::discover::{CaptureFacts, Facts};
-use crate::report::{Failure, Message, Reporter};
+use crate::report::{EventKey, Failure, Message, Reporter};
 use crate::supervise::children::End;
 use crate::sys::poll;
 use crate::sys::watch::{MORE_WATCHES, Watcher};
@@ -35,7 +35,8 @@ impl Patience {
             facts.agents.iter().filter_map(|agent| Some(agent.capture.as_ref()?.place())).collect();
         if captures.is_empty() {
             let text = "--wait: there is no capture in which a login could appear";
-            reporter.say(&Message::warning(text).hint("mount a directory as /capture, or name one with --capture"));
+            let hint = "mount a directory as /capture, or name one with --capture";
+            reporter.say(&Message::warning(text).event(EventKey::Waiting).hint(hint));
             return Ok(None);
         }
         let text = format!(
@@ -43,7 +44,7 @@ impl Patience {
             humantime::format_duration(limit),
             captures.join(", ")
         );
-        reporter.say(&Message::notice(text));
+        reporter.say(&Message::notice(text).event(EventKey::Waiting));
         let watcher = Watcher::new().map_err(|error| cannot(&reason(&error)))?;
         let is_asked = |capture: &CaptureFacts| capture.store.is_some();
         let asks = facts.agents.iter().any(|agent| agent.capture.as_ref().is_some_and(is_asked));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::agent::definition::Home;
 use crate::credential::Source;
+use crate::report::words::writable_beside_owner;
 use crate::sys::dir::{Kind, Stat};
 
 use super::identity::Identity;
@@ -110,7 +111,7 @@ pub fn not_ours(stat: &Stat, uid: u32) -> Option<String> {
     if stat.uid != uid {
         return Some(format!("belongs to uid {}, and agent-init runs as uid {uid}", stat.uid));
     }
-    (stat.mode & 0o022 != 0).then(|| format!("is writable for others (mode {:o})", stat.mode))
+    writable_beside_owner(stat.mode).map(|who| format!("has mode {:o}: {who}", stat.mode))
 }
 
 /// Whether a directory is made for us and nobody else: `/run/agent-init`, `/tmp/agent-init-1000`. What --state-dir names

@@ -5,7 +5,7 @@ use crate::agent::Definition;
 use crate::agent::definition::Method;
 use crate::cli::{AuthMode, Delivery, RunOptions};
 use crate::discover::{Facts, Offer};
-use crate::report::Message;
+use crate::report::{EventKey, Message};
 
 use super::condition::Situation;
 use super::method::SetAside;
@@ -28,8 +28,14 @@ pub fn of(plan: &AgentPlan<'_, '_>, options: &RunOptions, facts: &Facts<'_>) -> 
 fn no_such_method(plan: &AgentPlan<'_, '_>, options: &RunOptions) -> Vec<Message> {
     let definition = plan.facts.definition;
     let has = |test: &dyn Fn(Method) -> bool| definition.methods.iter().any(|rule| test(rule.method));
-    let hint = format!("the methods of {} are {}", definition.name, method::words(definition));
-    let say = |what: String| Message::warning(format!("{}: {what}", definition.title)).hint(hint.clone());
+    let hint = match method::words(definition) {
+        words if words.is_empty() => format!("{} has no methods: its definition names none", definition.name),
+        words => format!("the methods of {} are {words}", definition.name),
+    };
+    let say = |what: String| {
+        let text = format!("{}: {what}", definition.title);
+        Message::warning(text).event(EventKey::NoSuchMethod).agent(&definition.name).hint(hint.clone())
+    };
     let mode =
         Some(plan.mode).filter(|mode| *mode != AuthMode::Ignore && !has(&|method| method::allows(*mode, method)));
     let preferred = options.prefer.iter().flat_map(|prefer| &prefer.0);
@@ -46,7 +52,7 @@ fn ended(plan: &AgentPlan<'_, '_>) -> Option<Message> {
     let chosen = plan.chosen().filter(|_| plan.choice.has_ended)?;
     let agent = &plan.facts.definition.name;
     let at = |ended| humantime::format_rfc3339_seconds(ended);
-    Some(match (chosen.session(), chosen.expires_at) {
+    let message = match (chosen.session(), chosen.expires_at) {
         (Some(session), _) => {
             let ended = session.login.expires_at.map(|ended| format!(", {}", at(ended))).unwrap_or_default();
             let source = &chosen.source;
@@ -58,7 +64,8 @@ fn ended(plan: &AgentPlan<'_, '_>) -> Option<Message> {
             Message::warning(format!("{agent}: {}: the token has expired{ended}", chosen.source))
                 .hint(format!("make a new one: {} --token", log_in(agent)))
         }
-    })
+    };
+    Some(message.event(EventKey::Expired).agent(agent))
 }
 
 fn set_aside(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
@@ -72,7 +79,7 @@ fn set_aside(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
         let message = if aside.is_warning { Message::warning(text) } else { Message::detail(text) };
         let remedy =
             if aside.why.is_useless() { Some(mend(plan.facts.definition, offer)) } else { prefer(plan, offer) };
-        Message { hint: remedy.filter(|_| aside.is_warning), ..message }
+        Message { hint: remedy.filter(|_| aside.is_warning), ..message.event(EventKey::Ignored).agent(agent) }
     };
     plan.set_aside().map(message).collect()
 }
@@ -120,12 +127,13 @@ pub fn stranded(plan: &AgentPlan<'_, '_>) -> Option<Message> {
             );
             let is_copy = plan.mode == AuthMode::Copy;
             let hint = if is_copy { "--auth sync shares it" } else { "mount a writable directory as /capture" };
-            Some(Message::warning(text).hint(hint))
+            Some(Message::warning(text).event(EventKey::NotCarriedBack).agent(agent).hint(hint))
         }
         Some(target) if is_spent_by_refresh && !target.writable => {
             let target = target.place();
             let text = format!("{agent}: {target} is not writable: refreshed logins stay in this container");
-            Some(Message::warning(text).hint("mount it read-write, and owned by the user that agent-init runs as"))
+            let hint = "mount it read-write, and owned by the user that agent-init runs as";
+            Some(Message::warning(text).event(EventKey::NotCarriedBack).agent(agent).hint(hint))
         }
         _ => None,
     }
@@ -142,16 +150,16 @@ fn out_of_turn(plan: &AgentPlan<'_, '_>) -> Option<Message> {
         "{agent}: {others} other container(s) use this login, and this one takes no turns with them: who refreshes \
          second is logged out"
     );
-    Some(Message::warning(text).hint("share it with --auth sync, --sync live and a writable capture in each of them"))
+    let hint = "share it with --auth sync, --sync live and a writable capture in each of them";
+    Some(Message::warning(text).event(EventKey::NoTurns).agent(agent).hint(hint))
 }
 
 fn delivery(plan: &AgentPlan<'_, '_>, options: &RunOptions) -> Option<Message> {
     let variable = plan.chosen().filter(|offer| !offer.is_setting())?.rule.variable.as_deref()?;
     (options.deliver == Some(Delivery::Fd) && plan.descriptor.is_none()).then(|| {
-        let title = &plan.facts.definition.title;
-        Message::warning(format!(
-            "--deliver fd: {title} reads {variable} from its environment only, and finds it there"
-        ))
+        let Definition { title, name, .. } = plan.facts.definition;
+        let text = format!("--deliver fd: {title} reads {variable} from its environment only, and finds it there");
+        Message::warning(text).event(EventKey::NoSuchMethod).agent(name)
     })
 }
 
@@ -164,7 +172,7 @@ pub fn hints(plan: &AgentPlan<'_, '_>, facts: &Facts<'_>) -> Vec<Message> {
     let message = |hint: &crate::agent::definition::Hint| {
         let text = format!("{}: {}", definition.name, hint.say);
         let message = if hint.detail { Message::detail(text) } else { Message::warning(text) };
-        Message { hint: hint.hint.clone(), ..message }
+        Message { hint: hint.hint.clone(), ..message.event(EventKey::AgentHint).agent(&definition.name) }
     };
     applying.map(message).collect()
 }
@@ -185,7 +193,10 @@ pub fn of_conflicts(plans: &mut [AgentPlan<'_, '_>]) {
             other != agent && Some(variable) != own && environment::removed(plan).contains(variable)
         });
         let messages = disturbing.map(|(other, variable)| {
-            Message::warning(format!("{agent}: {variable}, which {other} got, is in its environment too, and may win"))
+            let text = format!("{agent}: {variable}, which {other} got, is in its environment too, and may win");
+            Message::warning(text)
+                .event(EventKey::SharedEnvironment)
+                .agent(agent)
                 .hint(format!("serve them in containers of their own, or choose another method: --auth {other}=MODE"))
         });
         let messages: Vec<Message> = messages.collect();

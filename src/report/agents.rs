@@ -6,13 +6,18 @@ use crate::agent::Definition;
 use crate::agent::definition::{LoginRule, MethodRule};
 use crate::credential::names::{self, Suffix};
 
-use super::style::{Style, Tone, rows};
+use super::json_line;
+use super::page::{Line, Page, toned};
+use super::style::Tone;
+use super::words::listed;
 
 /// JSON for `agents --json`: one line. With each definition goes its text.
-#[must_use]
-pub fn json(agents: &[(&Definition, &str)]) -> String {
+///
+/// # Errors
+/// As [`json_line`].
+pub fn json(agents: &[(&Definition, &str)]) -> anyhow::Result<String> {
     let agents: Vec<Value> = agents.iter().map(|(definition, text)| value(definition, text)).collect();
-    format!("{}\n", json!({ "version": 1, "agents": agents }))
+    json_line(&json!({ "version": 1, "agents": agents }))
 }
 
 fn value(definition: &Definition, text: &str) -> Value {
@@ -45,27 +50,32 @@ fn method(rule: &MethodRule) -> Value {
 
 /// The table of all agents.
 #[must_use]
-pub fn list(agents: &[&Definition], style: Style) -> String {
+pub fn list(agents: &[&Definition]) -> Page {
     let width = agents.iter().map(|definition| definition.name.len()).max().unwrap_or(0);
-    let line = |definition: &&Definition| {
-        let name = style.paint(Tone::Strong, &format!("{:width$}", definition.name));
-        format!("{name}  {} ({})\n", definition.title, definition.commands.join(", "))
-    };
-    let lines: String = agents.iter().map(line).collect();
-    lines + "\nagent-init agents NAME shows what an agent takes.\n"
+    let mut page = Page::default();
+    for definition in agents {
+        let commands = listed(&definition.commands, ", ", "no commands");
+        let name = toned(Tone::Strong, format!("{:width$}", definition.name));
+        page.line(name.text(format!("  {} ({commands})", definition.title)));
+    }
+    page.gap();
+    page.line("agent-init agents NAME shows what an agent takes.");
+    page
 }
 
 /// One agent: what it takes, in the order of preference.
 #[must_use]
-pub fn one(definition: &Definition, style: Style) -> String {
+pub fn one(definition: &Definition) -> Page {
     let parent = definition.home.parent.as_ref().map(|parent| format!(" or {}", parent.variable)).unwrap_or_default();
-    let mut lines = vec![
-        ("commands", definition.commands.join(", ")),
-        ("home", format!("{}, moved by {}{parent}", definition.home.default, definition.home.variable)),
-    ];
+    let home = format!("{}, moved by {}{parent}", definition.home.default, definition.home.variable);
+    let mut rows: Vec<(&str, Line)> =
+        vec![("commands", listed(&definition.commands, ", ", "none").into()), ("home", home.into())];
     if let Some(login) = &definition.login {
-        lines.push(("logs in by", login.command.join(" ")));
-        lines.extend(login.token.as_ref().map(|token| ("token by", token.command.join(" "))));
+        rows.push(("logs in by", listed(&login.command, " ", "no command").into()));
+        rows.extend(login.token.as_ref().map(|token| ("token by", listed(&token.command, " ", "no command").into())));
+    }
+    if definition.methods.is_empty() {
+        rows.push(("methods", "none".into()));
     }
     for rule in &definition.methods {
         let how = match (&rule.variable, &rule.setting) {
@@ -73,11 +83,16 @@ pub fn one(definition: &Definition, style: Style) -> String {
             (None, Some(setting)) => format!("{} in {}", setting.key, setting.file),
             (None, None) => session_forms(definition),
         };
-        lines.push((rule.method.word(), format!("{}: {how}", rule.label)));
+        rows.push((rule.method.word(), format!("{}: {how}", rule.label).into()));
     }
     let [_, file, command] = Suffix::OF_VALUE.map(|suffix| suffix.of("NAME"));
     let forms = format!("A variable NAME may be given as {file}, {command} or a secret file of its name, too.");
-    format!("{} - {}\n{}\n{forms}\n", style.paint(Tone::Strong, &definition.name), definition.title, rows(&lines))
+    let mut page = Page::default();
+    page.line(toned(Tone::Strong, &definition.name).text(format!(" - {}", definition.title)));
+    page.rows(rows);
+    page.gap();
+    page.line(forms);
+    page
 }
 
 fn session_forms(definition: &Definition) -> String {

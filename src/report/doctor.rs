@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::doctor::Finding;
 
-use super::sanitized;
-use super::style::{Style, Tone};
+use super::page::{Page, toned};
+use super::style::Tone;
 
 /// The object of `doctor --json`.
 #[derive(Debug, Serialize)]
@@ -24,21 +24,20 @@ impl<'d> Document<'d> {
     }
 }
 
-/// Text for people.
+/// A page for people.
 #[must_use]
-pub fn text(findings: &[Finding], style: Style) -> String {
-    let problems = findings.iter().filter(|finding| finding.is_problem).count();
-    let mut parts: Vec<String> = findings.iter().map(|finding| one(finding, style)).collect();
-    parts.push(match problems {
-        0 => format!("{}\n", style.paint(Tone::Good, "Nothing is wrong.")),
-        1 => format!("{}\n", style.paint(Tone::Bad, "1 problem.")),
-        count => format!("{}\n", style.paint(Tone::Bad, &format!("{count} problems."))),
+pub fn page(findings: &[Finding]) -> Page {
+    let mut page = Page::default();
+    for finding in findings {
+        let word = if finding.is_problem { toned(Tone::Bad, "problem") } else { toned(Tone::Faint, "note") };
+        let about = format!(" ({}): {}", finding.check, finding.what);
+        page.line(word.text(": ").tone(Tone::Strong, &finding.subject).text(about));
+        page.line(format!("  fix: {}", finding.fix));
+    }
+    page.line(match findings.iter().filter(|finding| finding.is_problem).count() {
+        0 => toned(Tone::Good, "Nothing is wrong."),
+        1 => toned(Tone::Bad, "1 problem."),
+        count => toned(Tone::Bad, format!("{count} problems.")),
     });
-    parts.concat()
-}
-
-fn one(finding: &Finding, style: Style) -> String {
-    let word = if finding.is_problem { style.paint(Tone::Bad, "problem") } else { style.paint(Tone::Faint, "note") };
-    let subject = style.paint(Tone::Strong, &finding.subject);
-    format!("{word}: {subject} ({}): {}\n  fix: {}\n", finding.check, sanitized(&finding.what), sanitized(&finding.fix))
+    page
 }

@@ -16,7 +16,7 @@ use crate::sys::signal::Signal;
 use super::Message;
 use super::status::Document;
 
-pub use text::text;
+pub use text::page;
 
 /// The whole plan; its JSON is that of `plan --json`.
 #[derive(Debug, Serialize)]
@@ -295,4 +295,35 @@ fn write_back(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> Step {
     };
     let replaces = if target.replaces { "; the login stored there is kept under conflicts/" } else { "" };
     Step { what, path: Some(target.place()), why: format!("{when}{replaces}") }
+}
+
+/// A plan in which all data is this text.
+#[cfg(test)]
+pub(super) fn example<'v>(text: &'v str, auth: &'v [AgentStatus]) -> View<'v> {
+    let owned = || text.to_owned();
+    let step = || Some(Step { what: "stays", path: Some(owned()), why: owned() });
+    View {
+        version: 1,
+        command: owned(),
+        refuses: Some(Refusal { what: owned(), hint: Some(owned()) }),
+        identity: IdentityView { uid: 1, gid: 1, groups: Some(&[1]), name: Some(text), changes: true, why: owned() },
+        home: Home { path: owned(), made: true, why: "why" },
+        working_directory: owned(),
+        state_dir: Some(owned()),
+        agents: vec![AgentView {
+            agent: owned(),
+            place: Place { path: owned(), variable: owned(), why: owned() },
+            sources: vec![SourceView { source: owned(), method: "session", verdict: "unusable", why: owned() }],
+            login_file: step(),
+            settings: step(),
+            first_run: vec![owned()],
+            write_back: step(),
+            warnings: vec![owned()],
+        }],
+        environment: Environment { set: vec![owned()], unset: vec![owned()] },
+        privileges: Privileges { drop_caps: "no", no_new_privs: "no", why: "why" },
+        stop: Stop { signal: owned(), grace_ms: 1, forward_to: "group", rewrites: vec![owned()] },
+        warnings: vec![owned()],
+        auth: Document::of(auth),
+    }
 }

@@ -8,7 +8,7 @@ use crate::setup::choice::{Choice, Kind};
 use crate::setup::verdict::Verdict;
 use crate::store::directory;
 
-use super::{Level, Message};
+use super::{EventKey, Level, Message};
 
 /// What begins now. `places`: where the login of each agent goes; `manual`: what to type in a shell.
 #[must_use]
@@ -16,7 +16,7 @@ pub fn beginning(choice: &Choice<'_>, place: Option<&Path>, manual: &[(String, S
     let words: Vec<_> = choice.command.iter().map(|word| word.to_string_lossy()).collect();
     let to = place.map(|place| format!("; it goes to {}", place.display())).unwrap_or_default();
     let title = choice.only().map(|only| only.title.as_str());
-    let mut messages = vec![Message::notice(match (choice.kind, title) {
+    let mut messages = vec![notice(match (choice.kind, title) {
         (Kind::Login, Some(title)) => format!("log in to {title} now ({}){to}", words.join(" ")),
         (Kind::Auto, Some(title)) => format!("{title} starts, asking for no permission; log in with it{to}"),
         (Kind::Token, Some(title)) => format!("make a long-lived token of {title} now{to}"),
@@ -25,11 +25,11 @@ pub fn beginning(choice: &Choice<'_>, place: Option<&Path>, manual: &[(String, S
     })];
     if matches!(choice.kind, Kind::Shell | Kind::Command) {
         let width = manual.iter().map(|(title, _)| title.len()).max().unwrap_or(0);
-        messages.extend(manual.iter().map(|(title, command)| Message::notice(format!("  {title:width$}  {command}"))));
+        messages.extend(manual.iter().map(|(title, command)| notice(format!("  {title:width$}  {command}"))));
     } else if let Some(say) = choice.only().and_then(|only| only.login.as_ref()?.say.as_ref())
         && choice.kind == Kind::Login
     {
-        messages.push(Message::notice(say.as_str()));
+        messages.push(notice(say.as_str()));
     }
     messages
 }
@@ -39,9 +39,9 @@ pub fn beginning(choice: &Choice<'_>, place: Option<&Path>, manual: &[(String, S
 pub fn verdict(definition: &Definition, verdict: &Verdict, at: &Path, kept: Option<&Path>) -> Option<Message> {
     let (title, at) = (&definition.title, at.display());
     Some(match verdict {
-        Verdict::Captured(login) => Message::notice(format!("captured the login of {title}{}: {at}", whose(login))),
-        Verdict::Setting(label) => Message::notice(format!("captured the settings of {title}, with its {label}: {at}")),
-        Verdict::LoggedOut => Message::warning(format!(
+        Verdict::Captured(login) => notice(format!("captured the login of {title}{}: {at}", whose(login))),
+        Verdict::Setting(label) => notice(format!("captured the settings of {title}, with its {label}: {at}")),
+        Verdict::LoggedOut => warning(format!(
             "{title}: a login was captured, and then logged out: the vendor may take it no more ({at})"
         ))
         .hint("run setup again"),
@@ -77,18 +77,14 @@ fn whose(login: &Login) -> String {
 /// A token was stored.
 #[must_use]
 pub fn minted(definition: &Definition, expires_at: &str, at: &Path) -> Message {
-    Message::notice(format!(
-        "captured a long-lived token of {}, until {expires_at}: {}",
-        definition.title,
-        at.display()
-    ))
+    notice(format!("captured a long-lived token of {}, until {expires_at}: {}", definition.title, at.display()))
 }
 
 /// A login was captured beside a token, which comes first.
 #[must_use]
 pub fn outranked(definition: &Definition, token: &Path) -> Message {
     let text = format!("{}: {} is there too, and run prefers it to a login", definition.title, token.display());
-    Message::warning(text).hint("remove it, or choose the login: run --auth sync")
+    warning(text).hint("remove it, or choose the login: run --auth sync")
 }
 
 /// A token was made, and could not be stored.
@@ -108,18 +104,26 @@ pub fn nothing(what: &str, is_kept: bool) -> Message {
 /// What a person does next.
 #[must_use]
 pub fn next(definition: &Definition, root: &Path) -> Message {
-    let command = definition.commands.first().map_or("", String::as_str);
+    let command = definition.commands.first().map_or("COMMAND", String::as_str);
     let at = root.display();
     let mount = if root == Path::new(directory::DEFAULT) {
         "with the same directory or volume at /capture".to_owned()
     } else {
         format!("with what is mounted at {at} here mounted at /capture there")
     };
-    Message::notice(format!(
+    notice(format!(
         "next: docker run -v ...:/capture IMAGE {command} ({mount}), or docker compose run --rm agent {command}"
     ))
 }
 
 fn error(text: String) -> Message {
-    Message { level: Level::Error, text, hint: None }
+    Message::new(Level::Error, text).event(EventKey::Setup)
+}
+
+fn warning(text: impl Into<String>) -> Message {
+    Message::warning(text).event(EventKey::Setup)
+}
+
+fn notice(text: impl Into<String>) -> Message {
+    Message::notice(text).event(EventKey::Setup)
 }

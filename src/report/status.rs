@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::status::{AgentStatus, Health, Kept, WriteBackStatus};
 
-use super::sanitized;
-use super::style::{Style, Tone, moment, rows};
+use super::page::{Line, Page, toned};
+use super::style::{Tone, moment};
 
 /// The object of `status --json`, and of `auth` in `plan --json`.
 #[derive(Debug, Serialize)]
@@ -25,47 +25,51 @@ impl<'s> Document<'s> {
     }
 }
 
-/// Text for people.
+/// A page for people.
 #[must_use]
-pub fn text(heading: &str, agents: &[AgentStatus], now: SystemTime, style: Style) -> String {
-    let mut text = format!("{}\n", style.paint(Tone::Faint, heading));
+pub fn page(heading: &str, agents: &[AgentStatus], now: SystemTime) -> Page {
+    let mut page = Page::default();
+    page.line(toned(Tone::Faint, heading));
     if agents.is_empty() {
-        text += "\nNothing was found that could authenticate any agent.\n";
-        text += "agent-init agents NAME shows the variables and files that each agent takes.\n";
+        page.gap();
+        page.line("Nothing was found that could authenticate any agent.");
+        page.line("agent-init agents NAME shows the variables and files that each agent takes.");
     }
     for agent in agents {
-        text.push('\n');
-        text += &one(agent, now, style);
+        page.gap();
+        page.page(one(agent, now));
     }
     if agents.iter().any(|agent| agent.state != Health::Ok) {
-        text += "\nagent-init doctor says what to do.\n";
+        page.gap();
+        page.line("agent-init doctor says what to do.");
     }
-    text
+    page
 }
 
-fn one(agent: &AgentStatus, now: SystemTime, style: Style) -> String {
-    let plain = sanitized;
-    let mut lines: Vec<(&str, String)> = Vec::new();
-    let state = style.paint(tone(agent.state), agent.state.word());
-    let problem = agent.problem.as_ref().map(|problem| format!(": {}", plain(problem)));
-    lines.push(("state", state + &problem.unwrap_or_default()));
-    let label = agent.label.as_ref().map(|label| format!(" ({})", plain(label)));
-    lines.push(("method", plain(&agent.method) + &label.unwrap_or_default()));
-    lines.extend(agent.source.as_ref().map(|source| ("source", plain(source))));
-    lines.extend(agent.account.as_ref().map(|account| ("account", plain(account))));
-    lines.extend(agent.plan.as_ref().map(|plan| ("plan", plain(plan))));
-    lines.extend(expiry(agent, now));
+fn one(agent: &AgentStatus, now: SystemTime) -> Page {
+    let mut rows: Vec<(&str, Line)> = Vec::new();
+    let problem = agent.problem.as_ref().map(|problem| format!(": {problem}"));
+    rows.push(("state", toned(tone(agent.state), agent.state.word()).text(problem.unwrap_or_default())));
+    let label = agent.label.as_ref().map(|label| format!(" ({label})"));
+    rows.push(("method", format!("{}{}", agent.method, label.unwrap_or_default()).into()));
+    rows.extend(agent.source.as_ref().map(|source| ("source", source.into())));
+    rows.extend(agent.account.as_ref().map(|account| ("account", account.into())));
+    rows.extend(agent.plan.as_ref().map(|plan| ("plan", plan.into())));
+    rows.extend(expiry(agent, now).map(|(name, when)| (name, when.into())));
     for aside in &agent.shadowed {
-        lines.push(("set aside", format!("{}: {}", plain(&aside.source), plain(&aside.why))));
+        rows.push(("set aside", format!("{}: {}", aside.source, aside.why).into()));
     }
-    lines.extend(agent.write_back.as_ref().map(|to| ("write-back", plain(&write_back(to)))));
-    lines.extend(agent.write_back.iter().flat_map(|to| kept(&to.kept)));
+    rows.extend(agent.write_back.as_ref().map(|to| ("write-back", write_back(to).into())));
+    rows.extend(agent.write_back.iter().flat_map(|to| kept(&to.kept)).map(|(name, what)| (name, what.into())));
     if agent.shared_by > 0 {
         let others = if agent.shared_by == 1 { "1 container uses" } else { "containers use" };
         let count = if agent.shared_by == 1 { String::new() } else { format!("{} ", agent.shared_by) };
-        lines.push(("shared by", format!("{count}{others} this login now")));
+        rows.push(("shared by", format!("{count}{others} this login now").into()));
     }
-    format!("{} - {}\n{}", style.paint(Tone::Strong, &agent.agent), plain(&agent.title), rows(&lines))
+    let mut page = Page::default();
+    page.line(toned(Tone::Strong, &agent.agent).text(format!(" - {}", agent.title)));
+    page.rows(rows);
+    page
 }
 
 fn expiry(agent: &AgentStatus, now: SystemTime) -> Option<(&'static str, String)> {
@@ -100,16 +104,13 @@ fn write_back(to: &WriteBackStatus) -> String {
 
 fn kept(kept: &Kept) -> Vec<(&'static str, String)> {
     let recovery = kept.recovery.as_ref().map(|path| {
-        (
-            "recovery",
-            format!("{}: a refreshed login that the store refused; it is published when it can be", sanitized(path)),
-        )
+        ("recovery", format!("{path}: a refreshed login that the store refused; it is published when it can be"))
     });
     let conflicts = kept
         .conflicts_in
         .as_ref()
         .filter(|_| kept.conflicts > 0)
-        .map(|path| ("conflicts", format!("{}: {} kept that lost to another", sanitized(path), kept.conflicts)));
+        .map(|path| ("conflicts", format!("{}: {} kept that lost to another", path, kept.conflicts)));
     recovery.into_iter().chain(conflicts).collect()
 }
 
@@ -117,6 +118,6 @@ fn tone(state: Health) -> Tone {
     match state {
         Health::Ok => Tone::Good,
         Health::Expiring => Tone::Notice,
-        Health::Expired | Health::Invalid | Health::Missing => Tone::Bad,
+        Health::Unsaved | Health::Expired | Health::Invalid | Health::Missing => Tone::Bad,
     }
 }

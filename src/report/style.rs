@@ -5,8 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use crate::discover::Environment;
 
-use super::sanitized;
-
 /// Whether there are colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
@@ -31,6 +29,9 @@ pub enum Tone {
 impl Style {
     /// No colours.
     pub const PLAIN: Style = Style { colours: false };
+    /// Colours.
+    #[cfg(test)]
+    pub const COLOURED: Style = Style { colours: true };
 
     /// Colours if standard output is a terminal that has them and nobody minds (no-color.org).
     #[must_use]
@@ -40,12 +41,11 @@ impl Style {
         Style { colours: io::stdout().is_terminal() && !minded && !dumb }
     }
 
-    /// The text in its tone. What came from files and variables may hold escape sequences: it is sanitised.
+    /// The text in its tone; a page has made it safe.
     #[must_use]
-    pub fn paint(self, tone: Tone, text: &str) -> String {
-        let text = sanitized(text);
+    pub(super) fn paint(self, tone: Tone, text: &str) -> String {
         if !self.colours {
-            return text;
+            return text.to_owned();
         }
         let code = match tone {
             Tone::Good => 32,
@@ -56,13 +56,6 @@ impl Style {
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }
-}
-
-/// Indented rows, the values in one column. A value may be painted: only the names are measured.
-#[must_use]
-pub fn rows(rows: &[(&str, String)]) -> String {
-    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    rows.iter().fold(String::new(), |text, (name, value)| text + &format!("  {name:width$}  {value}\n"))
 }
 
 /// A moment, from now and as it is: `in 3 h 20 min (2026-01-14T03:21:00Z)`.
@@ -128,9 +121,8 @@ mod tests {
     }
 
     #[test]
-    fn escape_sequences_of_others_are_not_obeyed() {
-        let painted = Style { colours: true }.paint(Tone::Bad, "a\x1b[2Jb");
-        assert_eq!(painted, "\x1b[31ma\u{fffd}[2Jb\x1b[0m");
+    fn colours() {
+        assert_eq!(Style::COLOURED.paint(Tone::Bad, "a"), "\x1b[31ma\x1b[0m");
         assert_eq!(Style::PLAIN.paint(Tone::Bad, "a"), "a");
     }
 }

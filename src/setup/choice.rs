@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::agent::Definition;
 use crate::cli::AgentSelection;
 use crate::report::Failure;
+use crate::report::words::listed;
 
 /// What the choice depends on.
 pub struct Question<'q, 'c> {
@@ -139,7 +140,8 @@ impl<'c> Question<'_, 'c> {
     fn named(&self, name: &str) -> Result<&'c Definition, Failure> {
         self.known.iter().copied().find(|known| known.name == name).ok_or_else(|| {
             let known: Vec<&str> = self.known.iter().map(|known| known.name.as_str()).collect();
-            Failure::new(format!("unknown agent '{name}'")).hint(format!("the known agents are {}", known.join(", ")))
+            Failure::new(format!("unknown agent '{name}'"))
+                .hint(format!("the known agents are {}", listed(&known, ", ", "none")))
         })
     }
 
@@ -156,7 +158,8 @@ impl<'c> Question<'_, 'c> {
                 [one] => format!("--token: {} has no long-lived token", one.title),
                 _ => "--token is for one agent, and which one is not clear".to_owned(),
             };
-            return Err(Failure::new(what).hint(format!("agents that have one, for --agent: {}", names.join(", "))));
+            let names = listed(&names, ", ", "none");
+            return Err(Failure::new(what).hint(format!("agents that have one, for --agent: {names}")));
         };
         let own = rule(only).map(|rule| words(&rule.command)).unwrap_or_default();
         let command = if self.command.is_empty() { own } else { self.command.to_vec() };

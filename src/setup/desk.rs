@@ -10,7 +10,7 @@ use crate::credential::Document;
 use crate::discover::Facts;
 use crate::launch::interrupt::Interrupt;
 use crate::plan::{AgentPlan, Plan};
-use crate::report::{Failure, Message, Reporter};
+use crate::report::{EventKey, Failure, Message, Reporter};
 use crate::store::{Capture, Recovery, Store};
 use crate::sync::link::{Ends, Link};
 use crate::sys::dir::Dir;
@@ -116,7 +116,8 @@ impl Desk<'_, '_> {
         let owner = self.capture.owner();
         let skipped = harvest::settings(&self.copy, self.capture.handle(), &selection, owner, &changed);
         for skipped in skipped.into_lines() {
-            reporter.say(&Message::warning(format!("{}: {skipped}", definition.name)));
+            let text = format!("{}: {skipped}", definition.name);
+            reporter.say(&Message::warning(text).event(EventKey::WorkingCopy).agent(&definition.name));
         }
     }
 }

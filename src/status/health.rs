@@ -6,14 +6,16 @@ use serde::Serialize;
 
 use crate::credential::Login;
 
-/// A verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// A verdict, from the best to the worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
     /// It authenticates.
     Ok,
     /// It can not be refreshed and ends soon.
     Expiring,
+    /// It authenticates, and what was refreshed is in this container alone: the last publish failed.
+    Unsaved,
     /// It can not be refreshed and has ended.
     Expired,
     /// Something was found, and is no login.
@@ -23,7 +25,7 @@ pub enum Health {
 }
 
 impl Health {
-    /// Whether the agent can authenticate now.
+    /// Whether nothing is wrong now.
     #[must_use]
     pub fn is_well(self) -> bool {
         matches!(self, Health::Ok | Health::Expiring)
@@ -35,6 +37,7 @@ impl Health {
         match self {
             Health::Ok => "ok",
             Health::Expiring => "expiring",
+            Health::Unsaved => "unsaved",
             Health::Expired => "expired",
             Health::Invalid => "invalid",
             Health::Missing => "missing",

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use crate::report::{Failure, sanitized};
+use crate::report::Failure;
 use crate::sys::memory;
 use crate::sys::pipe::{self, Stream, Writer};
 use crate::sys::process::{self, Pid, Program, Target};
@@ -213,7 +213,7 @@ fn ended(name: &str, end: End, complaint: &[u8]) -> Failure {
     with_complaint(Failure::new(how), complaint)
 }
 
-/// The failure with the last words of standard error, sanitised and on one line.
+/// The failure with the last words of standard error, on one line.
 fn with_complaint(failure: Failure, complaint: &[u8]) -> Failure {
     let text = String::from_utf8_lossy(complaint);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -221,6 +221,6 @@ fn with_complaint(failure: Failure, complaint: &[u8]) -> Failure {
     if last.is_empty() {
         failure.hint("it wrote nothing on standard error: run it by hand to see what is wrong")
     } else {
-        failure.hint(format!("it wrote: {}", sanitized(&last)))
+        failure.hint(format!("it wrote: {last}"))
     }
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use crate::launch::interrupt::Interrupt;
-use crate::report::{Level, Message, Reporter};
+use crate::report::{EventKey, Message, Reporter};
 use crate::state::{self, State};
 use crate::supervise::children::Children;
 use crate::sys::dir::Dir;
@@ -18,6 +18,7 @@ use crate::workcopy::read::reason;
 
 use super::hearing::Side;
 use super::link::Link;
+use super::voice::Voice;
 
 /// How long an exchange may take before the agent starts.
 const LAST: Duration = Duration::from_secs(5);
@@ -29,8 +30,8 @@ pub struct Engine {
     /// Which links a watch is about: two may share a directory.
     watched: Vec<(Watched, usize, Side)>,
     state: Option<(Dir, State)>,
-    /// What is remembered could not be written down, and that was said.
-    is_forgetful: bool,
+    /// What is said of all links together.
+    voice: Voice,
     reporter: Reporter,
 }
 
@@ -38,7 +39,7 @@ impl Engine {
     /// Starts to watch for the links that are live. `state`: where and what is remembered of this run.
     #[must_use]
     pub fn new(links: Vec<Link>, state: Option<(Dir, State)>, reporter: Reporter) -> Engine {
-        let mut engine = Engine { links, watcher: None, watched: Vec::new(), state, is_forgetful: false, reporter };
+        let mut engine = Engine { links, watcher: None, watched: Vec::new(), state, voice: Voice::default(), reporter };
         engine.watch(Instant::now());
         engine
     }
@@ -67,7 +68,7 @@ impl Engine {
                         link.watched(side, now);
                     }
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => link.not_watched(&format!("{}: {}", directory.display(), reason(&error))),
+                    Err(error) => link.not_watched(side, &format!("{}: {}", directory.display(), reason(&error))),
                 }
             }
         }
@@ -82,7 +83,7 @@ impl Engine {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let now = Instant::now();
-        self.links.iter().filter_map(|link| link.due(now)).min()
+        self.links.iter().filter_map(|link| link.due(now)).chain(self.voice.deadline()).min()
     }
 
     /// Whether an agent is in the middle of a refresh, so that its end now would lose a token.
@@ -146,10 +147,12 @@ impl Engine {
 
     /// The end.
     pub fn finish(&mut self, children: &mut Children) {
+        let now = Instant::now();
         for link in &mut self.links {
             link.finish(children);
-            self.reporter.say_all(&link.messages());
+            self.reporter.say_all(&link.last_messages(now));
         }
+        self.reporter.say_all(&self.voice.last(now));
     }
 
     fn converse(&mut self, now: Instant, children: &mut Children) {
@@ -160,7 +163,10 @@ impl Engine {
         let Some(watcher) = &self.watcher else { return };
         let changes = match watcher.changes() {
             Ok(changes) => changes,
-            Err(error) => return self.reporter.say(&Message::warning(format!("inotify: {}", reason(&error)))),
+            Err(error) => {
+                let text = format!("inotify: {}", reason(&error));
+                return self.voice.once(Message::warning(text).event(EventKey::SystemCallFailed));
+            }
         };
         for change in changes {
             match change {
@@ -200,9 +206,10 @@ impl Engine {
     fn act(&mut self, now: Instant, agent_lives: bool) {
         for link in &mut self.links {
             link.turn(now, agent_lives);
-            self.reporter.say_all(&link.messages());
+            self.reporter.say_all(&link.messages(now));
         }
         self.save();
+        self.reporter.say_all(&self.voice.take(now));
     }
 
     /// A stop has begun: no agent starts a refresh any more.
@@ -230,17 +237,15 @@ impl Engine {
             state.agent_pid = Some(agent);
         }
         self.write_down();
+        self.reporter.say_all(&self.voice.take(Instant::now()));
     }
 
     /// Writes down what is known of this run.
     pub fn write_down(&mut self) {
         let Some((dir, state)) = &self.state else { return };
-        let written = state::save(dir, state);
-        if let Err(error) = &written
-            && !self.is_forgetful
-        {
-            self.reporter.say(&Message { level: Level::Warning, ..Message::error(error) });
+        match state::save(dir, state) {
+            Ok(()) => self.voice.all_is_well(),
+            Err(error) => self.voice.once(Message::error(&error).as_warning().event(EventKey::StateNotSaved)),
         }
-        self.is_forgetful = written.is_err();
     }
 }

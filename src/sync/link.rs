@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::report::Message;
+use crate::report::{EventKey, Message};
 use crate::state::Served;
 use crate::store::directory::Presence;
 use crate::store::helper::BOUNDS;
@@ -100,7 +100,7 @@ impl Link {
         if ends.live && mark.is_some_and(|mark| !mark.excludes()) {
             let text = format!("{}: the file system of {} has no locks", ends.agent, ends.store.place());
             let hint = "containers there may refresh at the same time: use one with locks (NFS 4), or a store";
-            voice.once(Message::warning(text).hint(hint));
+            voice.once(Message::warning(text).event(EventKey::NoTurns).agent(&ends.agent).hint(hint));
         }
         if presence.as_ref().is_some_and(|presence| presence.is_crowded) {
             let text =
@@ -147,7 +147,7 @@ impl Link {
     pub fn due(&self, now: Instant) -> Option<Instant> {
         let gate = self.gate.as_ref().and_then(|gate| gate.deadline(now));
         let look = self.hearing.as_ref().and_then(Hearing::due);
-        [self.due, gate, look, self.ends.store.deadline(now)].into_iter().flatten().min()
+        [self.due, gate, look, self.ends.store.deadline(now), self.voice.deadline()].into_iter().flatten().min()
     }
 
     /// When an exchange is due that waiting would help.
@@ -229,8 +229,17 @@ impl Link {
     }
 
     /// What there is to say since the last call.
-    pub fn messages(&mut self) -> Vec<Message> {
-        self.voice.take()
+    pub fn messages(&mut self, now: Instant) -> Vec<Message> {
+        self.voice.take(now)
+    }
+
+    /// What there is to say at the end.
+    pub fn last_messages(&mut self, now: Instant) -> Vec<Message> {
+        self.voice.last(now)
+    }
+
+    fn warning(&self, event: EventKey, text: String) -> Message {
+        Message::warning(text).event(event).agent(&self.ends.agent)
     }
 
     /// Does what is due: an exchange, and what the turn to refresh asks for. `agent_lives`: the working copy may be in the
@@ -287,7 +296,8 @@ impl Link {
     /// The agent's lock can not be held or opened: from now on it refreshes when it likes, as it would without us.
     fn shut_no_more(&mut self, error: &io::Error) {
         let text = format!("{}: cannot take turns at refreshing: {}", self.ends.agent, reason(error));
-        self.voice.once(Message::warning(text).hint("containers that share this login may refresh at the same time"));
+        let hint = "containers that share this login may refresh at the same time";
+        self.voice.once(self.warning(EventKey::NoTurns, text).hint(hint));
         if let Some(mut gate) = self.gate.take() {
             gate.remove();
         }

@@ -1,9 +1,8 @@
 //! Pseudoterminals (pty(7)): one of our own for a program, and the terminal that a person sits at.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -12,6 +11,7 @@ use nix::pty::{PtyMaster, posix_openpt, unlockpt};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{getpgrp, isatty, setsid, tcgetpgrp};
 
+use super::output::open_again;
 use super::process::Pid;
 
 /// Rows, columns, and the pixels that nobody uses.
@@ -164,7 +164,8 @@ impl Outer {
     pub fn make_raw(&self) -> io::Result<()> {
         let mut raw = self.modes.clone();
         cfmakeraw(&mut raw);
-        Ok(tcsetattr(&self.input, SetArg::TCSADRAIN, &raw)?)
+        // Not after a drain, here and in `drop`: a terminal whose person has pressed Ctrl-S would keep us for ever.
+        Ok(tcsetattr(&self.input, SetArg::TCSANOW, &raw)?)
     }
 
     /// Its size.
@@ -214,21 +215,16 @@ impl Drop for Outer {
         for (fd, flags) in &self.shared {
             let _ = fcntl(fd, FcntlArg::F_SETFL(*flags));
         }
-        // Not after a drain: a terminal whose person has pressed Ctrl-S would keep us for ever. One that has hung up
-        // has no modes.
+        // One that has hung up has no modes.
         let _ = tcsetattr(&self.input, SetArg::TCSANOW, &self.modes);
     }
 }
 
 /// The terminal behind a standard descriptor, opened anew: one that waits for nobody, while the shell that shares the
-/// standard one keeps one that does. Where it can not be opened (another user's, as after su) the shared one has to do.
+/// standard one keeps one that does. Where it can not be opened the shared one has to do.
 fn own_description(fd: BorrowedFd<'_>, shared: &mut Vec<(OwnedFd, OFlag)>) -> io::Result<File> {
-    let path = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
-    let flags = OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let mut options = OpenOptions::new();
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits());
-    if let Ok(file) = options.read(true).write(true).open(path) {
-        return Ok(file);
+    if let Ok(own) = open_again(fd, OFlag::O_RDWR) {
+        return Ok(File::from(own));
     }
     let before = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
     fcntl(fd, FcntlArg::F_SETFL(before | OFlag::O_NONBLOCK))?;

@@ -42,7 +42,7 @@ impl Terminal {
     pub fn take_back(&self) -> io::Result<()> {
         self.give_to(getpgrp().as_raw())?;
         if let Some(modes) = &self.modes {
-            tcsetattr(&self.fd, SetArg::TCSADRAIN, modes)?;
+            self.set_modes(modes)?;
         }
         Ok(())
     }
@@ -65,11 +65,12 @@ impl Terminal {
         tcgetattr(&self.fd).ok()
     }
 
-    /// Puts modes back that [`Terminal::modes`] gave.
+    /// Puts modes back that [`Terminal::modes`] gave. Not after a drain: a serial line whose output the agent has stopped
+    /// (TCOOFF in `ioctl_tty(2)`) would keep us for ever.
     ///
     /// # Errors
     /// As tcsetattr(3).
     pub fn set_modes(&self, modes: &Modes) -> io::Result<()> {
-        Ok(tcsetattr(&self.fd, SetArg::TCSADRAIN, modes)?)
+        Ok(tcsetattr(&self.fd, SetArg::TCSANOW, modes)?)
     }
 }

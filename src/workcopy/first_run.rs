@@ -11,7 +11,7 @@ use crate::cli::RunOptions;
 use crate::discover::{Facts, Material};
 use crate::plan::AgentPlan;
 use crate::plan::condition::Situation;
-use crate::report::Message;
+use crate::report::{EventKey, Message};
 
 use super::WorkingCopy;
 use super::overriding::parsed;
@@ -35,7 +35,8 @@ pub fn answer(
             Ok(content) => Some(content.bytes),
             Err(Unreadable::Missing) => None,
             Err(why) => {
-                say(Message::warning(format!("{} is left as it is: {why}", path.display())));
+                let text = format!("{} is left as it is: {why}", path.display());
+                say(Message::warning(text).event(EventKey::WorkingCopy));
                 continue;
             }
         };
@@ -52,7 +53,7 @@ pub fn answer(
             Err(why) => Err(format!("{} is left as it is: {why}", path.display())),
         };
         if let Err(why) = written {
-            say(Message::warning(why));
+            say(Message::warning(why).event(EventKey::WorkingCopy));
         }
     }
 }

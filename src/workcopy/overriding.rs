@@ -11,7 +11,7 @@ use crate::agent::definition::Format;
 use crate::credential::document::without_comment_lines;
 use crate::credential::{Source, weight};
 use crate::plan::AgentPlan;
-use crate::report::Message;
+use crate::report::{EventKey, Message};
 use crate::store::directory::BOOKKEEPING;
 
 use super::WorkingCopy;
@@ -49,7 +49,8 @@ fn is_its_own(plan: &AgentPlan<'_, '_>, path: &Path) -> bool {
 
 fn stays(key: &str, copy: &WorkingCopy, file: &str, why: &str) -> Message {
     let path = copy.path.join(file);
-    Message::warning(format!("{key} stays in {}, and the agent prefers it: {why}", path.display()))
+    let text = format!("{key} stays in {}, and the agent prefers it: {why}", path.display());
+    Message::warning(text).event(EventKey::WorkingCopy)
 }
 
 /// Changes a file of settings, if it is there; `change` says whether there is anything to write. Returns where the file is
@@ -75,11 +76,8 @@ fn edit(
     copy.write(file, &text).map_err(|error| format!("{error:#}"))?;
     Ok(kept.map(|()| {
         let (agent, kept) = (&plan.facts.definition.name, copy.path.join(BOOKKEEPING).join("conflicts"));
-        Message::warning(format!(
-            "{agent}: {} was changed; it is kept as it was under {}",
-            path.display(),
-            kept.display()
-        ))
+        let text = format!("{agent}: {} was changed; it is kept as it was under {}", path.display(), kept.display());
+        Message::warning(text).event(EventKey::WorkingCopy).agent(agent)
     }))
 }
 

@@ -22,6 +22,7 @@ mod interrupted;
 mod matrix;
 mod memory;
 mod namespace;
+mod output;
 mod peers;
 mod process;
 mod publish;

@@ -224,5 +224,5 @@ fn a_state_directory_that_is_mounted_open_to_all() {
     sandbox.chmod("cwd", 0o1777);
     let run = sandbox.claude("true").env("AGENT_INIT_STATE_DIR", &open);
     let run = run.env("CLAUDE_CREDENTIALS", Session::new("a").json());
-    run.run().refuses(&["is writable for others (mode 1777)", &format!("--tmpfs {open}:mode=755,uid=0")]);
+    run.run().refuses(&["has mode 1777: the group and others can write it", &format!("--tmpfs {open}:mode=755,uid=0")]);
 }

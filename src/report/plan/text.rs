@@ -2,35 +2,39 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::report::style::{Style, Tone, rows, span};
-use crate::report::{sanitized, status};
+use crate::report::page::{Line, Page, toned};
+use crate::report::status;
+use crate::report::style::{Tone, span};
+use crate::report::words::listed;
 use crate::status::AgentStatus;
 
 use super::{AgentView, Step, View};
 
-/// Text for people.
+/// A page for people.
 #[must_use]
-pub fn text(view: &View<'_>, auth: &[AgentStatus], now: SystemTime, style: Style) -> String {
-    let mut parts = vec![steps(view, style)];
+pub fn page(view: &View<'_>, auth: &[AgentStatus], now: SystemTime) -> Page {
+    let mut page = steps(view);
     for agent in &view.agents {
-        parts.push(format!("\n{}\n{}", style.paint(Tone::Strong, &agent.agent), agent_text(agent, style)));
+        page.gap();
+        page.page(agent_page(agent));
     }
     for warning in &view.warnings {
-        parts.push(format!("\n{}: {}\n", style.paint(Tone::Notice, "warning"), sanitized(warning)));
+        page.gap();
+        page.line(toned(Tone::Notice, "warning").text(format!(": {warning}")));
     }
-    parts.push("\n".to_owned());
+    page.gap();
     if let Some(refusal) = &view.refuses {
-        parts.push(format!("{}: {}\n", style.paint(Tone::Bad, "run would refuse"), sanitized(&refusal.what)));
+        page.line(toned(Tone::Bad, "run would refuse").text(format!(": {}", refusal.what)));
     }
-    parts.push(if auth.is_empty() {
-        "No agent is served: a plain init.\n".to_owned()
+    if auth.is_empty() {
+        page.line("No agent is served: a plain init.");
     } else {
-        status::text("What would authenticate:", auth, now, style)
-    });
-    parts.concat()
+        page.page(status::page("What would authenticate:", auth, now));
+    }
+    page
 }
 
-fn steps(view: &View<'_>, style: Style) -> String {
+fn steps(view: &View<'_>) -> Page {
     let identity = &view.identity;
     let name = identity.name.map(|name| format!(" ({name})")).unwrap_or_default();
     let groups = match identity.groups {
@@ -42,20 +46,19 @@ fn steps(view: &View<'_>, style: Style) -> String {
         }
     };
     let made = if view.home.made { ", made if it is not there" } else { "" };
-    let named = |names: &[String]| if names.is_empty() { "nothing".to_owned() } else { names.join(" ") };
     let stop = &view.stop;
     let rewrites = if stop.rewrites.is_empty() { String::new() } else { format!("; {}", stop.rewrites.join(", ")) };
-    let because = |what: String, why: &str| sanitized(&format!("{what} - {why}"));
-    let mut lines = vec![
-        ("command", sanitized(&view.command)),
+    let because = |what: String, why: &str| Line::from(format!("{what} - {why}"));
+    let mut rows: Vec<(&str, Line)> = vec![
+        ("command", view.command.as_str().into()),
         ("user", because(format!("{}:{}{name}{groups}", identity.uid, identity.gid), &identity.why)),
         ("home", because(format!("{}{made}", view.home.path), view.home.why)),
-        ("directory", sanitized(&view.working_directory)),
+        ("directory", view.working_directory.as_str().into()),
     ];
-    lines.extend(view.state_dir.as_ref().map(|path| ("state", sanitized(path))));
-    lines.extend([
-        ("sets", sanitized(&named(&view.environment.set))),
-        ("removes", sanitized(&named(&view.environment.unset))),
+    rows.extend(view.state_dir.as_ref().map(|path| ("state", path.into())));
+    rows.extend([
+        ("sets", listed(&view.environment.set, " ", "nothing").into()),
+        ("removes", listed(&view.environment.unset, " ", "nothing").into()),
         (
             "drops",
             because(
@@ -65,26 +68,29 @@ fn steps(view: &View<'_>, style: Style) -> String {
         ),
         (
             "stop",
-            format!(
+            Line::from(format!(
                 "{} starts it, all is over within {}; signals go to the {}{rewrites}",
                 stop.signal,
                 span(Duration::from_millis(u64::try_from(stop.grace_ms).unwrap_or(u64::MAX))),
                 if stop.forward_to == "group" { "command's process group" } else { "command alone" },
-            ),
+            )),
         ),
     ]);
-    format!("{}\n{}", style.paint(Tone::Strong, "agent-init run"), rows(&lines))
+    let mut page = Page::default();
+    page.line(toned(Tone::Strong, "agent-init run"));
+    page.rows(rows);
+    page
 }
 
-fn agent_text(agent: &AgentView, style: Style) -> String {
+fn agent_page(agent: &AgentView) -> Page {
     let step = |step: &Step| {
         let path = step.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
-        sanitized(&format!("{path}{} - {}", step.what, step.why))
+        Line::from(format!("{path}{} - {}", step.what, step.why))
     };
-    let mut lines =
-        vec![("place", sanitized(&format!("{} ({}) - {}", agent.place.path, agent.place.variable, agent.place.why)))];
+    let place = format!("{} ({}) - {}", agent.place.path, agent.place.variable, agent.place.why);
+    let mut rows: Vec<(&str, Line)> = vec![("place", place.into())];
     if agent.sources.is_empty() {
-        lines.push(("source", "none was found".to_owned()));
+        rows.push(("source", "none was found".into()));
     }
     for source in &agent.sources {
         let tone = match source.verdict {
@@ -92,15 +98,17 @@ fn agent_text(agent: &AgentView, style: Style) -> String {
             "unusable" => Tone::Bad,
             _ => Tone::Faint,
         };
-        let verdict = style.paint(tone, source.verdict);
-        let what = sanitized(&format!("{} ({})", source.source, source.method));
-        lines.push(("source", format!("{what}: {verdict} - {}", sanitized(&source.why))));
+        let what = Line::from(format!("{} ({}): ", source.source, source.method));
+        rows.push(("source", what.tone(tone, source.verdict).text(format!(" - {}", source.why))));
     }
-    lines.extend(agent.login_file.as_ref().map(|file| ("login file", step(file))));
-    lines.extend(agent.settings.as_ref().map(|from| ("settings", step(from))));
+    rows.extend(agent.login_file.as_ref().map(|file| ("login file", step(file))));
+    rows.extend(agent.settings.as_ref().map(|from| ("settings", step(from))));
     if !agent.first_run.is_empty() {
-        lines.push(("first run", sanitized(&format!("merged into {}", agent.first_run.join(", ")))));
+        rows.push(("first run", format!("merged into {}", agent.first_run.join(", ")).into()));
     }
-    lines.extend(agent.write_back.as_ref().map(|to| ("write-back", step(to))));
-    rows(&lines)
+    rows.extend(agent.write_back.as_ref().map(|to| ("write-back", step(to))));
+    let mut page = Page::default();
+    page.line(toned(Tone::Strong, &agent.agent));
+    page.rows(rows);
+    page
 }

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::credential::{Document, Login};
 use crate::plan::warning::log_in;
-use crate::report::{Level, Message};
+use crate::report::{EventKey, Level, Message};
 use crate::store::Put;
 use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::{Base, Outcome, Version};
@@ -32,7 +32,7 @@ impl Link {
                     format!("{}: the agent's login is blank or gone; the captured one stays as it is", self.ends.agent);
                 let again = log_in(&self.ends.agent);
                 let hint = format!("someone logged out, or the vendor refused a refresh: log in again: {again}");
-                self.voice.once(Message::warning(text).hint(hint));
+                self.voice.once(self.warning(EventKey::LoggedOut, text).hint(hint));
             }
             Outcome::Damaged => {
                 self.last = Some("torn");
@@ -74,7 +74,7 @@ impl Link {
                 let (agent, at) = (&self.ends.agent, self.ends.store.place());
                 let text =
                     format!("{agent}: {at} holds another account's login: it stays, and ours is kept under conflicts/");
-                self.voice.once(Message::warning(text).hint("give each account a capture of its own"));
+                self.voice.once(self.warning(EventKey::Conflict, text).hint("give each account a capture of its own"));
                 Ok(())
             }
             _ => Ok(()),
@@ -107,7 +107,7 @@ impl Link {
         self.has_published = true;
         self.voice.all_is_well();
         self.ends.refusal_is_known = false;
-        self.agreed(&sent.login, "published");
+        self.agreed(&sent.login, EventKey::Published);
         if let Some(gate) = &mut self.gate {
             gate.renewed();
         }
@@ -152,17 +152,18 @@ impl Link {
             Replaced::Unexpected => return Err(Trouble::Busy),
         }
         self.lineage.push(theirs.digest);
-        self.agreed(theirs, "adopted");
+        self.agreed(theirs, EventKey::Adopted);
         self.has_adopted = true;
         Ok(())
     }
 
-    fn agreed(&mut self, login: &Login, word: &'static str) {
+    fn agreed(&mut self, login: &Login, event: EventKey) {
+        let word = event.word();
         self.ends.base = Some(Base::from(login));
         self.last = Some(word);
         self.forget_recovery();
         let text = format!("{}: {word} the login ({})", self.ends.agent, self.ends.store.place());
-        self.voice.say(Message::detail(text));
+        self.voice.say(Message::detail(text).event(event).agent(&self.ends.agent));
     }
 
     /// What the agent keeps beside its login stays the agent's.
@@ -177,7 +178,7 @@ impl Link {
         }
         if let Err(error) = self.ends.recovery.clear() {
             let text = format!("{}: cannot remove the recovery copy: {}", self.ends.agent, reason(&error));
-            self.voice.once(Message::warning(text));
+            self.voice.once(self.warning(EventKey::RecoveryNotRemoved, text));
         }
     }
 
@@ -192,11 +193,8 @@ impl Link {
     fn say_damaged(&mut self, working: &Copy) {
         if let Version::Damaged(why) = &working.version {
             let path = self.ends.working.path.join(&self.ends.rule.file);
-            self.voice.once(Message::warning(format!(
-                "{}: {} is not carried back: {why}",
-                self.ends.agent,
-                path.display()
-            )));
+            let text = format!("{}: {} is not carried back: {why}", self.ends.agent, path.display());
+            self.voice.once(self.warning(EventKey::DamagedLogin, text));
         }
     }
 
@@ -215,7 +213,7 @@ impl Link {
             Err(error) => format!("it is in the working copy alone ({}), and tried again", reason(&error)),
         };
         if !self.ends.refusal_is_known {
-            self.voice.once(Message::warning(text).hint(hint));
+            self.voice.once(self.warning(EventKey::PublishFailed, text).hint(hint));
         }
     }
 
@@ -223,7 +221,8 @@ impl Link {
         let (agent, from, to) = (&self.ends.agent, self.ends.working.path.display(), self.ends.store.place());
         let text = format!("{agent}: the login in {from} was not carried back to {to}");
         let kept = self.ends.recovery.directory();
-        let hint = Some(format!("a copy is in {}: a next start of this container publishes it", kept.display()));
-        self.voice.say(Message { level: Level::Error, text, hint });
+        let hint = format!("a copy is in {}: a next start of this container publishes it", kept.display());
+        let error = Message::new(Level::Error, text).event(EventKey::NotPublished).agent(agent);
+        self.voice.say(error.hint(hint));
     }
 }

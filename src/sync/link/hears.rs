@@ -4,9 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::report::Message;
+use crate::report::EventKey;
 use crate::store::Store;
 use crate::sync::hearing::{Hearing, Side};
+use crate::sync::voice::About;
 use crate::sys::watch;
 use crate::workcopy::read::reason;
 
@@ -49,9 +50,9 @@ impl Link {
     }
 
     /// An end can not be watched.
-    pub fn not_watched(&mut self, why: &str) {
+    pub fn not_watched(&mut self, side: Side, why: &str) {
         let text = format!("{}: changes are not heard ({why}): they are looked for every 2 s", self.ends.agent);
-        self.voice.once(Message::warning(text).hint(watch::MORE_WATCHES));
+        self.voice.once_of(About::End(side), self.warning(EventKey::NotWatched, text).hint(watch::MORE_WATCHES));
     }
 
     /// The directory of one end was removed, renamed or unmounted.
@@ -60,7 +61,8 @@ impl Link {
         let Some(hearing) = &mut self.hearing else { return };
         hearing.lost(side, now);
         let text = format!("{}: {} was removed, renamed or unmounted", self.ends.agent, directory.display());
-        self.voice.once(Message::warning(text).hint("it is looked for every 2 s, and used again when it is there"));
+        let hint = "it is looked for every 2 s, and used again when it is there";
+        self.voice.once_of(About::End(side), self.warning(EventKey::DirectoryGone, text).hint(hint));
     }
 
     /// Opens anew what is another directory by now.
@@ -74,7 +76,8 @@ impl Link {
                 Err(error) => {
                     let (agent, path) = (&self.ends.agent, capture.path.display());
                     let text = format!("{agent}: {path} can not be opened any more: {}", reason(&error));
-                    self.voice.once(Message::warning(text).hint("until it can, the directory that was there is used"));
+                    let hint = "until it can, the directory that was there is used";
+                    self.voice.once(self.warning(EventKey::DirectoryClosed, text).hint(hint));
                     if let Some(hearing) = &mut self.hearing {
                         hearing.lost(Side::Stored, now);
                     }

@@ -3,7 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
-use crate::report::{Failure, Level, Message};
+use crate::report::{EventKey, Failure, Message};
 use crate::store::Store;
 use crate::store::protocol::Verb;
 use crate::store::remote::News;
@@ -50,8 +50,7 @@ impl Link {
 
     fn say_failed(&mut self, why: Failure) {
         let text = format!("{}: {}", self.ends.agent, why.what);
-        let hint = why.hint;
-        self.voice.once(Message { level: Level::Warning, text, hint });
+        self.voice.once(Message { hint: why.hint, ..self.warning(EventKey::StoreFailed, text) });
     }
 }
 

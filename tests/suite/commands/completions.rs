@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{Sandbox, skip};
+use crate::support::{Sandbox, noise, skip};
 
 /// A line up to the cursor, what must be offered there, and what must not.
 const LINES: &[(&str, &[&str], &[&str])] = &[
@@ -41,7 +41,7 @@ fn asked(shell: &str, sandbox: &Sandbox, line: &str) -> Option<Vec<String>> {
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", sandbox.text("bin"));
     let home = sandbox.text("home");
     let mut command = Command::new(&words[0]);
-    command.args(&words[1..]).env_clear().envs([("PATH", &path), ("HOME", &home)]).env("TERM", "dumb");
+    command.args(&words[1..]).env_clear().envs(noise()).envs([("PATH", &path), ("HOME", &home)]).env("TERM", "dumb");
     let outcome = command.current_dir(&home).output().ok()?;
     let said = String::from_utf8_lossy(&outcome.stderr);
     assert!(said.is_empty(), "{shell}: {line}: {said}");

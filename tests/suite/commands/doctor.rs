@@ -80,6 +80,33 @@ const WRONG: &[(&str, Give, &[&str])] = &[
     ),
 ];
 
+/// A mode is told as it is: who beside the owner may do what.
+#[test]
+fn who_may_do_what_with_a_login() {
+    for (mode, who) in [
+        (0o640, "the group can read it"),
+        (0o660, "the group can read and write it"),
+        (0o604, "others can read it"),
+        (0o644, "the group and others can read it"),
+        (0o664, "the group can read and write it, others can read it"),
+        (0o666, "the group and others can read and write it"),
+    ] {
+        let sandbox = Sandbox::new();
+        captured(&sandbox, &Session::new("a"));
+        sandbox.chmod("capture/claude/.credentials.json", mode);
+        let outcome = sandbox.raw(["doctor", "--json"]).run().code(1);
+        let what = outcome.json()["problems"][0]["what"].as_str().unwrap().to_owned();
+        assert_eq!(what, format!("it is a login, and its mode is {mode:o}: {who}"), "{outcome}");
+    }
+    // A state directory is judged by who may write there.
+    for (mode, who) in [(0o770, "the group can write it"), (0o707, "others can write it")] {
+        let sandbox = Sandbox::new();
+        sandbox.chmod("state", mode);
+        let refused = sandbox.claude("true").env("CLAUDE_CREDENTIALS", Session::new("a").json()).run();
+        refused.refuses(&[&format!("has mode {mode:o}: {who}")]);
+    }
+}
+
 fn checks(outcome: &crate::support::Outcome, kind: &str) -> Vec<String> {
     let findings = outcome.json()[kind].as_array().unwrap().clone();
     findings.iter().map(|finding| finding["check"].as_str().unwrap().to_owned()).collect()

@@ -81,7 +81,7 @@ fn a_login_that_the_capture_refuses() {
     await_path(&sandbox.path("state"), "the refusal", || sandbox.read("state/state.json").contains("failed"));
     // In the container, as a probe is: its processes are not ours.
     let inside = ["nsenter".to_owned(), "-a".to_owned(), "-t".to_owned(), live.pid().to_string()];
-    sandbox.raw(["healthcheck"]).through(inside).run().code(1).says(&["can not be carried back"]);
+    sandbox.raw(["healthcheck"]).through(inside).run().code(1).says(&["claude: unsaved: the last publish failed"]);
     gate.open();
     live.wait();
 }

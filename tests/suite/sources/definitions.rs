@@ -33,6 +33,21 @@ fn an_agent_is_added_and_another_replaced() {
     assert_eq!(outcome.variable("ANTHROPIC_API_KEY"), Some("FAKE"), "{outcome}");
 }
 
+/// A list that is empty is said to be.
+#[test]
+fn an_agent_without_methods() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    let bare = MINE.replace(r#"[{ "method": "api-key", "label": "key of mine", "variable": "MINE_KEY" }]"#, "[]");
+    let run = sandbox.raw(["--agent", "mine", "--auth", "token", "--", "true"]);
+    let outcome = with(&sandbox, run, &[("mine.json", &bare)]).run().ok();
+    outcome.says(&["hint: mine has no methods: its definition names none"]).says_no(&["are \n", ": \n"]);
+    for words in [&["agents", "mine"][..], &["status", "--agent", "mine"], &["plan", "--agent", "mine", "--", "true"]] {
+        let outcome = with(&sandbox, sandbox.raw(words.iter().copied()), &[("mine.json", &bare)]).run();
+        assert!(!outcome.stdout.lines().any(|line| line.ends_with("  ")), "{outcome}");
+    }
+}
+
 /// A definition with everything in it, for the stand-in agent.
 const WHOLE: &str = r#"{
   "name": "mine",

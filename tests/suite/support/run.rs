@@ -6,10 +6,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::{LIMIT, Live, Outcome, Sandbox};
+use super::{LIMIT, Live, Outcome, Sandbox, noise};
 
-/// Builds a run. By default: our own uid, not PID 1, an empty environment but for PATH, `AGENT_INIT_HOME`, `HOME`,
-/// `AGENT_INIT_STATE_DIR`, `AGENT_INIT_CAPTURE` and `AGENT_INIT_SECRETS` of the sandbox, stdin from `/dev/null`.
+/// Builds a run. By default: our own uid, not PID 1, an environment of PATH, `AGENT_INIT_HOME`, `HOME`,
+/// `AGENT_INIT_STATE_DIR`, `AGENT_INIT_CAPTURE` and `AGENT_INIT_SECRETS` of the sandbox and of noise, stdin from `/dev/null`.
 #[must_use]
 pub struct Run {
     arguments: Vec<String>,
@@ -41,7 +41,7 @@ impl Run {
         }
         Self {
             arguments,
-            env: env.map(|(k, v)| (k.to_owned(), v)).into(),
+            env: noise().into_iter().chain(env.map(|(k, v)| (k.to_owned(), v))).collect(),
             directory: sandbox.path("cwd"),
             program: sandbox.text("bin/agent-init"),
             preamble,
