@@ -33,6 +33,7 @@ use crate::sys::privilege;
 use crate::sys::process;
 use crate::sys::pty::{self, NoTerminal, Outer};
 use crate::sys::signal::{Inherited, Signal, Signals};
+use crate::sys::wipe;
 use crate::workcopy;
 use crate::workcopy::read::{self, reason};
 
@@ -47,6 +48,7 @@ pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Rep
     let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
     process::forbid_dumps().context("cannot forbid core dumps")?;
     let catalog = discover::catalog()?;
+    wipe::environment(|variable| catalog.is_credential(variable));
     let known = catalog.definitions()?;
     let mut run = options.run();
     let identity = discover::who(&run, &environment, privilege::current())?;
