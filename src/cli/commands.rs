@@ -360,7 +360,7 @@ impl Layered for HealthcheckOptions {
     }
 
     fn after(self, before: RunOptions) -> HealthcheckOptions {
-        HealthcheckOptions { state_dir: self.state_dir.or(before.conduct.state_dir), ..self }
+        HealthcheckOptions { state_dir: self.state_dir.or(before.conduct.state_dir) }
     }
 }
 

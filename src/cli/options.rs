@@ -29,7 +29,7 @@ Examples:
 
 /// The ENTRYPOINT of agent containers: finds a login, lays it down as a private working copy, drops privilege, runs
 /// COMMAND as PID 1 should, and carries refreshed tokens back.
-#[derive(Debug, Default, Parser)]
+#[derive(Debug, Default, Clone, Parser)]
 #[command(name = "agent-init", version, override_usage = USAGE, after_help = AFTER, args_override_self = true)]
 pub struct RunOptions {
     /// Agents to serve: names, `auto` (by COMMAND and by what was given) or `none` (a plain init) [default: auto]
