@@ -52,6 +52,11 @@ fn outline(path: &Path) -> String {
     let mut variables: Vec<String> = own.filter_map(|rule| rule["variable"].as_str().map(str::to_owned)).collect();
     variables.extend(words(&value["session"]["variables"]));
     variables.push(names::of_session(&word("/name")));
+    let others = value["methods"].as_array().into_iter().flatten().flat_map(|rule| {
+        let shared = rule["variable"].as_str().filter(|_| rule["shared"] == Value::Bool(true)).map(str::to_owned);
+        words(&rule["with"]).into_iter().chain(shared)
+    });
+    let others: std::collections::BTreeSet<String> = others.collect();
     let mut line = String::from("    Outline {\n");
     let mut field = |name: &str, value: String| {
         writeln!(line, "        {name}: {value},").unwrap_or_else(|error| panic!("{error}"));
@@ -59,6 +64,7 @@ fn outline(path: &Path) -> String {
     field("name", format!("{:?}", word("/name")));
     field("commands", format!("&{:?}", words(&value["commands"])));
     field("variables", format!("&{variables:?}"));
+    field("others", format!("&{:?}", others.into_iter().collect::<Vec<_>>()));
     field("home", format!("({:?}, {:?}, {:?})", word("/home/variable"), word("/home/suffix"), word("/home/default")));
     field("parent", format!("({:?}, {:?})", word("/home/parent/variable"), word("/home/parent/suffix")));
     field("login", format!("{:?}", word("/session/file")));

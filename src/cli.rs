@@ -147,8 +147,8 @@ pub fn parse(program: &OsStr, arguments: &[OsString], environment: &Environment)
     if let Some(other) = dropin::Name::of(program) {
         return in_place_of(other, arguments, environment);
     }
-    let (word, words) = command_of(arguments);
-    let mut reader = Reader { word, words, environment, warnings: Vec::new() };
+    let Split { word, before, words } = command_of(arguments);
+    let mut reader = Reader { word, before, words, environment, warnings: Vec::new() };
     match reader.invocation() {
         Ok(invocation) => Ok(Parsed { invocation, warnings: reader.warnings }),
         Err(Stop::Print(text)) => {
@@ -165,13 +165,44 @@ fn in_place_of(other: dropin::Name, arguments: &[OsString], environment: &Enviro
     Ok(Parsed { invocation: other.parse(arguments, environment)?, warnings: Vec::new() })
 }
 
-/// The command, and the words that are left for it; no name of one is `run`.
-fn command_of(arguments: &[OsString]) -> (Word, &[OsString]) {
-    let named = arguments.split_first().and_then(|(first, rest)| {
-        let (_, word) = WORDS.into_iter().find(|(name, _)| first == name)?;
-        Some((word, rest))
-    });
-    named.unwrap_or((Word::Run, arguments))
+/// Options of `run` that take no value, or one behind `=` alone. Every other long one may have its value as the next word;
+/// a short one never.
+const WITHOUT_VALUE: [&str; 5] = ["--require", "--verbose", "--quiet", "--help", "--version"];
+
+/// Arguments, split at the name of a command.
+struct Split<'a> {
+    word: Word,
+    /// Options of `run` before the name.
+    before: &'a [OsString],
+    /// What is left for the command.
+    words: &'a [OsString],
+}
+
+/// A name counts as the first word, and as the first one after options of `run`, with which an image's ENTRYPOINT may end.
+/// Without one all of it is `run`'s, and so is what has `--` before it.
+fn command_of(arguments: &[OsString]) -> Split<'_> {
+    let named = |at: usize| {
+        let (before, rest) = arguments.split_at_checked(at)?;
+        let (name, words) = rest.split_first()?;
+        let (_, word) = WORDS.into_iter().find(|(known, _)| name == known)?;
+        Some(Split { word, before, words })
+    };
+    named(options_end(arguments)).unwrap_or(Split { word: Word::Run, before: &[], words: arguments })
+}
+
+/// Where the options at the beginning end; whether each is one, is found where they are read.
+fn options_end(arguments: &[OsString]) -> usize {
+    let mut at = 0;
+    while let Some(bytes) = arguments.get(at).map(|word| word.as_encoded_bytes()) {
+        if !bytes.starts_with(b"-") || bytes == b"-" || bytes == b"--" {
+            break;
+        }
+        let is_alone = !bytes.starts_with(b"--")
+            || bytes.contains(&b'=')
+            || WITHOUT_VALUE.iter().any(|option| option.as_bytes() == bytes);
+        at += if is_alone { 1 } else { 2 };
+    }
+    at
 }
 
 /// Why there is no invocation.
@@ -201,10 +232,16 @@ trait Layered: Parser + Default {
     /// These options, and for what is not given the other's.
     #[must_use]
     fn or(self, twins: Self) -> Self;
+
+    /// These options, and for what is not given those of `run` before the command's name, as far as they mean something to
+    /// it.
+    #[must_use]
+    fn after(self, before: RunOptions) -> Self;
 }
 
 struct Reader<'r> {
     word: Word,
+    before: &'r [OsString],
     words: &'r [OsString],
     environment: &'r Environment,
     warnings: Vec<Message>,
@@ -215,9 +252,9 @@ impl Reader<'_> {
         if self.word != Word::Run {
             return self.request().map(Invocation::Beside);
         }
-        let options = match usual::words(self.words) {
+        let options = match usual::words(self.words).filter(|_| self.before.is_empty()) {
             Some(options) => options,
-            None => self.arguments()?,
+            None => self.parse(self.before.iter().chain(self.words))?,
         };
         let options = match usual::twins(self.environment) {
             Some(twins) => options.or(twins),
@@ -259,34 +296,49 @@ impl Reader<'_> {
     }
 
     /// `setup` captures into a directory: a login that went there while runs look into a store would be missed.
-    fn no_store(&self) -> anyhow::Result<()> {
+    fn no_store(&self) -> Result<(), Stop> {
         let name = twins::name("store");
-        match self.environment.get_filled(&name) {
-            Some(store) if store != "dir" => {
-                let what = format!("setup captures into a directory, and {name} names a store");
-                let hint = format!(
-                    "unset it, mount a directory, and carry the login over then: NAME_CREDENTIALS_FILE=FILE {name}=... \
-                     agent-init --agent NAME -- true"
-                );
-                Err(Failure::new(what).hint(hint).into())
-            }
-            _ => Ok(()),
-        }
+        let by_variable = self.environment.get_filled(&name).filter(|store| *store != "dir");
+        let given = match (self.before()?.store, by_variable) {
+            (Some(StoreChoice::Exec(_)), _) => "--store",
+            (None, Some(_)) => &name,
+            (Some(StoreChoice::Directory), _) | (None, None) => return Ok(()),
+        };
+        let what = format!("setup captures into a directory, and {given} names a store");
+        let hint = format!(
+            "leave it out, mount a directory, and carry the login over then: NAME_CREDENTIALS_FILE=FILE {name}=... \
+             agent-init --agent NAME -- true"
+        );
+        Err(Failure::new(what).hint(hint).into())
     }
 
-    /// Arguments alone; apart, for its frame is large, and each page of a stack costs a start a fault.
-    #[inline(never)]
+    /// The options of `run` before the command's name.
+    fn before(&self) -> Result<RunOptions, Stop> {
+        if self.before.is_empty() { Ok(RunOptions::default()) } else { self.parse(self.before) }
+    }
+
+    /// What one command alone takes; the options of `run` before its name mean nothing to it.
     fn arguments<T: Parser>(&self) -> Result<T, Stop> {
-        T::try_parse_from(with_program(self.words)).map_err(|error| match error.kind() {
-            ErrorKind::DisplayHelp if self.word == Word::Run => Stop::Print(whole().render_help().to_string()),
+        self.before()?;
+        self.parse(self.words)
+    }
+
+    /// Apart, for its frame is large, and each page of a stack costs a start a fault.
+    #[inline(never)]
+    fn parse<'w, T: Parser>(&self, words: impl IntoIterator<Item = &'w OsString>) -> Result<T, Stop> {
+        T::try_parse_from(with_program(words)).map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp if T::command().get_name() == WHOLE => {
+                Stop::Print(whole().render_help().to_string())
+            }
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Print(error.render().to_string()),
             _ => explain::explain(&error, &self.program(), None).into(),
         })
     }
 
-    /// Arguments, and for what they leave open the environment's twins.
+    /// Arguments, and for what they leave open the options before the command's name, and then the environment's twins.
     fn layered<T: Layered>(&mut self) -> Result<T, Stop> {
-        let options = self.arguments()?;
+        let options: T = self.parse(self.words)?;
+        let options = options.after(self.before()?);
         self.with_twins(options)
     }
 
@@ -313,9 +365,12 @@ impl Reader<'_> {
     }
 }
 
+/// The program's name, and that of the parser of `run`'s options.
+const WHOLE: &str = "agent-init";
+
 /// The words after the one that clap expects before them.
-fn with_program(words: &[OsString]) -> impl Iterator<Item = OsString> {
-    std::iter::once(OsString::from("agent-init")).chain(words.iter().cloned())
+fn with_program<'w>(words: impl IntoIterator<Item = &'w OsString>) -> impl Iterator<Item = OsString> {
+    std::iter::once(OsString::from(WHOLE)).chain(words.into_iter().cloned())
 }
 
 /// The whole command line: for the help, the manual pages and the completions, which nobody waits for.

@@ -9,6 +9,7 @@ pub mod lines;
 pub mod names;
 pub mod secret;
 pub mod source;
+pub mod splice;
 pub mod weight;
 
 pub use defect::Defect;

@@ -51,6 +51,8 @@ use ground::Ground;
 
 /// Everything that a plan is made from.
 pub struct Facts<'c> {
+    /// The known agents.
+    pub catalog: &'c Catalog,
     /// The environment that we were started with.
     pub environment: &'c Environment,
     /// Who we are: uid and gid.
@@ -152,6 +154,7 @@ pub fn facts<'c>(
     }
     let directories = given::secret_directories(options.secrets.as_deref(), environment);
     let mut ground = Ground {
+        catalog,
         options,
         environment,
         home: &home,
@@ -173,6 +176,7 @@ pub fn facts<'c>(
     let arguments = options.command.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let terminal = io::stdin().is_terminal();
     Ok(Facts {
+        catalog,
         environment,
         current,
         identity,

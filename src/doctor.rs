@@ -34,16 +34,12 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// What stops a start before there is a plan.
+    /// What stops a start, of one agent or of any, in the words of that start.
     #[must_use]
-    pub fn of_refusal(error: &anyhow::Error) -> Finding {
+    pub fn of_refusal(subject: impl Into<String>, error: &anyhow::Error) -> Finding {
         let Message { text, hint, .. } = Message::error(error);
-        Finding::problem(
-            "refused",
-            "run",
-            text,
-            hint.unwrap_or_else(|| "agent-init --help shows the options".to_owned()),
-        )
+        let fix = hint.unwrap_or_else(|| "agent-init --help shows the options".to_owned());
+        Finding::problem("refused", subject, text, fix)
     }
 
     fn problem(

@@ -23,3 +23,4 @@ mod resolve;
 pub mod signal;
 pub mod terminal;
 pub mod watch;
+pub mod wipe;

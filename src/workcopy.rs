@@ -23,7 +23,7 @@ use crate::credential::source::LIMIT;
 use crate::discover::{Cache, Facts, Material, Offer};
 use crate::launch::interrupt::Interrupt;
 use crate::plan::place::{copied_file, under_home};
-use crate::plan::{AgentPlan, LoginFile};
+use crate::plan::{AgentPlan, LoginFile, Plan};
 use crate::report::{EventKey, Failure, Message};
 use crate::store::Capture;
 use crate::store::directory::{BOOKKEEPING, keep_conflict};
@@ -94,6 +94,21 @@ pub fn lay_down(
     }
     files(facts, plan, say)?;
     Ok(copy)
+}
+
+/// Whether the directories of a plan are there or can be made, as far as a look tells; for commands that change nothing.
+///
+/// # Errors
+/// What a start by that plan would say.
+pub fn possible(options: &RunOptions, facts: &Facts<'_>, plan: &Plan<'_, '_>) -> anyhow::Result<()> {
+    if let Some(home) = options.workplace.home.as_ref() {
+        ground::can_be_made(home)?;
+    }
+    if plan.agents.iter().any(|agent| agent.login != LoginFile::Absent) {
+        ground::state_directory_is_possible(&facts.state_dir)?;
+        options.workplace.work_dir.iter().try_for_each(|work_dir| ground::can_be_made(work_dir))?;
+    }
+    Ok(())
 }
 
 /// The part of the working copy's path that is not the agent's.
@@ -256,8 +271,7 @@ fn clear_left(
     }
     if plan.login == LoginFile::Absent {
         let siblings = read::entry(&copy.dir, name, &copy.owners()).ok();
-        match siblings.and_then(|content| Document::parse(&content.bytes, session.format).ok()?.without_login(session))
-        {
+        match siblings.and_then(|content| Document::without_login(session, &content.bytes)) {
             // A file that holds more than the login keeps the rest.
             Some(rest) => copy.write(&session.file, &rest)?,
             None => copy.dir.remove(name).with_context(|| ground::failure("remove", &copy.path.join(name)))?,

@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 
 use anyhow::Context;
 
-use super::definition::Definition;
+use super::definition::{Definition, MethodRule};
 use super::rules;
 use crate::credential::names::is_form_of;
 use crate::report::Failure;
@@ -19,6 +19,8 @@ struct Outline {
     commands: &'static [&'static str],
     /// Variables that are its own, and that no other program uses; that of a session is one of them.
     variables: &'static [&'static str],
+    /// Variables with its credentials that other programs use too.
+    others: &'static [&'static str],
     /// Variable, suffix, default: as in a definition.
     home: (&'static str, &'static str, &'static str),
     /// Variable and suffix of its home's parent; empty when it has none.
@@ -113,6 +115,30 @@ impl Entry {
             || (!login.is_empty() && is_there(&Whereabouts { home, parent, login, below_home }))
     }
 
+    /// Whether a variable may hold a credential of it that no other program uses, in any form.
+    fn owns(&self, variable: &[u8]) -> bool {
+        match (self.outline, self.definition.get()) {
+            (Some(outline), _) => outline.variables.iter().any(|own| is_form_of(variable, own)),
+            (None, definition) => definition.is_some_and(|definition| {
+                let own = definition.methods.iter().filter(|rule| !rule.shared).flat_map(MethodRule::variables);
+                own.chain(definition.session_variables()).any(|own| own.as_bytes() == variable)
+            }),
+        }
+    }
+
+    /// Whether a variable may hold a credential of it that other programs use too.
+    fn shares(&self, variable: &[u8]) -> bool {
+        match (self.outline, self.definition.get()) {
+            (Some(outline), _) => outline.others.iter().any(|own| is_form_of(variable, own)),
+            (None, definition) => definition.is_some_and(|definition| {
+                let shared =
+                    definition.methods.iter().filter(|rule| rule.shared).filter_map(|rule| rule.variable.as_ref());
+                let with = definition.methods.iter().flat_map(|rule| &rule.with);
+                shared.chain(with).any(|own| is_form_of(variable, own))
+            }),
+        }
+    }
+
     fn login(&self) -> Option<&str> {
         match (self.outline, self.definition.get()) {
             (Some(outline), _) => Some(outline.login),
@@ -167,6 +193,19 @@ impl Catalog {
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Whether a variable may hold a credential of an agent, in any form: the value, base64, a path or a command, for what
+    /// is not meant to be a secret may be one by mistake.
+    #[must_use]
+    pub fn is_credential(&self, variable: &[u8]) -> bool {
+        self.entries.iter().any(|entry| entry.owns(variable) || entry.shares(variable))
+    }
+
+    /// Whether it is one that nothing but an agent uses.
+    #[must_use]
+    pub fn is_agents_own(&self, variable: &[u8]) -> bool {
+        self.entries.iter().any(|entry| entry.owns(variable))
     }
 
     /// All definitions, in the order in which they are shown.

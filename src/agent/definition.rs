@@ -214,7 +214,7 @@ pub struct FirstRun {
     /// Text to append to a file that is not JSON, once for every trusted directory in place of `{trusted}`.
     #[serde(default)]
     pub append: String,
-    /// Append only when the file does not contain this.
+    /// Append only when the file does not contain this; without it, when it does not contain the text.
     #[serde(default)]
     pub unless: String,
 }

@@ -282,6 +282,10 @@ impl Layered for RunOptions {
     fn or(self, twins: RunOptions) -> RunOptions {
         RunOptions::or(self, twins)
     }
+
+    fn after(self, before: RunOptions) -> RunOptions {
+        RunOptions::after(self, before)
+    }
 }
 
 impl Layered for StatusOptions {
@@ -291,6 +295,10 @@ impl Layered for StatusOptions {
         let warn_within = self.warn_within.or(twins.warn_within);
         StatusOptions { run: self.run.or(twins.run), warn_within, json: self.json }
     }
+
+    fn after(self, before: RunOptions) -> StatusOptions {
+        StatusOptions { run: self.run.after(before), ..self }
+    }
 }
 
 impl Layered for PlanOptions {
@@ -299,6 +307,10 @@ impl Layered for PlanOptions {
     fn or(self, twins: PlanOptions) -> PlanOptions {
         PlanOptions { run: self.run.or(twins.run), json: self.json }
     }
+
+    fn after(self, before: RunOptions) -> PlanOptions {
+        PlanOptions { run: self.run.after(before), ..self }
+    }
 }
 
 impl Layered for DoctorOptions {
@@ -306,6 +318,10 @@ impl Layered for DoctorOptions {
 
     fn or(self, twins: DoctorOptions) -> DoctorOptions {
         DoctorOptions { run: self.run.or(twins.run), json: self.json }
+    }
+
+    fn after(self, before: RunOptions) -> DoctorOptions {
+        DoctorOptions { run: self.run.after(before), ..self }
     }
 }
 
@@ -323,6 +339,16 @@ impl Layered for SetupOptions {
             command: self.command,
         }
     }
+
+    fn after(self, before: RunOptions) -> SetupOptions {
+        SetupOptions {
+            agent: self.agent.or(before.agent),
+            capture: self.capture.or(before.capture),
+            workplace: self.workplace.after(before.workplace),
+            conduct: self.conduct.or(before.conduct),
+            ..self
+        }
+    }
 }
 
 // These two are run often, and by machines: they take their own variable and say nothing of the others.
@@ -332,6 +358,10 @@ impl Layered for HealthcheckOptions {
     fn or(self, twins: HealthcheckOptions) -> HealthcheckOptions {
         HealthcheckOptions { state_dir: self.state_dir.or(twins.state_dir) }
     }
+
+    fn after(self, before: RunOptions) -> HealthcheckOptions {
+        HealthcheckOptions { state_dir: self.state_dir.or(before.conduct.state_dir) }
+    }
 }
 
 impl Layered for ExecOptions {
@@ -339,5 +369,9 @@ impl Layered for ExecOptions {
 
     fn or(self, twins: ExecOptions) -> ExecOptions {
         ExecOptions { state_dir: self.state_dir.or(twins.state_dir), command: self.command }
+    }
+
+    fn after(self, before: RunOptions) -> ExecOptions {
+        ExecOptions { state_dir: self.state_dir.or(before.conduct.state_dir), ..self }
     }
 }

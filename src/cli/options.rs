@@ -19,16 +19,17 @@ const USAGE: &str = "agent-init [run] [OPTIONS] [--] COMMAND [ARG...]";
 
 const AFTER: &str = "\
 Every option has an environment twin: --work-dir is AGENT_INIT_WORK_DIR. The option wins.
-Options end at COMMAND: what follows it is COMMAND's own.
+Options end at COMMAND: what follows it is COMMAND's own. A command's name may
+follow options; after -- it is a COMMAND.
 
 Examples:
-  ENTRYPOINT [\"agent-init\", \"--user\", \"node\"]          CMD [\"AGENT\"]
+  ENV AGENT_INIT_USER=node     ENTRYPOINT [\"agent-init\"]     CMD [\"AGENT\"]
   docker run -v login:/capture IMAGE AGENT -p \"hello\"
   docker run -e AGENT_CREDENTIALS_B64 IMAGE AGENT -p \"hello\"";
 
 /// The ENTRYPOINT of agent containers: finds a login, lays it down as a private working copy, drops privilege, runs
 /// COMMAND as PID 1 should, and carries refreshed tokens back.
-#[derive(Debug, Default, Parser)]
+#[derive(Debug, Default, Clone, Parser)]
 #[command(name = "agent-init", version, override_usage = USAGE, after_help = AFTER, args_override_self = true)]
 pub struct RunOptions {
     /// Agents to serve: names, `auto` (by COMMAND and by what was given) or `none` (a plain init) [default: auto]
@@ -183,6 +184,15 @@ impl WorkplaceOptions {
     }
 }
 
+impl WorkplaceOptions {
+    /// These options, and for what is not given those that stand before them on the command line.
+    #[must_use]
+    pub fn after(self, before: WorkplaceOptions) -> WorkplaceOptions {
+        // A user that either names is named on the command line; whether a variable does is not known yet.
+        WorkplaceOptions { user_is_preset: false, ..self.or(before) }
+    }
+}
+
 impl ConductOptions {
     /// These options, and for what is not given the other's.
     #[must_use]
@@ -233,6 +243,13 @@ impl RunOptions {
             conduct: self.conduct.or(twins.conduct),
             command: self.command,
         }
+    }
+
+    /// These options, and for what is not given those that stand before them on the command line.
+    #[must_use]
+    pub fn after(self, before: RunOptions) -> RunOptions {
+        let workplace = self.workplace.clone().after(before.workplace.clone());
+        RunOptions { workplace, ..self.or(before) }
     }
 
     /// Whether the user that is asked for is left aside: an image that presets one is also started as another, by `docker

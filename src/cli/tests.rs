@@ -133,6 +133,112 @@ fn commands_by_their_first_word() {
     );
 }
 
+/// Options of `run` in each of their forms.
+const BEFORE: [&[&str]; 9] = [
+    &["--user", "node"],
+    &["--user=node"],
+    &["-v"],
+    &["-vq"],
+    &["--verbose=off", "--require"],
+    &["--capture", "claude=/x", "--sync", "exit"],
+    &["--require=claude", "--user", "node", "--rewrite", "15:2", "--trust", "/a:/b"],
+    &["--drop-caps", "on", "--grace=3s", "--first-run", "off"],
+    &["--log-format", "json", "--state-dir", "/s", "--user-from", "/w"],
+];
+
+/// An image's ENTRYPOINT may end with options of `run`: the name of a command is one behind them too.
+#[test]
+fn commands_after_options_of_run() {
+    let rest = |name| match name {
+        "run" | "plan" | "exec" => &["x", "-y"][..],
+        "install" => &["/x"],
+        "completions" => &["zsh"],
+        _ => &[],
+    };
+    for before in BEFORE {
+        for (name, word) in WORDS {
+            let words: Vec<&str> = before.iter().copied().chain([name]).chain(rest(name).iter().copied()).collect();
+            if word == Word::Run {
+                assert_eq!(run(&words, &[]).unwrap().0.command, ["x", "-y"], "{words:?}");
+                continue;
+            }
+            let without: Vec<&str> = [name].into_iter().chain(rest(name).iter().copied()).collect();
+            let (found, alone) = (asked(&words, &[]).unwrap(), asked(&without, &[]).unwrap());
+            assert_eq!(std::mem::discriminant(&found), std::mem::discriminant(&alone), "{words:?}");
+            // Behind `--` it is a COMMAND.
+            let command: Vec<&str> = before.iter().copied().chain(["--"]).chain(without.iter().copied()).collect();
+            assert_eq!(run(&command, &[]).unwrap().0.command, without, "{command:?}");
+        }
+    }
+}
+
+#[test]
+fn options_before_a_command_mean_to_it_what_they_mean_to_run() {
+    let twins = [("AGENT_INIT_USER", "third"), ("AGENT_INIT_GRACE", "3s"), ("AGENT_INIT_STATE_DIR", "/third")];
+    let before = |words: &[&str]| {
+        let all: Vec<&str> = ["--user", "first", "--grace", "1s"].iter().chain(words).copied().collect();
+        asked(&all, &twins).unwrap()
+    };
+    let Request::Status(StatusOptions { run, json, .. }) = before(&["status", "--user=second", "--json"]) else {
+        panic!("no status")
+    };
+    assert_eq!((run.workplace.user.as_deref(), run.grace().as_secs(), json), (Some("second"), 1, true));
+    assert!(!run.workplace.user_is_preset);
+    let Request::Plan(PlanOptions { run, .. }) = before(&["plan", "x"]) else { panic!("no plan") };
+    assert_eq!((run.workplace.user.as_deref(), run.command.len()), (Some("first"), 1));
+    assert!(!run.workplace.user_is_preset);
+    let Request::Setup(setup) = before(&["--agent=a", "setup", "--token"]) else { panic!("no setup") };
+    assert_eq!((setup.workplace.user.as_deref(), setup.token), (Some("first"), Some(true)));
+    assert_eq!(setup.agent, Some(AgentSelection::Named(vec!["a".into()])));
+    let Request::Doctor(DoctorOptions { run, .. }) = asked(&["-q", "doctor"], &twins).unwrap() else {
+        panic!("no doctor")
+    };
+    assert!(run.workplace.user_is_preset && run.workplace.user.as_deref() == Some("third"));
+    for words in [&["exec", "x"][..], &["healthcheck"]] {
+        let state_dir = |words: &[&str]| match before(words) {
+            Request::Exec(ExecOptions { state_dir, .. }) | Request::Healthcheck(HealthcheckOptions { state_dir }) => {
+                state_dir.unwrap()
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(state_dir(words), std::path::Path::new("/third"));
+        assert_eq!(state_dir(&[&["--state-dir", "/first"], words].concat()), std::path::Path::new("/first"));
+    }
+}
+
+/// What is no option of `run`, or has a bad value, is refused before a command as it is without one.
+#[test]
+fn bad_options_before_a_command() {
+    let rows: [(&[&str], &str); 5] = [
+        (&["--grace", "soon", "agents"], "--grace: 'soon' is not accepted"),
+        (&["--grace", "soon", "status"], "--grace: 'soon' is not accepted"),
+        (&["--nosuch=x", "healthcheck"], "unknown option --nosuch"),
+        (&["--user", "a", "--user-from", "b", "status"], "--user and --user-from"),
+        (&["--store", "exec:x", "setup"], "setup captures into a directory, and --store names a store"),
+    ];
+    for (words, expected) in rows {
+        let error = asked(words, &[]).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{words:?}: {error}");
+    }
+    // An option's value is no command, and an unknown option may have one.
+    assert!(run(&["--user", "status", "x"], &[]).unwrap().0.command == ["x"]);
+    assert!(run(&["--nosuch", "status"], &[]).is_err());
+    assert!(printed(&["--user", "x", "status", "--help"]).starts_with("Shows what would authenticate"));
+}
+
+/// Which options have their value behind `=` alone is known without clap.
+#[test]
+fn options_without_a_value_of_their_own() {
+    let mut command = <RunOptions as clap::CommandFactory>::command();
+    command.build();
+    for option in command.get_arguments().filter(|option| option.get_long().is_some()) {
+        let takes_word = option.get_action().takes_values() && !option.is_require_equals_set();
+        let long = format!("--{}", option.get_long().unwrap());
+        assert_eq!(WITHOUT_VALUE.contains(&long.as_str()), !takes_word, "{long}");
+        assert!(option.get_short().is_none() || !takes_word, "{long}");
+    }
+}
+
 #[test]
 fn twins_of_the_commands() {
     let variables = [("AGENT_INIT_WARN_WITHIN", "2h"), ("AGENT_INIT_STATE_DIR", "/s"), ("AGENT_INIT_JSON", "1")];

@@ -28,6 +28,7 @@ use crate::sync::voice::Voice;
 use crate::sys::descriptors;
 use crate::sys::process::{self, Pid, Program};
 use crate::sys::signal::{Inherited, Signal, Signals};
+use crate::sys::wipe;
 use crate::workcopy::read::reason;
 use crate::workcopy::{self, ground};
 
@@ -36,6 +37,15 @@ use crate::workcopy::{self, ground};
 /// # Errors
 /// Everything that can go wrong before the agent runs. After that there are messages, and its exit status.
 pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> anyhow::Result<u8> {
+    let supervisor = start(options, manner, environment)?;
+    wipe::stack();
+    let Ended { status, .. } = supervisor.run();
+    Ok(if manner.expected.contains(&status) { 0 } else { status })
+}
+
+/// Starts the agent. A function of its own: what it leaves on the stack is below that of its caller, who wipes it.
+#[inline(never)]
+fn start(options: &RunOptions, manner: &Manner, environment: Environment) -> anyhow::Result<Supervisor> {
     let reporter = options.reporter();
     // From here on signals wait for us: as PID 1 one that comes too early would be lost, and with it a stop.
     let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
@@ -43,6 +53,7 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
     // Before any secret is read. What is read of /proc/self later (mountinfo, children) stays readable.
     process::forbid_dumps().context("cannot forbid core dumps")?;
     let catalog = discover::catalog()?;
+    wipe::environment(|variable| catalog.is_credential(variable));
     let mut children = Children::default();
     let stop = options.stop_signal.unwrap_or(Signal::TERM);
     let interrupt = Interrupt::listen(&signals, stop).context("cannot listen for a stop")?;
@@ -73,7 +84,7 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
             reporter.say(&Message::warning(text).event(EventKey::SystemCallFailed));
         }
     }
-    let supervisor = Supervisor {
+    Ok(Supervisor {
         signals,
         children,
         stop: Stop::new(manner.escalates.then_some(stop), options.grace()),
@@ -86,9 +97,7 @@ pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> a
         group: agent,
         says_reaped: manner.says_reaped,
         is_reaping: false,
-    };
-    let Ended { status, .. } = supervisor.run();
-    Ok(if manner.expected.contains(&status) { 0 } else { status })
+    })
 }
 
 /// What the agent is started from.

@@ -35,6 +35,7 @@ use crate::sys::privilege;
 use crate::sys::process::{self, Pid};
 use crate::sys::pty::{self, NoTerminal, Outer};
 use crate::sys::signal::{Inherited, Signal, Signals};
+use crate::sys::wipe;
 use crate::workcopy;
 use crate::workcopy::read::{self, reason};
 
@@ -51,6 +52,7 @@ pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Rep
     report::stop_waiting();
     process::forbid_dumps().context("cannot forbid core dumps")?;
     let catalog = discover::catalog()?;
+    wipe::environment(|variable| catalog.is_credential(variable));
     let known = catalog.definitions()?;
     let mut run = options.run();
     let identity = discover::who(&run, &environment, privilege::current())?;

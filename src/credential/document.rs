@@ -4,10 +4,11 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::source::LIMIT;
+use super::splice::{New, Splice};
 use super::{Defect, Digest, jwt, lines, weight};
 use crate::agent::definition::{ExpiryUnit, Field, Form, Format, Required, SessionFile};
 
@@ -149,37 +150,35 @@ impl Document {
         find(&self.0, pointer).is_some()
     }
 
-    /// This document as `destination` should hold it: the keys that travel from here, everything else from there.
-    #[must_use]
-    pub fn merged_into(&self, destination: &Document, rule: &SessionFile) -> Zeroizing<Vec<u8>> {
-        let mut merged = Document(destination.0.clone());
-        if let (Some(to), Some(from)) = (merged.0.as_object_mut(), self.0.as_object()) {
-            for key in &rule.travels {
-                let replaced = match from.get(key) {
-                    Some(value) => to.insert(key.clone(), value.clone()),
-                    None => to.remove(key),
-                };
-                drop(replaced.map(Document));
-            }
-        }
-        merged.bytes()
-    }
-
-    /// The login file of `bytes` as it is written over `there`: what travels beside the siblings there. `None` where it is
-    /// written as it is.
+    /// The login file of `bytes` as it is written over `there`: what travels, as it stands there, beside the siblings here,
+    /// which keep their bytes. `None` where it is written as it is.
     #[must_use]
     pub fn beside_siblings(rule: &SessionFile, bytes: &[u8], there: Option<&[u8]>) -> Option<Zeroizing<Vec<u8>>> {
-        let there = there.filter(|_| !rule.travels.is_empty())?;
-        let there = Document::parse(there, rule.format).ok()?;
-        Some(Document::parse(bytes, rule.format).ok()?.merged_into(&there, rule))
+        // Only JSON has siblings.
+        let there = there.filter(|_| !rule.travels.is_empty() && rule.format != Format::Yaml)?;
+        Document::parse(there, rule.format).ok()?;
+        Document::parse(bytes, rule.format).ok()?;
+        let from = Splice::new(bytes);
+        let values = rule.travels.iter().map(|key| (key.as_str(), from.value(&[key.as_str()])));
+        let (set, gone): (Vec<_>, Vec<_>) = values.partition(|(_, value)| value.is_some());
+        let set: Vec<_> = set.into_iter().filter_map(|(key, value)| Some((key, New::Bytes(value?)))).collect();
+        let mut merged = Splice::new(there);
+        merged.change(&[], &|name| gone.iter().any(|(key, _)| *key == name), &set);
+        Some(merged.finish().unwrap_or_else(|| Zeroizing::new(there.to_vec())))
     }
 
-    /// This document without the keys that travel; nothing when it is all login.
+    /// A login file without the keys that travel; nothing when it is all login, or none.
     #[must_use]
-    pub fn without_login(&self, rule: &SessionFile) -> Option<Zeroizing<Vec<u8>>> {
-        let nothing = Document(Value::Object(Map::new()));
-        let is_more = self.0.as_object().is_some_and(|map| map.keys().any(|key| !rule.travels.contains(key)));
-        (is_more && !rule.travels.is_empty()).then(|| nothing.merged_into(self, rule))
+    pub fn without_login(rule: &SessionFile, bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let document = Document::parse(bytes, rule.format).ok()?;
+        let travels = |name: &str| rule.travels.iter().any(|key| key == name);
+        let is_more = document.0.as_object().is_some_and(|map| map.keys().any(|key| !travels(key)));
+        if !is_more || rule.travels.is_empty() || rule.format == Format::Yaml {
+            return None;
+        }
+        let mut left = Splice::new(bytes);
+        left.remove(&[], &travels);
+        Some(left.finish().unwrap_or_else(|| Zeroizing::new(bytes.to_vec())))
     }
 
     /// The document as JSON text.

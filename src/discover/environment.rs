@@ -6,6 +6,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use zeroize::Zeroize;
 
+use crate::agent::Catalog;
+
 /// Variables and their values, in their order. Values may be secrets: they are wiped when this is dropped.
 #[derive(Default)]
 pub struct Environment(Vec<(OsString, OsString)>);
@@ -49,6 +51,14 @@ impl Environment {
     #[must_use]
     pub fn all(&self) -> Vec<OsString> {
         self.with(&BTreeSet::new(), &[])
+    }
+
+    /// What a store's helper gets, as `NAME=value` strings: PID 1 holds it as long as it runs, so no credential is in it that
+    /// only an agent uses.
+    #[must_use]
+    pub fn for_helpers(&self, catalog: &Catalog) -> Vec<OsString> {
+        let given = self.0.iter().filter(|(name, _)| !catalog.is_agents_own(name.as_bytes()));
+        given.map(|(name, value)| assignment(name, value)).collect()
     }
 
     /// Takes these variables out, with their values; those that were there.

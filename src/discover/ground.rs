@@ -43,6 +43,7 @@ pub(super) struct Subject<'c> {
 
 /// Where the files of agents are looked for.
 pub(super) struct Ground<'c, 'o> {
+    pub(super) catalog: &'c Catalog,
     pub(super) options: &'o RunOptions,
     pub(super) environment: &'c Environment,
     pub(super) home: &'o Path,
@@ -250,8 +251,13 @@ impl<'c> Ground<'c, '_> {
         let (stored, mirror) = match &mut reading.helpers {
             None => (None, None),
             Some(helpers) => {
-                let (stored, mirror, warnings) =
-                    stored::fetch(spec, &definition.name, state_dir, self.environment, helpers)?;
+                let (stored, mirror, warnings) = stored::fetch(
+                    spec,
+                    &definition.name,
+                    state_dir,
+                    self.environment.for_helpers(self.catalog),
+                    helpers,
+                )?;
                 given.warnings.extend(warnings);
                 (stored, mirror)
             }

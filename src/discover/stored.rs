@@ -1,6 +1,7 @@
 //! Reads what a store behind a helper command holds, into a mirror in our state directory: from there it is read and laid
 //! down as any capture is.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::Context;
@@ -11,8 +12,6 @@ use crate::report::{EventKey, Failure, Message};
 use crate::store::directory::BOOKKEEPING;
 use crate::store::protocol::{self, Stored, Verb};
 use crate::store::{Capture, helper, remote};
-
-use super::Environment;
 
 /// The store that `--store` names, and what a start read of it.
 pub struct StoreFacts {
@@ -33,7 +32,7 @@ pub(super) fn fetch(
     spec: &StoreSpec,
     agent: &str,
     state_dir: &Path,
-    environment: &Environment,
+    environment: Vec<OsString>,
     helpers: &mut Helpers<'_>,
 ) -> anyhow::Result<(Option<Stored>, Option<Capture>, Vec<Message>)> {
     let answered = ask(spec, agent, environment, helpers);
@@ -62,12 +61,12 @@ fn passed_over(spec: &StoreSpec, agent: &str) -> Message {
 fn ask(
     spec: &StoreSpec,
     agent: &str,
-    environment: &Environment,
+    environment: Vec<OsString>,
     helpers: &mut Helpers<'_>,
 ) -> anyhow::Result<Option<Stored>> {
     let verb = Verb::Get;
     let argv: Vec<_> = spec.argv.iter().cloned().chain([verb.word().into()]).collect();
     let name = helper::called(&spec.text, verb);
-    let answer = helpers.run(&name, &argv, environment.all(), &protocol::get(agent), helper::BOUNDS)?;
+    let answer = helpers.run(&name, &argv, environment, &protocol::get(agent), helper::BOUNDS)?;
     protocol::got(&answer).map_err(|why| helper::misunderstood(&spec.text, verb, &why).into())
 }

@@ -17,6 +17,7 @@ use crate::store::directory::Presence;
 use crate::store::helper::BOUNDS;
 use crate::store::{Asked, Store};
 use crate::supervise::children::Children;
+use crate::sys::wipe;
 use crate::workcopy::read::{self, Copy, Mark, reason};
 
 use super::gate::Gate;
@@ -250,6 +251,7 @@ impl Link {
         }
         if self.due.is_some_and(|due| due <= now) {
             self.exchange(now, agent_lives);
+            wipe::stack();
         }
         let mut has_turn = false;
         if let Some(gate) = &mut self.gate {
@@ -304,7 +306,8 @@ impl Link {
         self.ends.store.release();
     }
 
-    /// Compares both ends and does what the table says.
+    /// Compares both ends and does what the table says. Never part of its caller, which wipes the stack after it.
+    #[inline(never)]
     fn exchange(&mut self, now: Instant, agent_lives: bool) {
         self.has_adopted = false;
         let exchanged = self.try_exchange(now, agent_lives);

@@ -197,6 +197,14 @@ impl Dir {
         look::may(&self.0, ".".as_ref(), AccessFlags::W_OK | AccessFlags::X_OK)
     }
 
+    /// Why this process may not make entries here now.
+    ///
+    /// # Errors
+    /// As faccessat(2): what making one would say.
+    pub fn would_write(&self) -> io::Result<()> {
+        look::access(&self.0, ".".as_ref(), AccessFlags::W_OK | AccessFlags::X_OK)
+    }
+
     /// Whether this process may write to the entry `name` now.
     #[must_use]
     pub fn may_write(&self, name: &OsStr) -> bool {

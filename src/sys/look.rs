@@ -56,18 +56,24 @@ pub fn may_write(path: &Path) -> bool {
 
 /// Whether this process may do that at `path` beneath `at`; links are followed.
 pub(super) fn may(at: impl AsFd, path: &Path, access: AccessFlags) -> bool {
+    self::access(at, path, access).is_ok()
+}
+
+/// The same, with the kernel's reason where it may not.
+pub(super) fn access(at: impl AsFd, path: &Path, access: AccessFlags) -> io::Result<()> {
     match faccessat(&at, path, access, AtFlags::AT_EACCESS) {
         // A seccomp filter that does not know faccessat2(2), which libc asks whatever the flags.
-        Err(Errno::EPERM) => may_by_real_user(at.as_fd(), path, access),
-        allowed => allowed.is_ok(),
+        Err(Errno::EPERM) => by_real_user(at.as_fd(), path, access),
+        allowed => Ok(allowed?),
     }
 }
 
 /// The same by the system call that every kernel has: our real and effective users are the same.
-fn may_by_real_user(at: BorrowedFd<'_>, path: &Path, access: AccessFlags) -> bool {
-    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+fn by_real_user(at: BorrowedFd<'_>, path: &Path, access: AccessFlags) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: the path is a string that ends in NUL and outlives the call; all else are integers.
-    unsafe { libc::syscall(libc::SYS_faccessat, at.as_raw_fd(), path.as_ptr(), access.bits()) == 0 }
+    Errno::result(unsafe { libc::syscall(libc::SYS_faccessat, at.as_raw_fd(), path.as_ptr(), access.bits()) })?;
+    Ok(())
 }
 
 /// Bytes that a process which is not root may still write there; `None` where that can not be told.

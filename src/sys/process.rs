@@ -5,7 +5,7 @@ use std::env;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::fs;
 use std::io;
-use std::mem::{self, MaybeUninit};
+use std::mem;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -20,6 +20,7 @@ use nix::unistd;
 use zeroize::Zeroize;
 
 use super::signal::Signal;
+use super::wipe::Room;
 
 /// Enough for our own steps, and less than malloc(3) would map anew each time.
 const STACK: usize = 64 * 1024;
@@ -135,8 +136,8 @@ pub fn vfork(child: &mut dyn FnMut() -> isize) -> io::Result<Pid> {
     }
     let mut child = child;
     // Room that nobody clears: pages that are not touched cost nothing.
-    let mut stack: Vec<MaybeUninit<u128>> = Vec::with_capacity(STACK / size_of::<u128>());
-    let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
+    let mut stack = Room::new(STACK)?;
+    let top = stack.end();
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // This process has one thread, and it sleeps until the child has executed a program or ended: the two never run at
     // once. The child returns into `_exit`. Its stack grows down from an end that is aligned as the ABI has it.

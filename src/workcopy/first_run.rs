@@ -8,13 +8,14 @@ use serde_json::{Map, Value};
 
 use crate::agent::definition::{FirstRun, Format, Method};
 use crate::cli::RunOptions;
+use crate::credential::splice::Splice;
 use crate::discover::{Facts, Material};
 use crate::plan::AgentPlan;
 use crate::plan::condition::Situation;
 use crate::report::{EventKey, Message};
 
 use super::WorkingCopy;
-use super::overriding::parsed;
+use super::overriding::{is_blank, parsed};
 use super::read::{self, Unreadable};
 
 /// Writes the first-run state of an agent. Settings that can not be read as what they should be are left alone: they
@@ -42,8 +43,7 @@ pub fn answer(
         };
         let text = there.as_ref().map_or(&[] as &[u8], |bytes| bytes.as_slice());
         let answered = if entry.append.is_empty() {
-            let state = Value::Object(expanded(&entry.merge, &trusted, key_tail(plan, entry).as_deref()));
-            merged(text, entry.format, state)
+            merged(text, entry.format, &expanded(&entry.merge, &trusted, key_tail(plan, entry).as_deref()))
         } else {
             Ok(appended(text, entry, &trusted))
         };
@@ -113,58 +113,50 @@ fn expanded_value(value: &Value, trusted: &[String], key_tail: Option<&str>) -> 
     }
 }
 
-/// The text with the state merged into it; `None` when nothing changes.
-fn merged(text: &[u8], format: Format, state: Value) -> Result<Option<Vec<u8>>, String> {
-    let mut document = parsed(text, format)?;
-    let before = document.clone();
-    merge(&mut document, state);
-    if document == before {
-        return Ok(None);
+/// The text with the state merged into it, all else as it is; `None` when nothing changes.
+fn merged(text: &[u8], format: Format, state: &Map<String, Value>) -> Result<Option<Vec<u8>>, String> {
+    if is_blank(text) {
+        let text = (!state.is_empty()).then(|| serde_json::to_vec_pretty(state));
+        return text.transpose().map_err(|error| error.to_string());
     }
-    serde_json::to_vec_pretty(&document).map(Some).map_err(|error| error.to_string())
+    parsed(text, format)?;
+    let mut settings = Splice::new(text);
+    settings.merge(state);
+    Ok(settings.finish().map(|text| text.to_vec()))
 }
 
-/// Objects are merged key by key, arrays get what they lack, anything else becomes the new value.
-fn merge(into: &mut Value, from: Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                match into.get_mut(&key) {
-                    Some(there) => merge(there, value),
-                    None => drop(into.insert(key, value)),
-                }
-            }
-        }
-        (Value::Array(into), Value::Array(from)) => {
-            for value in from {
-                if !into.contains(&value) {
-                    into.push(value);
-                }
-            }
-        }
-        (into, from) => *into = from,
-    }
-}
-
-/// The text with the lines for each trusted directory that it lacks; `None` when it lacks none.
+/// The text with the lines for each trusted directory that it lacks, all else as it is; `None` when it lacks none. Without
+/// `unless` the lines themselves tell whether they are there.
 fn appended(text: &[u8], entry: &FirstRun, trusted: &[String]) -> Option<Vec<u8>> {
-    let mut longer = String::from_utf8_lossy(text).into_owned();
-    let before = longer.len();
+    let mark = if entry.unless.is_empty() { entry.append.trim() } else { &entry.unless };
+    let mut longer = text.to_vec();
+    let once = [String::new()];
+    let trusted = if mark.contains("{trusted}") || entry.append.contains("{trusted}") { trusted } else { &once };
     for path in trusted {
         // A TOML basic string has JSON's escapes.
         let quoted = Value::from(path.as_str()).to_string();
         let filled = |template: &str| template.replace("{trusted}", quoted.trim_matches('"'));
-        if !longer.contains(&filled(&entry.unless)) {
-            longer += &filled(&entry.append);
+        if !contains(&longer, filled(mark).as_bytes()) {
+            // What is appended begins a line of its own.
+            if !longer.is_empty() && !longer.ends_with(b"\n") && !entry.append.starts_with('\n') {
+                longer.push(b'\n');
+            }
+            longer.extend_from_slice(filled(&entry.append).as_bytes());
         }
     }
-    (longer.len() != before).then(|| longer.into_bytes())
+    (longer.len() != text.len()).then_some(longer)
+}
+
+/// Whether the text has these words; their line ends may be a carriage return and a line feed there.
+fn contains(text: &[u8], words: &[u8]) -> bool {
+    let lines = |bytes: &[u8]| -> Vec<u8> { bytes.iter().copied().filter(|byte| *byte != b'\r').collect() };
+    let (text, words) = (lines(text), lines(words));
+    !words.is_empty() && text.windows(words.len()).any(|window| window == words)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
     use serde_json::json;
 
     fn object(value: &Value) -> Map<String, Value> {
@@ -188,16 +180,21 @@ mod tests {
     fn nothing_is_lost_and_nothing_written_twice() {
         let there = br#"{"theme":"dark","trust":{"/z":{"ok":false}},"keys":{"approved":["x"]}}"#;
         let state = json!({ "trust": { "/a": { "ok": true } }, "keys": { "approved": ["x", "y"] } });
-        let once = merged(there, Format::Json, state.clone()).unwrap().unwrap();
+        let state = object(&state);
+        let once = merged(there, Format::Json, &state).unwrap().unwrap();
         let value: Value = serde_json::from_slice(&once).unwrap();
         assert_eq!(
             value,
             json!({ "theme": "dark", "trust": { "/z": { "ok": false }, "/a": { "ok": true } }, "keys": { "approved": ["x", "y"] } })
         );
-        assert_eq!(merged(&once, Format::Json, state), Ok(None));
-        assert!(merged(b"{ not json", Format::Json, json!({})).is_err());
-        assert!(merged(b"[]", Format::Json, json!({})).is_err());
-        assert_eq!(merged(b"", Format::Json, json!({ "a": 1 })).unwrap().unwrap(), b"{\n  \"a\": 1\n}");
+        assert_eq!(merged(&once, Format::Json, &state), Ok(None));
+        assert!(merged(b"{ not json", Format::Json, &state).is_err());
+        assert!(merged(b"[]", Format::Json, &state).is_err());
+        for blank in [&b""[..], b" \n", b"\xef\xbb\xbf"] {
+            let state = object(&json!({ "a": 1 }));
+            assert_eq!(merged(blank, Format::Json, &state).unwrap().unwrap(), b"{\n  \"a\": 1\n}");
+            assert_eq!(merged(blank, Format::Json, &Map::new()), Ok(None));
+        }
     }
 
     #[test]
@@ -215,14 +212,27 @@ mod tests {
         assert_eq!(appended(&once, &entry, &paths), None);
     }
 
-    proptest! {
-        #[test]
-        fn every_key_that_was_there_is_there(keys in proptest::collection::btree_map("[a-d]", 0u8..3, 0..4)) {
-            let there = json!(keys);
-            let mut document = there.clone();
-            merge(&mut document, json!({ "a": 9, "e": { "f": 1 } }));
-            for key in there.as_object().unwrap().keys() {
-                prop_assert!(document.get(key).is_some());
+    /// Bytes that are no text, line ends of either kind, a last line without one, and no `unless`.
+    #[test]
+    fn what_is_appended_to_keeps_its_bytes() {
+        let append = |fields: Value| -> FirstRun { serde_json::from_value(fields).unwrap() };
+        let entries = [
+            append(json!({ "file": "x", "append": "\n[p.\"{trusted}\"]\nok = true\n" })),
+            append(json!({ "file": "x", "append": "trust {trusted}\n" })),
+            append(json!({ "file": "x", "append": "trust {trusted}\n", "unless": "trust {trusted}" })),
+            append(json!({ "file": "x", "append": "trusted = true" })),
+        ];
+        let texts: [&[u8]; 5] = [b"", b"x = 1", b"x = '\xff\xfe'\r\n", b"\xef\xbb\xbfx = 1\n", b"# \xc3"];
+        for entry in &entries {
+            for text in texts {
+                let once = appended(text, entry, &["/a".to_owned()]).unwrap();
+                assert!(once.starts_with(text), "{text:?}");
+                let added = String::from_utf8(once[text.len()..].to_vec()).unwrap();
+                assert!(text.is_empty() || text.ends_with(b"\n") || added.starts_with('\n'), "{added:?}");
+                assert_eq!(added.trim_start(), entry.append.trim_start().replace("{trusted}", "/a"));
+                assert_eq!(appended(&once, entry, &["/a".to_owned()]), None);
+                let dos: Vec<u8> = String::from_utf8_lossy(&once).replace('\n', "\r\n").into_bytes();
+                assert_eq!(appended(&dos, entry, &["/a".to_owned()]), None);
             }
         }
     }

@@ -37,8 +37,37 @@ pub fn state_directory(path: &Path) -> anyhow::Result<Dir> {
     if stat.uid == uid && place::is_named_ours(path) && close(&dir, attributes, stat.mode) {
         return Ok(dir);
     }
-    let text = format!("the state directory {} {why}", path.display());
-    Err(Failure::new(text).hint(place::make_it_ours(path, uid)).into())
+    Err(not_ours(path, &why, uid).into())
+}
+
+/// What [`state_directory`] would refuse, as far as a look tells.
+///
+/// # Errors
+/// As [`state_directory`].
+pub fn state_directory_is_possible(path: &Path) -> anyhow::Result<()> {
+    can_be_made(path)?;
+    let Ok(dir) = Dir::open(path) else { return Ok(()) };
+    let stat = dir.stat().with_context(|| failure("look at", path))?;
+    let uid = privilege::current().0;
+    let is_closed = || stat.uid == uid && place::is_named_ours(path) && dir.names().is_ok_and(|names| names.is_empty());
+    match place::not_ours(&stat, uid) {
+        Some(why) if !is_closed() => Err(not_ours(path, &why, uid).into()),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn not_ours(path: &Path, why: &str, uid: u32) -> Failure {
+    Failure::new(format!("the state directory {} {why}", path.display())).hint(place::make_it_ours(path, uid))
+}
+
+/// Whether a directory is there or can be made, as far as a look tells.
+///
+/// # Errors
+/// What making it would say.
+pub fn can_be_made(path: &Path) -> anyhow::Result<()> {
+    let existing = path.ancestors().find(|ancestor| look::is_there(ancestor)).unwrap_or(Path::new("/"));
+    let opened = Dir::open(existing).and_then(|dir| if existing == path { Ok(()) } else { dir.would_write() });
+    opened.with_context(|| failure("make", path))
 }
 
 /// Closes a directory of ours that others could write to, if nobody has put anything there yet: a tmpfs of docker's has

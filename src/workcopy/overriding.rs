@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::agent::Definition;
 use crate::agent::definition::Format;
 use crate::credential::document::without_comment_lines;
+use crate::credential::splice::{BYTE_ORDER_MARK, New, Splice};
 use crate::credential::{Source, weight};
 use crate::plan::AgentPlan;
 use crate::report::{EventKey, Message};
@@ -21,21 +22,18 @@ use super::read::{self, Unreadable};
 /// keeps them; a file that is nobody's copy is kept as it was.
 pub fn set_aside(plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnMut(Message)) {
     for setting in plan.overriding_settings() {
-        let take_out = |document: &mut Map<String, Value>| document.remove(&setting.key).is_some();
-        match edit(plan, copy, &setting.file, take_out) {
+        match edit(plan, copy, &setting.file, &|settings| settings.remove(&[], &|name| name == setting.key)) {
             Ok(done) => done.into_iter().for_each(&mut *say),
             Err(why) => say(stays(&setting.key, copy, &setting.file, &why)),
         }
     }
     let Some(variables) = &plan.facts.definition.settings.variables else { return };
-    let take_out = |document: &mut Map<String, Value>| {
-        let Some(Value::Object(there)) = document.get_mut(&variables.key) else { return false };
-        // All of them are looked for: the agent would take any.
-        plan.overriding_variables().filter(|name| there.remove(*name).is_some()).count() > 0
-    };
+    // All of them are looked for: the agent would take any.
+    let is_overriding = |name: &str| plan.overriding_variables().any(|variable| variable == name);
+    let take_out = |settings: &mut Splice<'_>| settings.remove(&[&variables.key], &is_overriding);
     // Nothing was offered by settings that can not be read.
     let was_offered = plan.facts.offers.iter().any(|offer| offer.is_setting() && offer.rule.variable.is_some());
-    match edit(plan, copy, &variables.file, take_out) {
+    match edit(plan, copy, &variables.file, &take_out) {
         Ok(done) => done.into_iter().for_each(&mut *say),
         Err(why) if was_offered => say(stays(&variables.key, copy, &variables.file, &why)),
         Err(_) => {}
@@ -53,26 +51,24 @@ fn stays(key: &str, copy: &WorkingCopy, file: &str, why: &str) -> Message {
     Message::warning(text).event(EventKey::WorkingCopy)
 }
 
-/// Changes a file of settings, if it is there; `change` says whether there is anything to write. Returns where the file is
-/// kept as it was.
+/// Changes a file of settings, if it is there and there is anything to change. Returns where the file is kept as it was.
 fn edit(
     plan: &AgentPlan<'_, '_>,
     copy: &WorkingCopy,
     file: &str,
-    change: impl Fn(&mut Map<String, Value>) -> bool,
+    change: &dyn Fn(&mut Splice<'_>),
 ) -> Result<Option<Message>, String> {
     let content = match read::entry(&copy.dir, OsStr::new(file), &copy.owners()) {
         Err(Unreadable::Missing) => return Ok(None),
         content => content.map_err(|why| why.to_string())?,
     };
-    let mut document = parsed(&content.bytes, Format::Jsonc)?;
-    if !document.as_object_mut().is_some_and(change) {
-        return Ok(None);
-    }
+    parsed(&content.bytes, Format::Jsonc)?;
+    let mut settings = Splice::new(&content.bytes);
+    change(&mut settings);
+    let Some(text) = settings.finish() else { return Ok(None) };
     let path = copy.path.join(file);
     let kept = is_its_own(plan, &path).then(|| copy.keep_beside(file, &content.bytes));
     let kept = kept.transpose().map_err(|error| format!("it can not be kept as it was: {}", read::reason(&error)))?;
-    let text = serde_json::to_vec_pretty(&document).map_err(|error| error.to_string())?;
     copy.write(file, &text).map_err(|error| format!("{error:#}"))?;
     Ok(kept.map(|()| {
         let (agent, kept) = (&plan.facts.definition.name, copy.path.join(BOOKKEEPING).join("conflicts"));
@@ -95,31 +91,42 @@ pub fn given_back(definition: &Definition, file: &Path, text: &[u8], there: &[u8
     if keys.is_empty() && variables.is_none() {
         return None;
     }
-    let (mut document, there) = (parsed(text, Format::Jsonc).ok()?, parsed(there, Format::Jsonc).ok()?);
-    let before = document.clone();
-    let into = document.as_object_mut()?;
-    for key in keys {
-        if let Some(value) = there.get(key).filter(|_| !into.contains_key(key)) {
-            into.insert(key.to_owned(), value.clone());
-        }
-    }
-    if let Some((variables, there)) = variables.and_then(|at| Some((at, there.get(&at.key)?))) {
+    let text = if is_blank(text) { b"{}" } else { text };
+    let (document, kept) = (parsed(text, Format::Jsonc).ok()?, Splice::new(there));
+    parsed(there, Format::Jsonc).ok()?;
+    let mut settings = Splice::new(text);
+    let lost = keys.into_iter().filter(|key| document.get(key).is_none());
+    let lost: Vec<_> = lost.filter_map(|key| Some((key, New::Bytes(kept.value(&[key])?)))).collect();
+    settings.set(&[], &lost);
+    if let Some(at) = variables {
+        let into = document.get(&at.key);
         let own = definition.methods.iter().filter_map(|rule| rule.variable.as_deref());
-        for (name, value) in own.filter_map(|name| Some((name, there.get(name)?))) {
-            let object = into.entry(variables.key.as_str()).or_insert_with(|| Value::Object(Map::new()));
-            if let Some(object) = object.as_object_mut().filter(|object| !object.contains_key(name)) {
-                object.insert(name.to_owned(), value.clone());
-            }
+        let lost = own.filter(|name| into.is_none_or(|into| into.get(name).is_none()));
+        let lost: Vec<_> = lost.filter_map(|name| Some((name, New::Bytes(kept.value(&[&at.key, name])?)))).collect();
+        if into.is_some() {
+            settings.set(&[&at.key], &lost);
+        } else {
+            let mut object = Splice::new(b"{}");
+            object.set(&[], &lost);
+            let object = object.finish();
+            let object = object.as_ref().map(|object| (at.key.as_str(), New::Bytes(object)));
+            settings.set(&[], &Vec::from_iter(object));
         }
     }
-    if document == before { None } else { serde_json::to_vec_pretty(&document).ok() }
+    settings.finish().map(|text| text.to_vec())
+}
+
+/// Whether a text of settings holds nothing yet.
+pub(super) fn is_blank(text: &[u8]) -> bool {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).trim_ascii().is_empty()
 }
 
 /// The settings as an object.
 pub(super) fn parsed(text: &[u8], format: Format) -> Result<Value, String> {
-    if text.trim_ascii().is_empty() {
+    if is_blank(text) {
         return Ok(Value::Object(Map::new()));
     }
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let stripped = (format == Format::Jsonc).then(|| without_comment_lines(text));
     let text = stripped.as_ref().map_or(text, |stripped| stripped.as_slice());
     if !weight::is_bearable(text) {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Give, Outcome, Sandbox, Session, base64, codex_auth, needs_root};
+use crate::support::{Gate, Give, Live, Outcome, Run, Sandbox, Session, StandIn, base64, codex_auth, needs_root};
 
 /// In every token that the tests make; nothing else says it.
 const CANARY: &str = "FAKE";
@@ -200,25 +200,170 @@ fn refused_options_do_not_show_their_neighbours() {
     }
 }
 
-/// Where in the memory of a process the canary is, but for its arguments and environment: the name of each mapping.
+/// Nothing but canaries, so that a piece of it is found too.
+const VALUE: &str = "FAKEFAKEFAKEFAKEFAKEFAKEFAKEFAKEFAKEFAKEFAKEFAKEFAKEFAKEFAKEFAKEFAKEFAKEFAKEFAKE";
+
+/// Base64 of any piece of [`VALUE`] that is longer than this.
+const ENCODED: &str = "RkFLRUZB";
+
+/// Where in the memory of a process a canary is, its arguments excepted: the name of each writable mapping.
 fn stains_in_memory(pid: i32) -> Vec<String> {
     use std::os::unix::fs::FileExt;
     let memory = fs::File::open(format!("/proc/{pid}/mem")).unwrap();
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let mut stained = Vec::new();
-    for line in maps.lines().filter(|line| !line.contains("[stack]") && !line.contains("[v")) {
+    for line in maps.lines().filter(|line| line.split(' ').nth(1).unwrap().starts_with("rw")) {
         let (range, rest) = line.split_once(' ').unwrap();
         let (from, to) = range.split_once('-').unwrap();
         let (from, to) = (u64::from_str_radix(from, 16).unwrap(), u64::from_str_radix(to, 16).unwrap());
         let mut bytes = vec![0; usize::try_from(to - from).unwrap()];
-        // What is mapped and not readable has no content of ours.
-        if memory.read_exact_at(&mut bytes, from).is_ok()
-            && bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes())
-        {
-            stained.push(rest.to_owned());
+        memory.read_exact_at(&mut bytes, from).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let text = String::from_utf8_lossy(&bytes);
+        for canary in [CANARY, ENCODED] {
+            stained.extend(text.find(canary).map(|at| {
+                let around: String = text[at..].chars().take(24).collect();
+                format!("{rest}: {around:?}")
+            }));
         }
     }
     stained
+}
+
+/// A start that comes as far as its agent, which waits until the gate opens.
+fn waiting(sandbox: &Sandbox, run: Run, script: &str) -> (Live, Gate) {
+    let gate = sandbox.gate("gate");
+    let run = run.arguments([format!("trap 'say back' USR1; hold \"$1\" ready; {script}"), gate.to_string()]);
+    let mut live = run.pid1().start();
+    live.line("ready");
+    rest(&mut live);
+    (live, gate)
+}
+
+/// Waits until PID 1 has done all that belongs to the start, which the agent may be ahead of, and sleeps.
+fn rest(live: &mut Live) {
+    // A signal is forwarded once the start is over.
+    live.signal(10);
+    live.line("back");
+    let call = format!("/proc/{}/syscall", live.pid());
+    while fs::read_to_string(&call).unwrap().starts_with("running") {
+        std::thread::yield_now();
+    }
+}
+
+/// A way to give a value, by this variable.
+type GiveValue = fn(&Sandbox, Run, &str) -> Run;
+
+const VALUES: &[(&str, GiveValue)] = &[
+    ("variable", |_, run, name| run.env(name, VALUE)),
+    ("variable with a short value", |_, run, name| run.env(name, CANARY)),
+    ("file", |s, run, name| {
+        let file = s.write("given", VALUE);
+        run.env(&format!("{name}_FILE"), file.display().to_string())
+    }),
+    ("command", |s, run, name| {
+        let file = s.write("given", VALUE);
+        run.env(&format!("{name}_COMMAND"), format!("cat {}", file.display()))
+    }),
+    ("command that holds the value", |_, run, name| run.env(&format!("{name}_COMMAND"), format!("echo {VALUE} | cat"))),
+    ("secret", |s, run, name| {
+        s.write(&format!("secrets/{}", name.to_lowercase()), VALUE);
+        run
+    }),
+];
+
+#[track_caller]
+fn assert_no_stain(what: &str, sandbox: &Sandbox, run: Run) {
+    let (live, mut gate) = waiting(sandbox, run, "");
+    assert_eq!(stains_in_memory(live.pid()), Vec::<String>::new(), "{what}");
+    gate.open();
+    live.wait().ok();
+}
+
+/// What was given for an agent is the agent's from its start on, and nothing of it stays in PID 1.
+#[test]
+fn nothing_of_a_value_stays_in_memory() {
+    needs_root!();
+    for (what, give) in VALUES {
+        for name in ["CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY"] {
+            for deliver in ["env", "fd"] {
+                let sandbox = Sandbox::new();
+                let run = sandbox.raw(["--user", "node", "--deliver", deliver, "--", "claude"]);
+                assert_no_stain(
+                    &format!("{name}: {what}, delivered by {deliver}"),
+                    &sandbox,
+                    give(&sandbox, run, name),
+                );
+            }
+        }
+    }
+}
+
+/// A cloud provider's keys, and what goes with its switch.
+#[test]
+fn nothing_of_a_cloud_providers_key_stays_in_memory() {
+    needs_root!();
+    for (switch, name) in [
+        ("CLAUDE_CODE_USE_BEDROCK", "AWS_SECRET_ACCESS_KEY"),
+        ("CLAUDE_CODE_USE_BEDROCK", "AWS_BEARER_TOKEN_BEDROCK"),
+        ("CLAUDE_CODE_USE_FOUNDRY", "ANTHROPIC_FOUNDRY_API_KEY"),
+    ] {
+        for (what, give) in VALUES {
+            let sandbox = Sandbox::new();
+            let run = sandbox.raw(["--user", "node", "--", "claude"]).env(switch, "1");
+            assert_no_stain(&format!("{name}: {what}"), &sandbox, give(&sandbox, run, name));
+        }
+    }
+}
+
+/// A login from each source; several at once, of which all but one are set aside; of other agents, and of added ones.
+#[test]
+fn nothing_of_what_was_given_stays_in_memory() {
+    needs_root!();
+    let login = || Session::new(VALUE).json();
+    let rows: &[(&str, &dyn Fn(&Sandbox, Run) -> Run)] = &[
+        ("variable", &|_, run| run.env("CLAUDE_CREDENTIALS", login())),
+        ("base64", &|_, run| run.env("CLAUDE_CREDENTIALS_B64", base64(&login()))),
+        ("file", &|s, run| run.env("CLAUDE_CREDENTIALS_FILE", s.write("given", login()).display().to_string())),
+        ("command", &|s, run| {
+            run.env("CLAUDE_CREDENTIALS_COMMAND", format!("cat {} | cat", s.write("given", login()).display()))
+        }),
+        ("secret", &|s, run| {
+            s.write("secrets/claude_credentials", login());
+            run
+        }),
+        ("capture", &|s, run| {
+            s.captured("claude", ".credentials.json", &login());
+            run
+        }),
+        ("store without a login, and others", &|s, run| {
+            let run = run.unset("AGENT_INIT_CAPTURE").env("AGENT_INIT_STORE", StandIn::new(s.path("capture")).spec());
+            run.env("CODEX_API_KEY", VALUE).env("ANTHROPIC_API_KEY", VALUE)
+        }),
+        ("in its own place", &|s, run| {
+            s.write("home/.claude/.credentials.json", login());
+            run
+        }),
+        ("many", &|s, run| {
+            s.captured("claude", ".credentials.json", &login());
+            let run = run.env("CLAUDE_CREDENTIALS_B64", base64(&login())).env("CODEX_CREDENTIALS", codex_auth(VALUE));
+            run.env("CLAUDE_CODE_OAUTH_TOKEN", VALUE).env("ANTHROPIC_API_KEY", VALUE).env("OPENAI_API_KEY", VALUE)
+        }),
+        ("a plain init", &|_, run| run.options(["--agent", "none"]).env("ANTHROPIC_API_KEY", VALUE)),
+        ("an agent that the image adds", &|s, run| {
+            let definition = r#"{ "name": "mine", "title": "Mine", "commands": ["claude"],
+                "methods": [{ "method": "api-key", "label": "API key", "variable": "MINE_KEY" }],
+                "home": { "variable": "MINE_HOME", "default": "~/.mine" } }"#;
+            s.write("etc/agent-init/agents/mine.json", definition);
+            s.chmod("etc/agent-init/agents/mine.json", 0o644);
+            let etc = s.text("etc");
+            run.tmpfs("/etc").setup(format!("cp -R {etc}/. /etc")).env("MINE_KEY", VALUE)
+        }),
+    ];
+    for (what, give) in rows {
+        let sandbox = Sandbox::new();
+        let run = sandbox.raw(["--user", "node", "--", "claude"]);
+        assert_no_stain(what, &sandbox, give(&sandbox, run));
+    }
 }
 
 /// What was read, laid down, published and adopted is wiped: nothing of a login is in PID 1's memory while it waits.
@@ -228,11 +373,8 @@ fn nothing_of_a_login_stays_in_memory() {
     let sandbox = Sandbox::new();
     let file = sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
     sandbox.give("home", 1000);
-    let mut gate = sandbox.gate("gate");
-    let script = "trap 'say back' USR1; hold \"$1\" ready; refresh b; hold \"$1\"";
-    let run = sandbox.claude(script).arguments([gate.to_string()]).options(["--user", "node"]);
-    let mut live = run.env("CLAUDE_CREDENTIALS_B64", Session::new("c").b64()).pid1().start();
-    live.line("ready");
+    let run = sandbox.raw(["--user", "node", "--", "claude"]).env("CLAUDE_CREDENTIALS_B64", Session::new("c").b64());
+    let (mut live, mut gate) = waiting(&sandbox, run, "refresh b; hold \"$1\"");
     assert_eq!(stains_in_memory(live.pid()), Vec::<String>::new(), "after the start");
     gate.open();
     let has = |path: &Path, name: &str| fs::read_to_string(path).is_ok_and(|text| text.contains(name));
@@ -244,8 +386,7 @@ fn nothing_of_a_login_stays_in_memory() {
     // It may be looking at what it heard of last: what was wiped stays so.
     let mut stains = Vec::new();
     for _ in 0..100 {
-        live.signal(10);
-        live.line("back");
+        rest(&mut live);
         stains = stains_in_memory(live.pid());
         if stains.is_empty() {
             break;

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, Session};
 
 #[test]
 fn the_command_starts_at_the_first_word_that_is_no_option() {
@@ -24,11 +24,48 @@ fn the_command_starts_at_the_first_word_that_is_no_option() {
         (&["run", "--agent", "none", "claude", "say hi"], "hi"),
         (&["-v", "claude", "say hi"], "hi"),
         (&["-q", "--", "claude", "say hi"], "hi"),
+        (&["-q", "--", "status", "say hi"], "hi"),
+        (&["--agent", "none", "--", "run", "say hi"], "hi"),
     ];
     for (arguments, expected) in cases {
         let outcome = sandbox.raw(arguments.iter().copied()).run().ok();
         assert_eq!(outcome.stdout.trim_end(), *expected, "{arguments:?}\n{outcome}");
     }
+}
+
+/// An image whose ENTRYPOINT has options answers the documented commands, as one without them does.
+#[test]
+fn a_command_is_named_behind_options_too() {
+    let sandbox = Sandbox::new();
+    sandbox.captured("claude", ".credentials.json", &Session::new("one").json());
+    let installed = sandbox.text("installed");
+    let commands: &[(&[&str], &str)] = &[
+        (&["status"], "Claude Code"),
+        (&["status", "--json"], "\"agents\""),
+        (&["plan", "--", "claude"], "claude"),
+        (&["doctor"], ""),
+        (&["doctor", "--json"], "\"problems\""),
+        (&["agents"], "claude"),
+        (&["agents", "claude", "--json"], "\"name\""),
+        (&["completions", "bash"], "agent-init"),
+        (&["install", &installed], ""),
+        (&["status", "--help"], "agent-init status"),
+        (&["run", "claude", "say hi"], "hi"),
+    ];
+    let me = nix::unistd::geteuid().to_string();
+    let before: &[&[&str]] =
+        &[&["--user", &me], &[&format!("--user={me}")], &["-v"], &["--grace", "3s", "--require", "-q"]];
+    for before in before {
+        for (words, says) in commands {
+            let outcome = sandbox.raw([*before, *words].concat()).run().ok();
+            assert!(outcome.stdout.contains(says), "{before:?} {words:?}\n{outcome}");
+        }
+        // Nothing runs here: what these say of that, they say themselves.
+        sandbox.raw([*before, &["healthcheck"]].concat()).run().code(1).says(&["error: "]);
+        sandbox.raw([*before, &["exec", "--", "true"]].concat()).run().refuses(&["cannot join the agent"]);
+        sandbox.raw([*before, &["setup"]].concat()).run().refuses(&["setup takes a terminal"]);
+    }
+    assert!(std::path::Path::new(&installed).exists());
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn behind(
     }
     let mirror = Capture::open(&path).with_context(|| ground::failure("open", &path))?;
     let spec = &store.spec;
-    let helper = Helper::new(&spec.text, &spec.argv, facts.environment.all(), inherited);
+    let helper = Helper::new(&spec.text, &spec.argv, facts.environment.for_helpers(facts.catalog), inherited);
     let helper = helper.context("--store: a word has a NUL byte")?;
     let stored = store.stored.as_ref().map(Stored::duplicate);
     Ok(Box::new(Remote::new(helper, agent, mirror, stored, live)))

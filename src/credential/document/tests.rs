@@ -114,14 +114,20 @@ fn claims_of_a_token() {
 #[test]
 fn siblings_of_the_destination_stay() {
     let rule = nested();
-    let parse = |value: Value| Document::parse(value.to_string().as_bytes(), Format::Json).unwrap();
-    let from = parse(json!({ "oauth": { "access": "FAKE-new" }, "mine": 1 }));
-    let to = parse(json!({ "oauth": { "access": "FAKE-old", "gone": 1 }, "theirs": 2 }));
-    let merged: Value = serde_json::from_slice(&from.merged_into(&to, &rule)).unwrap();
-    assert_eq!(merged, json!({ "oauth": { "access": "FAKE-new" }, "theirs": 2 }));
-    let left: Value = serde_json::from_slice(&to.without_login(&rule).unwrap()).unwrap();
-    assert_eq!(left, json!({ "theirs": 2 }));
-    assert_eq!(parse(json!({ "oauth": {} })).without_login(&rule), None);
+    let from = br#"{"mine": 1, "oauth": {"access": "FAKE-new",  "n": 123456789012345678901234567890}}"#;
+    let to =
+        b"{\r\n  \"z\": 1e2,\r\n  \"oauth\": {\"access\": \"FAKE-old\", \"gone\": 1},\r\n  \"a\": 2, \"a\": 3\r\n}";
+    let beside = |bytes: &[u8], there: &[u8]| {
+        String::from_utf8(Document::beside_siblings(&rule, bytes, Some(there)).unwrap().to_vec()).unwrap()
+    };
+    let merged = "{\r\n  \"z\": 1e2,\r\n  \"oauth\": {\"access\": \"FAKE-new\",  \"n\": 123456789012345678901234567890},\r\n  \"a\": 2, \"a\": 3\r\n}";
+    assert_eq!(beside(from, to), merged);
+    assert_eq!(beside(b"{}", b"{\"oauth\":{},\"b\":1}"), "{\"b\":1}");
+    assert_eq!(beside(b"{\"oauth\":{}}", b"{\"b\":1}"), "{\"b\":1,\"oauth\":{}}");
+    let left = Document::without_login(&rule, to).unwrap();
+    assert_eq!(String::from_utf8_lossy(&left), "{\r\n  \"z\": 1e2,\r\n  \"a\": 2, \"a\": 3\r\n}");
+    assert_eq!(Document::without_login(&rule, b"{\"oauth\":{}}"), None);
+    assert_eq!(Document::without_login(&rule, b"no JSON"), None);
 }
 
 #[test]

@@ -107,6 +107,123 @@ fn who_may_do_what_with_a_login() {
     }
 }
 
+/// What stops a start of the agent's, as root or as its user.
+const STOPS: &[(&str, Option<u32>, Give)] = &[
+    ("a captured directory that is closed", Some(1000), |s, run| {
+        captured(s, &Session::new("a"));
+        s.chmod("capture/claude", 0o700);
+        run
+    }),
+    ("a closed directory of an agent that has nothing there", Some(1000), |s, run| {
+        s.mkdir("capture/claude");
+        s.chmod("capture/claude", 0o000);
+        run
+    }),
+    ("a capture that is a file", None, |s, run| run.env("AGENT_INIT_CAPTURE", s.write("file", "").to_str().unwrap())),
+    ("a capture that is not there", None, |s, run| run.env("AGENT_INIT_CAPTURE", s.text("nosuch"))),
+    ("the capture of an unknown agent", None, |_, run| run.env("AGENT_INIT_CAPTURE", "nosuch=/")),
+    ("no base64", None, |_, run| run.env("CLAUDE_CREDENTIALS_B64", "FAKE%")),
+    ("a missing file", None, |_, run| run.env("ANTHROPIC_API_KEY_FILE", "/nosuch")),
+    ("a missing login", None, |_, run| run.env("CLAUDE_CREDENTIALS_FILE", "/nosuch")),
+    ("a directory for a file", None, |_, run| run.env("CLAUDE_CREDENTIALS_FILE", "/etc")),
+    ("a closed secret", Some(1000), |s, run| {
+        s.write("secrets/anthropic_api_key", "FAKE");
+        run
+    }),
+    ("a secret that is a directory", None, |s, run| {
+        s.mkdir("secrets/claude_credentials");
+        run
+    }),
+    ("more than a login can be", None, |s, run| {
+        run.env("CLAUDE_CREDENTIALS_FILE", s.write("large", vec![b'x'; 1 << 21]).to_str().unwrap())
+    }),
+    ("two forms", None, |_, run| run.env("ANTHROPIC_API_KEY", "FAKE").env("ANTHROPIC_API_KEY_FILE", "/etc/passwd")),
+    ("two forms of a login", None, |_, run| {
+        run.env("CLAUDE_CREDENTIALS", "FAKE").env("CLAUDE_CREDENTIALS_B64", "RkFLRQ==")
+    }),
+    ("an unknown user", None, |_, run| run.env("AGENT_INIT_USER", "nosuch")),
+    ("the owner of what is not there", None, |_, run| run.env("AGENT_INIT_USER_FROM", "/nosuch")),
+    ("an unknown agent", None, |_, run| run.env("AGENT_INIT_AGENT", "nosuch")),
+    ("a mode that the agent lacks", None, |_, run| {
+        run.env("AGENT_INIT_AGENT", "gh").env("AGENT_INIT_AUTH", "gh=api-key")
+    }),
+    ("nothing that is required", None, |_, run| run.env("AGENT_INIT_REQUIRE", "on")),
+    ("an agent that is required and has nothing", None, |_, run| run.env("AGENT_INIT_REQUIRE", "claude")),
+    ("a required token that is an ended login", None, |_, run| {
+        run.env("AGENT_INIT_REQUIRE", "claude").env("CLAUDE_CREDENTIALS", super::token_only(-9))
+    }),
+    ("another user's state directory", Some(1000), |s, run| {
+        s.give("state", 0);
+        run.env("CLAUDE_CREDENTIALS", Session::new("a").json())
+    }),
+    ("a state directory that can not be made", Some(1000), |s, run| {
+        s.chmod("root", 0o755);
+        run.env("AGENT_INIT_STATE_DIR", s.text("root/state")).env("CLAUDE_CREDENTIALS", Session::new("a").json())
+    }),
+    ("a state directory that is a file", None, |s, run| {
+        run.env("AGENT_INIT_STATE_DIR", s.write("file", "").to_str().unwrap())
+            .env("CLAUDE_CREDENTIALS", Session::new("a").json())
+    }),
+    ("a home that can not be made", Some(1000), |s, run| {
+        s.chmod("root", 0o755);
+        run.env("AGENT_INIT_HOME", s.text("root/home")).env("CLAUDE_CREDENTIALS", Session::new("a").json())
+    }),
+    ("a place for working copies that can not be made", Some(1000), |s, run| {
+        s.chmod("root", 0o755);
+        run.env("AGENT_INIT_WORK_DIR", s.text("root/work")).env("CLAUDE_CREDENTIALS", Session::new("a").json())
+    }),
+    ("a duration that is none", None, |_, run| run.env("AGENT_INIT_GRACE", "soon")),
+    ("a mode that is none", None, |_, run| run.env("AGENT_INIT_AUTH", "always")),
+    ("a store that is none", None, |_, run| run.unset("AGENT_INIT_CAPTURE").env("AGENT_INIT_STORE", "vault")),
+    ("a capture and a store", None, |_, run| run.env("AGENT_INIT_STORE", "exec:true")),
+    ("two users", None, |_, run| run.env("AGENT_INIT_USER", "node").env("AGENT_INIT_USER_FROM", "/")),
+];
+
+/// Whatever stops a start is what doctor says, in the same words and with the same fix, before anybody starts one: doctor
+/// is not told which agent that will be.
+#[test]
+fn what_stops_a_start_is_what_doctor_says() {
+    needs_root!();
+    for (what, uid, give) in STOPS {
+        let sandbox = Sandbox::new();
+        let outcome = |words: &[&str]| {
+            let run = sandbox.raw(words.iter().copied()).env("AGENT_INIT_LOG_FORMAT", "json");
+            for name in ["home", "state"] {
+                sandbox.give(name, uid.unwrap_or(0));
+            }
+            let run = give(&sandbox, run);
+            uid.iter().fold(run, |run, uid| run.uid(*uid)).run()
+        };
+        let error = |outcome: &crate::support::Outcome| {
+            let mut lines = outcome.stderr.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+            let error = lines.rfind(|line| line["level"] == "error");
+            error.map(|error| (error["message"].clone(), error["hint"].clone()))
+        };
+        // First, for a start makes what it can.
+        let doctor = outcome(&["doctor", "--json"]);
+        let command = if *what == "a mode that the agent lacks" { "gh" } else { "claude" };
+        let started = outcome(&["--", command, "say started"]).code(125).prints_no(&["started"]);
+        let (message, hint) = error(&started).unwrap_or_else(|| panic!("{what}\n{started}"));
+        // Doctor does not know which agent will be asked for.
+        let hint = if what.contains("nothing that is required") { anybody(&hint) } else { hint };
+        let says = |finding: &serde_json::Value| finding["what"] == message && finding["fix"] == hint;
+        let is_said = match doctor.code {
+            // An option that can not be read is refused by every command, which names its own help.
+            Some(125) => error(&doctor).is_some_and(|(what, fix)| {
+                let fix = fix.as_str().unwrap().replace("agent-init doctor", "agent-init");
+                what == message && hint == fix.as_str()
+            }),
+            _ => doctor.json()["problems"].as_array().unwrap().iter().any(says),
+        };
+        assert!(is_said, "{what}: {message} {hint}\n{started}\n{doctor}");
+        assert_ne!(doctor.code, Some(0), "{what}\n{doctor}");
+    }
+}
+
+fn anybody(hint: &serde_json::Value) -> serde_json::Value {
+    hint.as_str().unwrap().replace("--agent claude", "--agent NAME").into()
+}
+
 fn checks(outcome: &crate::support::Outcome, kind: &str) -> Vec<String> {
     let findings = outcome.json()[kind].as_array().unwrap().clone();
     findings.iter().map(|finding| finding["check"].as_str().unwrap().to_owned()).collect()

@@ -93,7 +93,7 @@ fn logged_in_once_then_agents_one_after_the_other_and_many_at_once() {
 
     // All five see what another container refreshes.
     let waits = "say waiting; until grep -q FAKE-access-four \"$F\"; do sleep 0.1; done; say \"$(cat \"$F\")\"";
-    let fleet = ["--profile", "fleet", "up", "--scale", "fleet=5", "--no-color", "fleet"];
+    let fleet = ["--profile", "fleet", "up", "--scale", "fleet=5", "--no-color"];
     let mut fleet = project.compose(&fleet).env("PROMPT", waits).start();
     for _ in 0..5 {
         fleet.line("| waiting");
@@ -102,6 +102,72 @@ fn logged_in_once_then_agents_one_after_the_other_and_many_at_once() {
     let fleet = fleet.wait().ok();
     assert_eq!(fleet.stdout.matches("FAKE-access-four").count(), 5, "{fleet}");
     assert_eq!(fleet.stdout.matches("exited with code 0").count(), 5, "{fleet}");
+    let all = project.compose(&["--profile", "*", "ps", "--all", "--format={{.Service}}"]).run().ok().stdout;
+    assert_eq!(all, "fleet\n".repeat(5), "the others were not asked for");
+}
+
+/// Each service is one that was asked for, and none gets the directory that compose.yaml lies in: that is ours.
+#[test]
+fn nothing_starts_unasked_and_nothing_gets_our_own_directory() {
+    needs_images!();
+    let sandbox = Sandbox::new();
+    let project = Project::new(&sandbox);
+    let services = |words: &[&str]| {
+        let mut found: Vec<String> = project
+            .compose(&[words, &["config", "--services"]].concat())
+            .run()
+            .ok()
+            .stdout
+            .lines()
+            .map(String::from)
+            .collect();
+        found.sort();
+        found
+    };
+    assert_eq!(services(&[]), Vec::<String>::new());
+    for name in ["agent", "fleet", "setup", "token"] {
+        assert_eq!(services(&["--profile", name]), [name]);
+    }
+    assert_eq!(services(&["--profile", "*"]), ["agent", "fleet", "setup", "token"]);
+    let config = project.compose(&["--profile", "*", "config", "--format=json"]).unset("WORKSPACE").run().ok().json();
+    for (name, service) in config["services"].as_object().unwrap() {
+        for volume in service["volumes"].as_array().unwrap() {
+            assert_ne!(volume["type"], "bind", "{name}: {volume}");
+        }
+    }
+    // One that was given no directory has room all the same.
+    let line = ["run", "--rm", "-T", "agent", "claude", "-p", "ls -A; pwd; touch made"];
+    let run = project.compose(&line).unset("WORKSPACE").run().ok();
+    assert_eq!(run.stdout, "/workspace\n", "{run}");
+}
+
+/// The lines of the README, but for the login and the directory, which are this test's.
+#[test]
+fn the_quick_start_of_the_readme() {
+    needs_images!();
+    let sandbox = Sandbox::new();
+    let project = Project::new(&sandbox);
+    project.set_up("one").ok();
+    sandbox.write("workspace/of-the-reader", "");
+    sandbox.give("workspace/of-the-reader", 1000);
+    let page = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, text) = page.split_once("## Five minutes").unwrap();
+    let (_, text) = text.split_once("```sh\n").unwrap();
+    let lines = text.split_once("```").unwrap().0.lines().map(|line| line.split('#').next().unwrap().trim());
+    let lines: Vec<&str> = lines.filter(|line| line.contains("docker compose")).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for line in lines {
+        let (variables, words) = line.split_once("docker compose ").unwrap();
+        let words: Vec<String> = words.split(' ').map(|word| word.trim_matches('"').to_owned()).collect();
+        let words: Vec<&str> = words.iter().map(|word| if *word == "hello" { "ls -A" } else { word }).collect();
+        let outcome = project.compose(&words).env("PROMPT", "say fleet").run().ok();
+        if words.contains(&"agent") {
+            assert_eq!(variables, "WORKSPACE=~/project ");
+            outcome.prints(&["of-the-reader"]);
+        } else {
+            assert_eq!(outcome.stdout.matches("exited with code 0").count(), 5, "{outcome}");
+        }
+    }
 }
 
 /// `docker compose stop` comes while a new token is on its way.
@@ -185,7 +251,7 @@ fn no_capability_is_added_in_vain() {
     needs_images!();
     let sandbox = Sandbox::new();
     let project = Project::new(&sandbox);
-    let config = project.compose(&["config", "--format=json"]).run().ok();
+    let config = project.compose(&["--profile", "agent", "config", "--format=json"]).run().ok();
     let agent = &config.json()["services"]["agent"];
     assert_eq!(agent["cap_drop"], serde_json::json!(["ALL"]));
     let added: Vec<&str> = agent["cap_add"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();

@@ -35,20 +35,79 @@ fn overlay(name: &str) -> String {
     kustomize(&deploy("overlays").join(name))
 }
 
-/// The overlay as a user on `OpenShift` writes it.
-fn on_openshift(sandbox: &Sandbox, name: &str) -> String {
-    sandbox.mkdir("kubernetes");
-    run(Command::new("cp").arg("-r").arg(deploy("")).arg(sandbox.path("kubernetes/deploy")));
-    let kustomization = format!("resources: [deploy/overlays/{name}]\ncomponents: [deploy/components/openshift]\n");
+/// A kustomization as a user writes it, beside this directory.
+fn of_a_user(sandbox: &Sandbox, kustomization: &str) -> String {
+    let to = sandbox.path("kubernetes/deploy/kubernetes");
+    if !to.exists() {
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        run(Command::new("cp").arg("-r").arg(deploy("")).arg(&to));
+    }
     sandbox.write("kubernetes/kustomization.yaml", kustomization);
     kustomize(&sandbox.path("kubernetes"))
+}
+
+/// The overlay as a user on `OpenShift` writes it, with a Job.
+fn on_openshift(sandbox: &Sandbox, name: &str) -> String {
+    let components = ["once", name, "openshift"].map(|name| format!("deploy/kubernetes/components/{name}")).join(", ");
+    of_a_user(sandbox, &format!("resources: [deploy/kubernetes/base]\ncomponents: [{components}]\n"))
+}
+
+/// The overlay with the component that runs one prompt.
+fn with_job(sandbox: &Sandbox, name: &str) -> String {
+    let components = ["once", name].map(|name| format!("deploy/kubernetes/components/{name}")).join(", ");
+    of_a_user(sandbox, &format!("resources: [deploy/kubernetes/base]\ncomponents: [{components}]\n"))
+}
+
+/// The block of `docs/kubernetes.md` after these words.
+fn block(after: &str) -> String {
+    let page = fs::read_to_string(root().join("docs/kubernetes.md")).unwrap();
+    let (_, text) = page.split_once(after).unwrap();
+    let (_, text) = text.split_once("```yaml\n").unwrap();
+    text.split_once("```").unwrap().0.to_owned()
+}
+
+/// What is applied as it is asks no model for anything, which would be billed: a Job comes only by its component.
+#[test]
+fn no_prompt_runs_unasked() {
+    let sandbox = Sandbox::new();
+    for name in OVERLAYS {
+        let text = overlay(name);
+        assert!(!text.contains("kind: Job") && !text.contains("-p"), "{name}\n{text}");
+        let text = with_job(&sandbox, name);
+        assert!(text.contains("kind: Job") && text.contains("kind: Deployment"), "{name}\n{text}");
+    }
+    // As the page has it, and with the volume of the component beside it.
+    let text = of_a_user(&sandbox, &block("## One prompt"));
+    let job = text.split("---").find(|object| object.contains("kind: Job")).unwrap();
+    assert!(job.contains("claimName: agent-logins") && job.contains("AGENT_INIT_WAIT"), "{job}");
+}
+
+/// A user's `images:` names all images, in an overlay, a Job and the pod to log in with.
+#[test]
+fn images_of_a_users_own() {
+    let sandbox = Sandbox::new();
+    let page = block("say there where they are");
+    let images = &page[page.find("images:").unwrap()..];
+    for resources in [
+        "[deploy/kubernetes/overlays/secret]",
+        "[deploy/kubernetes/overlays/shared]",
+        "[deploy/kubernetes/overlays/store]",
+        "[deploy/kubernetes/setup]",
+        "[deploy/kubernetes/base]\ncomponents: [deploy/kubernetes/components/once, deploy/kubernetes/components/shared]",
+    ] {
+        let text = of_a_user(&sandbox, &format!("resources: {resources}\n{images}"));
+        assert!(!text.contains("registry.example.com"), "{resources}\n{text}");
+        assert!(text.contains("image: ghcr.io/me/agent:latest"), "{resources}\n{text}");
+    }
+    assert!(of_a_user(&sandbox, &page).contains("image: ghcr.io/me/agent-init:latest"));
 }
 
 #[test]
 fn every_manifest_is_what_the_api_takes() {
     let sandbox = Sandbox::new();
     let mut manifests: Vec<(String, String)> = OVERLAYS.iter().map(|name| ((*name).into(), overlay(name))).collect();
-    manifests.push(("setup".into(), fs::read_to_string(deploy("overlays/shared/setup.yaml")).unwrap()));
+    manifests.push(("setup".into(), kustomize(&deploy("setup"))));
+    manifests.push(("once".into(), with_job(&sandbox, "shared")));
     manifests.push(("openshift".into(), on_openshift(&sandbox, "shared")));
     for (name, text) in manifests {
         let file = sandbox.write(&format!("{name}.yaml"), &text);
@@ -158,7 +217,7 @@ fn a_job_with_a_token_in_a_secret() {
     foreign();
     let sandbox = Sandbox::new();
     sandbox.write("secrets/agent-credentials/claude_code_oauth_token", "sk-ant-oat01-FAKE-token");
-    let pod = Pod::of(&sandbox, &overlay("secret"), "Job/agent-once", &[]);
+    let pod = Pod::of(&sandbox, &with_job(&sandbox, "secret"), "Job/agent-once", &[]);
     pod.prepare();
     job(&pod, "id -u; id -G; say \"$CLAUDE_CODE_OAUTH_TOKEN\"; say $HOME; pwd; touch made")
         .ok()
@@ -172,7 +231,7 @@ fn a_job_without_a_login_fails_at_once() {
     foreign();
     let sandbox = Sandbox::new();
     sandbox.mkdir("secrets/agent-credentials");
-    let pod = Pod::of(&sandbox, &overlay("secret"), "Job/agent-once", &[]);
+    let pod = Pod::of(&sandbox, &with_job(&sandbox, "secret"), "Job/agent-once", &[]);
     pod.prepare();
     job(&pod, "say started").refuses(&["hint: "]).prints_no(&["started"]);
 }
@@ -186,7 +245,8 @@ fn pods_that_share_a_volume_share_a_login() {
         [("Kubernetes", &[][..], "1000"), ("OpenShift", &["--any-uid=1000650000"], "1000650000")]
     {
         let sandbox = Sandbox::new();
-        let manifests = if what == "OpenShift" { on_openshift(&sandbox, "shared") } else { overlay("shared") };
+        let manifests =
+            if what == "OpenShift" { on_openshift(&sandbox, "shared") } else { with_job(&sandbox, "shared") };
         let long = Pod::of(&sandbox, &manifests, "Deployment/agent", options);
         long.prepare();
         let mut up = long.main().start();
@@ -225,12 +285,12 @@ fn pods_that_share_a_volume_share_a_login() {
 fn the_setup_pod_logs_in_for_the_others() {
     needs_images!();
     let sandbox = Sandbox::new();
-    let text = fs::read_to_string(deploy("overlays/shared/setup.yaml")).unwrap();
-    let pod = Pod::of(&sandbox, &text, "Pod/agent-setup", &[]);
+    let pod = Pod::of(&sandbox, &kustomize(&deploy("setup")), "Pod/agent-setup", &[]);
     let terminal = crate::support::vendor_file("terminal.py");
     let play = ["python3", "-B", &terminal, "--see", "Paste code here", "--type", "one\\r", "--"];
-    let image = format!("agent-init-setup:{TAG}");
-    pod.container(&pod.value["main"], &image).through(play).run().ok().prints(&["Login successful."]);
+    // The image is the agent's, as the pods have it.
+    assert_eq!(pod.value["main"]["image"], "registry.example.com/agent-init-agent:latest");
+    pod.container(&pod.value["main"], super::STAND_IN).through(play).run().ok().prints(&["Login successful."]);
     let stored = fs::read_to_string(sandbox.path("claims/agent-logins/claude/.credentials.json")).unwrap();
     assert!(stored.contains("FAKE-access-one"));
 }

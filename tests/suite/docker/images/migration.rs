@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::super::container::Container;
 use super::super::engine::{Engine, root};
-use super::{AGENT, STAND_IN, TAG, needs_images};
+use super::{AGENT, BINARY, STAND_IN, TAG, needs_images};
 use crate::support::{Sandbox, Session, vendor_file};
 
 /// The Dockerfile that follows "After:" in a section of the page, built.
@@ -95,6 +95,54 @@ fn from_claude_hub() {
         Container::of(&sandbox, "setup-auto").docker(&["--interactive", "--tty"]).bind("hub", "/auth-output");
     container.through(play).arguments(&["--auto"]).run().ok();
     run("cat \"$F\"").prints(&["FAKE-access-three"]);
+}
+
+/// The README's own image, and one whose ENTRYPOINT has options: both answer every documented command.
+#[test]
+fn every_command_on_the_images_of_the_readme() {
+    needs_images!();
+    let page = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, text) = page.split_once("## In an image of your own").unwrap();
+    let (_, text) = text.split_once("```dockerfile\n").unwrap();
+    let lines = text.split_once("```").unwrap().0;
+    let base = "FROM node:22-bookworm-slim\n";
+    build(&format!("{base}{lines}"), "of-the-readme");
+    let entrypoint = r#"ENTRYPOINT ["agent-init", "--user", "node", "--grace=5s", "-q"]"#;
+    build(&format!("{base}COPY --from={BINARY} /agent-init /usr/local/bin/\n{entrypoint}\n"), "with-options");
+    for image in ["of-the-readme", "with-options"] {
+        let sandbox = Sandbox::new();
+        sandbox.captured("claude", ".credentials.json", &Session::new("one").json());
+        let container = || Container::of(&sandbox, image).bind("capture", "/capture");
+        let answers: &[(&[&str], i32, &str)] = &[
+            (&["status"], 0, "Claude Code"),
+            (&["status", "--json"], 0, "\"source\":\"capture:/capture/claude\""),
+            (&["plan", "--", "claude"], 0, "node"),
+            (&["doctor"], 0, "Nothing is wrong"),
+            (&["healthcheck"], 1, ""),
+            (&["exec", "--", "true"], 125, ""),
+            (&["agents"], 0, "codex"),
+            (&["install", "/tmp"], 0, ""),
+            (&["completions", "bash"], 0, "complete"),
+            (&["--help"], 0, "Usage: agent-init"),
+            (&["--version"], 0, "agent-init "),
+            // Without a terminal it says so.
+            (&["setup", "--agent", "claude"], 125, ""),
+            (&["--", "sh", "-c", "id -un"], 0, "node"),
+            (&["run", "sh", "-c", "id -un"], 0, "node"),
+        ];
+        for (words, code, says) in answers {
+            let outcome = container().arguments(words).run().code(*code);
+            assert!(outcome.stdout.contains(says), "{image} {words:?}\n{outcome}");
+        }
+        let setup = container().arguments(&["setup", "--agent", "claude"]).run();
+        setup.refuses(&["setup takes a terminal"]);
+        let mut up = container().arguments(&["--", "sh", "-c", "echo ready; exec sleep 600"]).start();
+        up.line("ready");
+        assert_eq!(up.exec(&[], &["agent-init", "exec", "--", "id", "-un"]).ok().stdout, "node\n", "{image}");
+        up.exec(&[], &["agent-init", "healthcheck"]).ok();
+        up.stop();
+        up.wait();
+    }
 }
 
 /// One binary for images that others make: what the page says of links and of the image's own words.

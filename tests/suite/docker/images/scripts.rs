@@ -28,7 +28,9 @@ fn a_person_logs_in_and_looks() {
     needs_images!();
     let sandbox = Sandbox::new();
     let setup = person(script(&sandbox, "scripted", &["setup", "claude"]), "Paste code here", "one\\r").run().ok();
-    setup.prints(&["state         ok", "CAPTURE=scripted docker compose run --rm agent claude"]).prints_no(&["FAKE"]);
+    setup
+        .prints(&["state         ok", "CAPTURE=scripted WORKSPACE=~/project docker compose run --rm agent claude"])
+        .prints_no(&["FAKE"]);
     script(&sandbox, "", &["status", "scripted"])
         .run()
         .ok()
@@ -46,7 +48,10 @@ fn a_directory_keeps_its_owner() {
     sandbox.chmod("logins", 0o700);
     let directory = sandbox.text("logins");
     let run = script(&sandbox, "", &["setup", "claude"]).env("CAPTURE_DIR", &directory);
-    person(run, "Paste code here", "one\\r").run().ok().prints(&[&format!("CAPTURE_DIR={directory} docker compose")]);
+    person(run, "Paste code here", "one\\r")
+        .run()
+        .ok()
+        .prints(&[&format!("CAPTURE_DIR={directory} WORKSPACE=~/project docker compose")]);
     assert_eq!(super::super::login(&sandbox, "logins/claude/.credentials.json"), Session::new("one").value());
     super::super::assert_private(&sandbox, "logins/claude/.credentials.json", "4242:4242");
     script(&sandbox, "", &["status", &directory]).run().ok().prints(&["state         ok"]);

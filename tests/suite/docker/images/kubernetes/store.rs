@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::super::engine::Engine;
 use super::super::needs_images;
-use super::{Pod, foreign, overlay, run};
+use super::{Pod, foreign, run, with_job};
 use crate::stores::server::Server;
 use crate::support::{Outcome, Sandbox, Session, await_path};
 
@@ -72,7 +72,7 @@ impl Cluster {
         run(Command::new("cp").arg("-rL").arg(self.sandbox.path("api/account")).arg(sandbox.path("serviceaccount")));
         let set = ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"];
         let set = set.map(|name| format!("--set={name}={}", self.server.environment[name]));
-        Pod::of(sandbox, &overlay("store"), which, &[&set[0], &set[1]])
+        Pod::of(sandbox, &with_job(sandbox, "store"), which, &[&set[0], &set[1]])
     }
 
     /// The Job, with another prompt than its own.

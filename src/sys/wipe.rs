@@ -1,0 +1,137 @@
+//! Wipes what secrets leave behind in this process: freed memory, the stack, and the environment block of its exec.
+//!
+//! A token passes through more hands than a type can follow: `std::env`, `serde_json` and `base64` make copies of their
+//! own. So each block of memory is wiped when it is freed, whoever had it, and what is not freed is wiped here by name.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ffi::CStr;
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use nix::libc;
+use nix::unistd::{SysconfVar, sysconf};
+
+/// The system's allocator, with every block wiped before it is given back.
+pub struct Wiping;
+
+#[global_allocator]
+static ALLOCATOR: Wiping = Wiping;
+
+// SAFETY: all blocks are the system allocator's, and each is given back to it whole, with the layout that it was made for.
+// The provided `realloc` allocates, copies and frees: realloc(3) would leave the old block as it was.
+unsafe impl GlobalAlloc for Wiping {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise about the layout.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise about the layout.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // A plain write before free(3) has no effect that the compiler must keep; explicit_bzero(3) is kept.
+        // SAFETY: the block has this many bytes, and is nobody else's any more.
+        unsafe { libc::explicit_bzero(block.cast(), layout.size()) };
+        // SAFETY: the caller's promise: this allocator made it, with this layout.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+/// Memory for the stack of a child that shares ours, not wiped when it is freed: that would touch all of it, and the child
+/// puts no secret there.
+pub struct Room(ptr::NonNull<u8>, Layout);
+
+impl Room {
+    /// Room of at least this many bytes.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn new(bytes: usize) -> io::Result<Room> {
+        let none = || io::Error::from(io::ErrorKind::OutOfMemory);
+        let layout = Layout::from_size_align(bytes.max(16).next_multiple_of(16), 16).map_err(|_| none())?;
+        // SAFETY: the layout has a size.
+        let start = ptr::NonNull::new(unsafe { System.alloc(layout) }).ok_or_else(none)?;
+        Ok(Room(start, layout))
+    }
+
+    /// Its end, from which a stack grows down: aligned as the ABIs have it.
+    pub fn end(&mut self) -> *mut u8 {
+        // SAFETY: one past the end of the block.
+        unsafe { self.0.as_ptr().add(self.1.size()) }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // SAFETY: made by `new`, by this allocator and with this layout.
+        unsafe { System.dealloc(self.0.as_ptr(), self.1) }
+    }
+}
+
+/// How far below its end in use the stack is wiped: the kernel keeps as much free below it (`stack_guard_gap`), so that
+/// nothing else can lie there.
+const REACH: usize = 1024 * 1024;
+
+/// A step of [`clear`].
+const BLOCK: usize = 4096;
+
+/// Wipes what calls that have returned left on the stack of the main thread.
+#[inline(never)]
+pub fn stack() {
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|size| usize::try_from(size).ok());
+    let page = page.unwrap_or(64 * 1024);
+    // The pages that this call and madvise(2) stand on are cleared, and all below are given back: what was never touched
+    // costs nothing.
+    clear(3 * page);
+    let here = ptr::from_ref(&page).addr();
+    let end = (here - page) & !(page - 1);
+    let start = ptr::without_provenance_mut(end.saturating_sub(REACH));
+    // The result tells nothing: ENOMEM is what the part below the stack's mapping gives.
+    // SAFETY: only memory of the stack below every live frame, of which nobody holds a reference, loses its content.
+    unsafe { libc::madvise(start, REACH, libc::MADV_DONTNEED) };
+}
+
+/// Clears this much of the stack below the caller.
+#[inline(never)]
+fn clear(bytes: usize) {
+    let mut block = MaybeUninit::<[u8; BLOCK]>::uninit();
+    if let Some(rest) = bytes.checked_sub(BLOCK) {
+        clear(rest);
+    }
+    // After the deeper call: this frame is not given up before it.
+    // SAFETY: the block is ours, and of this size.
+    unsafe { libc::explicit_bzero(block.as_mut_ptr().cast(), BLOCK) };
+}
+
+unsafe extern "C" {
+    static environ: *const *mut libc::c_char;
+}
+
+/// Overwrites the values of these variables in the environment block that this process was started with: it is the end of
+/// the stack, and what /proc/PID/environ shows. They stay set, and are empty. Whoever needs a value has copied it before.
+pub fn environment(is_secret: impl Fn(&[u8]) -> bool) {
+    // SAFETY: nothing in this process changes `environ`, which is the block that exec made.
+    let mut next = unsafe { environ };
+    while !next.is_null() {
+        // SAFETY: the block ends with a null pointer, and `next` has not gone beyond it.
+        let assignment = unsafe { *next };
+        if assignment.is_null() {
+            return;
+        }
+        // SAFETY: each is a string that ends with a NUL.
+        let text = unsafe { CStr::from_ptr(assignment) }.to_bytes();
+        let split = text.iter().position(|byte| *byte == b'=');
+        if let Some((name, value)) = split.and_then(|at| Some((text.get(..at)?, text.get(at + 1..)?)))
+            && is_secret(name)
+        {
+            // The one thread of this process is here, and std gives out copies only, so nobody reads the value meanwhile.
+            // SAFETY: the string is writable, as all of the stack is, and `text` is not used any more.
+            unsafe { libc::explicit_bzero(assignment.add(name.len() + 1).cast(), value.len()) };
+        }
+        // SAFETY: another pointer follows one that is not null.
+        next = unsafe { next.add(1) };
+    }
+}
