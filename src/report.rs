@@ -131,8 +131,7 @@ impl Message {
     #[must_use]
     pub fn error(error: &anyhow::Error) -> Message {
         let hint = error.downcast_ref::<Failure>().and_then(|failure| failure.hint.clone());
-        let causes: Vec<String> = error.chain().map(|cause| without_number(&cause.to_string())).collect();
-        Message { level: Level::Error, text: causes.join(": "), hint }
+        Message { level: Level::Error, text: in_words(error), hint }
     }
 
     /// With a remedy.
@@ -143,10 +142,26 @@ impl Message {
     }
 }
 
-/// An error's text without Rust's "(os error N)".
+/// An error with its chain of causes.
+#[must_use]
+pub fn in_words(error: &anyhow::Error) -> String {
+    let causes: Vec<String> = error.chain().map(|cause| without_number(&cause.to_string())).collect();
+    causes.join(": ")
+}
+
+/// A text without Rust's "(os error N)": the words before it say the same, and a number helps nobody.
 #[must_use]
 pub fn without_number(text: &str) -> String {
-    text.split(" (os error").next().unwrap_or_default().to_owned()
+    const NUMBER: &str = " (os error ";
+    let mut parts = text.split(NUMBER);
+    let mut words = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => words += rest,
+            _ => words.extend([NUMBER, part]),
+        }
+    }
+    words
 }
 
 /// What a pipe that is writable takes without making its writer wait, in bytes: pipe(7).
@@ -220,10 +235,11 @@ pub fn json_line(value: &impl Serialize) -> anyhow::Result<String> {
     Ok(serde_json::to_string(value)? + "\n")
 }
 
-/// A path or a helper's words may hold escape sequences; a terminal or a log must not obey them.
+/// A path or a helper's words may hold escape sequences; a terminal or a log must not obey them. Every message passes
+/// here, so that none has the number of an error.
 #[must_use]
 pub fn sanitized(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    without_number(text).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -239,6 +255,28 @@ mod tests {
         let message = Message::error(&error);
         assert_eq!(message.text, "cannot read /x: entity not found");
         assert_eq!(message.hint.as_deref(), Some("mount it"));
+    }
+
+    /// Every error that Linux knows, in every way to a person.
+    #[test]
+    fn no_message_has_the_number_of_an_error() {
+        for number in 1..=133 {
+            let error = || io::Error::from_raw_os_error(number);
+            let words = without_number(&error().to_string());
+            assert!(!words.is_empty() && !words.contains("os error"), "{number}: {words}");
+            let chain = Err::<(), _>(error()).context(Failure::new("cannot read /x")).unwrap_err().context("outer");
+            let expected = format!("outer: cannot read /x: {words}");
+            assert_eq!(in_words(&chain), expected);
+            for text in [format!("{chain:#}"), format!("cannot read /x: {}: and more", error())] {
+                let message = Message::warning(text.clone()).hint(text);
+                for format in [LogFormat::Text, LogFormat::Json] {
+                    let line = Reporter { format, level: Level::Detail, on_raw_terminal: false }.render(&message);
+                    assert!(!line.contains("os error"), "{line}");
+                    assert!(line.matches(&words).count() == 2, "{line}");
+                }
+            }
+        }
+        assert_eq!(without_number("a (os error 5): b (os error x) c"), "a: b (os error x) c");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::sys::dir::Dir;
 use crate::sys::poll;
 use crate::sys::process::Pid;
 use crate::sys::watch::{Change, Watched, Watcher};
+use crate::workcopy::ground;
 use crate::workcopy::read::reason;
 
 use super::hearing::Side;
@@ -137,6 +138,9 @@ impl Engine {
         for link in &mut self.links {
             link.finish();
             self.reporter.say_all(&link.messages());
+        }
+        if let Some((dir, _)) = &self.state {
+            ground::sweep(dir);
         }
     }
 

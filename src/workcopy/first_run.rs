@@ -11,7 +11,7 @@ use crate::cli::RunOptions;
 use crate::discover::{Facts, Material};
 use crate::plan::AgentPlan;
 use crate::plan::condition::Situation;
-use crate::report::Message;
+use crate::report::{Message, in_words};
 
 use super::WorkingCopy;
 use super::overriding::parsed;
@@ -48,7 +48,7 @@ pub fn answer(
         };
         let written = match answered {
             Ok(None) => Ok(()),
-            Ok(Some(bytes)) => copy.write(&entry.file, &bytes).map_err(|error| format!("{error:#}")),
+            Ok(Some(bytes)) => copy.write(&entry.file, &bytes).map_err(|error| in_words(&error)),
             Err(why) => Err(format!("{} is left as it is: {why}", path.display())),
         };
         if let Err(why) = written {

@@ -29,10 +29,13 @@ pub fn settings(
 ) -> Skipped {
     let owners = copy.owners();
     let mut harvest = Harvest { owners, owner, changed, entries: ENTRIES, bytes: BYTES, skipped: Skipped::default() };
-    for name in copy.dir.names().unwrap_or_default() {
-        if name.to_str().is_some_and(|name| selection.takes(name)) {
-            harvest.entry(&copy.dir, to, &name, Path::new(&name), DEPTH);
+    match copy.dir.names() {
+        Ok(names) => {
+            for name in names.iter().filter(|name| name.to_str().is_some_and(|name| selection.takes(name))) {
+                harvest.entry(&copy.dir, to, name, Path::new(name), DEPTH);
+            }
         }
+        Err(error) => harvest.skipped.push(format!("no settings are captured: {}", reason(&error))),
     }
     harvest.skipped
 }

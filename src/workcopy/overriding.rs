@@ -11,7 +11,7 @@ use crate::agent::definition::Format;
 use crate::credential::document::without_comment_lines;
 use crate::credential::{Source, weight};
 use crate::plan::AgentPlan;
-use crate::report::Message;
+use crate::report::{Message, in_words};
 use crate::store::directory::BOOKKEEPING;
 
 use super::WorkingCopy;
@@ -72,7 +72,7 @@ fn edit(
     let kept = is_its_own(plan, &path).then(|| copy.keep_beside(file, &content.bytes));
     let kept = kept.transpose().map_err(|error| format!("it can not be kept as it was: {}", read::reason(&error)))?;
     let text = serde_json::to_vec_pretty(&document).map_err(|error| error.to_string())?;
-    copy.write(file, &text).map_err(|error| format!("{error:#}"))?;
+    copy.write(file, &text).map_err(|error| in_words(&error))?;
     Ok(kept.map(|()| {
         let (agent, kept) = (&plan.facts.definition.name, copy.path.join(BOOKKEEPING).join("conflicts"));
         Message::warning(format!(

@@ -1,6 +1,7 @@
 //! Copies the settings out of a captured directory, and takes over what an image left in the agent's place.
 
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::agent::definition::{Settings, matches};
@@ -73,10 +74,13 @@ impl Selection<'_> {
 pub fn copy(from: &Dir, to: &Dir, selection: &Selection<'_>, owner: Option<(u32, u32)>) -> Skipped {
     let whose = from.stat().map(|stat| stat.uid).ok();
     let mut copying = Copying { root: from, whose, owner, left: FILES, bytes: BYTES, skipped: Skipped::default() };
-    for name in from.names().unwrap_or_default() {
-        if name.to_str().is_some_and(|name| selection.takes(name)) {
-            copying.entry(Path::new(&name), to, &name, DEPTH);
+    match from.names() {
+        Ok(names) => {
+            for name in names.iter().filter(|name| name.to_str().is_some_and(|name| selection.takes(name))) {
+                copying.entry(Path::new(name), to, name, DEPTH);
+            }
         }
+        Err(error) => copying.skipped.push(format!(": not copied: {}", super::read::reason(&error))),
     }
     copying.skipped
 }
@@ -153,7 +157,8 @@ impl Copying<'_> {
                 }
                 Ok(())
             }
-            Kind::File if to.stat_entry(name).is_ok() => Ok(()),
+            // What cannot be looked at is there, for all we know.
+            Kind::File if !to.stat_entry(name).is_err_and(|error| error.kind() == ErrorKind::NotFound) => Ok(()),
             // Whoever may write here could link to another user's file, for root to copy it.
             Kind::File if stat.links > 1 && Some(stat.uid) != self.whose => {
                 Err(format!("not copied: it belongs to uid {}, and has more than one hard link", stat.uid))

@@ -1,9 +1,8 @@
 //! System calls that fail where they hardly ever do (`strace -e inject`), and input that is refused.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::Command;
 
-use crate::support::{Live, Outcome, Run, Sandbox, Session, needs_root};
+use crate::support::{Live, Outcome, Run, Sandbox, Session, Tracer, needs_root};
 
 /// A run under strace: `-f` where the fault is the child's, before it executes the command.
 fn strace(sandbox: &Sandbox, fault: &str, words: &[&str]) -> Run {
@@ -232,35 +231,6 @@ fn killed_while_it_starts() {
         let outcome = run.arguments(words).program("strace").run();
         assert_eq!(outcome.code, None, "{call}\n{outcome}");
         outcome.prints_no(&["outlived it"]);
-    }
-}
-
-/// A tracer that came to a running init. Dropped, it goes.
-struct Tracer {
-    strace: Child,
-    /// Held open: what it says later must not end it.
-    _words: BufReader<ChildStderr>,
-}
-
-impl Tracer {
-    fn attached(pid: i32, fault: &str) -> Self {
-        let mut command = Command::new("strace");
-        command.args(["-o", "/dev/null", "-e", &format!("inject={fault}"), "-p", &pid.to_string()]);
-        let mut strace = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut words = BufReader::new(strace.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("attached") {
-            line.clear();
-            assert!(words.read_line(&mut line).unwrap() > 0, "strace is not attached");
-        }
-        Self { strace, _words: words }
-    }
-}
-
-impl Drop for Tracer {
-    fn drop(&mut self) {
-        let _ = self.strace.kill();
-        let _ = self.strace.wait();
     }
 }
 

@@ -3,6 +3,7 @@
 mod ends;
 mod lineage;
 mod outcomes;
+mod unreadable;
 
 use std::os::unix::fs::MetadataExt;
 

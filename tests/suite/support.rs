@@ -11,6 +11,7 @@ mod screen;
 mod session;
 mod snapshot;
 mod store;
+mod tracer;
 mod vendor;
 
 pub use await_path::await_path;
@@ -24,6 +25,7 @@ pub use screen::Screen;
 pub use session::{Session, base64, codex_auth};
 pub use snapshot::assert_snapshot;
 pub use store::StandIn;
+pub use tracer::Tracer;
 pub use vendor::{ANSWER, CODEX_TOKEN, NODE, TOKEN, Vendor, agents, text, vendor_file};
 
 use std::time::Duration;

@@ -59,6 +59,16 @@ impl Ends {
         Some(hearing)
     }
 
+    /// Removes temporary files that killed runs left at either end.
+    pub(super) fn sweep(&self) {
+        self.working.sweep();
+        if let Store::Directory(capture) = &self.store
+            && !self.anew
+        {
+            capture.sweep();
+        }
+    }
+
     /// The mark of who uses the capture.
     pub(super) fn presence(&self) -> Option<Lock> {
         match &self.store {
