@@ -156,7 +156,7 @@ impl<'c> Ground<'c, '_> {
         let Some(session) = &definition.session else { return Ok(Vec::new()) };
         let mut offers = Vec::new();
         if place.path != working_copy {
-            offers.extend(logins::in_place(definition, session, place, self.identity));
+            offers.extend(logins::in_place(definition, session, place, self.identity, state_dir));
         }
         if let Some((opened, facts)) = capture {
             offers.extend(logins::stored(definition, session, opened.as_ref(), facts));

@@ -9,6 +9,7 @@ use crate::credential::{Document, Secret, Source};
 use crate::plan::identity::Identity;
 use crate::plan::place::PlaceFacts;
 use crate::report::Failure;
+use crate::store::directory::interrupted_at;
 use crate::store::{Capture, token};
 use crate::sync::reconcile::Version;
 use crate::sys::dir::Dir;
@@ -24,13 +25,18 @@ pub(super) fn in_place<'c>(
     session: &SessionFile,
     place: &PlaceFacts,
     identity: &Identity,
+    state_dir: &Path,
 ) -> Option<Offer<'c>> {
     let file = place.path.join(&session.file);
     let dir = Dir::open(&place.path).ok()?;
     let is_file_mount = place.mounted_below.as_ref() == Some(&file);
     let (source, copy) = if place.mounted || is_file_mount {
         let source = if is_file_mount { file } else { place.path.clone() };
-        (Source::Mount(source), read::login_at_start(&dir, session, &Owners::Any, true))
+        let copy = read::login_at_start(&dir, session, &Owners::Any, true);
+        // A file cannot be replaced whole where it is a mount: its last writer may have been killed in the middle.
+        let whole = || interrupted_at(state_dir, session).filter(|_| is_file_mount);
+        let is_half = matches!(copy.version, Version::Damaged(_));
+        (Source::Mount(source), is_half.then(whole).flatten().unwrap_or(copy))
     } else {
         (Source::Home(file), read::login_at_start(&dir, session, &found_owners(identity), false))
     };

@@ -14,6 +14,7 @@ use crate::agent::definition::SessionFile;
 use crate::credential::Document;
 use crate::credential::source::LIMIT;
 use crate::sync::lineage::Lineage;
+use crate::sync::reconcile::Version;
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::lock::Lock;
 use crate::sys::{dir, lock, privilege, process};
@@ -27,6 +28,9 @@ pub const BOOKKEEPING: &str = ".agent-init";
 
 /// The logins that were stored.
 const RECORD: &str = "record.json";
+
+/// What is being written to a login file that is a mount of its own, whole.
+const WHOLE: &str = "recovery";
 
 /// How many logins that lost are kept.
 const CONFLICTS: usize = 16;
@@ -187,9 +191,9 @@ impl Capture {
         self.notes_parent.as_ref().unwrap_or(&self.path).join(BOOKKEEPING)
     }
 
-    /// Removes what writers that were killed left of their temporary files, which hold logins. Another that holds the
-    /// lock may be writing one, and does this itself.
-    pub fn sweep(&self) {
+    /// Mends what writers that were killed left: their temporary files, which hold logins, and a login file of its own
+    /// mount that is half written. Another that holds the lock may be writing, and does this itself.
+    pub fn sweep(&self, rule: &SessionFile) {
         let Ok(notes) = self.notes_there() else { return };
         // Where there is no lock yet, nobody has written.
         if notes.stat_entry(OsStr::new("lock")).is_err() {
@@ -200,9 +204,26 @@ impl Capture {
         if let Ok(conflicts) = notes.sub(OsStr::new("conflicts")) {
             conflicts.sweep();
         }
-        if !self.single_file {
+        if self.single_file {
+            // What cannot be done now is tried at the next start.
+            let _ = self.end_overwriting(rule, &notes);
+        } else {
             self.dir.sweep();
         }
+    }
+
+    /// Ends what a killed writer began, with the lock held: the whole login is in the notes for as long as the file may be
+    /// half of it.
+    fn end_overwriting(&self, rule: &SessionFile, notes: &Dir) -> io::Result<()> {
+        let Some(whole) = interrupted(notes, rule).filter(|whole| whole.version.login().is_some()) else {
+            return Ok(());
+        };
+        match (self.read(rule).version, whole.bytes) {
+            (Version::Damaged(_), Some(bytes)) => self.dir.overwrite(OsStr::new(&rule.file), &bytes)?,
+            (Version::Valid(_), _) => {}
+            _ => return Ok(()),
+        }
+        notes.remove(OsStr::new(WHOLE))
     }
 
     /// Our notes, if there are any.
@@ -273,10 +294,10 @@ impl Capture {
         // nobody; the other way round a stored login would look like a stranger's.
         self.write_record(&notes, lineage)?;
         if self.single_file {
-            let recovery = OsStr::new("recovery");
-            notes.write_whole(recovery, bytes, self.attributes(0o600))?;
+            let whole = OsStr::new(WHOLE);
+            notes.write_whole(whole, bytes, self.attributes(0o600))?;
             self.dir.overwrite(name, bytes)?;
-            notes.remove(recovery)
+            notes.remove(whole)
         } else {
             self.dir.write_whole_by_way_of(&notes, name, bytes, self.attributes(0o600))?;
             self.dir.sync()
@@ -315,6 +336,20 @@ impl Capture {
         let owner = (!self.single_file && privilege::may_chown()).then_some(self.whose);
         Attributes { mode, owner }
     }
+}
+
+/// The login that was being written to a file of its own mount when its writer was killed, among the notes in `notes`.
+fn interrupted(notes: &Dir, rule: &SessionFile) -> Option<Copy> {
+    let rule = SessionFile { file: WHOLE.to_owned(), ..rule.clone() };
+    let copy = read::login(notes, &rule, &Owners::These(vec![privilege::current().0]), false);
+    (copy.version != Version::Absent).then_some(copy)
+}
+
+/// The same below our state directory, for a start.
+#[must_use]
+pub fn interrupted_at(state_dir: &Path, rule: &SessionFile) -> Option<Copy> {
+    let notes = Dir::open(&state_dir.join(BOOKKEEPING)).ok()?;
+    interrupted(&notes, rule).filter(|whole| whole.version.login().is_some())
 }
 
 fn owner_of(dir: &Dir) -> io::Result<(u32, u32)> {

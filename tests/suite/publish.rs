@@ -1,6 +1,7 @@
 //! Carrying refreshed logins back: when, what, and how safely.
 
 mod ends;
+mod kept;
 mod lineage;
 mod outcomes;
 mod unreadable;

@@ -65,7 +65,7 @@ impl Ends {
         if let Store::Directory(capture) = &self.store
             && !self.anew
         {
-            capture.sweep();
+            capture.sweep(&self.rule);
         }
     }
 
