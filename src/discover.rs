@@ -212,11 +212,12 @@ impl Facts<'_> {
 /// It cannot be read: what is mounted would be taken for the agent's own, and written over.
 fn mount_table() -> anyhow::Result<Mounts> {
     let path = Path::new("/proc/self/mountinfo");
-    match read_again(|| read_whole(path)) {
-        Ok(table) => Ok(Mounts::parse(&table)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Mounts::default()),
-        Err(error) => Err(error).context("cannot read /proc/self/mountinfo"),
-    }
+    let read = || match read_whole(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        table => table,
+    };
+    let table = read_again(read).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Mounts::parse(&table))
 }
 
 /// Who the agent will be.

@@ -1,11 +1,12 @@
 //! Where a login is made: a directory of its own, which goes with everything in it.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::sys::dir::{Dir, Kind};
+use crate::sys::lock::{self, Lock};
 use crate::sys::process;
 use crate::workcopy::tree;
 
@@ -24,8 +25,8 @@ pub struct Workplace {
     name: OsString,
     /// It holds what nothing else does.
     stays: bool,
-    /// The directory, with an flock(2) that tells others that its process lives.
-    held: Option<File>,
+    /// Tells others that this process lives.
+    held: Option<Lock>,
 }
 
 impl Workplace {
@@ -59,15 +60,15 @@ impl Workplace {
         self.path()
     }
 
-    /// Tells others that this process lives: once the directory is made, until the end. Without locks they go by its age.
+    /// Tells others that this process lives, by an flock(2) beside the directory, from when it is made until the end.
     pub fn hold(&mut self) {
-        let there = Dir::open(&self.parent).and_then(|parent| parent.file(&self.name));
-        self.held = there.ok().filter(|directory| directory.try_lock().is_ok());
+        let locked = Dir::open(&self.parent).and_then(|parent| parent.lock(&lock_of(&self.name), None));
+        self.held = locked.ok().flatten();
     }
 
     fn clear(&self) {
         if let Ok(parent) = Dir::open(&self.parent) {
-            tree::remove(&parent, &self.name);
+            remove(&parent, &self.name);
         }
     }
 }
@@ -80,12 +81,24 @@ impl Drop for Workplace {
     }
 }
 
+fn lock_of(name: &OsStr) -> OsString {
+    let mut lock = name.to_owned();
+    lock.push(".lock");
+    lock
+}
+
+fn remove(parent: &Dir, name: &OsStr) {
+    tree::remove(parent, name);
+    // Where it never was, there is nothing to remove.
+    let _ = parent.remove(&lock_of(name));
+}
+
 /// Removes the directories of processes that were killed: nobody holds their locks.
 fn sweep(parent: &Path) {
     let Ok(parent) = Dir::open(parent) else { return };
     for name in parent.names().unwrap_or_default() {
         if name.as_encoded_bytes().starts_with(PREFIX.as_bytes()) && is_abandoned(&parent, &name) {
-            tree::remove(&parent, &name);
+            remove(&parent, &name);
         }
     }
 }
@@ -97,12 +110,18 @@ fn is_abandoned(parent: &Dir, name: &OsStr) -> bool {
     let Ok(directory) = parent.file(name) else { return false };
     let modified = directory.metadata().and_then(|found| found.modified());
     let age = modified.map(|modified| SystemTime::now().duration_since(modified).unwrap_or_default());
-    age.is_ok_and(|age| age > YOUNG) && directory.try_lock_shared().is_ok()
+    // Without its lock it is not held; one that cannot be asked for may be.
+    let is_held = match parent.file(&lock_of(name)).and_then(lock::is_held) {
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+        Ok(is_held) => is_held,
+    };
+    age.is_ok_and(|age| age > YOUNG) && !is_held
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
 
     #[test]
     fn what_a_killed_setup_left_is_removed_and_a_living_ones_is_not() {
@@ -113,22 +132,23 @@ mod tests {
             std::fs::write(path.join("login"), "FAKE").unwrap();
             let directory = File::open(&path).unwrap();
             directory.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
-            directory
         };
         make("setup-1", 3600);
         make("setup-2", 0);
         make("other", 3600);
-        let living = make("setup-3", 3600);
-        living.try_lock().unwrap();
+        make("setup-3", 3600);
+        let living = Dir::open(temp.path()).unwrap().lock("setup-3.lock".as_ref(), None).unwrap();
+        std::fs::write(temp.path().join("setup-1.lock"), "").unwrap();
         let mut workplace = Workplace::under(temp.path());
         let mut left: Vec<_> =
             std::fs::read_dir(temp.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
-        assert_eq!(left, ["other", "setup-2", "setup-3"]);
+        assert_eq!(left, ["other", "setup-2", "setup-3", "setup-3.lock"]);
         // Ours is held while we live.
         std::fs::create_dir(workplace.path()).unwrap();
         workplace.hold();
-        assert!(File::open(workplace.path()).unwrap().try_lock_shared().is_err());
+        let lock = temp.path().join(lock_of(&workplace.name));
+        assert!(lock::is_held(File::open(&lock).unwrap()).unwrap());
         let mut keeps = Workplace { parent: temp.path().to_owned(), name: "setup-7".into(), stays: false, held: None };
         std::fs::create_dir(keeps.path()).unwrap();
         let kept = keeps.keep();
@@ -136,7 +156,7 @@ mod tests {
         drop(keeps);
         sweep(temp.path());
         assert!(kept.is_dir() && kept.file_name().unwrap().to_str().unwrap().starts_with(KEPT));
-        drop(workplace);
-        assert!(!temp.path().join(format!("{PREFIX}{}", process::id())).exists());
+        drop((workplace, living));
+        assert!(!temp.path().join(format!("{PREFIX}{}", process::id())).exists() && !lock.exists());
     }
 }

@@ -501,7 +501,7 @@ mod tests {
             let parent = Dir::open(temp.path()).unwrap();
             let conflicts = temp.path().join("conflicts");
             std::fs::create_dir(&conflicts).unwrap();
-            for number in 0..CONFLICTS + 1 {
+            for number in 0..=CONFLICTS {
                 std::fs::write(conflicts.join(name(number)), "FAKE-other").unwrap();
             }
             for round in 0..CONFLICTS + 2 {

@@ -96,7 +96,7 @@ fn temporaries(below: PathBuf) -> Vec<PathBuf> {
             let name = entry.file_name().into_string().unwrap();
             if entry.file_type().unwrap().is_dir() {
                 directories.push(entry.path());
-            } else if name.starts_with('.') && name.ends_with(".tmp") {
+            } else if name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp")).is_some() {
                 found.push(entry.path());
             }
         }

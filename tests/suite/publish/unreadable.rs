@@ -20,7 +20,7 @@ fn each_error(test: impl Fn(&str)) {
     }
 }
 
-/// Renames a new login into its place while it holds a write lease on it (F_SETLEASE in fcntl(2)), which makes others'
+/// Renames a new login into its place while it holds a write lease on it (`F_SETLEASE` in fcntl(2)), which makes others'
 /// open(2) fail with EAGAIN; gives the lease back when the gate opens.
 const LEASE: &str = r#"
 import fcntl, os, signal, sys
