@@ -67,7 +67,7 @@ pub fn lay_down(
     let trusted = trusted_part(options, facts, plan)?;
     let (dir, was_anothers) = ground::private_directory(&path, &trusted, owner)?;
     let copy = WorkingCopy { path, dir, trusted, owner };
-    copy.sweep();
+    copy.sweep_kept();
     if was_anothers {
         tree::take_over(&copy.dir, owner);
     }
@@ -127,9 +127,9 @@ impl WorkingCopy {
         keep_conflict(&notes, file, bytes, Attributes { mode: 0o600, owner: None })
     }
 
-    /// Removes temporary files that killed runs left here and among what is kept beside.
-    pub fn sweep(&self) {
-        self.dir.sweep();
+    /// Removes temporary files that killed runs left among what is kept beside. The directory itself is swept when it is
+    /// made ([`ground::private_directory`]).
+    fn sweep_kept(&self) {
         let kept = self.dir.sub(OsStr::new(BOOKKEEPING)).and_then(|notes| notes.sub(OsStr::new("conflicts")));
         if let Ok(kept) = kept {
             kept.sweep();

@@ -125,7 +125,7 @@ impl Link {
             lineage.push(base.digest);
         }
         let presence = ends.presence();
-        ends.sweep();
+        ends.sweep_store();
         let mut voice = Voice::default();
         if ends.live && presence.as_ref().is_some_and(|lock| !lock.excludes()) {
             let text = format!("{}: the file system of {} has no locks", ends.agent, ends.store.place());
@@ -302,7 +302,8 @@ impl Link {
             remote.abandon();
         }
         // What was too young at the start to be known for abandoned.
-        self.ends.sweep();
+        self.ends.working.dir.sweep();
+        self.ends.sweep_store();
         // Whoever logs in at a terminal is told there.
         if (self.due.is_some() || self.sent.is_some()) && !self.ends.anew {
             self.give_up();

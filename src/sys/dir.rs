@@ -271,7 +271,7 @@ impl Dir {
     }
 
     /// Removes temporary files of ours ([`Dir::write_whole`]) that a killed process left: those that nobody has written
-    /// to for [`ABANDONED`], by the file system's own clock. A neighbour that writes right now keeps its own.
+    /// to for 10 s, by the file system's own clock. A neighbour that writes right now keeps its own.
     ///
     /// What stays for an error stays until the next start: it is in a directory that its owner alone may enter.
     pub fn sweep(&self) {
@@ -428,7 +428,7 @@ pub(super) fn single(name: &OsStr) -> io::Result<()> {
 /// Both ways, for the clock may have been wrong when it was written.
 const ABANDONED: u64 = 10;
 
-/// Whether this is a name as [`temporary_name`] makes it: `.NAME.NANOSECONDS.PID.NUMBER.tmp`.
+/// Whether this is the name of a temporary file of ours: `.NAME.NANOSECONDS.PID.NUMBER.tmp`.
 #[must_use]
 pub fn is_temporary(name: &OsStr) -> bool {
     let Some(name) = name.to_str().and_then(|name| name.strip_prefix('.')?.strip_suffix(".tmp")) else { return false };

@@ -59,9 +59,8 @@ impl Ends {
         Some(hearing)
     }
 
-    /// Removes temporary files that killed runs left at either end.
-    pub(super) fn sweep(&self) {
-        self.working.sweep();
+    /// Removes temporary files that killed runs left in the store.
+    pub(super) fn sweep_store(&self) {
         if let Store::Directory(capture) = &self.store
             && !self.anew
         {
