@@ -46,6 +46,7 @@ use crate::state::{self, Served, State};
 use crate::sync::lineage::Lineage;
 use crate::sys::dir::{Dir, Kind, read_limited, stat_file};
 use crate::sys::{look, privilege, process};
+use crate::workcopy::read::read_again;
 
 use ground::Ground;
 
@@ -169,7 +170,7 @@ pub fn facts<'c>(
     }
     // A plain init keeps no state, and looks for no place to keep it.
     let state_dir = if subjects.is_empty() { PathBuf::new() } else { state_dir(options, environment, current.0) };
-    let previous = if subjects.is_empty() { State::default() } else { state::load(&state_dir, current.0) };
+    let previous = if subjects.is_empty() { State::default() } else { state::load(&state_dir, current.0)? };
     let agents = subjects.into_iter().map(|subject| ground.agent(subject, &state_dir, helpers.as_deref_mut()));
     let agents = agents.collect::<anyhow::Result<_>>()?;
     let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
@@ -210,8 +211,17 @@ impl Facts<'_> {
 }
 
 /// Without /proc nothing is known of mounts, and so nothing is one.
-fn mount_table() -> Mounts {
-    Mounts::parse(&read_whole(Path::new("/proc/self/mountinfo")).unwrap_or_default())
+///
+/// # Errors
+/// It cannot be read: what is mounted would be taken for the agent's own, and written over.
+fn mount_table() -> anyhow::Result<Mounts> {
+    let path = Path::new("/proc/self/mountinfo");
+    let read = || match read_whole(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        table => table,
+    };
+    let table = read_again(read).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Mounts::parse(&table))
 }
 
 /// Who the agent will be.

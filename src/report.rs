@@ -149,8 +149,7 @@ impl Message {
     #[must_use]
     pub fn error(error: &anyhow::Error) -> Message {
         let hint = error.downcast_ref::<Failure>().and_then(|failure| failure.hint.clone());
-        let causes: Vec<String> = error.chain().map(|cause| without_number(&cause.to_string())).collect();
-        Message { hint, ..Message::new(Level::Error, causes.join(": ")).event(EventKey::Failed) }
+        Message { hint, ..Message::new(Level::Error, in_words(error)).event(EventKey::Failed) }
     }
 
     /// The same as a warning.
@@ -181,10 +180,26 @@ impl Message {
     }
 }
 
-/// An error's text without Rust's "(os error N)".
+/// An error with its chain of causes.
+#[must_use]
+pub fn in_words(error: &anyhow::Error) -> String {
+    let causes: Vec<String> = error.chain().map(|cause| without_number(&cause.to_string())).collect();
+    causes.join(": ")
+}
+
+/// A text without Rust's "(os error N)": the words before it say the same, and a number helps nobody.
 #[must_use]
 pub fn without_number(text: &str) -> String {
-    text.split(" (os error").next().unwrap_or_default().to_owned()
+    const NUMBER: &str = " (os error ";
+    let mut parts = text.split(NUMBER);
+    let mut words = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => words += rest,
+            _ => words.extend([NUMBER, part]),
+        }
+    }
+    words
 }
 
 /// How long the last messages may take to a reader that is slow.
@@ -334,6 +349,28 @@ mod tests {
         let message = Message::error(&error);
         assert_eq!(message.text, "cannot read /x: entity not found");
         assert_eq!(message.hint.as_deref(), Some("mount it"));
+    }
+
+    /// Every error that Linux knows, in every way to a person.
+    #[test]
+    fn no_message_has_the_number_of_an_error() {
+        for number in 1..=133 {
+            let error = || io::Error::from_raw_os_error(number);
+            let words = without_number(&error().to_string());
+            assert!(!words.is_empty() && !words.contains("os error"), "{number}: {words}");
+            let chain = Err::<(), _>(error()).context(Failure::new("cannot read /x")).unwrap_err().context("outer");
+            let expected = format!("outer: cannot read /x: {words}");
+            assert_eq!(in_words(&chain), expected);
+            for text in [format!("{chain:#}"), format!("cannot read /x: {}: and more", error())] {
+                let message = Message::warning(text.clone()).hint(text);
+                for format in [LogFormat::Text, LogFormat::Json] {
+                    let line = Reporter { format, level: Level::Detail, on_raw_terminal: false }.render(&message);
+                    assert!(!line.contains("os error"), "{line}");
+                    assert!(line.matches(&words).count() == 2, "{line}");
+                }
+            }
+        }
+        assert_eq!(without_number("a (os error 5): b (os error x) c"), "a: b (os error x) c");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::Base;
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::process::Pid;
-use crate::workcopy::read::{self, Owners};
+use crate::workcopy::read::{self, Owners, Unreadable};
 
 /// The file's name.
 const FILE: &str = "state.json";
@@ -125,19 +125,44 @@ impl Served {
 }
 
 /// What the run before this one left; nothing when there is none or it does not parse: it is then a first run.
-#[must_use]
-pub fn load(state_dir: &Path, uid: u32) -> State {
-    read(state_dir, &Owners::These(vec![uid, 0])).map(|(state, _)| state).unwrap_or_default()
+///
+/// # Errors
+/// It is there and cannot be read now. To take this for a first run would make a spent login win over what was refreshed
+/// from it.
+pub fn load(state_dir: &Path, uid: u32) -> anyhow::Result<State> {
+    let owners = Owners::These(vec![uid, 0]);
+    match read::read_again(|| read(state_dir, &owners)) {
+        Ok(found) => Ok(found.map(|(state, _)| state).unwrap_or_default()),
+        Err(why) => {
+            let file = state_dir.join(FILE);
+            let what = format!("cannot read {}, which tells which logins an earlier run had: {why}", file.display());
+            let hint = "start again once it can be read, or remove it: then the login in the capture counts";
+            Err(Failure::new(what).hint(hint).into())
+        }
+    }
 }
 
-/// The state that is there, and the uid that it belongs to. `None` too for a directory that others may write to.
-#[must_use]
-pub fn read(state_dir: &Path, owners: &Owners) -> Option<(State, u32)> {
-    // Others than its owner may pass through the directory, and not list it.
-    let dir = Dir::passage(state_dir).ok()?;
-    let content = read::entry(&dir, OsStr::new(FILE), owners).ok()?;
-    let stat = dir.stat().ok().filter(|stat| stat.uid == content.stat.uid && stat.mode & 0o022 == 0)?;
-    Some((serde_json::from_slice(&content.bytes).ok()?, stat.uid))
+/// The state that is there, and the uid that it belongs to. `None` too for a file that does not parse, and for a directory
+/// that others may write to.
+///
+/// # Errors
+/// The file is there, or may be, and cannot be read now.
+pub fn read(state_dir: &Path, owners: &Owners) -> Result<Option<(State, u32)>, Unreadable> {
+    let found = || -> Result<_, Unreadable> {
+        // Others than its owner may pass through the directory, and not list it.
+        let dir = Dir::passage(state_dir)?;
+        let content = read::entry(&dir, OsStr::new(FILE), owners)?;
+        Ok((content, dir.stat()?))
+    };
+    match found() {
+        Ok((content, stat)) => {
+            let is_theirs = stat.uid == content.stat.uid && stat.mode & 0o022 == 0;
+            let state = serde_json::from_slice(&content.bytes).ok();
+            Ok(state.filter(|_| is_theirs).map(|state| (state, stat.uid)))
+        }
+        Err(why) if why.is_unknown() => Err(why),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Writes the state whole.

@@ -225,6 +225,7 @@ fn lost(version: &Version) -> (Health, Option<String>) {
         Version::LoggedOut => "logged out by the vendor".to_owned(),
         Version::Absent => "its login is gone: someone logged out".to_owned(),
         Version::Damaged(why) => format!("its login is damaged: {why}"),
+        Version::Unreadable(why) => format!("its login cannot be read: {why}"),
         Version::Valid(_) => return (Health::Ok, None),
     };
     (Health::Invalid, Some(problem))

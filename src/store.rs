@@ -16,7 +16,7 @@ use crate::agent::definition::SessionFile;
 use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::Version;
 use crate::sys::lock::Lock;
-use crate::workcopy::read::Copy;
+use crate::workcopy::read::{Copy, Unreadable};
 
 pub use directory::{Capture, Record};
 pub use recovery::Recovery;
@@ -73,12 +73,14 @@ impl Store {
     }
 
     /// What is known of the logins that were stored.
-    #[must_use]
-    pub fn record(&self) -> Record {
+    ///
+    /// # Errors
+    /// As [`Capture::record`].
+    pub fn record(&self) -> Result<Record, Unreadable> {
         match self {
             Store::Directory(capture) => capture.record(),
-            Store::Expected(_) => Record::default(),
-            Store::Remote(remote) => remote.record(),
+            Store::Expected(_) => Ok(Record::default()),
+            Store::Remote(remote) => Ok(remote.record()),
         }
     }
 

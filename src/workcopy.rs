@@ -24,7 +24,7 @@ use crate::discover::{Cache, Facts, Material, Offer};
 use crate::launch::interrupt::Interrupt;
 use crate::plan::place::{copied_file, under_home};
 use crate::plan::{AgentPlan, LoginFile, Plan};
-use crate::report::{EventKey, Failure, Message};
+use crate::report::{EventKey, Failure, Message, in_words};
 use crate::store::Capture;
 use crate::store::directory::{BOOKKEEPING, keep_conflict};
 use crate::sync::reconcile::Version;
@@ -71,13 +71,14 @@ pub fn lay_down(
     let trusted = trusted_part(options, facts, plan)?;
     let (dir, was_anothers) = ground::private_directory(&path, &trusted, owner)?;
     let copy = WorkingCopy { path, dir, trusted, owner };
+    copy.sweep_kept();
     if was_anothers {
         tree::take_over(&copy.dir, owner, is_stopped);
     }
     settings(options, facts, plan, &copy, is_stopped, say);
     interrupt.check("the working copy was made")?;
     if let Some(session) = &plan.facts.definition.session {
-        clear_left(plan, session, &copy, state_dir)?;
+        clear_left(plan, session, &copy, (state_dir, &facts.state_dir), say)?;
         if plan.login == LoginFile::Stays {
             copy.make_private(plan, session)?;
         }
@@ -149,6 +150,15 @@ impl WorkingCopy {
     fn keep_beside(&self, file: &str, bytes: &[u8]) -> io::Result<()> {
         let notes = self.dir.make(OsStr::new(BOOKKEEPING), Attributes { mode: 0o700, owner: None })?;
         keep_conflict(&notes, file, bytes, Attributes { mode: 0o600, owner: None })
+    }
+
+    /// Removes temporary files that killed runs left among what is kept beside. The directory itself is swept when it is
+    /// made ([`ground::private_directory`]).
+    fn sweep_kept(&self) {
+        let kept = self.dir.sub(OsStr::new(BOOKKEEPING)).and_then(|notes| notes.sub(OsStr::new("conflicts")));
+        if let Ok(kept) = kept {
+            kept.sweep();
+        }
     }
 
     /// Makes the login that stays the agent's and nobody else's: an image may have made it otherwise.
@@ -232,8 +242,8 @@ fn files(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, say: &mut dyn FnMut(Messag
         if let Some(cache) = &file.cache
             && let Err(error) = lay_down_cache(cache, &facts.home, owner)
         {
-            let text =
-                format!("{}: the cache of {} is not copied: {error:#}", plan.facts.definition.name, file.variable);
+            let (agent, variable) = (&plan.facts.definition.name, &file.variable);
+            let text = format!("{agent}: the cache of {variable} is not copied: {}", in_words(&error));
             let hint = "HOME must be writable for it: mount a tmpfs there, or name another with --home";
             say(warning(plan, text).hint(hint));
         }
@@ -246,8 +256,12 @@ fn lay_down_cache(cache: &Cache, home: &Path, owner: Option<(u32, u32)>) -> anyh
     let path = home.join(&cache.place);
     let (dir, _) = ground::private_directory(&path, home, owner)?;
     for file in &cache.files {
-        let there = dir.stat_entry(&file.name).ok().filter(|there| there.kind == Kind::File);
-        if there.is_none_or(|there| there.changed < file.changed) {
+        let is_newer = match dir.stat_entry(&file.name) {
+            Ok(there) => there.kind != Kind::File || there.changed < file.changed,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(error) => return Err(error).with_context(|| ground::failure("look at", &path.join(&file.name))),
+        };
+        if is_newer {
             dir.write_whole(&file.name, file.bytes.expose_secret(), Attributes { mode: 0o600, owner })
                 .with_context(|| ground::failure("write", &path.join(&file.name)))?;
         }
@@ -260,17 +274,32 @@ fn clear_left(
     plan: &AgentPlan<'_, '_>,
     session: &SessionFile,
     copy: &WorkingCopy,
-    state_dir: &Dir,
+    state_dir: (&Dir, &Path),
+    say: &mut dyn FnMut(Message),
 ) -> anyhow::Result<()> {
     let name = OsStr::new(&session.file);
-    if plan.login == LoginFile::Stays || copy.dir.stat_entry(name).is_err() {
+    if plan.login == LoginFile::Stays
+        || !is_there(&copy.dir, name).with_context(|| ground::failure("look at", &copy.path))?
+    {
         return Ok(());
     }
     if let Some(left) = plan.kept_login().and_then(Offer::session) {
-        keep_login(plan, session, left.bytes.expose_secret(), copy, state_dir)?;
+        let kept = keep_login(plan, session, left.bytes.expose_secret(), copy, state_dir)?;
+        if kept != plan.keeps_at() {
+            let agent = &plan.facts.definition.name;
+            let planned = plan.keeps_at();
+            let text = format!("{agent}: {} does not take the login that gives way", planned.display());
+            say(Message::warning(text).hint(format!("it is kept under {}", kept.display())));
+        }
     }
     if plan.login == LoginFile::Absent {
-        let siblings = read::entry(&copy.dir, name, &copy.owners()).ok();
+        let siblings = match read::entry(&copy.dir, name, &copy.owners()) {
+            Err(why) if why.is_unknown() => {
+                let what = format!("cannot read {}, which is to be removed: {why}", copy.path.join(name).display());
+                return Err(Failure::new(what).hint("make it readable for agent-init, or remove it").into());
+            }
+            found => found.ok(),
+        };
         match siblings.and_then(|content| Document::without_login(session, &content.bytes)) {
             // A file that holds more than the login keeps the rest.
             Some(rest) => copy.write(&session.file, &rest)?,
@@ -281,21 +310,24 @@ fn clear_left(
 }
 
 /// Keeps a login that gives way: in the capture, else beside its own place, else in our state, where an agent that is in
-/// the way at its place can not prevent it.
+/// the way at its place can not prevent it. The directory that has it.
 fn keep_login(
     plan: &AgentPlan<'_, '_>,
     session: &SessionFile,
     login: &[u8],
     copy: &WorkingCopy,
-    state_dir: &Dir,
-) -> anyhow::Result<()> {
+    (state_dir, state_path): (&Dir, &Path),
+) -> anyhow::Result<PathBuf> {
     let capture = plan.keeping_capture().and_then(|path| Capture::open(path).ok());
-    if capture.is_some_and(|capture| capture.keep_conflict(session, login).is_ok()) {
-        return Ok(());
+    if let Some(capture) = capture.filter(|capture| capture.keep_conflict(session, login).is_ok()) {
+        return Ok(capture.conflicts_path());
     }
-    let in_our_state = || keep_conflict(state_dir, &session.file, login, Attributes { mode: 0o600, owner: None });
-    let kept = copy.keep_beside(&session.file, login).or_else(|_| in_our_state());
-    kept.context("cannot keep the login that was found")
+    if copy.keep_beside(&session.file, login).is_ok() {
+        return Ok(copy.path.join(BOOKKEEPING).join("conflicts"));
+    }
+    let private = Attributes { mode: 0o600, owner: None };
+    keep_conflict(state_dir, &session.file, login, private).context("cannot keep the login that was found")?;
+    Ok(state_path.join("conflicts"))
 }
 
 /// Copies the settings of the captured directory, and the files that the agent would have read outside its home.
@@ -330,11 +362,17 @@ fn settings(
     }
     for (outside, inside) in &definition.settings.outside {
         let from = under_home(outside, &facts.home);
-        if copy.dir.stat_entry(OsStr::new(inside)).is_err()
-            && let Some(bytes) = outside_file(&from, facts)
-            && let Err(error) = copy.write(inside, &bytes)
-        {
-            say(warning(plan, format!("{}: {error:#}", from.display())));
+        // What cannot be looked at is there, for all we know.
+        if !is_there(&copy.dir, OsStr::new(inside)).is_ok_and(|there| !there) {
+            continue;
+        }
+        let copied = match outside_file(&from, facts) {
+            Ok(bytes) => copy.write(inside, &bytes).map_err(|error| in_words(&error)),
+            Err(why) if why.is_unknown() && !why.is_forbidden() => Err(why.to_string()),
+            Err(_) => Ok(()),
+        };
+        if let Err(why) = copied {
+            say(warning(plan, format!("{} is not copied: {why}", from.display())));
         }
     }
 }
@@ -343,8 +381,17 @@ fn warning(plan: &AgentPlan<'_, '_>, text: String) -> Message {
     Message::warning(text).event(EventKey::WorkingCopy).agent(&plan.facts.definition.name)
 }
 
-fn outside_file(path: &Path, facts: &Facts<'_>) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-    let dir = Dir::open(path.parent()?).ok()?;
+/// Whether there is an entry of this name.
+fn is_there(dir: &Dir, name: &OsStr) -> io::Result<bool> {
+    match dir.stat_entry(name) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn outside_file(path: &Path, facts: &Facts<'_>) -> Result<zeroize::Zeroizing<Vec<u8>>, read::Unreadable> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(read::Unreadable::Missing) };
     let owners = Owners::These(vec![facts.identity.uid, 0, facts.current.0]);
-    Some(read::entry(&dir, path.file_name()?, &owners).ok()?.bytes)
+    Ok(read::entry(&Dir::open(parent)?, name, &owners)?.bytes)
 }

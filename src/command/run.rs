@@ -148,16 +148,18 @@ fn facts<'c>(
     if !plan::draft(options, &facts).lacks_credential(options) {
         return Ok(facts);
     }
-    let Some(mut patience) = Patience::begin(&facts, limit, options.reporter())? else { return Ok(facts) };
-    // Looked at again once it is watched: it may have come in between.
+    let Some(mut patience) = Patience::begin(&facts, limit, options.reporter()) else { return Ok(facts) };
+    let mut is_time_left = true;
     loop {
-        patience.watch(&facts)?;
+        // Looked at again once it is watched, for it may have come in between; and once more when the time is over.
+        patience.watch(&facts);
         let found = discover::facts(options, catalog, environment, Some(&mut *helpers));
         helpers.signals.check("waiting for a login")?;
         facts = found?;
-        if !plan::draft(options, &facts).lacks_credential(options) || !patience.wait(helpers)? {
+        if !is_time_left || !plan::draft(options, &facts).lacks_credential(options) {
             return Ok(facts);
         }
+        is_time_left = patience.wait(helpers)?;
     }
 }
 
@@ -223,6 +225,9 @@ fn prepare(
     let user = (facts.identity.uid, facts.identity.gid);
     let environment = environment::handed(plan);
     let state = State { version: 1, pid: process::id(), agent_pid: None, user, environment, agents: served };
+    if let Some(state_dir) = &state_dir {
+        ground::sweep(state_dir);
+    }
     let mut engine = Engine::new(links, state_dir.map(|dir| (dir, state)), reporter);
     if facts.previous.agent_pid.is_some() {
         // Whoever asks meanwhile must not be told of the run before this one.

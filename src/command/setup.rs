@@ -70,7 +70,7 @@ pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Rep
     withhold(&mut environment, &known, &choice, reporter);
 
     let state_dir = discover::state_dir(&run, &environment, privilege::current().0);
-    let workplace = Workplace::under(run.workplace.work_dir.as_deref().unwrap_or(&state_dir));
+    let mut workplace = Workplace::under(run.workplace.work_dir.as_deref().unwrap_or(&state_dir));
     run.agent = Some(AgentSelection::Named(choice.agents.iter().map(|agent| agent.name.clone()).collect()));
     let is_mounted = |path: &str| Path::new(path).symlink_metadata().is_ok();
     run.capture = Some(capture::places(options.capture.as_ref(), &choice.agents, is_mounted)?);
@@ -88,6 +88,7 @@ pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Rep
     }
 
     let desks = desks(&run, &facts, &plan, &interrupt, reporter)?;
+    workplace.hold();
     announce(&choice, &desks, &is_there, reporter);
     let stage = Stage { run: &run, facts: &facts, plan: &plan, choice: &choice, inherited, reporter };
     let ended = stage.play(outer, signals, interrupt, &desks)?;
@@ -231,6 +232,7 @@ fn conclude(
 ) -> bool {
     let mut good = Vec::new();
     let mut has_spoken = false;
+    let scratch = workplace.path();
     for desk in desks {
         let definition = desk.plan.facts.definition;
         let Some(rule) = &definition.session else { continue };
@@ -244,9 +246,14 @@ fn conclude(
         // The account may stand in the settings.
         let seen = Seen { stored: &desk.capture.read(rule).version, ..seen };
         let verdict = verdict::judge(&seen);
-        let recovered = desk.recovery.path();
-        let kept = if recovered.is_file() { recovered } else { desk.copy.path.join(&rule.file) };
-        workplace.stays |= matches!(verdict, Verdict::NotStored(_)) && kept.starts_with(workplace.path());
+        let mut kept = desk.copy.path.join(&rule.file);
+        if let Verdict::NotStored(login) = &verdict {
+            if desk.recovery.holds(rule, login) {
+                kept = desk.recovery.path();
+            } else if let Ok(file) = kept.strip_prefix(&scratch) {
+                kept = workplace.keep().join(file);
+            }
+        }
         let message = say::verdict(definition, &verdict, &desk.place.path, Some(&kept));
         has_spoken |= message.is_some();
         reporter.say_all(message.iter());

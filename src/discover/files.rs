@@ -12,6 +12,7 @@ use crate::agent::definition::CredentialFile;
 use crate::credential::Secret;
 use crate::plan::place::under_home;
 use crate::report::{EventKey, Message};
+use crate::sys::look;
 use crate::workcopy::read::Unreadable;
 
 use super::ground::Ground;
@@ -92,7 +93,7 @@ fn place(file: &CredentialFile, ground: &Ground<'_, '_>) -> Option<(PathBuf, boo
     if let Some(named) = ground.environment.get_filled(&file.variable) {
         return Some((PathBuf::from(named), true));
     }
-    if under_home(&file.default, ground.home).symlink_metadata().is_ok() {
+    if look::is_there(&under_home(&file.default, ground.home)) {
         return None;
     }
     let ours = ground.environment.get_filled("HOME").map(Path::new).filter(|home| *home != ground.home)?;

@@ -21,6 +21,7 @@ use crate::store::{Capture, Recovery, directory, remote, token};
 use crate::sync::lineage::Lineage;
 use crate::sys::dir::{Dir, Kind};
 use crate::sys::{look, privilege};
+use crate::workcopy::read;
 
 use super::given::{self, Search};
 use super::offers::{self, Reading};
@@ -128,7 +129,7 @@ impl<'c> Ground<'c, '_> {
         if let Some(helpers) = &helpers {
             helpers.signals.check("the facts were read")?;
         }
-        let place = self.place(definition);
+        let place = self.place(definition)?;
         let mut reading = Reading { helpers, environment: self.environment };
         let capture = match (self.options.store_helper(), &definition.session) {
             (Some(spec), Some(_)) => Some(self.stored(spec, definition, state_dir, &mut reading, &mut given)?),
@@ -138,7 +139,7 @@ impl<'c> Ground<'c, '_> {
         let companions = offers::companions(&mut given, &mut reading)?;
         let work_dir = self.options.workplace.work_dir.as_deref();
         let working_copy = place::working_copy(&definition.name, &definition.home, &place, work_dir, state_dir);
-        offers.extend(self.logins(definition, &place, &working_copy, capture.as_ref(), state_dir));
+        offers.extend(self.logins(definition, &place, &working_copy, capture.as_ref(), state_dir)?);
         let capture = capture.map(|(_, facts)| facts);
         let captured = place::settings_source(&place, &working_copy, capture.as_ref().map(|capture| &*capture.path));
         let captured = captured.filter(|_| self.options.workplace.scope != Some(Scope::Login));
@@ -155,11 +156,11 @@ impl<'c> Ground<'c, '_> {
         working_copy: &Path,
         capture: Option<&(Option<Capture>, CaptureFacts)>,
         state_dir: &Path,
-    ) -> Vec<Offer<'c>> {
-        let Some(session) = &definition.session else { return Vec::new() };
+    ) -> anyhow::Result<Vec<Offer<'c>>> {
+        let Some(session) = &definition.session else { return Ok(Vec::new()) };
         let mut offers = Vec::new();
         if place.path != working_copy {
-            offers.extend(logins::in_place(definition, session, place, self.identity));
+            offers.extend(logins::in_place(definition, session, place, self.identity, state_dir));
         }
         if let Some((opened, facts)) = capture {
             offers.extend(logins::stored(definition, session, opened.as_ref(), facts));
@@ -168,23 +169,23 @@ impl<'c> Ground<'c, '_> {
             offers.extend(directory.and_then(|capture| logins::token(definition, capture)));
         }
         let left = |directory: &Path| logins::left(definition, session, directory, self.identity);
-        let in_place = left(working_copy);
+        let in_place = left(working_copy)?;
         let is_usable = in_place.as_ref().is_some_and(|offer| offer.found.is_ok());
         offers.extend(in_place);
         if !is_usable {
-            offers.extend(left(&Recovery::new(state_dir, &definition.name, &session.file).directory()));
+            offers.extend(left(&Recovery::new(state_dir, &definition.name, &session.file).directory())?);
         }
-        offers
+        Ok(offers)
     }
 
-    fn place(&mut self, definition: &Definition) -> PlaceFacts {
+    fn place(&mut self, definition: &Definition) -> anyhow::Result<PlaceFacts> {
         let path = self.own_place(definition);
         let found = look::entry(&path);
         // What is not there is no mount and holds none; the table is the longest read of a start.
         let is_there = !found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         let nothing = Mounts::default();
         if is_there && self.mounts.is_none() {
-            self.mounts = Some(mount_table());
+            self.mounts = Some(mount_table()?);
         }
         let mounts = self.mounts.as_ref().unwrap_or(&nothing);
         let found = found.ok();
@@ -215,7 +216,7 @@ impl<'c> Ground<'c, '_> {
             }
             _ => dir.is_writable(),
         });
-        PlaceFacts { path, mounted, mount_writable, mounted_below, kind, foreign, writable }
+        Ok(PlaceFacts { path, mounted, mount_writable, mounted_below, kind, foreign, writable })
     }
 
     /// The directory of the agent's capture, whether or not it is there.
@@ -262,10 +263,12 @@ impl<'c> Ground<'c, '_> {
                 (stored, mirror)
             }
         };
+        // Laid down from what the store said a moment ago.
+        let lineage = mirror.as_ref().and_then(|mirror| mirror.record().ok()).unwrap_or_default().lineage;
         let facts = CaptureFacts {
             path: remote::mirror_path(state_dir, &definition.name),
             writable: true,
-            lineage: mirror.as_ref().map(|mirror| mirror.record().lineage).unwrap_or_default(),
+            lineage,
             others: 0,
             store: Some(StoreFacts { spec: spec.clone(), stored, was_asked: reading.helpers.is_some() }),
         };
@@ -285,7 +288,8 @@ impl<'c> Ground<'c, '_> {
                 let writable = capture.is_writable(session);
                 let takes_turns = writable && plan::carries(self.options, &definition.name) == Some(true);
                 let others = if takes_turns { 0 } else { capture.users() };
-                let facts = CaptureFacts { writable, lineage: capture.record().lineage, path, others, store: None };
+                let lineage = recorded(&capture)?;
+                let facts = CaptureFacts { writable, lineage, path, others, store: None };
                 Ok(Some((Some(capture), facts)))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -306,6 +310,19 @@ impl<'c> Ground<'c, '_> {
             }
         }
     }
+}
+
+/// The logins that were stored in a capture.
+///
+/// # Errors
+/// The record is there and cannot be read: which login is spent is not known then.
+fn recorded(capture: &Capture) -> anyhow::Result<Lineage> {
+    let record = read::read_again(|| capture.record()).map_err(|why| {
+        let what = format!("cannot read {}: {why}", capture.record_path().display());
+        let hint = "it tells which logins are spent: start again once it can be read";
+        Failure::new(what).hint(hint)
+    })?;
+    Ok(record.lineage)
 }
 
 /// Whether there is a file of the login's name, or of that name without its dot in a volume of a Kubernetes Secret.

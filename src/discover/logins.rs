@@ -8,10 +8,12 @@ use crate::agent::definition::{Method, MethodRule, SessionFile};
 use crate::credential::{Document, Secret, Source};
 use crate::plan::identity::Identity;
 use crate::plan::place::PlaceFacts;
+use crate::report::Failure;
+use crate::store::directory::interrupted_at;
 use crate::store::{Capture, token};
 use crate::sync::reconcile::Version;
 use crate::sys::dir::Dir;
-use crate::sys::privilege;
+use crate::sys::{errno, privilege};
 use crate::workcopy::read::{self, Copy, Owners, Unreadable};
 
 use super::CaptureFacts;
@@ -23,30 +25,51 @@ pub(super) fn in_place<'c>(
     session: &SessionFile,
     place: &PlaceFacts,
     identity: &Identity,
+    state_dir: &Path,
 ) -> Option<Offer<'c>> {
     let file = place.path.join(&session.file);
     let dir = Dir::open(&place.path).ok()?;
     let is_file_mount = place.mounted_below.as_ref() == Some(&file);
     let (source, copy) = if place.mounted || is_file_mount {
         let source = if is_file_mount { file } else { place.path.clone() };
-        (Source::Mount(source), read::login(&dir, session, &Owners::Any, true))
+        let copy = read::login_at_start(&dir, session, &Owners::Any, true);
+        // A file cannot be replaced whole where it is a mount: its last writer may have been killed in the middle.
+        let whole = || interrupted_at(state_dir, session).filter(|_| is_file_mount);
+        let is_half = matches!(copy.version, Version::Damaged(_));
+        (Source::Mount(source), is_half.then(whole).flatten().unwrap_or(copy))
     } else {
-        (Source::Home(file), read::login(&dir, session, &found_owners(identity), false))
+        (Source::Home(file), read::login_at_start(&dir, session, &found_owners(identity), false))
     };
     offer(definition, source, copy)
 }
 
 /// The login that an earlier run, the image or a volume left in this directory: where the working copy goes, or where
 /// a recovery copy is kept.
+///
+/// # Errors
+/// It is there and cannot be read. It may be newer than every other, and a start would write over it.
 pub(super) fn left<'c>(
     definition: &'c Definition,
     session: &SessionFile,
     place: &Path,
     identity: &Identity,
-) -> Option<Offer<'c>> {
-    let dir = Dir::open(place).ok()?;
-    let copy = read::login(&dir, session, &found_owners(identity), false);
-    offer(definition, Source::Home(place.join(&session.file)), copy)
+) -> anyhow::Result<Option<Offer<'c>>> {
+    let file = place.join(&session.file);
+    let unreadable = |why: &str| {
+        let hint = "it may be newer than every other login, so it is not replaced: make it readable for agent-init, or remove it";
+        Failure::new(format!("cannot read {}, which an earlier run left: {why}", file.display())).hint(hint)
+    };
+    let dir = match Dir::open(place) {
+        Ok(dir) => dir,
+        Err(error) if errno::is_unknown(&error) => return Err(unreadable(&read::reason(&error)).into()),
+        // What is not there holds none, and where we may not look we can not write.
+        Err(_) => return Ok(None),
+    };
+    let copy = read::login_at_start(&dir, session, &found_owners(identity), false);
+    match &copy.version {
+        Version::Unreadable(why) => Err(unreadable(why).into()),
+        _ => Ok(offer(definition, Source::Home(file), copy)),
+    }
 }
 
 /// Whose files are believed where anybody could have put them: the agent's, the image's and ours.
@@ -66,7 +89,7 @@ pub(super) fn stored<'c>(
         Some(store) => Source::Store(store.spec.text.clone()),
     };
     match (opened, &facts.store) {
-        (Some(capture), _) => offer(definition, source, capture.read(session)),
+        (Some(capture), _) => offer(definition, source, capture.read_at_start(session)),
         (None, Some(store)) if !store.was_asked => {
             Some(Offer { rule: definition.session_rule()?, source, found: Ok(Material::Unread), expires_at: None })
         }
@@ -102,6 +125,7 @@ fn offer(definition: &Definition, source: Source, copy: Copy) -> Option<Offer<'_
         (Version::Valid(login), Some(bytes)) => Ok(Material::Session(Session { bytes: Secret::new(bytes), login })),
         (Version::LoggedOut, _) => Err("nobody is logged in: its tokens are blank or not there".to_owned()),
         (Version::Damaged(why), _) => Err(why),
+        (Version::Unreadable(why), _) => Err(format!("it cannot be read: {why}")),
     };
     Some(Offer { rule: definition.session_rule()?, source, found, expires_at: None })
 }

@@ -41,7 +41,15 @@ pub fn find(state_dir: Option<&Path>, environment: &Environment) -> Result<Runni
     let places = state_dir.map_or_else(|| places(environment), |only| vec![only.to_owned()]);
     let mut reason = None;
     for place in &places {
-        let Some((state, owner)) = state::read(place, &Owners::Any) else { continue };
+        let (state, owner) = match state::read(place, &Owners::Any) {
+            Ok(Some(found)) => found,
+            Ok(None) => continue,
+            Err(why) if why.is_forbidden() => continue,
+            Err(why) => {
+                reason = reason.or(Some(format!("{} cannot be read: {why}", place.join("state.json").display())));
+                continue;
+            }
+        };
         match agent(&state, owner) {
             Ok(agent) => return Ok(Running { state, state_dir: place.clone(), agent }),
             Err(why) => reason = reason.or(Some(format!("{why} ({})", place.join("state.json").display()))),
@@ -81,7 +89,8 @@ pub fn live(served: &Served, session: &SessionFile, agent: &Process) -> Live {
     match Dir::open(&served.place) {
         Ok(dir) => Live::Seen(read::login(&dir, session, &Owners::These(vec![agent.uid]), false).version),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Live::Hidden,
-        Err(_) => Live::Seen(Version::Absent),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Live::Seen(Version::Absent),
+        Err(error) => Live::Seen(Version::Unreadable(read::reason(&error))),
     }
 }
 

@@ -23,21 +23,35 @@ pub(super) fn settings<'c>(
     let there = (working_copy, Source::Home as fn(PathBuf) -> Source, found_owners(identity));
     let places: Vec<_> = std::iter::once(there).chain(captured.map(|(path, kind)| (path, kind, Owners::Any))).collect();
     let document = |file: &str| {
-        let (content, source) = places.iter().find_map(|(path, kind, owners)| {
-            let content = read::beneath(&Dir::open(path).ok()?, Path::new(file), owners).ok()?;
-            Some((content, kind(path.join(file))))
-        })?;
-        Some((Document::parse(&content.bytes, Format::Jsonc).ok()?, source))
+        for (path, kind, owners) in &places {
+            let read = || read::beneath(&Dir::open(path)?, Path::new(file), owners);
+            match read() {
+                Ok(content) => {
+                    return Ok(Some((Document::parse(&content.bytes, Format::Jsonc).ok(), kind(path.join(file)))));
+                }
+                Err(why) if why.is_unknown() && !why.is_forbidden() => return Err((kind(path.join(file)), why)),
+                Err(_) => {}
+            }
+        }
+        Ok(None)
     };
     let offer = |rule, source| Offer { rule, source, found: Ok(Material::Setting), expires_at: None };
     let setting = |rule: &'c MethodRule| {
         let setting = rule.setting.as_ref()?;
-        let (document, source) = document(&setting.file)?;
-        document.has_text(&setting.key).then(|| offer(rule, source))
+        match document(&setting.file) {
+            Ok(found) => {
+                let (document, source) = found?;
+                document?.has_text(&setting.key).then(|| offer(rule, source))
+            }
+            // It may hold one, and the agent would use it.
+            Err((source, why)) => {
+                Some(Offer { found: Err(format!("it cannot be read: {why}")), ..offer(rule, source) })
+            }
+        }
     };
     let mut offers: Vec<Offer<'c>> = definition.methods.iter().filter_map(setting).collect();
     let Some(variables) = &definition.settings.variables else { return offers };
-    let Some((document, source)) = document(&variables.file) else { return offers };
+    let Ok(Some((Some(document), source))) = document(&variables.file) else { return offers };
     let is_given = |rule: &&MethodRule| {
         let Some(name) = &rule.variable else { return false };
         let field = Field { pointer: format!("/{}/{name}", variables.key), claim: None, file: None };

@@ -118,7 +118,7 @@ pub fn look(
     is_running: bool,
 ) -> Surroundings {
     let current = privilege::current();
-    let mut survey = Survey { mounts: super::mount_table(), spots: Vec::new() };
+    let mut survey = Survey { mounts: super::mount_table().unwrap_or_default(), spots: Vec::new() };
     let home = facts.map(|facts| facts.home.clone()).or_else(|| environment.get_filled("HOME").map(PathBuf::from));
     let home = home.unwrap_or_else(|| PathBuf::from("/"));
     survey.add(Role::Run, Path::new("/run"));

@@ -74,7 +74,7 @@ fn set_aside(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
         let key = offer.rule.setting.as_ref().map(|setting| &setting.key).or(offer.rule.variable.as_ref());
         let key = key.filter(|_| offer.is_setting()).map(|key| format!(" ({key})")).unwrap_or_default();
         let is_kept = plan.kept_login().is_some_and(|kept| std::ptr::eq(kept, offer));
-        let kept = is_kept.then(|| format!("; it is kept under {}", plan.keeps_at().display()));
+        let kept = is_kept.then(|| format!("; a start keeps it under {}", plan.keeps_at().display()));
         let text = format!("{agent}: {}{key} is set aside: {}{}", offer.source, aside.why, kept.unwrap_or_default());
         let message = if aside.is_warning { Message::warning(text) } else { Message::detail(text) };
         let remedy =

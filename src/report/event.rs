@@ -11,6 +11,10 @@ pub enum EventKey {
     Adopted,
     /// A login could not be carried to the capture, and is tried again.
     PublishFailed,
+    /// A newer login could not be taken from the capture, and is tried again.
+    AdoptFailed,
+    /// A login, or a note about one, cannot be read.
+    Unreadable,
     /// A login was not carried to the capture, and we end.
     NotPublished,
     /// The capture holds another account's login, and ours is kept beside it.
@@ -80,6 +84,8 @@ impl EventKey {
             EventKey::Published => "published",
             EventKey::Adopted => "adopted",
             EventKey::PublishFailed => "publish-failed",
+            EventKey::AdoptFailed => "adopt-failed",
+            EventKey::Unreadable => "unreadable",
             EventKey::NotPublished => "not-published",
             EventKey::Conflict => "conflict",
             EventKey::LoggedOut => "logged-out",
@@ -117,11 +123,13 @@ impl EventKey {
 mod tests {
     use super::*;
 
-    const ALL: [EventKey; 33] = [
+    const ALL: [EventKey; 35] = [
         EventKey::Auth,
         EventKey::Published,
         EventKey::Adopted,
         EventKey::PublishFailed,
+        EventKey::AdoptFailed,
+        EventKey::Unreadable,
         EventKey::NotPublished,
         EventKey::Conflict,
         EventKey::LoggedOut,

@@ -9,7 +9,7 @@ use crate::cli::{CaptureSpec, PerAgent};
 use crate::report::Failure;
 use crate::store::{Capture, directory};
 use crate::sys::dir::{Attributes, Dir, Stat};
-use crate::sys::{errno, privilege};
+use crate::sys::{errno, look, privilege};
 use crate::workcopy::read::reason;
 
 /// Where another setup container has its capture; it is flat.
@@ -65,7 +65,7 @@ impl Place {
     /// # Errors
     /// Why not, with the remedy.
     pub fn open(path: &Path) -> Result<(Place, Capture), Failure> {
-        let is_new = path.symlink_metadata().is_err();
+        let is_new = !look::is_there(path);
         let refused = |error: io::Error| refusal(path, &error);
         directory::make(path).map_err(refused)?;
         let place = Place { path: path.to_owned(), is_new };

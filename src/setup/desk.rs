@@ -110,8 +110,12 @@ impl Desk<'_, '_> {
         let selection = tree::Selection { settings: &definition.settings, scope, login };
         // What would have stood in the way of a login was taken out of the working copy, not of the capture.
         let changed = |path: &Path, text: &[u8]| {
-            let there = read::beneath(self.capture.handle(), path, &Owners::Any).ok()?;
-            overriding::given_back(definition, path, text, &there.bytes)
+            match read::beneath(self.capture.handle(), path, &Owners::Any) {
+                Ok(there) => Ok(overriding::given_back(definition, path, text, &there.bytes)),
+                // What it holds would be lost.
+                Err(why) if why.is_unknown() => Err(format!("the captured one cannot be read: {why}")),
+                Err(_) => Ok(None),
+            }
         };
         let owner = self.capture.owner();
         let skipped = harvest::settings(&self.copy, self.capture.handle(), &selection, owner, &changed);

@@ -54,6 +54,7 @@ pub fn judge(seen: &Seen<'_>) -> Verdict {
         _ if seen.setting.is_some() => Verdict::Setting(seen.setting.unwrap_or_default().to_owned()),
         (Version::LoggedOut, _) => Verdict::Unusable("its tokens are blank".to_owned()),
         (Version::Damaged(why), _) => Verdict::Unusable(why.clone()),
+        (Version::Unreadable(why), _) => Verdict::Unusable(format!("it cannot be read: {why}")),
         (Version::Absent, _) => Verdict::Nothing,
     }
 }

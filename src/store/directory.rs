@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::agent::definition::SessionFile;
 use crate::credential::Document;
 use crate::sync::lineage::Lineage;
+use crate::sync::reconcile::Version;
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::lock::Lock;
-use crate::sys::{lock, privilege, process};
-use crate::workcopy::read::{self, Copy, Owners};
+use crate::sys::{dir, lock, privilege, process};
+use crate::workcopy::read::{self, Copy, Owners, Unreadable};
 
 /// Where captures are when nobody says otherwise.
 pub const DEFAULT: &str = "/capture";
@@ -24,11 +25,19 @@ pub const DEFAULT: &str = "/capture";
 /// Our notes in a capture.
 pub const BOOKKEEPING: &str = ".agent-init";
 
+/// The logins that were stored.
+const RECORD: &str = "record.json";
+
+/// What is being written to a login file that is a mount of its own, whole.
+const WHOLE: &str = "recovery";
+
 /// How many logins that lost are kept.
 const CONFLICTS: usize = 16;
 
 /// How many entries of a directory of notes are looked at: another container may fill it.
 const ENTRIES: usize = 256;
+/// The digits of a kept file's number, at least: more than a year has.
+const DIGITS: usize = 8;
 
 /// A capture of one agent.
 #[derive(Debug)]
@@ -36,6 +45,8 @@ pub struct Capture {
     /// Where.
     pub path: PathBuf,
     dir: Dir,
+    /// Owner and group of the directory: whose files are read here, and whose they become.
+    whose: (u32, u32),
     notes_parent: Option<PathBuf>,
     single_file: bool,
 }
@@ -76,7 +87,9 @@ impl Capture {
     /// # Errors
     /// As open(2).
     pub fn open(path: &Path) -> io::Result<Capture> {
-        Ok(Capture { path: path.to_owned(), dir: Dir::open(path)?, notes_parent: None, single_file: false })
+        let dir = Dir::open(path)?;
+        let whose = owner_of(&dir)?;
+        Ok(Capture { path: path.to_owned(), dir, whose, notes_parent: None, single_file: false })
     }
 
     /// Opens the directory of a login file that is a mount of its own. Such a file can not be renamed over (EBUSY), and
@@ -86,8 +99,10 @@ impl Capture {
     /// As open(2).
     pub fn of_single_file(path: &Path, notes: &Path) -> io::Result<Capture> {
         let parent = path.parent().unwrap_or(path);
+        let dir = Dir::open(parent)?;
+        let whose = owner_of(&dir)?;
         let notes_parent = Some(notes.to_owned());
-        Ok(Capture { path: path.to_owned(), dir: Dir::open(parent)?, notes_parent, single_file: true })
+        Ok(Capture { path: path.to_owned(), dir, whose, notes_parent, single_file: true })
     }
 
     /// Opens what is at the path now: a capture may be unmounted and mounted again, or removed and made anew.
@@ -95,7 +110,9 @@ impl Capture {
     /// # Errors
     /// As open(2).
     pub fn reopen(&mut self) -> io::Result<()> {
-        self.dir = Dir::open(&self.directory())?;
+        let dir = Dir::open(&self.directory())?;
+        self.whose = owner_of(&dir)?;
+        self.dir = dir;
         Ok(())
     }
 
@@ -128,20 +145,34 @@ impl Capture {
         read::login(&self.dir, rule, &self.owners(), true)
     }
 
+    /// The same at a start, which may wait for a file that cannot be read for the moment.
+    #[must_use]
+    pub fn read_at_start(&self, rule: &SessionFile) -> Copy {
+        read::login_at_start(&self.dir, rule, &self.owners(), true)
+    }
+
     /// Whose files are read here.
     pub(super) fn owners(&self) -> Owners {
-        match self.dir.stat() {
-            Ok(stat) if !self.single_file => Owners::These(vec![stat.uid, 0, privilege::current().0]),
-            _ => Owners::Any,
+        if self.single_file { Owners::Any } else { Owners::These(vec![self.whose.0, 0, privilege::current().0]) }
+    }
+
+    /// What is known of the logins that were stored here. Nothing, where there is no record or one that is none of ours.
+    ///
+    /// # Errors
+    /// The record cannot be read now. Without it a spent login would look like a new one.
+    pub fn record(&self) -> Result<Record, Unreadable> {
+        let read = || read::entry(&self.notes_there()?, OsStr::new(RECORD), &Owners::Any);
+        match read() {
+            Ok(content) => Ok(serde_json::from_slice(&content.bytes).unwrap_or_default()),
+            Err(why) if why.is_unknown() => Err(why),
+            Err(_) => Ok(Record::default()),
         }
     }
 
-    /// What is known of the logins that were stored here.
+    /// Where the record is.
     #[must_use]
-    pub fn record(&self) -> Record {
-        let text =
-            self.notes_there().ok().and_then(|notes| read::entry(&notes, OsStr::new("record.json"), &Owners::Any).ok());
-        text.and_then(|content| serde_json::from_slice(&content.bytes).ok()).unwrap_or_default()
+    pub fn record_path(&self) -> PathBuf {
+        self.notes_path().join(RECORD)
     }
 
     /// How many containers use this capture now: each holds a lock on a file of its own in `leases/`.
@@ -157,13 +188,53 @@ impl Capture {
     #[must_use]
     pub fn conflicts(&self) -> usize {
         let conflicts = self.notes_there().and_then(|notes| notes.sub(OsStr::new("conflicts")));
-        conflicts.and_then(|conflicts| conflicts.names_up_to(ENTRIES, &|_| true)).map_or(0, |found| found.names.len())
+        let is_kept = |name: &OsStr| !dir::is_temporary(name);
+        conflicts.and_then(|conflicts| conflicts.names_up_to(ENTRIES, &is_kept)).map_or(0, |found| found.names.len())
     }
 
     /// Where those are.
     #[must_use]
     pub fn conflicts_path(&self) -> PathBuf {
-        self.notes_parent.as_ref().unwrap_or(&self.path).join(BOOKKEEPING).join("conflicts")
+        self.notes_path().join("conflicts")
+    }
+
+    fn notes_path(&self) -> PathBuf {
+        self.notes_parent.as_ref().unwrap_or(&self.path).join(BOOKKEEPING)
+    }
+
+    /// Mends what writers that were killed left: their temporary files, which hold logins, and a login file of its own
+    /// mount that is half written. Another that holds the lock may be writing, and does this itself.
+    pub fn sweep(&self, rule: &SessionFile) {
+        let Ok(notes) = self.notes_there() else { return };
+        // Where there is no lock yet, nobody has written.
+        if notes.stat_entry(OsStr::new("lock")).is_err() {
+            return;
+        }
+        let Ok(Some(_lock)) = self.lock() else { return };
+        notes.sweep();
+        if let Ok(conflicts) = notes.sub(OsStr::new("conflicts")) {
+            conflicts.sweep();
+        }
+        if self.single_file {
+            // What cannot be done now is tried at the next start.
+            let _ = self.end_overwriting(rule, &notes);
+        } else {
+            self.dir.sweep();
+        }
+    }
+
+    /// Ends what a killed writer began, with the lock held: the whole login is in the notes for as long as the file may be
+    /// half of it.
+    fn end_overwriting(&self, rule: &SessionFile, notes: &Dir) -> io::Result<()> {
+        let Some(whole) = interrupted(notes, rule).filter(|whole| whole.version.login().is_some()) else {
+            return Ok(());
+        };
+        match (self.read(rule).version, whole.bytes) {
+            (Version::Damaged(_), Some(bytes)) => self.dir.overwrite(OsStr::new(&rule.file), &bytes)?,
+            (Version::Valid(_), _) => {}
+            _ => return Ok(()),
+        }
+        notes.remove(OsStr::new(WHOLE))
     }
 
     /// Our notes, if there are any.
@@ -234,10 +305,10 @@ impl Capture {
         // nobody; the other way round a stored login would look like a stranger's.
         self.write_record(&notes, lineage)?;
         if self.single_file {
-            let recovery = OsStr::new("recovery");
-            notes.write_whole(recovery, bytes, self.attributes(0o600))?;
+            let whole = OsStr::new(WHOLE);
+            notes.write_whole(whole, bytes, self.attributes(0o600))?;
             self.dir.overwrite(name, bytes)?;
-            notes.remove(recovery)
+            notes.remove(whole)
         } else {
             self.dir.write_whole_by_way_of(&notes, name, bytes, self.attributes(0o600))?;
             self.dir.sync()
@@ -254,7 +325,7 @@ impl Capture {
 
     fn write_record(&self, notes: &Dir, lineage: &Lineage) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(&Record::of(lineage)).map_err(io::Error::other)?;
-        notes.write_whole(OsStr::new("record.json"), &text, self.attributes(0o644))
+        notes.write_whole(OsStr::new(RECORD), &text, self.attributes(0o644))
     }
 
     pub(super) fn notes(&self) -> io::Result<Dir> {
@@ -273,9 +344,28 @@ impl Capture {
 
     /// Files in a capture belong to the owner of its directory, where we may give them away.
     pub(super) fn attributes(&self, mode: u32) -> Attributes {
-        let owner = self.dir.stat().ok().map(|stat| (stat.uid, stat.gid));
-        Attributes { mode, owner: owner.filter(|_| !self.single_file && privilege::may_chown()) }
+        let owner = (!self.single_file && privilege::may_chown()).then_some(self.whose);
+        Attributes { mode, owner }
     }
+}
+
+/// The login that was being written to a file of its own mount when its writer was killed, among the notes in `notes`.
+fn interrupted(notes: &Dir, rule: &SessionFile) -> Option<Copy> {
+    let rule = SessionFile { file: WHOLE.to_owned(), ..rule.clone() };
+    let copy = read::login(notes, &rule, &Owners::These(vec![privilege::current().0]), false);
+    (copy.version != Version::Absent).then_some(copy)
+}
+
+/// The same below our state directory, for a start.
+#[must_use]
+pub fn interrupted_at(state_dir: &Path, rule: &SessionFile) -> Option<Copy> {
+    let notes = Dir::open(&state_dir.join(BOOKKEEPING)).ok()?;
+    interrupted(&notes, rule).filter(|whole| whole.version.login().is_some())
+}
+
+fn owner_of(dir: &Dir) -> io::Result<(u32, u32)> {
+    let stat = dir.stat()?;
+    Ok((stat.uid, stat.gid))
 }
 
 /// Makes the agent's directory below a capture root that has none for it yet, with the root's owner.
@@ -285,28 +375,42 @@ impl Capture {
 pub fn make(path: &Path) -> io::Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
     let root = Dir::open(parent)?;
-    if root.stat_entry(name).is_err() {
-        let stat = root.stat()?;
-        let owner = Some((stat.uid, stat.gid)).filter(|_| privilege::may_chown());
-        root.make(name, Attributes { mode: 0o700, owner })?;
+    match root.stat_entry(name) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let owner = Some(owner_of(&root)?).filter(|_| privilege::may_chown());
+            root.make(name, Attributes { mode: 0o700, owner }).map(drop)
+        }
+        Err(error) => Err(error),
     }
-    Ok(())
 }
 
-/// Keeps a file that lost under `conflicts/` in `parent`, named by the moment, and removes the oldest beyond a bound.
+/// Keeps a file that lost under `conflicts/` in `parent`, and removes the oldest beyond a bound: by the number in front
+/// of their names, for a clock may be years behind. What has just been kept is never removed.
 ///
 /// # Errors
-/// What the kernel says.
+/// What the kernel says: nothing is kept then.
 pub fn keep_conflict(parent: &Dir, file: &str, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
     let conflicts = parent.make(OsStr::new("conflicts"), Attributes { mode: 0o700, owner: attributes.owner })?;
+    let mut others = conflicts.names()?;
+    others.retain(|name| !dir::is_temporary(name));
+    others.sort_by_key(|name| sequence(name));
+    let number = others.last().map_or(0, |last| sequence(last)).saturating_add(1);
     let moment = humantime::format_rfc3339_nanos(SystemTime::now());
-    conflicts.write_whole(&OsString::from(format!("{moment}-{file}")), bytes, attributes)?;
-    let names = conflicts.names()?;
-    for oldest in names.iter().take(names.len().saturating_sub(CONFLICTS)) {
+    let kept = OsString::from(format!("{number:0DIGITS$}-{moment}-{file}"));
+    conflicts.write_whole(&kept, bytes, attributes)?;
+    others.retain(|name| *name != kept);
+    for oldest in others.iter().take((others.len() + 1).saturating_sub(CONFLICTS)) {
         // One too many is kept where it can not be removed; a login that waited for that would be lost.
         let _ = conflicts.remove(oldest);
     }
     Ok(())
+}
+
+/// The number in front of a kept file's name. Versions before 0.2 wrote none, and their names begin with a year.
+fn sequence(name: &OsStr) -> u64 {
+    let number = name.to_str().and_then(|name| name.split('-').next()).filter(|number| number.len() >= DIGITS);
+    number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -333,7 +437,7 @@ mod tests {
         let stored: serde_json::Value =
             serde_json::from_slice(&std::fs::read(temp.path().join("login.json")).unwrap()).unwrap();
         assert_eq!(stored, json!({ "oauth": { "access": "FAKE-new" }, "theirs": 1 }));
-        assert!(capture.record().lineage.contains(login.digest));
+        assert!(capture.record().unwrap().lineage.contains(login.digest));
     }
 
     #[test]
@@ -409,5 +513,48 @@ mod tests {
         }
         capture.keep_conflict(&rule(), b"FAKE-beside-what-is-no-file").unwrap();
         assert_eq!(std::fs::metadata(conflicts).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    /// Whatever names are there: of a clock that was ahead, of a version without numbers, of somebody's own.
+    #[test]
+    fn what_was_just_kept_is_never_removed() {
+        let year = |year: u32| move |number: usize| format!("{year}-01-01T00:00:{number:02}.000000000Z-login.json");
+        let numbered = |number: usize| format!("{:08}-2999-01-01T00:00:00.000000000Z-login.json", number + 1);
+        let others: [&dyn Fn(usize) -> String; 5] =
+            [&year(2999), &year(1970), &numbered, &|number| format!("{}-full", u64::MAX - number as u64), &|number| {
+                format!("zzz-{number}")
+            }];
+        for name in others {
+            let temp = tempfile::tempdir().unwrap();
+            let parent = Dir::open(temp.path()).unwrap();
+            let conflicts = temp.path().join("conflicts");
+            std::fs::create_dir(&conflicts).unwrap();
+            for number in 0..=CONFLICTS {
+                std::fs::write(conflicts.join(name(number)), "FAKE-other").unwrap();
+            }
+            for round in 0..CONFLICTS + 2 {
+                let text = format!("FAKE-{round}");
+                keep_conflict(&parent, "login.json", text.as_bytes(), Attributes { mode: 0o600, owner: None }).unwrap();
+                let all: Vec<String> = std::fs::read_dir(&conflicts)
+                    .unwrap()
+                    .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+                    .collect();
+                assert!(all.contains(&text), "{}: round {round}: {all:?}", name(0));
+                assert_eq!(all.len(), CONFLICTS, "{}", name(0));
+            }
+        }
+    }
+
+    #[test]
+    fn the_oldest_by_number_goes_first() {
+        let temp = tempfile::tempdir().unwrap();
+        let parent = Dir::open(temp.path()).unwrap();
+        for round in 0..CONFLICTS + 3 {
+            let text = format!("FAKE-{round}");
+            keep_conflict(&parent, "login.json", text.as_bytes(), Attributes { mode: 0o600, owner: None }).unwrap();
+        }
+        let names = parent.sub("conflicts".as_ref()).unwrap().names().unwrap();
+        let first = std::fs::read_to_string(temp.path().join("conflicts").join(&names[0])).unwrap();
+        assert_eq!((names.len(), first.as_str()), (CONFLICTS, "FAKE-3"));
     }
 }

@@ -14,6 +14,7 @@ use crate::sys::dir::Dir;
 use crate::sys::poll;
 use crate::sys::process::Pid;
 use crate::sys::watch::{Change, Watched, Watcher};
+use crate::workcopy::ground;
 use crate::workcopy::read::reason;
 
 use super::hearing::Side;
@@ -153,6 +154,9 @@ impl Engine {
             self.reporter.say_all(&link.last_messages(now));
         }
         self.reporter.say_all(&self.voice.last(now));
+        if let Some((dir, _)) = &self.state {
+            ground::sweep(dir);
+        }
     }
 
     fn converse(&mut self, now: Instant, children: &mut Children) {

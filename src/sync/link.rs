@@ -17,11 +17,11 @@ use crate::store::directory::Presence;
 use crate::store::helper::BOUNDS;
 use crate::store::{Asked, Store};
 use crate::supervise::children::Children;
-use crate::sys::wipe;
+use crate::sys::{errno, wipe};
 use crate::workcopy::read::{self, Copy, Mark, reason};
 
 use super::gate::Gate;
-use super::hearing::Hearing;
+use super::hearing::{Hearing, Side};
 use super::lineage::Lineage;
 use super::reconcile::{self, Outcome, Version, reconcile};
 use super::voice::Voice;
@@ -57,6 +57,8 @@ pub struct Link {
     busy: Option<Instant>,
     /// Since when one side does not parse, and what the agent's file was then.
     torn: Option<(Instant, Option<Mark>)>,
+    /// Since when something cannot be read.
+    unknown: Option<Instant>,
     /// The pair of versions that was last dealt with: a conflict is kept once, not at every event.
     settled: Option<(Version, Version)>,
     last: Option<&'static str>,
@@ -77,13 +79,40 @@ enum Trouble {
     Torn,
     /// What was put is on its way: its arrival is the next event.
     Sent,
+    /// Something cannot be read now, so that nothing is known of what it holds.
+    Unknown(Unknown),
     /// The kernel says no.
-    Failed(String),
+    Failed(Failed),
 }
 
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Trouble {
-        Trouble::Failed(reason(&error))
+/// What cannot be read now.
+struct Unknown {
+    side: Side,
+    /// The file, and why.
+    what: String,
+}
+
+/// What could not be done.
+struct Failed {
+    act: Act,
+    /// The file that it failed at where the act does not name it, and why.
+    why: String,
+}
+
+/// What was to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    /// Working copy to store.
+    Publish,
+    /// Store to working copy.
+    Adopt,
+    /// The login that loses into `conflicts/`.
+    Keep,
+}
+
+impl Act {
+    fn failed(self) -> impl Fn(io::Error) -> Trouble {
+        move |error| Trouble::Failed(Failed { act: self, why: reason(&error) })
     }
 }
 
@@ -91,11 +120,13 @@ impl Link {
     /// A link between these ends.
     #[must_use]
     pub fn new(ends: Ends) -> Link {
-        let mut lineage = ends.store.record().lineage;
+        // A record that cannot be read now is read again before anything is carried.
+        let mut lineage = ends.store.record().unwrap_or_default().lineage;
         if let Some(base) = ends.base.filter(|_| lineage.is_empty()) {
             lineage.push(base.digest);
         }
         let presence = ends.presence();
+        ends.sweep_store();
         let mut voice = Voice::default();
         let mark = presence.as_ref().and_then(|presence| presence.mark.as_ref());
         if ends.live && mark.is_some_and(|mark| !mark.excludes()) {
@@ -108,7 +139,7 @@ impl Link {
                 format!("{}: {} has more marks of containers than are looked at", ends.agent, ends.store.place());
             let hint =
                 "each start removes some of those that have ended; or remove what is in .agent-init/leases there";
-            voice.once(Message::warning(text).hint(hint));
+            voice.once(Message::warning(text).event(EventKey::Other).agent(&ends.agent).hint(hint));
         }
         Link {
             gate: ends.gate(),
@@ -122,6 +153,7 @@ impl Link {
             refused: false,
             busy: None,
             torn: None,
+            unknown: None,
             settled: None,
             last: None,
             has_published: false,
@@ -221,7 +253,11 @@ impl Link {
             return gate.is_refreshing();
         }
         let intent = self.ends.refresh_lock.as_ref().map(|lock| OsStr::new(&lock.intent));
-        intent.is_some_and(|intent| self.ends.working.dir.stat_entry(intent).is_ok())
+        let is_there = |intent| match self.ends.working.dir.stat_entry(intent) {
+            Ok(_) => true,
+            Err(error) => errno::is_unknown(&error),
+        };
+        intent.is_some_and(is_there)
     }
 
     /// What the state file remembers; whether that is news.
@@ -279,6 +315,9 @@ impl Link {
     /// The end: no other turn comes.
     pub fn finish(&mut self, children: &mut Children) {
         self.let_go(children);
+        // What was too young at the start to be known for abandoned.
+        self.ends.working.dir.sweep();
+        self.ends.sweep_store();
         // Whoever logs in at a terminal is told there.
         if (self.due.is_some() || self.sent.is_some()) && !self.ends.anew {
             self.give_up();
@@ -312,7 +351,14 @@ impl Link {
         self.has_adopted = false;
         let exchanged = self.try_exchange(now, agent_lives);
         self.refused = false;
-        let is_compared = matches!(exchanged, Ok(()) | Err(Trouble::Failed(_)));
+        let since = matches!(exchanged, Err(Trouble::Unknown(_))).then(|| self.unknown.unwrap_or(now));
+        self.unknown = since;
+        let is_compared = match exchanged {
+            Ok(()) | Err(Trouble::Failed(_)) => true,
+            // Whoever waits for what cannot be read does so no longer than for what does not parse.
+            Err(Trouble::Unknown(_)) => since.is_some_and(|since| now >= since + TORN),
+            Err(Trouble::Busy | Trouble::Torn | Trouble::Sent) => false,
+        };
         if let Some(gate) = self.gate.as_mut().filter(|gate| gate.is_granted() && is_compared)
             && let Err(error) = gate.compared(now, self.has_adopted)
         {
@@ -321,13 +367,15 @@ impl Link {
         let busy = matches!(exchanged, Err(Trouble::Busy)).then(|| self.busy.unwrap_or(now));
         if busy.is_some_and(|since| now >= since + BUSY) {
             self.busy = None;
-            return self.failed(now, "another process holds its lock for longer than any write takes");
+            let why = "another process holds its lock for longer than any write takes".to_owned();
+            return self.failed(now, &Failed { act: Act::Publish, why });
         }
         self.busy = busy;
         self.due = match exchanged {
             Ok(()) | Err(Trouble::Sent) => None,
             Err(Trouble::Busy | Trouble::Torn) => Some(now + AGAIN),
-            Err(Trouble::Failed(why)) => return self.failed(now, &why),
+            Err(Trouble::Unknown(unknown)) => return self.unknown(now, since.unwrap_or(now), &unknown),
+            Err(Trouble::Failed(failed)) => return self.failed(now, &failed),
         };
     }
 
@@ -346,17 +394,22 @@ impl Link {
             self.settled = Some((working.version, stored.version));
             return Ok(());
         }
-        if self.ends.store.appear(true)? {
+        let act = if matches!(outcome, Outcome::Adopt { .. }) { Act::Adopt } else { Act::Publish };
+        if self.ends.store.appear(true).map_err(act.failed())? {
             self.store_is_another(now);
         }
-        let _lock = match self.ends.store.lock()? {
+        let _lock = match self.ends.store.lock().map_err(act.failed())? {
             Asked::Granted(lock) => lock,
             Asked::Refused => return Err(Trouble::Busy),
             Asked::Later => return Err(Trouble::Sent),
         };
         // Another container may have published before we had the lock, and the agent may be writing again.
         let (working, stored) = self.read_whole(now, agent_lives)?;
-        self.lineage = std::mem::take(&mut self.lineage).or_longer(self.ends.store.record().lineage);
+        let record = self.ends.store.record().map_err(|why| {
+            let what = format!("the record of {}: {why}", self.ends.store.place());
+            Trouble::Unknown(Unknown { side: Side::Stored, what })
+        })?;
+        self.lineage = std::mem::take(&mut self.lineage).or_longer(record.lineage);
         let outcome = self.judge(&working, &stored);
         self.carry(outcome, &working, &stored)?;
         // What travelled makes an event of its own, which finds both ends alike; a conflict that was kept makes none.
@@ -375,6 +428,12 @@ impl Link {
     /// Both ends; a side that may be in the middle of a write gets its time to end it.
     fn read_whole(&mut self, now: Instant, agent_lives: bool) -> Result<(Copy, Copy), Trouble> {
         let (working, stored) = self.read();
+        for (side, copy) in [(Side::Working, &working), (Side::Stored, &stored)] {
+            if let Version::Unreadable(why) = &copy.version {
+                let what = format!("{}: {why}", self.login_at(side));
+                return Err(Trouble::Unknown(Unknown { side, what }));
+            }
+        }
         let is_torn = |copy: &Copy| matches!(copy.version, Version::Damaged(_) | Version::Absent);
         if (is_torn(&working) && agent_lives) || matches!(stored.version, Version::Damaged(_)) {
             // A file that changes is being written, however often we meet it in the middle.
@@ -387,6 +446,14 @@ impl Link {
             self.torn = None;
         }
         Ok((working, stored))
+    }
+
+    /// The login file of one end, for messages.
+    fn login_at(&self, side: Side) -> String {
+        match side {
+            Side::Working => self.ends.working.path.join(&self.ends.rule.file).display().to_string(),
+            Side::Stored => format!("the login in {}", self.ends.store.place()),
+        }
     }
 
     fn read(&self) -> (Copy, Copy) {

@@ -10,8 +10,10 @@ pub enum Version {
     Absent,
     /// The file is whole and says that nobody is logged in.
     LoggedOut,
-    /// The file is no login, or not readable as one.
+    /// The file is no login.
     Damaged(String),
+    /// The file cannot be read now (an I/O error): nothing is known of what it holds, and nothing may take its place.
+    Unreadable(String),
     /// A usable login.
     Valid(Login),
 }
@@ -69,6 +71,8 @@ pub enum Outcome {
     LoggedOut,
     /// The agent's file is damaged, and so is what is stored, or there is none.
     Damaged,
+    /// One side cannot be read now: neither is replaced, and both are read again.
+    Unknown,
 }
 
 impl Outcome {
@@ -86,6 +90,7 @@ impl Outcome {
 pub fn reconcile(base: Option<Base>, working: &Version, stored: &Version, lineage: &Lineage) -> Outcome {
     let changed = |login: &Login| base != Some(Base::from(login));
     match (working, stored) {
+        (Version::Unreadable(_), _) | (_, Version::Unreadable(_)) => Outcome::Unknown,
         (Version::Valid(ours), Version::Valid(theirs)) if Base::from(ours) == Base::from(theirs) => Outcome::Unchanged,
         // An ancestor never wins: its refresh token is spent.
         (Version::Valid(ours), Version::Valid(_)) if lineage.is_ancestor(ours.digest) => {
@@ -122,6 +127,7 @@ pub fn reconcile(base: Option<Base>, working: &Version, stored: &Version, lineag
 #[must_use]
 pub fn anew(working: &Version, stored: &Version) -> Outcome {
     match (working, stored) {
+        (Version::Unreadable(_), _) | (_, Version::Unreadable(_)) => Outcome::Unknown,
         (Version::Valid(ours), Version::Valid(theirs)) if Base::from(ours) == Base::from(theirs) => Outcome::Unchanged,
         (Version::Valid(_), _) => Outcome::Publish { keep_other: true },
         _ => Outcome::Unchanged,
@@ -235,12 +241,22 @@ mod tests {
             Just(Version::Absent),
             Just(Version::LoggedOut),
             Just(Version::Damaged("torn".into())),
+            Just(Version::Unreadable("I/O error".into())),
             (3u64..9, 0u64..4, prop_oneof![Just(None), Just(Some("a")), Just(Some("b"))])
                 .prop_map(|(n, e, a)| login(n, e, a)),
         ]
     }
 
     proptest! {
+        #[test]
+        fn nothing_is_done_about_what_cannot_be_read(other in any_version()) {
+            let unreadable = Version::Unreadable("I/O error".into());
+            for (working, stored) in [(&unreadable, &other), (&other, &unreadable)] {
+                prop_assert_eq!(decide(working, stored), Outcome::Unknown);
+                prop_assert_eq!(anew(working, stored), Outcome::Unknown);
+            }
+        }
+
         #[test]
         fn only_a_valid_login_ever_travels(working in any_version(), stored in any_version()) {
             match decide(&working, &stored) {

@@ -301,6 +301,51 @@ impl Dir {
         file.sync_all()
     }
 
+    /// Removes temporary files of ours ([`Dir::write_whole`]) that a killed process left: those that nobody has written
+    /// to for 10 s, by the file system's own clock. A neighbour that writes right now keeps its own.
+    ///
+    /// What stays for an error stays until the next start: it is in a directory that its owner alone may enter.
+    pub fn sweep(&self) {
+        let Ok(names) = self.temporaries() else { return };
+        if names.is_empty() {
+            return;
+        }
+        let Ok(now) = self.clock() else { return };
+        for name in names {
+            // Never a directory: unlinkat(2) refuses one.
+            if self.modified(&name).is_ok_and(|modified| modified.abs_diff(now) > ABANDONED) {
+                let _ = self.remove(&name);
+            }
+        }
+    }
+
+    /// The temporary files among the first entries of this directory: an agent can make any number of others.
+    fn temporaries(&self) -> io::Result<Vec<OsString>> {
+        const ENTRIES: usize = 4096;
+        let mut listing = Listing::openat(&self.0, ".", DIRECTORY, Mode::empty())?;
+        let mut found = Vec::new();
+        for entry in listing.iter().take(ENTRIES) {
+            let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
+            if is_temporary(&name) {
+                found.push(name);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The time of this file system, in seconds: a server's clock is not ours.
+    fn clock(&self) -> io::Result<i64> {
+        let name = self.write_temporary(OsStr::new("clock"), b"", Attributes { mode: 0o600, owner: None })?;
+        let now = self.modified(&name);
+        self.remove(&name)?;
+        now
+    }
+
+    /// When the entry `name` was last written to, in seconds.
+    fn modified(&self, name: &OsStr) -> io::Result<i64> {
+        Ok(fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?.st_mtime)
+    }
+
     /// Removes a file (never a directory).
     ///
     /// # Errors
@@ -410,6 +455,24 @@ pub(super) fn single(name: &OsStr) -> io::Result<()> {
     Ok(())
 }
 
+/// A temporary file that was not written to for so many seconds is nobody's any more: a login is written in milliseconds.
+/// Both ways, for the clock may have been wrong when it was written.
+const ABANDONED: u64 = 10;
+
+/// Whether this is the name of a temporary file of ours: `.NAME.NANOSECONDS.PID.NUMBER.tmp`.
+#[must_use]
+pub fn is_temporary(name: &OsStr) -> bool {
+    let Some(name) = name.to_str().and_then(|name| name.strip_prefix('.')?.strip_suffix(".tmp")) else { return false };
+    let mut parts = name.rsplitn(4, '.');
+    let all = |part: Option<&str>, test: fn(&u8) -> bool| {
+        part.is_some_and(|part| !part.is_empty() && part.bytes().all(|byte| test(&byte)))
+    };
+    let number = all(parts.next(), u8::is_ascii_digit);
+    let pid = all(parts.next(), u8::is_ascii_digit);
+    let nanos = all(parts.next(), u8::is_ascii_hexdigit);
+    number && pid && nanos && parts.next().is_some_and(|name| !name.is_empty())
+}
+
 /// Containers that share a directory are all PID 1: the clock and a counter tell their files apart, and `O_EXCL` what
 /// is left of the odds.
 fn temporary_name(name: &OsStr) -> OsString {
@@ -451,6 +514,34 @@ mod tests {
         std::fs::create_dir(temp.path().join("login")).unwrap();
         assert!(dir.write_whole("login".as_ref(), b"new", Attributes { mode: 0o600, owner: None }).is_err());
         assert_eq!(dir.names().unwrap(), ["login"]);
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_swept_and_nothing_else() {
+        let (temp, dir) = dir();
+        let write = |name: &str, seconds: u64| {
+            let file = std::fs::File::create(temp.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - std::time::Duration::from_secs(seconds)).unwrap();
+        };
+        let ours = temporary_name("login".as_ref());
+        assert!(is_temporary(&ours), "{ours:?}");
+        let others =
+            ["login", ".login.tmp", ".login.12.tmp", "login.1a.1.0.tmp", ".1a.1.0.tmp", ".x.1g.1.0.tmp", ".x.1.1..tmp"];
+        for name in others {
+            assert!(!is_temporary(name.as_ref()), "{name}");
+            write(name, 3600);
+        }
+        write(ours.to_str().unwrap(), 3600);
+        write(".a.b.18f.1.7.tmp", ABANDONED + 5);
+        write(".neighbour.18f.1.7.tmp", 0);
+        std::fs::create_dir(temp.path().join(".directory.18f.1.7.tmp")).unwrap();
+        let ahead = std::fs::File::create(temp.path().join(".ahead.18f.1.7.tmp")).unwrap();
+        ahead.set_modified(SystemTime::now() + std::time::Duration::from_secs(3600)).unwrap();
+        dir.sweep();
+        let mut expected: Vec<&str> =
+            others.into_iter().chain([".neighbour.18f.1.7.tmp", ".directory.18f.1.7.tmp"]).collect();
+        expected.sort_unstable();
+        assert_eq!(dir.names().unwrap(), expected);
     }
 
     #[test]

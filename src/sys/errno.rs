@@ -26,6 +26,20 @@ pub fn is_full(error: &io::Error) -> bool {
     is(error, Errno::ENOSPC) || is(error, Errno::EDQUOT)
 }
 
+/// ENXIO: what was opened is a socket, or a device that is not there: open(2).
+#[must_use]
+pub fn is_socket(error: &io::Error) -> bool {
+    is(error, Errno::ENXIO)
+}
+
+/// Whether the error says nothing of what is there: neither that there is nothing, nor what it is, nor whose.
+#[must_use]
+pub fn is_unknown(error: &io::Error) -> bool {
+    use Errno::{EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ENXIO, EPERM, EXDEV};
+    let says = [EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ENXIO, EPERM, EXDEV];
+    error.raw_os_error().is_some_and(|number| !says.contains(&Errno::from_raw(number)))
+}
+
 /// EROFS: a read-only file system or mount.
 #[must_use]
 pub fn is_read_only(error: &io::Error) -> bool {

@@ -15,11 +15,12 @@ use nix::unistd::{AccessFlags, faccessat};
 
 use super::dir::Stat;
 
-/// Whether there is anything of this name; a symbolic link is. (std's way asks the kernel first whether it knows statx(2),
+/// Whether there is, or may be, anything of this name; a symbolic link is. An I/O error tells of nothing missing: whoever
+/// opens it then meets the error. (std's way asks the kernel first whether it knows statx(2),
 /// by a call that faults.)
 #[must_use]
 pub fn is_there(path: &Path) -> bool {
-    lstat(path).is_ok()
+    lstat(path).map_or_else(may_be, |_| true)
 }
 
 /// What there is of this name; a symbolic link is a link.
@@ -30,10 +31,14 @@ pub fn entry(path: &Path) -> io::Result<Stat> {
     Ok(lstat(path)?.into())
 }
 
-/// Whether there is a directory; links are followed.
+/// Whether there is, or may be, a directory; links are followed.
 #[must_use]
 pub fn is_directory(path: &Path) -> bool {
-    stat(path).is_ok_and(|found| found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits())
+    stat(path).map_or_else(may_be, |found| found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits())
+}
+
+fn may_be(errno: Errno) -> bool {
+    super::errno::is_unknown(&errno.into())
 }
 
 /// Whether this process may read the file, or list the directory; links are followed.

@@ -12,7 +12,7 @@ use crate::credential::splice::Splice;
 use crate::discover::{Facts, Material};
 use crate::plan::AgentPlan;
 use crate::plan::condition::Situation;
-use crate::report::{EventKey, Message};
+use crate::report::{EventKey, Message, in_words};
 
 use super::WorkingCopy;
 use super::overriding::{is_blank, parsed};
@@ -49,7 +49,7 @@ pub fn answer(
         };
         let written = match answered {
             Ok(None) => Ok(()),
-            Ok(Some(bytes)) => copy.write(&entry.file, &bytes).map_err(|error| format!("{error:#}")),
+            Ok(Some(bytes)) => copy.write(&entry.file, &bytes).map_err(|error| in_words(&error)),
             Err(why) => Err(format!("{} is left as it is: {why}", path.display())),
         };
         if let Err(why) = written {

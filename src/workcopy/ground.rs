@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use crate::plan::place;
 use crate::report::Failure;
-use crate::sys::dir::{Attributes, Dir};
+use crate::sys::dir::{Attributes, Dir, Kind};
 use crate::sys::{look, privilege};
 
 /// An error at a path, with the remedy that fits who we are.
@@ -85,6 +85,26 @@ fn close(dir: &Dir, attributes: Attributes, mode: u32) -> bool {
     is_closed
 }
 
+/// Where working copies are below our state directory: they are the agents'.
+const WORK: &str = "work";
+
+/// Removes temporary files that killed runs left in our state directory: in recovery copies, conflicts, mirrors of stores
+/// and the notes of login files that are mounts of their own.
+pub fn sweep(state_dir: &Dir) {
+    sweep_below(state_dir, 4);
+}
+
+fn sweep_below(dir: &Dir, depth: usize) {
+    dir.sweep();
+    let Some(depth) = depth.checked_sub(1) else { return };
+    for name in dir.names().unwrap_or_default().iter().filter(|name| *name != WORK) {
+        let is_directory = dir.stat_entry(name).is_ok_and(|stat| stat.kind == Kind::Directory);
+        if let Some(below) = is_directory.then(|| dir.sub(name).ok()).flatten() {
+            sweep_below(&below, depth);
+        }
+    }
+}
+
 /// HOME, where it is ours to make.
 ///
 /// # Errors
@@ -119,6 +139,7 @@ pub fn private_directory(path: &Path, trusted: &Path, owner: Option<(u32, u32)>)
     let dir = make_below(path, trusted, attributes).with_context(|| failure("make", path))?;
     let was = dir.stat().with_context(|| failure("look at", path))?;
     dir.dress(attributes).with_context(|| failure("take over", path))?;
+    dir.sweep();
     Ok((dir, owner.is_some_and(|(uid, _)| was.uid != uid)))
 }
 

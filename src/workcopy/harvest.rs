@@ -18,27 +18,32 @@ const ENTRIES: usize = 20_000;
 const BYTES: usize = 256 * 1024 * 1024;
 
 /// Carries what is selected, each file whole, 0600 (0700 if its owner may execute it), in place of what is there. `changed`
-/// says what is carried instead of a file's text, where that differs. Returns what was passed over, and why.
+/// says what is carried instead of a file's text, where that differs, or why it is not. Returns what was passed over, and why.
 #[must_use]
 pub fn settings(
     copy: &WorkingCopy,
     to: &Dir,
     selection: &Selection<'_>,
     owner: Option<(u32, u32)>,
-    changed: &dyn Fn(&Path, &[u8]) -> Option<Vec<u8>>,
+    changed: &dyn Fn(&Path, &[u8]) -> Result<Option<Vec<u8>>, String>,
 ) -> Skipped {
     let owners = copy.owners();
     let mut harvest = Harvest { owners, owner, changed, entries: ENTRIES, bytes: BYTES, skipped: Skipped::default() };
     let is_taken = |name: &OsStr| name.to_str().is_some_and(|name| selection.takes(name));
-    for name in copy.dir.names_up_to(ENTRIES, &is_taken).unwrap_or_default().names {
-        harvest.entry(&copy.dir, to, &name, Path::new(&name), DEPTH);
+    match copy.dir.names_up_to(ENTRIES, &is_taken) {
+        Ok(found) => {
+            for name in found.names {
+                harvest.entry(&copy.dir, to, &name, Path::new(&name), DEPTH);
+            }
+        }
+        Err(error) => harvest.skipped.push(format!("no settings are captured: {}", reason(&error))),
     }
     harvest.skipped
 }
 
 struct Harvest<'h> {
     owners: Owners,
-    changed: &'h dyn Fn(&Path, &[u8]) -> Option<Vec<u8>>,
+    changed: &'h dyn Fn(&Path, &[u8]) -> Result<Option<Vec<u8>>, String>,
     owner: Option<(u32, u32)>,
     entries: usize,
     bytes: usize,
@@ -79,7 +84,7 @@ impl Harvest<'_> {
                 let left = self.bytes.checked_sub(content.bytes.len());
                 self.bytes = left.ok_or_else(|| format!("more than {BYTES} bytes in all"))?;
                 let mode = 0o600 | (content.stat.mode & 0o100);
-                let changed = (self.changed)(path, &content.bytes);
+                let changed = (self.changed)(path, &content.bytes)?;
                 let bytes = changed.as_deref().unwrap_or(&content.bytes);
                 to.write_whole(name, bytes, Attributes { mode, owner: self.owner }).map_err(said)
             }
@@ -130,7 +135,7 @@ mod tests {
         };
         let selection = Selection { settings: &settings, scope: Scope::Settings, login: Some("login") };
         let target = Dir::open(to.path()).unwrap();
-        let mut skipped = super::settings(&copy, &target, &selection, None, &|_, _| None).into_lines();
+        let mut skipped = super::settings(&copy, &target, &selection, None, &|_, _| Ok(None)).into_lines();
         skipped.sort();
 
         let there = |name: &str| to.path().join(name);

@@ -12,7 +12,7 @@ use crate::credential::document::without_comment_lines;
 use crate::credential::splice::{BYTE_ORDER_MARK, New, Splice};
 use crate::credential::{Source, weight};
 use crate::plan::AgentPlan;
-use crate::report::{EventKey, Message};
+use crate::report::{EventKey, Message, in_words};
 use crate::store::directory::BOOKKEEPING;
 
 use super::WorkingCopy;
@@ -69,7 +69,7 @@ fn edit(
     let path = copy.path.join(file);
     let kept = is_its_own(plan, &path).then(|| copy.keep_beside(file, &content.bytes));
     let kept = kept.transpose().map_err(|error| format!("it can not be kept as it was: {}", read::reason(&error)))?;
-    copy.write(file, &text).map_err(|error| format!("{error:#}"))?;
+    copy.write(file, &text).map_err(|error| in_words(&error))?;
     Ok(kept.map(|()| {
         let (agent, kept) = (&plan.facts.definition.name, copy.path.join(BOOKKEEPING).join("conflicts"));
         let text = format!("{agent}: {} was changed; it is kept as it was under {}", path.display(), kept.display());

@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
@@ -17,7 +18,7 @@ use crate::credential::{Document, Login};
 use crate::report::without_number;
 use crate::sync::reconcile::Version;
 use crate::sys::dir::{Dir, Kind, Stat, read_limited, stat_file};
-use crate::sys::errno;
+use crate::sys::{errno, poll};
 
 /// Why a file is not read.
 #[derive(Debug)]
@@ -34,8 +35,22 @@ pub enum Unreadable {
     Links,
     /// It is larger than [`LIMIT`].
     TooLarge,
-    /// The kernel says no.
+    /// The kernel says no: whether there is a file, and what it holds, is not known.
     Failed(io::Error),
+}
+
+impl Unreadable {
+    /// Whether nothing is known of the file: all other reasons say what it is.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Unreadable::Failed(_))
+    }
+
+    /// Whether this user may not look: another's directory or file (EACCES, EPERM).
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Unreadable::Failed(error) if error.kind() == io::ErrorKind::PermissionDenied)
+    }
 }
 
 impl fmt::Display for Unreadable {
@@ -53,7 +68,7 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// An I/O error in words, without Rust's "(os error N)".
+/// An I/O error in words.
 #[must_use]
 pub fn reason(error: &io::Error) -> String {
     without_number(&error.to_string())
@@ -64,6 +79,7 @@ impl From<io::Error> for Unreadable {
         match error.kind() {
             io::ErrorKind::NotFound => Unreadable::Missing,
             _ if errno::is_refused_link(&error) => Unreadable::Link,
+            _ if errno::is_socket(&error) => Unreadable::NotRegular(Kind::Special),
             _ => Unreadable::Failed(error),
         }
     }
@@ -136,15 +152,24 @@ impl Copy {
     pub fn among(read: impl Fn(&str) -> Option<Zeroizing<Vec<u8>>>, rule: &SessionFile) -> Copy {
         match read(&rule.file) {
             None => Copy { version: Version::Absent, bytes: None, mark: None },
-            Some(bytes) => Copy { version: judge(&bytes, rule, read), bytes: Some(bytes), mark: None },
+            Some(bytes) => Copy { version: judge(&bytes, rule, |name| Ok(read(name))), bytes: Some(bytes), mark: None },
         }
     }
 }
 
-/// What a login file says; `read` reads the files beside it.
-fn judge(bytes: &[u8], rule: &SessionFile, read: impl Fn(&str) -> Option<Zeroizing<Vec<u8>>>) -> Version {
+/// What a login file says; `read` reads the files beside it, and says `None` of what is not there.
+fn judge(
+    bytes: &[u8],
+    rule: &SessionFile,
+    read: impl Fn(&str) -> Result<Option<Zeroizing<Vec<u8>>>, Unreadable>,
+) -> Version {
     match Document::parse(bytes, rule.format).and_then(|document| document.login(rule)) {
-        Ok(login) => Version::Valid(Login { account: login.account.or_else(|| account_beside(rule, read)), ..login }),
+        Ok(login) if login.account.is_some() => Version::Valid(login),
+        Ok(login) => match account_beside(rule, read) {
+            Ok(account) => Version::Valid(Login { account, ..login }),
+            // Without its account it would pass for anybody's.
+            Err(why) => Version::Unreadable(format!("the account beside it: {why}")),
+        },
         Err(defect) => Version::defective(&defect),
     }
 }
@@ -172,20 +197,24 @@ pub fn login(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool
     };
     let undotted = || {
         // In a volume of a Kubernetes Secret, which is told by its `..data`, the key may lack the dot.
-        let name = rule.undotted().filter(|_| through_links && dir.stat_entry(OsStr::new("..data")).is_ok())?;
-        read(name).ok()
+        let Some(name) = rule.undotted().filter(|_| through_links) else { return Err(Unreadable::Missing) };
+        dir.stat_entry(OsStr::new("..data"))?;
+        read(name)
     };
     let found = match read(&rule.file) {
-        Err(Unreadable::Missing) => undotted().ok_or(Unreadable::Missing),
+        Err(Unreadable::Missing) => undotted(),
         found => found,
     };
     let content = match found {
         Ok(content) => content,
-        Err(Unreadable::Missing) => return Copy { version: Version::Absent, bytes: None, mark: None },
-        Err(why) => return Copy { version: Version::Damaged(why.to_string()), bytes: None, mark: None },
+        Err(why) => return Copy { version: without_content(&why), bytes: None, mark: None },
     };
     let bytes = content.bytes;
-    let version = judge(&bytes, rule, |name| Some(read(name).ok()?.bytes));
+    let version = judge(&bytes, rule, |name| match read(name) {
+        Ok(content) => Ok(Some(content.bytes)),
+        Err(why) if why.is_unknown() => Err(why),
+        Err(_) => Ok(None),
+    });
     Copy { version, bytes: Some(bytes), mark: Some(content.stat.into()) }
 }
 
@@ -203,12 +232,57 @@ pub fn check_merged(rule: &SessionFile, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
+/// What is known of a login file of which no byte was read.
+fn without_content(why: &Unreadable) -> Version {
+    match why {
+        Unreadable::Missing => Version::Absent,
+        Unreadable::Failed(_) => Version::Unreadable(why.to_string()),
+        _ => Version::Damaged(why.to_string()),
+    }
+}
+
 /// The account, where an agent keeps it in a file beside the login.
-fn account_beside(rule: &SessionFile, read: impl Fn(&str) -> Option<Zeroizing<Vec<u8>>>) -> Option<String> {
-    rule.account.iter().find_map(|field| {
-        let bytes = read(field.file.as_deref()?)?;
-        Document::parse(&bytes, Format::Jsonc).ok()?.text(field)
-    })
+fn account_beside(
+    rule: &SessionFile,
+    read: impl Fn(&str) -> Result<Option<Zeroizing<Vec<u8>>>, Unreadable>,
+) -> Result<Option<String>, Unreadable> {
+    for field in &rule.account {
+        let Some(bytes) = field.file.as_deref().map(&read).transpose()?.flatten() else { continue };
+        let account = Document::parse(&bytes, Format::Jsonc).ok().and_then(|document| document.text(field));
+        if account.is_some() {
+            return Ok(account);
+        }
+    }
+    Ok(None)
+}
+
+/// How often a start reads again what it cannot read, and how long it waits in between: half a second in all. An error
+/// of the moment (a lease on the file, a server that comes back, no descriptor free) must not decide which login is used.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Reads as [`login`] does, again while that fails for the moment. Only before the agent runs: it waits.
+#[must_use]
+pub fn login_at_start(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool) -> Copy {
+    let read = || match login(dir, rule, owners, through_links) {
+        Copy { version: Version::Unreadable(why), .. } => Err(why),
+        copy => Ok(copy),
+    };
+    read_again(read).unwrap_or_else(|why| Copy { version: Version::Unreadable(why), bytes: None, mark: None })
+}
+
+/// Calls `read` until it succeeds, or a start has waited long enough for it.
+///
+/// # Errors
+/// What the last try says.
+pub fn read_again<T, E>(read: impl Fn() -> Result<T, E>) -> Result<T, E> {
+    for _ in 1..TRIES {
+        if let Ok(found) = read() {
+            return Ok(found);
+        }
+        let _ = poll::wait_readable(&[], Some(Instant::now() + PAUSE));
+    }
+    read()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Copies the settings out of a captured directory, and takes over what an image left in the agent's place.
 
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::agent::definition::{Settings, matches};
@@ -84,7 +85,7 @@ pub fn copy(
     let is_taken = |name: &OsStr| name.to_str().is_some_and(|name| selection.takes(name));
     match copying.names(from, Path::new("."), &is_taken) {
         Ok(names) => names.iter().for_each(|name| copying.entry(Path::new(name), to, name, DEPTH)),
-        Err(error) => copying.skipped.push(format!("not copied: {}", super::read::reason(&error))),
+        Err(error) => copying.skipped.push(format!(": not copied: {}", super::read::reason(&error))),
     }
     copying.skipped
 }
@@ -171,7 +172,8 @@ impl Copying<'_> {
                 }
                 Ok(())
             }
-            Kind::File if to.stat_entry(name).is_ok() => Ok(()),
+            // What cannot be looked at is there, for all we know.
+            Kind::File if !to.stat_entry(name).is_err_and(|error| error.kind() == ErrorKind::NotFound) => Ok(()),
             // Whoever may write here could link to another user's file, for root to copy it.
             Kind::File if stat.links > 1 && Some(stat.uid) != self.whose => {
                 Err(format!("not copied: it belongs to uid {}, and has more than one hard link", stat.uid))

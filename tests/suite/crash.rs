@@ -1,6 +1,8 @@
 //! Killed, or refused by the kernel, at every system call that changes a file: nothing that the agent was told is stored
 //! may be lost, and the next start goes on. (A kill, not a power cut: the page cache survives.)
 
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use crate::support::{Outcome, Run, Sandbox, Session, needs_root};
@@ -85,6 +87,31 @@ fn conflicts(sandbox: &Sandbox) -> String {
     directory.into_iter().flatten().map(read).collect()
 }
 
+/// Our temporary files, which hold logins.
+fn temporaries(below: PathBuf) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut directories = vec![below];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                directories.push(entry.path());
+            } else if name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp")).is_some() {
+                found.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+/// As if they had been there for a minute: a younger one may be of a neighbour that is writing it.
+fn age(files: &[PathBuf]) {
+    for file in files {
+        let moment = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+        std::fs::File::open(file).unwrap().set_modified(moment).unwrap();
+    }
+}
+
 impl Scene {
     /// One run in which the kernel does `what`; then the capture is looked at, and the next start.
     fn play(&self, what: &str) -> Outcome {
@@ -100,7 +127,10 @@ impl Scene {
         let kept_state = sandbox.exists("state/state.json");
         let stored = name_of(&sandbox.read(STORED));
         assert!(["a", "b"].contains(&stored.as_str()), "{stored}: {context}");
+        age(&temporaries(sandbox.path("")));
         let next = sandbox.claude("seen").run();
+        let left = temporaries(sandbox.path(""));
+        assert!(left.is_empty(), "temporary files stay: {left:?}\nnext start: {next}\nafter {context}");
         assert_eq!(next.code, Some(0), "next start: {next}\nafter {context}");
         let seen = name_of(next.variable("FILE").unwrap_or_default());
         assert_eq!(seen, name_of(&sandbox.read(STORED)), "next start: {next}\nafter {context}");

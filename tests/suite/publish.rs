@@ -1,8 +1,10 @@
 //! Carrying refreshed logins back: when, what, and how safely.
 
 mod ends;
+mod kept;
 mod lineage;
 mod outcomes;
+mod unreadable;
 
 use std::os::unix::fs::MetadataExt;
 

@@ -139,7 +139,7 @@ fn a_store_that_refuses_what_was_refreshed() {
         assert!(remote.recovered().contains("FAKE-access-b"), "{mode}");
         remote.gate.open();
         let outcome = live.wait().ok();
-        let outcome = outcome.says(&["cannot carry the login to exec:", why, "it is kept in", "was not carried back"]);
+        let outcome = outcome.says(&["cannot carry the login to exec:", why, "is kept in", "was not carried back"]);
         assert_eq!(outcome.stderr.matches("cannot carry").count(), 1, "{outcome}");
         // Garbage and too much came after it was stored, which the helper could not say.
         remote.store.misbehave("");
@@ -162,7 +162,7 @@ fn a_helper_that_hangs_does_not_keep_the_container() {
     await_path(&remote.store.0, "the put", || !remote.store.requests("put").is_empty());
     live.stop();
     let outcome = live.wait().code(143);
-    outcome.says(&["was not carried back", "a next start of this container publishes it"]);
+    outcome.says(&["was not carried back", "a start that finds it publishes it"]);
     assert!(remote.recovered().contains("FAKE-access-b"));
     let helper = remote.store.requests("put")[0]["pid"].as_i64().unwrap();
     // tail(1) ends when it is gone.

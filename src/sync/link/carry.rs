@@ -1,19 +1,21 @@
 //! What travels over a link, and what is said and kept where it can not.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use zeroize::Zeroizing;
 
 use crate::credential::{Document, Login};
 use crate::plan::warning::log_in;
-use crate::report::{EventKey, Level, Message};
+use crate::report::{EventKey, Level, Message, in_words};
 use crate::store::Put;
+use crate::sync::hearing::Side;
 use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::{Base, Outcome, Version};
 use crate::sys::replace::Replaced;
 use crate::workcopy::read::{self, Copy, reason};
 
-use super::{Link, RETRY, Trouble};
+use super::{AGAIN, Act, Failed, Link, RETRY, TORN, Trouble, Unknown};
 
 /// A login on its way to a store that answers later.
 pub(super) struct Sent {
@@ -38,8 +40,13 @@ impl Link {
                 self.last = Some("torn");
                 self.say_damaged(working);
             }
+            // It is read again, and does not come here.
+            Outcome::Unknown => {}
             _ => {
-                self.last.get_or_insert("unchanged");
+                // What was wrong is not any more.
+                if !matches!(self.last, Some("published" | "adopted")) {
+                    self.last = Some("unchanged");
+                }
                 if let Some(login) = working.version.login() {
                     // Both ends may have come to the same login by themselves.
                     self.ends.base = Some(Base::from(login));
@@ -86,7 +93,7 @@ impl Link {
         let mut lineage = self.lineage.clone();
         lineage.push(ours.digest);
         let sent = Sent { login: ours.clone(), lineage };
-        match self.ends.store.put(&self.ends.rule, bytes, &sent.lineage)? {
+        match self.ends.store.put(&self.ends.rule, bytes, &sent.lineage).map_err(Act::Publish.failed())? {
             Put::Done => {
                 self.published(sent);
                 Ok(())
@@ -129,24 +136,80 @@ impl Link {
     /// What was sent is not stored, or not known to be.
     pub(super) fn came_back(&mut self, now: Instant, why: &str) {
         self.sent = None;
-        self.failed(now, why);
+        self.failed(now, &Failed { act: Act::Publish, why: why.to_owned() });
     }
 
-    /// The store refused.
-    pub(super) fn failed(&mut self, now: Instant, why: &str) {
-        self.last = Some("failed");
+    /// Something could not be carried: it is tried again.
+    pub(super) fn failed(&mut self, now: Instant, failed: &Failed) {
+        let (working, stored) = self.read();
+        let is_at_stake = self.is_at_stake(&working, &stored);
         self.refused = true;
-        self.recover(why);
         self.due = Some(now + RETRY);
+        self.last = Some(if is_at_stake { "failed" } else { "not-adopted" });
+        let (agent, store, why) = (&self.ends.agent, self.ends.store.place(), &failed.why);
+        let (event, text) = match failed.act {
+            Act::Publish => (EventKey::PublishFailed, format!("{agent}: cannot carry the login to {store}: {why}")),
+            Act::Adopt => (EventKey::AdoptFailed, format!("{agent}: cannot adopt the login of {store}: {why}")),
+            Act::Keep => {
+                let text = format!("{agent}: cannot keep the login that lost under conflicts/ of {store}: {why}");
+                (EventKey::PublishFailed, text)
+            }
+        };
+        let hint = if is_at_stake {
+            format!("the agent's login {}, and it is tried again", self.keep_copy(&working).said())
+        } else {
+            "the agent's file stays as it is, and it is tried again".to_owned()
+        };
+        if !self.ends.refusal_is_known {
+            self.voice.once(self.warning(event, text).hint(hint));
+        }
+    }
+
+    /// Something cannot be read: nothing is carried and nothing replaced until it can. It is read again after as long as
+    /// it has been so, within bounds: an error of the moment costs moments, and one that stays a wake-up now and then.
+    pub(super) fn unknown(&mut self, now: Instant, since: Instant, unknown: &Unknown) {
+        let lasted = now.duration_since(since);
+        self.due = Some(now + lasted.clamp(AGAIN, RETRY));
+        if lasted < TORN {
+            return;
+        }
+        let (working, stored) = self.read();
+        let is_at_stake = unknown.side == Side::Working || self.is_at_stake(&working, &stored);
+        // A start does not wait for it, and the end only for what could be lost.
+        self.refused = !(self.is_last && is_at_stake);
+        let is_unpublished = unknown.side == Side::Stored && is_at_stake;
+        self.last = Some(if is_unpublished { "failed" } else { "unreadable" });
+        let kept = if is_unpublished {
+            format!("the agent's login {}; ", self.keep_copy(&working).said())
+        } else {
+            String::new()
+        };
+        let text = format!("{}: cannot read {}", self.ends.agent, unknown.what);
+        let hint = format!("{kept}nothing is carried or replaced until it can be read, and it is tried again");
+        self.voice.once(self.warning(EventKey::Unreadable, text).hint(hint));
+    }
+
+    /// Whether the agent has a login that is not stored and would be lost with the working copy.
+    fn is_at_stake(&self, working: &Copy, stored: &Copy) -> bool {
+        let Some(login) = working.version.login() else { return false };
+        match self.judge(working, stored) {
+            Outcome::Publish { .. } => true,
+            Outcome::Adopt { keep_other } => keep_other,
+            // Until it is in conflicts/.
+            Outcome::Kept => self.last != Some("kept"),
+            Outcome::Unknown => self.ends.base != Some(Base::from(login)),
+            Outcome::Unchanged | Outcome::LoggedOut | Outcome::Damaged => false,
+        }
     }
 
     fn adopt(&mut self, theirs: &Login, working: &Copy, stored: &Copy) -> Result<(), Trouble> {
         let Some(bytes) = &stored.bytes else { return Ok(()) };
         let merged = self.beside_siblings(bytes, working);
         let bytes = merged.as_ref().unwrap_or(bytes);
-        read::check_merged(&self.ends.rule, bytes)?;
+        let failed = |error| Trouble::Failed(Failed { act: Act::Adopt, why: in_words(&error) });
+        read::check_merged(&self.ends.rule, bytes).map_err(|error| failed(error.into()))?;
         let replaced = self.ends.working.replace(&self.ends.rule.file, bytes, working);
-        match replaced.map_err(|error| Trouble::Failed(format!("{error:#}")))? {
+        match replaced.map_err(failed)? {
             Replaced::Done => {}
             // The agent wrote in this moment: its new login would have been lost for ever.
             Replaced::Unexpected => return Err(Trouble::Busy),
@@ -184,7 +247,7 @@ impl Link {
 
     fn keep(&self, copy: &Copy) -> Result<(), Trouble> {
         match &copy.bytes {
-            Some(bytes) => Ok(self.ends.store.keep_conflict(&self.ends.rule, bytes)?),
+            Some(bytes) => self.ends.store.keep_conflict(&self.ends.rule, bytes).map_err(Act::Keep.failed()),
             None => Ok(()),
         }
     }
@@ -198,31 +261,63 @@ impl Link {
         }
     }
 
-    /// The store refused: the login is kept where it survives the agent, and is tried again.
-    fn recover(&mut self, why: &str) {
-        let (working, _) = self.read();
-        let (agent, to) = (&self.ends.agent, self.ends.store.place());
-        let text = format!("{agent}: cannot carry the login to {to}: {why}");
-        let kept = match (&working.version, &working.bytes) {
-            (Version::Valid(_), Some(bytes)) => self.ends.recovery.keep(bytes),
-            _ => Ok(()),
+    /// Keeps the agent's login where it survives the working copy.
+    fn keep_copy(&mut self, working: &Copy) -> Kept {
+        let (Version::Valid(_), Some(bytes)) = (&working.version, &working.bytes) else {
+            return Kept::Nothing;
         };
-        self.may_be_recovered = true;
-        let hint = match kept {
-            Ok(()) => format!("it is kept in {}, and tried again", self.ends.recovery.directory().display()),
-            Err(error) => format!("it is in the working copy alone ({}), and tried again", reason(&error)),
-        };
-        if !self.ends.refusal_is_known {
-            self.voice.once(self.warning(EventKey::PublishFailed, text).hint(hint));
+        match self.ends.recovery.keep(bytes) {
+            Ok(()) => {
+                self.may_be_recovered = true;
+                Kept::At(self.ends.recovery.directory())
+            }
+            Err(error) => {
+                Kept::Nowhere { working: self.ends.working.path.join(&self.ends.rule.file), why: reason(&error) }
+            }
         }
     }
 
+    /// The end has come, and something was still to be done: says what is lost with the working copy, if anything is.
     pub(super) fn give_up(&mut self) {
-        let (agent, from, to) = (&self.ends.agent, self.ends.working.path.display(), self.ends.store.place());
-        let text = format!("{agent}: the login in {from} was not carried back to {to}");
-        let kept = self.ends.recovery.directory();
-        let hint = format!("a copy is in {}: a next start of this container publishes it", kept.display());
+        let (working, stored) = self.read();
+        let (agent, file, to) = (self.ends.agent.clone(), self.login_at(Side::Working), self.ends.store.place());
+        let (text, hint) = if let Version::Unreadable(why) = &working.version {
+            let text = format!("{agent}: {file} could not be read, so it was not carried back to {to}: {why}");
+            (text, "a refreshed login in it is nowhere else: copy it before this container is removed".to_owned())
+        } else if self.is_at_stake(&working, &stored) {
+            let hint = match self.keep_copy(&working) {
+                Kept::At(directory) => {
+                    format!("a copy is in {}: a start that finds it publishes it", directory.display())
+                }
+                kept => format!("the login {}: copy it before this container is removed", kept.said()),
+            };
+            (format!("{agent}: the login in {file} was not carried back to {to}"), hint)
+        } else {
+            return;
+        };
         let error = Message::new(Level::Error, text).event(EventKey::NotPublished).agent(agent);
         self.voice.say(error.hint(hint));
+    }
+}
+
+/// Where a login is that could not be stored.
+enum Kept {
+    /// In the recovery copy that was just written to this directory.
+    At(PathBuf),
+    /// In the working copy alone.
+    Nowhere { working: PathBuf, why: String },
+    /// There is none.
+    Nothing,
+}
+
+impl Kept {
+    fn said(&self) -> String {
+        match self {
+            Kept::At(directory) => format!("is kept in {}", directory.display()),
+            Kept::Nowhere { working, why } => {
+                format!("is nowhere but in {} (no recovery copy: {why})", working.display())
+            }
+            Kept::Nothing => "is as it was".to_owned(),
+        }
     }
 }

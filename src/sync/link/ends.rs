@@ -59,6 +59,15 @@ impl Ends {
         Some(hearing)
     }
 
+    /// Removes temporary files that killed runs left in the store.
+    pub(super) fn sweep_store(&self) {
+        if let Store::Directory(capture) = &self.store
+            && !self.anew
+        {
+            capture.sweep(&self.rule);
+        }
+    }
+
     /// The mark of who uses the capture.
     pub(super) fn presence(&self) -> Option<Presence> {
         match &self.store {

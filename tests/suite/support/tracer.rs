@@ -1,9 +1,9 @@
-//! strace(1) at a run that is under way.
+//! A tracer that comes to a running process: from then on the kernel fails as it is told.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
-/// A tracer that came to a running init. Dropped, it goes.
+/// Dropped, it goes, and the process is as it was.
 pub struct Tracer {
     strace: Child,
     /// Held open: what it says later must not end it.
@@ -11,10 +11,15 @@ pub struct Tracer {
 }
 
 impl Tracer {
-    /// Once it traces.
     pub fn attached(pid: i32, fault: &str) -> Self {
+        Self::at(pid, fault, &[])
+    }
+
+    /// Only for calls that are about these paths: the arguments, and the descriptors that lead there.
+    pub fn at(pid: i32, fault: &str, paths: &[&str]) -> Self {
         let mut command = Command::new("strace");
         command.args(["-o", "/dev/null", "-e", &format!("inject={fault}"), "-p", &pid.to_string()]);
+        command.args(paths.iter().flat_map(|path| ["-P", path]));
         let mut strace = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut words = BufReader::new(strace.stderr.take().unwrap());
         let mut line = String::new();
@@ -28,7 +33,9 @@ impl Tracer {
 
 impl Drop for Tracer {
     fn drop(&mut self) {
-        let _ = self.strace.kill();
+        // TERM lets it detach; KILL would leave the process stopped.
+        let pid = self.strace.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &pid]).status();
         let _ = self.strace.wait();
     }
 }
