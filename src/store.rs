@@ -96,19 +96,19 @@ impl Store {
         }
     }
 
-    /// The right to let the agent refresh. A directory without locks grants it to everybody: nobody shall wait for what
-    /// can not come.
-    pub fn lease(&mut self) -> Asked {
+    /// The right to let the agent refresh. A directory on a file system without locks grants it to everybody.
+    ///
+    /// # Errors
+    /// As [`Capture::lease`].
+    pub fn lease(&mut self) -> io::Result<Asked> {
         match self {
-            Store::Directory(capture) => match capture.lease() {
-                Ok(Some(lease)) => Asked::Granted(Some(lease)),
-                Ok(None) => Asked::Refused,
-                Err(_) => Asked::Granted(None),
-            },
-            Store::Expected(_) => Asked::Granted(None),
+            Store::Directory(capture) => {
+                Ok(capture.lease()?.map_or(Asked::Refused, |lease| Asked::Granted(Some(lease))))
+            }
+            Store::Expected(_) => Ok(Asked::Granted(None)),
             Store::Remote(remote) => {
                 remote.ask_turn();
-                Asked::Later
+                Ok(Asked::Later)
             }
         }
     }

@@ -9,6 +9,7 @@ pub mod descriptors;
 pub mod dir;
 pub mod entry;
 pub mod errno;
+mod listing;
 pub mod lock;
 pub mod look;
 pub mod memory;

@@ -3,6 +3,7 @@
 //! A key that is not known is an error, so a typing mistake in a definition can not be silent.
 
 mod condition;
+mod locks;
 mod login;
 mod session;
 
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 use crate::credential::names::Names;
 
 pub use condition::Condition;
+pub use locks::{RefreshLock, Sign, WriteLock};
 pub use login::{LoginRule, TokenRule};
 pub use session::{Expiry, ExpiryUnit, Field, Form, Format, Required, SessionFile};
 
@@ -247,16 +249,6 @@ pub struct Hint {
     /// Only for those who ask (`-v`, `doctor`): it is good to know, and nothing is wrong.
     #[serde(default)]
     pub detail: bool,
-}
-
-/// Directories that the agent makes as locks around a refresh.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct RefreshLock {
-    /// Made in its home for as long as a refresh is under way.
-    pub intent: String,
-    /// The suffix of the lock beside its home (`.lock` for `HOME/.x` is `HOME/.x.lock`).
-    pub beside: String,
 }
 
 impl MethodRule {

@@ -1,6 +1,6 @@
 //! Pure. What a definition must be beyond its types: the rules that other code relies on.
 
-use super::definition::{Condition, Definition, Field, Format, Method, SessionFile};
+use super::definition::{Condition, Definition, Field, Format, Method, RefreshLock, SessionFile};
 use super::keys::Keys;
 
 /// Reads a definition.
@@ -92,12 +92,26 @@ fn broken(definition: &Definition) -> Option<Broken> {
         })
         .or_else(|| settings(definition))
         .or_else(|| environment(definition))
-        .or_else(|| {
-            let lock = definition.refresh_lock.as_ref()?;
-            // A lock beside the home has a name that begins with the home's own.
-            component("refresh-lock.intent", &lock.intent).or_else(|| component("refresh-lock.beside", &lock.beside))
-        })
+        .or_else(|| definition.refresh_lock.as_ref().and_then(refresh_lock))
         .or_else(|| conditions(definition).find_map(|(key, when)| condition(&key, when)))
+}
+
+fn refresh_lock(lock: &RefreshLock) -> Option<Broken> {
+    let seconds = |key: &'static str, seconds: u64, most: u64| {
+        let what = format!("{seconds} is not a number of seconds from 1 to {most}");
+        (!(1..=most).contains(&seconds)).then(|| breaks(key, what))
+    };
+    let is_date = humantime::parse_rfc3339(&lock.rest).is_ok();
+    let write = lock.write.as_ref();
+    // A lock beside the home has a name that begins with the home's own.
+    component("refresh-lock.intent", &lock.intent)
+        .or_else(|| component("refresh-lock.beside", &lock.beside))
+        .or_else(|| (!is_date).then(|| breaks("refresh-lock.rest", "it is not a time such as 2037-01-01T00:00:00Z")))
+        .or_else(|| seconds("refresh-lock.sign.every", lock.sign.every, 3600))
+        .or_else(|| seconds("refresh-lock.sign.ahead", lock.sign.ahead, 3600))
+        .or_else(|| seconds("refresh-lock.dead-after", lock.dead_after, 3600))
+        .or_else(|| component("refresh-lock.write.name", &write?.name))
+        .or_else(|| seconds("refresh-lock.write.dead-after", write?.dead_after, 3600))
 }
 
 fn listed<'n>(

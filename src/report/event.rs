@@ -27,6 +27,10 @@ pub enum EventKey {
     RecoveryNotRemoved,
     /// Containers that share a login can not take turns at refreshing it.
     NoTurns,
+    /// Another run that is under way uses the same working copy.
+    SharedWorkingCopy,
+    /// An agent's turn at refreshing took too long, and others get theirs.
+    TurnOverdue,
     /// Changes of a directory are looked for, and not heard.
     NotWatched,
     /// A directory was removed, renamed or unmounted.
@@ -92,6 +96,8 @@ impl EventKey {
             EventKey::DamagedLogin => "damaged-login",
             EventKey::RecoveryNotRemoved => "recovery-not-removed",
             EventKey::NoTurns => "no-turns",
+            EventKey::SharedWorkingCopy => "shared-working-copy",
+            EventKey::TurnOverdue => "turn-overdue",
             EventKey::NotWatched => "not-watched",
             EventKey::DirectoryGone => "directory-gone",
             EventKey::DirectoryClosed => "directory-closed",
@@ -123,7 +129,7 @@ impl EventKey {
 mod tests {
     use super::*;
 
-    const ALL: [EventKey; 35] = [
+    const ALL: [EventKey; 37] = [
         EventKey::Auth,
         EventKey::Published,
         EventKey::Adopted,
@@ -136,6 +142,8 @@ mod tests {
         EventKey::DamagedLogin,
         EventKey::RecoveryNotRemoved,
         EventKey::NoTurns,
+        EventKey::SharedWorkingCopy,
+        EventKey::TurnOverdue,
         EventKey::NotWatched,
         EventKey::DirectoryGone,
         EventKey::DirectoryClosed,

@@ -24,6 +24,7 @@ use super::gate::Gate;
 use super::hearing::{Hearing, Side};
 use super::lineage::Lineage;
 use super::reconcile::{self, Outcome, Version, reconcile};
+use super::turn::Overdue;
 use super::voice::Voice;
 
 /// A file that does not parse, or is not there, may be in the middle of a write: it counts only after so long.
@@ -141,9 +142,17 @@ impl Link {
                 "each start removes some of those that have ended; or remove what is in .agent-init/leases there";
             voice.once(Message::warning(text).event(EventKey::Other).agent(&ends.agent).hint(hint));
         }
+        let now = Instant::now();
+        let gate = ends.gate(now).unwrap_or_else(|why| {
+            voice.once(takes_no_turns(&ends.agent, &why));
+            None
+        });
+        if gate.as_ref().is_some_and(|gate| !gate.takes_turns()) {
+            voice.once(shares_working_copy(&ends));
+        }
         Link {
-            gate: ends.gate(),
-            hearing: ends.hearing(Instant::now()),
+            gate,
+            hearing: ends.hearing(now),
             presence,
             ends,
             lineage,
@@ -226,13 +235,17 @@ impl Link {
         if let Some(gate) = self.gate.as_mut().filter(|gate| gate.is_intent(name)) {
             // Two intents may come at once: the lease is asked for once, for a second lock of our own would be refused as
             // anybody's.
-            let was_asked = gate.is_asked();
-            gate.asked();
-            if gate.is_asked() && !was_asked {
+            if gate.asked(now) {
                 match self.ends.store.lease() {
-                    Asked::Granted(lease) => gate.granted(lease),
-                    Asked::Refused => gate.refused(),
-                    Asked::Later => {}
+                    Ok(Asked::Granted(lease)) => gate.granted(lease, now),
+                    Ok(Asked::Refused) => gate.refused(),
+                    Ok(Asked::Later) => {}
+                    // Nobody shall wait for what can not come.
+                    Err(error) => {
+                        gate.granted(None, now);
+                        let why = format!("{}: {}", self.ends.store.place(), reason(&error));
+                        self.voice.once(takes_no_turns(&self.ends.agent, &why));
+                    }
                 }
                 self.ask(now);
             }
@@ -292,8 +305,13 @@ impl Link {
         let mut has_turn = false;
         if let Some(gate) = &mut self.gate {
             match gate.tend(now) {
-                Ok(()) => has_turn = gate.has_turn(),
-                Err(error) => self.shut_no_more(&error),
+                Ok(overdue) => {
+                    has_turn = gate.has_turn();
+                    if let Some(overdue) = overdue {
+                        self.voice.once(took_too_long(&self.ends.agent, overdue));
+                    }
+                }
+                Err(why) => self.shut_no_more(&why),
             }
         }
         // At the end the lease goes once the last login is stored: who has it next must find that.
@@ -335,10 +353,8 @@ impl Link {
     }
 
     /// The agent's lock can not be held or opened: from now on it refreshes when it likes, as it would without us.
-    fn shut_no_more(&mut self, error: &io::Error) {
-        let text = format!("{}: cannot take turns at refreshing: {}", self.ends.agent, reason(error));
-        let hint = "containers that share this login may refresh at the same time";
-        self.voice.once(self.warning(EventKey::NoTurns, text).hint(hint));
+    fn shut_no_more(&mut self, why: &dyn std::fmt::Display) {
+        self.voice.once(takes_no_turns(&self.ends.agent, why));
         if let Some(mut gate) = self.gate.take() {
             gate.remove();
         }
@@ -360,9 +376,9 @@ impl Link {
             Err(Trouble::Busy | Trouble::Torn | Trouble::Sent) => false,
         };
         if let Some(gate) = self.gate.as_mut().filter(|gate| gate.is_granted() && is_compared)
-            && let Err(error) = gate.compared(now, self.has_adopted)
+            && let Err(why) = gate.compared(now, self.has_adopted)
         {
-            self.shut_no_more(&error);
+            self.shut_no_more(&why);
         }
         let busy = matches!(exchanged, Err(Trouble::Busy)).then(|| self.busy.unwrap_or(now));
         if busy.is_some_and(|since| now >= since + BUSY) {
@@ -460,4 +476,32 @@ impl Link {
         let Ends { rule, working, store, .. } = &self.ends;
         (read::login(&working.dir, rule, &working.owners(), false), store.read(rule))
     }
+}
+
+/// That containers do not take turns at refreshing.
+fn takes_no_turns(agent: &str, why: &dyn std::fmt::Display) -> Message {
+    Message::warning(format!("{agent}: cannot take turns at refreshing: {why}"))
+        .event(EventKey::NoTurns)
+        .agent(agent)
+        .hint("containers that share this login may refresh at the same time")
+}
+
+fn shares_working_copy(ends: &Ends) -> Message {
+    let (agent, path) = (&ends.agent, ends.working.path.display());
+    Message::warning(format!(
+        "{agent}: another run that is under way uses {path} too: it takes the turns at refreshing"
+    ))
+    .event(EventKey::SharedWorkingCopy)
+    .agent(agent)
+    .hint("give each container a HOME of its own; this run takes the turns once the other has ended")
+}
+
+fn took_too_long(agent: &str, overdue: Overdue) -> Message {
+    let what = match overdue {
+        Overdue::Comparison => "the agent's login and the stored one could not be compared",
+        Overdue::Refresh => "the agent did not come to the end of its refresh",
+    };
+    Message::warning(format!("{agent}: {what} within 35 s: other containers get their turn"))
+        .event(EventKey::TurnOverdue)
+        .agent(agent)
 }

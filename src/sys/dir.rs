@@ -9,13 +9,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nix::dir::Dir as Listing;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{self, FileStat, Mode, UtimensatFlags, fchmod, fstat, fstatat, mkdirat, utimensat};
-use nix::sys::time::TimeSpec;
+use nix::sys::stat::{self, FileStat, Mode, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{AccessFlags, Gid, Uid, UnlinkatFlags, fchown, fsync, unlinkat};
 
+use super::listing::Listing;
 use super::{beneath, look, resolve};
 
 /// What kind of thing a name is.
@@ -225,11 +224,10 @@ impl Dir {
     /// # Errors
     /// As readdir(3).
     pub fn names_up_to(&self, most: usize, is_wanted: &dyn Fn(&OsStr) -> bool) -> io::Result<Names> {
-        let mut listing = Listing::openat(&self.0, ".", DIRECTORY, Mode::empty())?;
         let mut found = Names::default();
-        for entry in listing.iter() {
-            let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
-            if name == "." || name == ".." || !is_wanted(&name) {
+        for name in self.list()? {
+            let name = name?;
+            if !is_wanted(&name) {
                 continue;
             }
             if found.names.len() == most {
@@ -240,6 +238,10 @@ impl Dir {
         }
         found.names.sort();
         Ok(found)
+    }
+
+    fn list(&self) -> io::Result<Listing> {
+        Listing::of(openat(&self.0, ".", DIRECTORY, Mode::empty())?)
     }
 
     /// Writes the entry `name` whole: a new file beside it, its attributes, its bytes on disk, then rename(2). A reader
@@ -322,10 +324,9 @@ impl Dir {
     /// The temporary files among the first entries of this directory: an agent can make any number of others.
     fn temporaries(&self) -> io::Result<Vec<OsString>> {
         const ENTRIES: usize = 4096;
-        let mut listing = Listing::openat(&self.0, ".", DIRECTORY, Mode::empty())?;
         let mut found = Vec::new();
-        for entry in listing.iter().take(ENTRIES) {
-            let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
+        for name in self.list()?.take(ENTRIES) {
+            let name = name?;
             if is_temporary(&name) {
                 found.push(name);
             }
@@ -353,20 +354,6 @@ impl Dir {
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         single(name)?;
         Ok(unlinkat(&self.0, name, UnlinkatFlags::NoRemoveDir)?)
-    }
-
-    /// Makes the empty directory `name` with this mtime: a lock as agents make them. Not dressed: an agent's own lock has
-    /// its modes too.
-    ///
-    /// # Errors
-    /// As mkdirat(2): EEXIST when somebody has the lock; and utimensat(2).
-    pub fn make_lock(&self, name: &OsStr, modified: SystemTime) -> io::Result<()> {
-        single(name)?;
-        mkdirat(&self.0, name, Mode::from_bits_truncate(0o755))?;
-        let since = modified.duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
-        let moment = TimeSpec::from_duration(since);
-        utimensat(&self.0, name, &moment, &moment, UtimensatFlags::NoFollowSymlink)?;
-        Ok(())
     }
 
     /// Removes the empty directory `name`, if it is there.

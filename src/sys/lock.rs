@@ -1,18 +1,26 @@
-//! flock(2) on files that are never renamed or removed.
+//! flock(2) on files that are never renamed or removed, and directories that are locks by being there.
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::libc;
+use nix::sys::stat::{Mode, fstatat, futimens, mkdirat};
+use nix::sys::time::TimeSpec;
 
-use super::dir::{Attributes, Dir, Kind, dress, single, stat_file};
+use super::dir::{Attributes, Dir, Kind, Stat, dress, single, stat_file};
 
 /// A held flock(2); free again when this is dropped or the process ends, however it ends.
+///
+/// close(2) frees it, for nobody else has the descriptor: it is closed by exec, and a child that shares our memory has
+/// executed its program before we go on. There is no `LOCK_UN`, which a network file system that has gone away answers
+/// with an error that a destructor could only panic about.
 #[derive(Debug)]
-pub struct Lock(Option<Flock<File>>);
+pub struct Lock(#[allow(dead_code, reason = "held for its Drop")] Option<File>);
 
 impl Lock {
     /// Whether it keeps others out: a file system without locks gives one that does not.
@@ -20,6 +28,12 @@ impl Lock {
     pub fn excludes(&self) -> bool {
         self.0.is_some()
     }
+}
+
+/// Takes a flock(2) without waiting.
+fn flock(file: &File, operation: libc::c_int) -> nix::Result<()> {
+    // SAFETY: flock takes two integers, and the descriptor is open for as long as `file` is borrowed.
+    Errno::result(unsafe { libc::flock(file.as_raw_fd(), operation | libc::LOCK_NB) }).map(drop)
 }
 
 impl Dir {
@@ -40,12 +54,86 @@ impl Dir {
         }
         // The umask has its say at open. Only its owner or root may widen the mode, and once is enough.
         let _ = dress(&file, Attributes { mode: 0o666, owner });
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Some(Lock(Some(lock)))),
-            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::ENOSYS)) => Ok(Some(Lock(None))),
-            Err((_, errno)) => Err(errno.into()),
+        match flock(&file, libc::LOCK_EX) {
+            Ok(()) => Ok(Some(Lock(Some(file)))),
+            Err(Errno::EWOULDBLOCK) => Ok(None),
+            Err(Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(Some(Lock(None))),
+            Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// Makes the empty directory `name`: a lock as agents make them. Not dressed: an agent's own lock has its modes too.
+    ///
+    /// # Errors
+    /// As mkdirat(2): EEXIST when somebody has the lock; and openat(2).
+    pub fn make_lock(&self, name: &OsStr) -> io::Result<DirectoryLock> {
+        single(name)?;
+        mkdirat(self, name, Mode::from_bits_truncate(0o755))?;
+        let dir = self.sub(name)?;
+        let id = dir.stat()?.id;
+        Ok(DirectoryLock { dir, id })
+    }
+
+    /// The directory `name` as a lock of somebody's; `None` where there is nothing.
+    ///
+    /// # Errors
+    /// As fstatat(2); what is there is not a directory.
+    pub fn find_lock(&self, name: &OsStr) -> io::Result<Option<FoundLock>> {
+        single(name)?;
+        let raw = match fstatat(self, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Err(Errno::ENOENT) => return Ok(None),
+            found => found?,
+        };
+        let stat = Stat::from(raw);
+        if stat.kind != Kind::Directory {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        let seconds = Duration::from_secs(u64::try_from(raw.st_mtime).unwrap_or(0));
+        let nanoseconds = Duration::from_nanos(u64::try_from(raw.st_mtime_nsec).unwrap_or(0));
+        let modified = UNIX_EPOCH.checked_add(seconds + nanoseconds).unwrap_or(UNIX_EPOCH);
+        Ok(Some(FoundLock { id: stat.id, modified }))
+    }
+}
+
+/// A directory that is somebody's lock, as it was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundLock {
+    /// Device and inode.
+    id: (u64, u64),
+    /// Whoever holds it sets this now and then.
+    pub modified: SystemTime,
+}
+
+/// A lock that is a directory, made by us. It outlives us: others judge by its mtime whether its maker lives.
+#[derive(Debug)]
+pub struct DirectoryLock {
+    dir: Dir,
+    id: (u64, u64),
+}
+
+impl DirectoryLock {
+    /// Whether the entry `name` of `parent` is this lock still. Another may have removed it and made its own there.
+    #[must_use]
+    pub fn is_at(&self, parent: &Dir, name: &OsStr) -> bool {
+        parent.stat_entry(name).is_ok_and(|there| there.id == self.id)
+    }
+
+    /// Gives it this mtime. By its handle: whoever holds a lock that another touches takes it for lost.
+    ///
+    /// # Errors
+    /// As futimens(3).
+    pub fn date(&self, modified: SystemTime) -> io::Result<()> {
+        let since = modified.duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
+        let moment = TimeSpec::from_duration(since);
+        Ok(futimens(&self.dir, &moment, &moment)?)
+    }
+
+    /// Removes it, if it is at this name of `parent` still.
+    ///
+    /// # Errors
+    /// As unlinkat(2).
+    pub fn remove(&self, parent: &Dir, name: &OsStr) -> io::Result<()> {
+        if self.is_at(parent, name) { parent.remove_directory(name) } else { Ok(()) }
     }
 }
 
@@ -55,10 +143,12 @@ impl Dir {
 /// # Errors
 /// As flock(2).
 pub fn is_held(file: File) -> io::Result<bool> {
-    match Flock::lock(file, FlockArg::LockSharedNonblock) {
-        Ok(_) => Ok(false),
-        Err((_, Errno::EWOULDBLOCK)) => Ok(true),
-        Err((_, errno)) => Err(errno.into()),
+    let taken = flock(&file, libc::LOCK_SH);
+    drop(file);
+    match taken {
+        Ok(()) => Ok(false),
+        Err(Errno::EWOULDBLOCK) => Ok(true),
+        Err(errno) => Err(errno.into()),
     }
 }
 

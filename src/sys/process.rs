@@ -19,6 +19,7 @@ use nix::sys::stat;
 use nix::unistd;
 use zeroize::Zeroize;
 
+use super::listing::Listing;
 use super::signal::Signal;
 use super::wipe::Room;
 
@@ -349,10 +350,11 @@ pub fn no_core() -> io::Result<()> {
 #[must_use]
 pub fn children_of(pid: Pid) -> Vec<Pid> {
     let task = Path::new("/proc").join(pid.to_string()).join("task");
-    let Ok(threads) = fs::read_dir(task) else { return Vec::new() };
+    // Not std's read_dir: see `Listing`.
+    let Ok(threads) = fs::File::open(&task).and_then(|task| Listing::of(task.into())) else { return Vec::new() };
     threads
-        .flatten()
-        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
+        .map_while(Result::ok)
+        .filter_map(|thread| fs::read_to_string(task.join(thread).join("children")).ok())
         .flat_map(|list| list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<Pid>>())
         .collect()
 }

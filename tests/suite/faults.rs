@@ -135,6 +135,26 @@ fn a_login_under_faults() {
     }
 }
 
+/// A network file system that goes away while the agent runs, as its locks see it: what is asked of it fails, and giving
+/// a lock back is nothing to ask for. At the first, third, ... call and all that follow.
+#[test]
+fn locks_that_fail() {
+    for error in ["EIO", "ESTALE", "ENOTCONN", "ENOLCK"] {
+        for when in ["1+", "2+", "3+", "4+", "5+", "6"] {
+            let sandbox = Sandbox::new();
+            sandbox.captured("claude", ".credentials.json", &Session::new("one").json());
+            let script =
+                "say started; mkdir \"$C/.oauth_refresh.lock\"; refresh two; rmdir \"$C/.oauth_refresh.lock\"; exit 7";
+            let fault = format!("flock:error={error}:when={when}");
+            let outcome = strace(&sandbox, &fault, &["--agent", "claude", "--", "claude", script]).run();
+            assert!(outcome.code == Some(7) && outcome.stdout.contains("started"), "{fault}\n{outcome}");
+            // What could not be stored is said.
+            let stored = sandbox.read("capture/claude/.credentials.json").contains("FAKE-access-two");
+            assert!(stored || outcome.stderr.contains("agent-init: warning: "), "{fault}\n{outcome}");
+        }
+    }
+}
+
 /// The init's own pid is not strace's: the agent says it.
 fn init_of(live: &mut Live) -> String {
     live.line("init ").trim_start_matches("init ").to_owned()

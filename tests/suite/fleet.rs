@@ -3,6 +3,7 @@
 mod members;
 mod real;
 mod stops;
+mod turns;
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::agent::definition::{RefreshLock, SessionFile};
 use crate::store::directory::Presence;
 use crate::store::{Recovery, Store};
-use crate::sync::gate::Gate;
+use crate::sync::gate::{Gate, NoTurns};
 use crate::sync::hearing::{Hearing, Side};
 use crate::sync::reconcile::Base;
 use crate::sys::watch;
@@ -40,10 +40,14 @@ pub struct Ends {
 
 impl Ends {
     /// The agent's refresh lock, where containers can take turns: live, and on a capture that can be written.
-    pub(super) fn gate(&self) -> Option<Gate> {
-        let rule = self.refresh_lock.as_ref().filter(|_| self.live && !self.refusal_is_known)?;
-        // Without it the agent refreshes when it likes, as it would without us.
-        Gate::new(rule, &self.working.dir, &self.working.path).ok()
+    ///
+    /// # Errors
+    /// Why it can not be held. The agent then refreshes when it likes, as it would without us.
+    pub(super) fn gate(&self, now: Instant) -> Result<Option<Gate>, NoTurns> {
+        let Some(rule) = self.refresh_lock.as_ref().filter(|_| self.live && !self.refusal_is_known) else {
+            return Ok(None);
+        };
+        Gate::new(rule, &self.working.dir, &self.working.path, now).map(Some)
     }
 
     /// What there is to hear of changes. A store behind a helper is asked for them.

@@ -98,7 +98,7 @@ impl Link {
             if let Some(gate) = &mut self.gate
                 && let Err(error) = gate.moved(&self.ends.working.dir)
             {
-                self.shut_no_more(&error);
+                self.shut_no_more(&format!("{}: {}", self.ends.working.path.display(), reason(&error)));
             }
         }
     }

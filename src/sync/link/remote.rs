@@ -38,7 +38,7 @@ impl Link {
                 News::Conflict => self.lost(),
                 News::Turn(granted) => {
                     if let Some(gate) = &mut self.gate {
-                        if granted { gate.granted(None) } else { gate.refused() }
+                        if granted { gate.granted(None, now) } else { gate.refused() }
                     }
                     self.ask(now);
                 }

@@ -23,6 +23,40 @@ fn four_claudes_send_one_request() {
     assert_eq!(vendor.requests(TOKEN).len(), 1);
 }
 
+/// Four containers on a login that has expired, while the vendor takes its time. The newest Claude Code gives a turn up
+/// as soon as the lock that it waits for has not moved for 7.5 s; an older one takes over a lock that is older than 10 s.
+fn a_slow_vendor_fails_no_turn(directory: &str) {
+    for seconds in [12, 20, 26] {
+        let (store, vendor) = (Sandbox::new(), Vendor::strict());
+        vendor.ask(&format!("set?delay_token={seconds}"));
+        store.captured("claude", ".credentials.json", &vendor.login("claude", 1));
+        let sandboxes: Vec<_> = (0..4).map(|_| Sandbox::new()).collect();
+        let run = |sandbox: &Sandbox| {
+            let path = format!("{}:/usr/local/bin:/usr/bin:/bin", sandbox.text(&format!("agents/{directory}")));
+            let run = vendor.run(sandbox, &["claude", "-p", "hello"]).env("PATH", path);
+            // An agent's patience is measured, and not how busy the machine is with other tests.
+            run.through(["nice", "-n", "-10"]).env("AGENT_INIT_CAPTURE", store.text("capture"))
+        };
+        let live: Vec<_> = sandboxes.iter().map(|sandbox| run(sandbox).limit(LONG).start()).collect();
+        for run in live {
+            run.wait().ok().prints(&[ANSWER]);
+        }
+        assert_eq!(vendor.requests(TOKEN).len(), 1, "{seconds} s");
+    }
+}
+
+#[test]
+fn four_claudes_wait_for_a_slow_vendor() {
+    needs_root!();
+    a_slow_vendor_fails_no_turn("bin");
+}
+
+#[test]
+fn four_of_the_newest_claudes_wait_for_a_slow_vendor() {
+    needs_root!();
+    a_slow_vendor_fails_no_turn("claude-latest/node_modules/.bin");
+}
+
 /// Codex takes no lock: the second request may come before the new login is adopted, and is refused. Codex then finds
 /// the newer login in its file and goes on.
 #[test]
