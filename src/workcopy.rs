@@ -29,7 +29,7 @@ use crate::store::Capture;
 use crate::store::directory::{BOOKKEEPING, keep_conflict};
 use crate::sync::reconcile::Version;
 use crate::sys::dir::{Attributes, Dir, Kind};
-use crate::sys::replace::Replaced;
+use crate::sys::replace::{Exclusion, Replaced};
 use crate::sys::{look, privilege};
 
 use read::{Copy, Owners};
@@ -171,11 +171,18 @@ impl WorkingCopy {
         }
     }
 
-    /// As [`WorkingCopy::write`] while the agent runs: in the place of `there`, and of nothing that it wrote since.
+    /// As [`WorkingCopy::write`] while the agent runs: in the place of `there`, and of nothing that it wrote since, with
+    /// the agent's own lock around writes.
     ///
     /// # Errors
     /// What the kernel says, with the path.
-    pub fn replace(&self, name: &str, bytes: &[u8], there: &Copy) -> anyhow::Result<Replaced> {
+    pub fn replace(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        there: &Copy,
+        exclusion: Option<&Exclusion<'_>>,
+    ) -> anyhow::Result<Replaced> {
         let is_there = there.version != Version::Absent;
         if is_there && there.bytes.is_none() {
             // A link, a fifo, another's file: no login of the agent's is lost with it.
@@ -190,6 +197,7 @@ impl WorkingCopy {
                 bytes,
                 Attributes { mode: 0o600, owner: self.owner },
                 is_there.then_some(&is_same as &dyn Fn(&OsStr) -> bool),
+                exclusion,
             )
             .with_context(|| ground::failure("write", &self.path.join(name)))
     }

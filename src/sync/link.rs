@@ -33,6 +33,9 @@ const TORN: Duration = Duration::from_millis(500);
 const AGAIN: Duration = Duration::from_millis(20);
 /// A lock that is held for longer is no other container's that writes.
 const BUSY: Duration = Duration::from_secs(5);
+/// So long a lock around writes is waited for where no agent of this container lives: it is one that was left, or that of
+/// another container's agent, which writes in milliseconds.
+const LEFT: Duration = Duration::from_millis(500);
 /// Between two tries to publish when the store refuses.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -50,12 +53,16 @@ pub struct Link {
     /// What was put and is not yet known to be stored.
     sent: Option<carry::Sent>,
     due: Option<Instant>,
+    /// An agent of this container lives.
+    agent_lives: bool,
     /// No agent of this container lives any more.
     is_last: bool,
     /// Waiting helps nobody: the store refused.
     refused: bool,
     /// Since when another has the right to write.
     busy: Option<Instant>,
+    /// Since when the agent, or what it left, holds its lock around writes of its login.
+    written: Option<Instant>,
     /// Since when one side does not parse, and what the agent's file was then.
     torn: Option<(Instant, Option<Mark>)>,
     /// Since when something cannot be read.
@@ -78,6 +85,8 @@ enum Trouble {
     Busy,
     /// One side does not parse, and may yet.
     Torn,
+    /// The agent holds its lock around writes of its login.
+    Written,
     /// What was put is on its way: its arrival is the next event.
     Sent,
     /// Something cannot be read now, so that nothing is known of what it holds.
@@ -158,9 +167,11 @@ impl Link {
             lineage,
             sent: None,
             due: None,
+            agent_lives: false,
             is_last: false,
             refused: false,
             busy: None,
+            written: None,
             torn: None,
             unknown: None,
             settled: None,
@@ -295,6 +306,7 @@ impl Link {
     /// Does what is due: an exchange, and what the turn to refresh asks for. `agent_lives`: the working copy may be in the
     /// middle of a write.
     pub fn turn(&mut self, now: Instant, agent_lives: bool) {
+        self.agent_lives = agent_lives;
         if self.hearing.as_mut().is_some_and(|hearing| hearing.is_due(now)) {
             self.ask(now);
         }
@@ -367,13 +379,16 @@ impl Link {
         self.has_adopted = false;
         let exchanged = self.try_exchange(now, agent_lives);
         self.refused = false;
+        if !matches!(exchanged, Err(Trouble::Written)) {
+            self.written = None;
+        }
         let since = matches!(exchanged, Err(Trouble::Unknown(_))).then(|| self.unknown.unwrap_or(now));
         self.unknown = since;
         let is_compared = match exchanged {
             Ok(()) | Err(Trouble::Failed(_)) => true,
             // Whoever waits for what cannot be read does so no longer than for what does not parse.
             Err(Trouble::Unknown(_)) => since.is_some_and(|since| now >= since + TORN),
-            Err(Trouble::Busy | Trouble::Torn | Trouble::Sent) => false,
+            Err(Trouble::Busy | Trouble::Torn | Trouble::Written | Trouble::Sent) => false,
         };
         if let Some(gate) = self.gate.as_mut().filter(|gate| gate.is_granted() && is_compared)
             && let Err(why) = gate.compared(now, self.has_adopted)
@@ -389,7 +404,7 @@ impl Link {
         self.busy = busy;
         self.due = match exchanged {
             Ok(()) | Err(Trouble::Sent) => None,
-            Err(Trouble::Busy | Trouble::Torn) => Some(now + AGAIN),
+            Err(Trouble::Busy | Trouble::Torn | Trouble::Written) => Some(now + AGAIN),
             Err(Trouble::Unknown(unknown)) => return self.unknown(now, since.unwrap_or(now), &unknown),
             Err(Trouble::Failed(failed)) => return self.failed(now, &failed),
         };

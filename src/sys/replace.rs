@@ -2,11 +2,13 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
 use nix::fcntl::{RenameFlags, renameat, renameat2};
 
 use super::dir::{Attributes, Dir};
+use super::lock::DirectoryLock;
 
 /// What came of a replacement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,28 @@ pub enum Replaced {
     Done,
     /// What was there is not what was expected: it is there still.
     Unexpected,
+    /// Another holds the lock around writes.
+    Locked,
+}
+
+/// The lock that others make around their writes: a directory beside the file, held for the rename alone. What it was
+/// made with, the time of now, is what makes it stale by their rule should we end in that moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Exclusion<'n> {
+    /// Its name.
+    pub name: &'n OsStr,
+    /// One that is older is nobody's.
+    pub dead_after: Duration,
+    /// Another's is waited for; else it is done without.
+    pub is_patient: bool,
+}
+
+/// What came of taking it.
+enum Taken {
+    Ours(DirectoryLock),
+    Anothers,
+    /// It can not be made, as in a directory that nobody can write to.
+    Nobodys,
 }
 
 impl Dir {
@@ -31,31 +55,81 @@ impl Dir {
         bytes: &[u8],
         attributes: Attributes,
         is_expected: Option<&dyn Fn(&OsStr) -> bool>,
+        exclusion: Option<&Exclusion<'_>>,
     ) -> io::Result<Replaced> {
+        // Before anything is written: what waits asks often.
+        if exclusion.is_some_and(|exclusion| exclusion.is_patient && self.is_excluded(exclusion)) {
+            return Ok(Replaced::Locked);
+        }
+        // On disk before the lock is taken, which is then held for a rename and not for a slow disk.
         let temporary = self.write_temporary(name, bytes, attributes)?;
-        let rename = |flags| renameat2(self, temporary.as_os_str(), self, name, flags);
-        let flags = if is_expected.is_some() { RenameFlags::RENAME_EXCHANGE } else { RenameFlags::RENAME_NOREPLACE };
-        let replaced = match (rename(flags), is_expected) {
-            (Ok(()), Some(is_expected)) if !is_expected(&temporary) => {
-                rename(RenameFlags::RENAME_EXCHANGE).map(|()| Replaced::Unexpected)
+        let lock = match exclusion.map(|exclusion| (exclusion, self.exclude(exclusion))) {
+            Some((exclusion, Taken::Ours(lock))) => Some((lock, exclusion.name)),
+            Some((exclusion, Taken::Anothers)) if exclusion.is_patient => {
+                return self.remove(&temporary).map(|()| Replaced::Locked);
             }
-            (Ok(()), None) => return Ok(Replaced::Done),
-            (Ok(()), Some(_)) => Ok(Replaced::Done),
+            Some((_, Taken::Anothers | Taken::Nobodys)) | None => None,
+        };
+        let replaced = self.put_in_place(&temporary, name, is_expected);
+        if let Some((lock, name)) = lock {
+            // One that stays is stale by its date, soon.
+            let _ = lock.remove(self, name);
+        }
+        match replaced {
+            Ok((replaced, true)) => self.remove(&temporary).map(|()| replaced),
+            Ok((replaced, false)) => Ok(replaced),
+            Err(error) => {
+                let _ = self.remove(&temporary);
+                Err(error)
+            }
+        }
+    }
+
+    /// Renames the new file to its name; and whether there is a file left that has to go, the old one, or the new one that
+    /// did not get there.
+    fn put_in_place(
+        &self,
+        temporary: &OsStr,
+        name: &OsStr,
+        is_expected: Option<&dyn Fn(&OsStr) -> bool>,
+    ) -> io::Result<(Replaced, bool)> {
+        let rename = |flags| renameat2(self, temporary, self, name, flags);
+        let flags = if is_expected.is_some() { RenameFlags::RENAME_EXCHANGE } else { RenameFlags::RENAME_NOREPLACE };
+        match (rename(flags), is_expected) {
+            (Ok(()), Some(is_expected)) if !is_expected(temporary) => {
+                rename(RenameFlags::RENAME_EXCHANGE)?;
+                Ok((Replaced::Unexpected, true))
+            }
+            (Ok(()), is_expected) => Ok((Replaced::Done, is_expected.is_some())),
             // It appeared, or it went, since it was read.
-            (Err(Errno::EEXIST | Errno::ENOENT), _) => Ok(Replaced::Unexpected),
+            (Err(Errno::EEXIST | Errno::ENOENT), _) => Ok((Replaced::Unexpected, true)),
             // NFS and others know no flags; EPERM is a seccomp filter's answer to a call that it does not know.
             (Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM), _) => {
-                match renameat(self, temporary.as_os_str(), self, name) {
-                    Ok(()) => return Ok(Replaced::Done),
-                    Err(errno) => Err(errno),
-                }
+                renameat(self, temporary, self, name)?;
+                Ok((Replaced::Done, false))
             }
-            (Err(errno), _) => Err(errno),
-        };
-        // The old file, or the new one that did not get there.
-        let removed = self.remove(&temporary);
-        let replaced = replaced?;
-        removed.map(|()| replaced)
+            (Err(errno), _) => Err(errno.into()),
+        }
+    }
+
+    /// Whether another holds the lock around writes.
+    fn is_excluded(&self, exclusion: &Exclusion<'_>) -> bool {
+        let found = self.find_lock(exclusion.name).ok().flatten();
+        let age = |modified| SystemTime::now().duration_since(modified).unwrap_or_default();
+        found.is_some_and(|found| age(found.modified) <= exclusion.dead_after)
+    }
+
+    fn exclude(&self, exclusion: &Exclusion<'_>) -> Taken {
+        let make = || self.make_lock(exclusion.name);
+        match make() {
+            Ok(lock) => Taken::Ours(lock),
+            Err(_) if self.is_excluded(exclusion) => Taken::Anothers,
+            // One that is nobody's goes, as it would for the next of those who use it.
+            Err(_) => match self.remove_directory(exclusion.name).and_then(|()| make()) {
+                Ok(lock) => Taken::Ours(lock),
+                Err(_) => Taken::Nobodys,
+            },
+        }
     }
 }
 
@@ -72,12 +146,52 @@ mod tests {
         let name = OsStr::new("login");
         let read = || std::fs::read_to_string(temp.path().join("login")).unwrap_or_default();
         let old = |at: &OsStr| std::fs::read_to_string(temp.path().join(at)).unwrap() == "old";
-        assert_eq!(dir.replace_whole(name, b"new", PRIVATE, Some(&old)).unwrap(), Replaced::Unexpected);
-        assert_eq!(dir.replace_whole(name, b"old", PRIVATE, None).unwrap(), Replaced::Done);
-        assert_eq!(dir.replace_whole(name, b"new", PRIVATE, None).unwrap(), Replaced::Unexpected);
+        assert_eq!(dir.replace_whole(name, b"new", PRIVATE, Some(&old), None).unwrap(), Replaced::Unexpected);
+        assert_eq!(dir.replace_whole(name, b"old", PRIVATE, None, None).unwrap(), Replaced::Done);
+        assert_eq!(dir.replace_whole(name, b"new", PRIVATE, None, None).unwrap(), Replaced::Unexpected);
         assert_eq!(read(), "old");
-        assert_eq!(dir.replace_whole(name, b"new", PRIVATE, Some(&old)).unwrap(), Replaced::Done);
-        assert_eq!(dir.replace_whole(name, b"newer", PRIVATE, Some(&old)).unwrap(), Replaced::Unexpected);
+        assert_eq!(dir.replace_whole(name, b"new", PRIVATE, Some(&old), None).unwrap(), Replaced::Done);
+        assert_eq!(dir.replace_whole(name, b"newer", PRIVATE, Some(&old), None).unwrap(), Replaced::Unexpected);
         assert_eq!((read().as_str(), dir.names().unwrap().len()), ("new", 1));
+    }
+
+    #[test]
+    fn a_write_waits_for_the_lock_of_those_who_live() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        let (name, lock) = (OsStr::new("login"), temp.path().join("lock"));
+        let write = |bytes: &str, is_patient| {
+            let exclusion = Exclusion { name: OsStr::new("lock"), dead_after: Duration::from_secs(15), is_patient };
+            // Seen from within: the lock is held while the file is exchanged.
+            let was_held = std::cell::Cell::new(false);
+            let any = |_: &OsStr| {
+                was_held.set(lock.exists());
+                true
+            };
+            let expected = temp.path().join("login").exists().then_some(&any as &dyn Fn(&OsStr) -> bool);
+            let replaced = dir.replace_whole(name, bytes.as_bytes(), PRIVATE, expected, Some(&exclusion)).unwrap();
+            (replaced, was_held.get())
+        };
+        let login = || std::fs::read_to_string(temp.path().join("login")).unwrap();
+        assert_eq!(write("one", true), (Replaced::Done, false));
+        assert_eq!(write("two", true), (Replaced::Done, true));
+        assert!(!lock.exists());
+        // Another is at it.
+        std::fs::create_dir(&lock).unwrap();
+        assert_eq!(
+            (write("three", true).0, login().as_str(), dir.names().unwrap().len()),
+            (Replaced::Locked, "two", 2)
+        );
+        // Waited for long enough: done without, and what is another's stays.
+        assert_eq!((write("four", false).0, login().as_str(), lock.exists()), (Replaced::Done, "four", true));
+        // Nobody's.
+        let old = SystemTime::now() - Duration::from_secs(16);
+        std::fs::File::open(&lock).unwrap().set_modified(old).unwrap();
+        assert_eq!(write("five", true), (Replaced::Done, true));
+        assert!(!lock.exists());
+        // No lock at all, and nothing that could be one.
+        std::fs::write(&lock, "").unwrap();
+        assert_eq!(write("six", true).0, Replaced::Done);
+        assert!(lock.exists());
     }
 }

@@ -1,5 +1,6 @@
 //! What travels over a link, and what is said and kept where it can not.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -12,10 +13,10 @@ use crate::store::Put;
 use crate::sync::hearing::Side;
 use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::{Base, Outcome, Version};
-use crate::sys::replace::Replaced;
+use crate::sys::replace::{Exclusion, Replaced};
 use crate::workcopy::read::{self, Copy, reason};
 
-use super::{AGAIN, Act, Failed, Link, RETRY, TORN, Trouble, Unknown};
+use super::{AGAIN, Act, Failed, LEFT, Link, RETRY, TORN, Trouble, Unknown};
 
 /// A login on its way to a store that answers later.
 pub(super) struct Sent {
@@ -208,16 +209,31 @@ impl Link {
         let bytes = merged.as_ref().unwrap_or(bytes);
         let failed = |error| Trouble::Failed(Failed { act: Act::Adopt, why: in_words(&error) });
         read::check_merged(&self.ends.rule, bytes).map_err(|error| failed(error.into()))?;
-        let replaced = self.ends.working.replace(&self.ends.rule.file, bytes, working);
+        let exclusion = self.exclusion(Instant::now());
+        let replaced = self.ends.working.replace(&self.ends.rule.file, bytes, working, exclusion.as_ref());
         match replaced.map_err(failed)? {
             Replaced::Done => {}
             // The agent wrote in this moment: its new login would have been lost for ever.
             Replaced::Unexpected => return Err(Trouble::Busy),
+            Replaced::Locked => {
+                self.written.get_or_insert_with(Instant::now);
+                return Err(Trouble::Written);
+            }
         }
         self.lineage.push(theirs.digest);
         self.agreed(theirs, EventKey::Adopted);
         self.has_adopted = true;
         Ok(())
+    }
+
+    /// The agent's lock around writes of its login: without it an agent that has read the old login, and is about to write
+    /// it back beside something new, would undo what is adopted. An agent holds it for milliseconds, so it is not waited
+    /// for beyond the time after which it is nobody's.
+    fn exclusion(&self, now: Instant) -> Option<Exclusion<'_>> {
+        let lock = self.ends.refresh_lock.as_ref()?.write.as_ref()?;
+        let longest = if self.agent_lives { lock.dead_after() } else { LEFT };
+        let is_patient = self.written.is_none_or(|since| now < since + longest);
+        Some(Exclusion { name: OsStr::new(&lock.name), dead_after: lock.dead_after(), is_patient })
     }
 
     fn agreed(&mut self, login: &Login, event: EventKey) {

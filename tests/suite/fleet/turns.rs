@@ -1,6 +1,7 @@
 //! The agent's refresh lock as others see it, and who is kept from what by whom.
 
 use std::fs::{self, File};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -8,12 +9,15 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use super::idle;
-use crate::support::{Run, Sandbox, Session, await_path};
+use crate::support::{LIMIT, Run, Sandbox, Session, await_path};
 
 const LOCK: &str = "home/.claude.lock";
 const INTENT: &str = "home/.claude/.oauth_refresh.lock";
+const WRITE_LOCK: &str = "home/.claude/.storage-write.lock";
 
 fn modified(path: &Path) -> SystemTime {
     path.metadata().unwrap().modified().unwrap()
@@ -166,4 +170,85 @@ fn a_hostile_agent_gives_the_lease_back() {
     await_path(&other.path("home"), "the other's turn", || !other.exists(LOCK));
     drop(stop);
     writes.join().unwrap();
+}
+
+/// What happens to entries of the agent's home, in its order: opened, made, renamed to, removed.
+struct Watch(Inotify);
+
+impl Watch {
+    fn new(directory: &Path) -> Self {
+        let watch = Inotify::init(InitFlags::IN_CLOEXEC).unwrap();
+        let flags =
+            AddWatchFlags::IN_OPEN | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_DELETE;
+        watch.add_watch(directory, flags).unwrap();
+        Self(watch)
+    }
+
+    /// The next events, until there are so many of this kind about this name; all of them as words.
+    fn until(&self, count: usize, kind: AddWatchFlags, name: &str) -> Vec<String> {
+        let (mut found, mut events) = (0, Vec::new());
+        while found < count {
+            let timeout = PollTimeout::try_from(LIMIT).unwrap();
+            let ready = poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout).unwrap();
+            assert!(ready > 0, "{found} of {count} events about {name}: {events:?}");
+            for event in self.0.read_events().unwrap() {
+                let entry = event.name.unwrap_or_default().into_string().unwrap();
+                found += usize::from(event.mask.contains(kind) && entry == name);
+                let kinds = [
+                    (AddWatchFlags::IN_CREATE, "made"),
+                    (AddWatchFlags::IN_MOVED_TO, "renamed to"),
+                    (AddWatchFlags::IN_DELETE, "removed"),
+                ];
+                let kind = kinds.iter().find(|(kind, _)| event.mask.contains(*kind));
+                events.extend(kind.map(|(_, word)| format!("{word} {entry}")));
+            }
+        }
+        events
+    }
+}
+
+/// An agent that writes beside its login reads the whole file, and writes it whole again, under a lock of its own. What
+/// is adopted between the two would be undone.
+#[test]
+fn an_adopt_waits_for_the_agents_own_lock_around_writes() {
+    let (store, sandbox) = (captured(), Sandbox::new());
+    let (live, _never) = idle(&sandbox, &store);
+    let file = sandbox.path("home/.claude/.credentials.json");
+    let read = || fs::read_to_string(&file).unwrap();
+    assert!(read().contains("FAKE-access-a"));
+
+    fs::create_dir(sandbox.path(WRITE_LOCK)).unwrap();
+    let watch = Watch::new(&sandbox.path("home/.claude"));
+    let next = store.write("capture/claude/next", Session::new("b").json());
+    fs::rename(next, store.path("capture/claude/.credentials.json")).unwrap();
+    // It looks at the file again and again.
+    watch.until(8, AddWatchFlags::IN_OPEN, ".credentials.json");
+    assert!(read().contains("FAKE-access-a"));
+    fs::remove_dir(sandbox.path(WRITE_LOCK)).unwrap();
+    let events = watch.until(2, AddWatchFlags::IN_DELETE, ".storage-write.lock");
+    assert!(read().contains("FAKE-access-b"));
+    let order = |word: &str| events.iter().rposition(|event| event == word).unwrap_or_else(|| panic!("{events:?}"));
+    let (made, renamed) = (order("made .storage-write.lock"), order("renamed to .credentials.json"));
+    assert!(made < renamed && renamed < order("removed .storage-write.lock"), "{events:?}");
+    assert!(!sandbox.exists(WRITE_LOCK));
+    drop(live);
+}
+
+/// One that was killed while it wrote leaves its lock behind: nobody's after 15 s by its own rule, and not waited for at a
+/// start.
+#[test]
+fn a_lock_around_writes_that_is_nobodys_holds_nobody_up() {
+    let (store, sandbox) = (captured(), Sandbox::new());
+    sandbox.claude("say started").env("AGENT_INIT_CAPTURE", store.text("capture")).run().ok();
+    fs::create_dir_all(sandbox.path(WRITE_LOCK)).unwrap();
+    store.write("capture/claude/.credentials.json", Session::new("b").json());
+    let started = std::time::Instant::now();
+    let (_live, _never) = idle(&sandbox, &store);
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    let home = sandbox.path("home/.claude");
+    let has = |name: &str| fs::read_to_string(home.join(".credentials.json")).unwrap().contains(name);
+    assert!(has("FAKE-access-b"));
+    let next = store.write("capture/claude/next", Session::new("c").json());
+    fs::rename(next, store.path("capture/claude/.credentials.json")).unwrap();
+    await_path(&home, "the newer login", || has("FAKE-access-c"));
 }
