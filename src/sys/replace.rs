@@ -2,9 +2,11 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{RenameFlags, renameat, renameat2};
+use nix::fcntl::renameat;
+use nix::{NixPath, libc};
 
 use super::dir::{Attributes, Dir};
 
@@ -33,11 +35,11 @@ impl Dir {
         is_expected: Option<&dyn Fn(&OsStr) -> bool>,
     ) -> io::Result<Replaced> {
         let temporary = self.write_temporary(name, bytes, attributes)?;
-        let rename = |flags| renameat2(self, temporary.as_os_str(), self, name, flags);
-        let flags = if is_expected.is_some() { RenameFlags::RENAME_EXCHANGE } else { RenameFlags::RENAME_NOREPLACE };
+        let rename = |flags| self.rename(&temporary, name, flags);
+        let flags = if is_expected.is_some() { libc::RENAME_EXCHANGE } else { libc::RENAME_NOREPLACE };
         let replaced = match (rename(flags), is_expected) {
             (Ok(()), Some(is_expected)) if !is_expected(&temporary) => {
-                rename(RenameFlags::RENAME_EXCHANGE).map(|()| Replaced::Unexpected)
+                rename(libc::RENAME_EXCHANGE).map(|()| Replaced::Unexpected)
             }
             (Ok(()), None) => return Ok(Replaced::Done),
             (Ok(()), Some(_)) => Ok(Replaced::Done),
@@ -56,6 +58,18 @@ impl Dir {
         let removed = self.remove(&temporary);
         let replaced = replaced?;
         removed.map(|()| replaced)
+    }
+
+    /// renameat2(2) within this directory. By its number: musl has no function for it before 1.2.6.
+    fn rename(&self, from: &OsStr, to: &OsStr, flags: libc::c_uint) -> nix::Result<()> {
+        let (directory, call) = (self.as_fd().as_raw_fd(), libc::SYS_renameat2);
+        let result = from.with_nix_path(|from| {
+            // SAFETY: both names are NUL-terminated and live until the call returns; it keeps neither.
+            to.with_nix_path(|to| unsafe {
+                libc::syscall(call, directory, from.as_ptr(), directory, to.as_ptr(), flags)
+            })
+        })??;
+        Errno::result(result).map(drop)
     }
 }
 
