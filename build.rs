@@ -1,5 +1,5 @@
 //! Makes an outline of each built-in agent definition, so that a start reads no definition that does not matter to it,
-//! and takes the blanks out of the definitions. Gives the released static binary its layout.
+//! and takes the blanks out of the definitions.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,20 +12,8 @@ use serde_json::Value;
 mod names;
 
 const DEFINITIONS: &str = "src/agent/definitions";
-const LAYOUT: &str = "scripts/layout.ld";
 
 fn main() {
-    write_outlines();
-    let is =
-        |variable: &str, word: &str| env::var(variable).is_ok_and(|words| words.split(',').any(|each| each == word));
-    if is("PROFILE", "release") && is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
-        let place = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
-        println!("cargo:rerun-if-changed={LAYOUT}");
-        println!("cargo:rustc-link-arg-bin=agent-init=-Wl,-T,{place}/{LAYOUT}");
-    }
-}
-
-fn write_outlines() {
     println!("cargo:rerun-if-changed={DEFINITIONS}");
     println!("cargo:rerun-if-changed=src/credential/names.rs");
     let mut files: Vec<PathBuf> = fs::read_dir(DEFINITIONS)

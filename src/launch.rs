@@ -14,7 +14,7 @@ use std::io;
 
 use crate::plan::Firmness;
 use crate::plan::identity::Identity;
-use crate::report::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Failure};
+use crate::report::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, EventKey, Failure, Message, Reporter};
 use crate::sys::process::{self, Pid, Program};
 use crate::sys::pty::Slave;
 use crate::sys::signal::{Inherited, Signal};
@@ -70,33 +70,38 @@ enum Step {
     Uid,
     Capabilities,
     NoNewPrivileges,
-    ParentDeath,
     Mask,
     Exec,
 }
 
 impl Launch<'_> {
-    /// Starts the agent and returns its process id once it executes the command.
+    /// Starts the agent and returns its process id once it executes the command. What the agent can do without is a warning.
     ///
     /// # Errors
     /// The step that failed, in words; the child is then a zombie, which its parent's end or the next wait reaps.
-    pub fn start(&self) -> anyhow::Result<Pid> {
+    pub fn start(&self, reporter: Reporter) -> anyhow::Result<Pid> {
         let parent = process::id();
-        let mut failed = None;
+        let (mut failed, mut unbound) = (None, None);
         let child = process::vfork(&mut || {
-            failed = Some(self.steps(parent));
+            failed = Some(self.steps(parent, &mut unbound));
             isize::from(EXIT_NOT_EXECUTABLE)
         });
         let child = child.map_err(|error| fork_failure(&error))?;
+        if let Some(error) = unbound.filter(|_| failed.is_none()) {
+            let text = format!("the agent will go on without agent-init if agent-init is killed: {}", reason(&error));
+            let hint = "PID 1 takes the agent along: make agent-init the ENTRYPOINT";
+            reporter.say(&Message::warning(text).event(EventKey::SystemCallFailed).hint(hint));
+        }
         match failed {
             None => Ok(child),
             Some((step, error)) => Err(self.explain(step, &error).into()),
         }
     }
 
-    /// Goes through the steps; returns the one that failed, for the last one returns only to fail.
-    fn steps(&self, parent: Pid) -> (Step, io::Error) {
-        let before_exec = || -> Result<(), (Step, io::Error)> {
+    /// Goes through the steps; returns the one that failed, for the last one returns only to fail. `unbound` is why the
+    /// agent's life could not be bound to ours.
+    fn steps(&self, parent: Pid, unbound: &mut Option<io::Error>) -> (Step, io::Error) {
+        let mut before_exec = || -> Result<(), (Step, io::Error)> {
             match self.terminal {
                 Tty::Lent(terminal) => {
                     process::own_group().map_err(at(Step::Group))?;
@@ -108,7 +113,7 @@ impl Launch<'_> {
             self.descent.steps()?;
             if parent != 1 {
                 // After the change of user, which clears it. PID 1 takes its whole namespace along anyway.
-                process::on_parent_death(Signal::KILL).map_err(at(Step::ParentDeath))?;
+                *unbound = process::on_parent_death(Signal::KILL).err();
                 if process::parent_id() != parent {
                     process::exit_now(i32::from(EXIT_NOT_EXECUTABLE));
                 }
@@ -180,7 +185,6 @@ impl Descent<'_> {
             Step::Group => Failure::new(format!("cannot make a process group for the command: {reason}")),
             Step::Terminal => Failure::new(format!("cannot give the terminal to the command: {reason}")),
             Step::Session => Failure::new(format!("cannot make a session with a terminal for the command: {reason}")),
-            Step::ParentDeath => Failure::new(format!("cannot make the command end with agent-init: {reason}")),
             Step::Mask => Failure::new(format!("cannot give the signal mask back to the command: {reason}")),
             Step::Exec => Failure::new(format!("cannot execute the command: {reason}")),
         }
@@ -215,10 +219,8 @@ pub fn exec_failure(command: &OsStr, error: &io::Error) -> Failure {
 fn firmly(firmness: Firmness, step: fn() -> io::Result<()>) -> io::Result<()> {
     match firmness {
         Firmness::No => Ok(()),
-        // Without CAP_SETPCAP the kernel refuses (EPERM), and with no_new_privs nothing is left to gain.
-        Firmness::Tried => {
-            step().or_else(|error| if error.kind() == io::ErrorKind::PermissionDenied { Ok(()) } else { Err(error) })
-        }
+        // Without CAP_SETPCAP the kernel refuses, and with no_new_privs nothing is left to gain.
+        Firmness::Tried => step().or_else(|error| if errno::is_refused_call(&error) { Ok(()) } else { Err(error) }),
         Firmness::Insisted => step(),
     }
 }

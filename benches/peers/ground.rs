@@ -50,6 +50,11 @@ impl Ground {
         Ok(Self { root, owner, in_memory })
     }
 
+    /// What it lies on.
+    pub fn kind(&self) -> &'static str {
+        if self.in_memory { "tmpfs" } else { "disk" }
+    }
+
     pub fn place(&self) -> &Path {
         self.root.parent().unwrap_or(&self.root)
     }

@@ -12,6 +12,7 @@ mod signals;
 mod size;
 mod startup;
 mod table;
+mod targets;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,9 @@ use nix::unistd::{Pid, Uid};
 use crate::table::{Style, Table};
 
 const SECTIONS: [&str; 6] = ["startup", "memory", "size", "signals", "reap", "idle"];
-const USAGE: &str = "usage: scripts/bench [startup|memory|size|signals|reap|idle|all]... [--rounds N] [--orphans N] [--unpinned] [--markdown]";
+/// Only where it is asked for: it takes a build of each target.
+const TARGETS: &str = "targets";
+const USAGE: &str = "usage: scripts/bench [startup|memory|size|signals|reap|idle|all|targets]... [--rounds N] [--orphans N] [--unpinned] [--markdown]";
 
 /// What was asked for.
 struct Options {
@@ -51,7 +54,7 @@ impl Options {
                 "--unpinned" => options.pinned = false,
                 "--markdown" => options.style = Style::Markdown,
                 "all" => options.sections.extend(SECTIONS.map(String::from)),
-                section if SECTIONS.contains(&section) => {
+                section if SECTIONS.contains(&section) || section == TARGETS => {
                     options.sections.insert(word);
                 }
                 _ => bail!("unknown word {word:?}\n{USAGE}"),
@@ -168,14 +171,15 @@ fn run() -> Result<()> {
 
     let mut aims = Vec::new();
     let mut left_out = inits.missing();
-    for section in SECTIONS.into_iter().filter(|section| options.wants(section)) {
-        pin(options.pinned && matches!(section, "startup" | "signals"))?;
+    for section in SECTIONS.into_iter().chain([TARGETS]).filter(|section| options.wants(section)) {
+        pin(options.pinned && matches!(section, "startup" | "signals" | TARGETS))?;
         let report = match section {
             "startup" => startup::measure(&inits, options.rounds, root)?,
             "memory" => resident::memory(&inits)?,
             "size" => size::measure(&inits)?,
             "signals" => signals::measure(&inits)?,
             "reap" => reap::measure(&inits, options.orphans, root)?,
+            TARGETS => targets::measure(options.rounds, root)?,
             _ => resident::idle(&inits)?,
         };
         sched_setaffinity(Pid::this(), &everywhere)?;

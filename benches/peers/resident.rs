@@ -59,17 +59,33 @@ impl Idle {
     }
 }
 
+/// agent-init with a session that it serves.
+fn live(inits: &Inits, sleeper: &[&str]) -> Result<Option<Idle>> {
+    let ground = Ground::in_memory(false)?;
+    ground.renew()?;
+    inits.serving(&ground, sleeper).map(|launch| Idle::start(&launch, ground)).transpose()
+}
+
+/// What agent-init has resident with a session that it serves, and what of that is its own, in KiB.
+pub fn serving(inits: &Inits) -> Result<[u32; 2]> {
+    let sleeper = role::command(&["sleeper"])?;
+    let sleeper: Vec<&str> = sleeper.iter().map(String::as_str).collect();
+    let live = live(inits, &sleeper)?.context("no agent-init")?;
+    sleep(SETTLE);
+    let figures = [live.status("VmRSS")?, live.status("RssAnon")?];
+    live.end()?;
+    Ok(figures)
+}
+
 /// Every init with a sleeping command, and agent-init with a session that it serves.
 fn idle_inits(inits: &Inits) -> Result<Vec<Idle>> {
     let sleeper = role::command(&["sleeper"])?;
     let sleeper: Vec<&str> = sleeper.iter().map(String::as_str).collect();
-    let serving = Ground::in_memory(false)?;
-    serving.renew()?;
-    let live = inits.serving(&serving, &sleeper).map(|launch| Idle::start(&launch, serving));
+    let live = live(inits, &sleeper)?;
     let plain = inits.plain(&sleeper);
     let plain = plain.iter().map(|launch| Idle::start(launch, Ground::in_memory(false)?));
     let mut all: Vec<Idle> = plain.collect::<Result<_>>()?;
-    all.extend(live.transpose()?);
+    all.extend(live);
     sleep(SETTLE);
     Ok(all)
 }

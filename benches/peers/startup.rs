@@ -17,16 +17,22 @@ use crate::{Aim, Report};
 const ON_DISK: [&str; 5] = [BARE, STEPPED_START, USER_START, SESSION_START, CAPTURED_START];
 const CLOSING: &str = "A capture is watched, and closing an inotify waits for a grace period of the kernel (about 13 ms): after the command has ended, so it delays no start.";
 
-struct Case {
-    launch: Launch,
+/// One start, again and again.
+pub struct Case {
+    pub launch: Launch,
     wall: Sample,
     cpu: Sample,
     faults: Sample,
 }
 
 impl Case {
-    fn new(launch: Launch) -> Self {
+    pub fn new(launch: Launch) -> Self {
         Self { launch, wall: Sample::default(), cpu: Sample::default(), faults: Sample::default() }
+    }
+
+    /// Median wall time and CPU time in microseconds, and page faults.
+    pub fn figures(&self) -> [String; 3] {
+        [&self.wall, &self.cpu, &self.faults].map(|sample| format!("{:.0}", sample.median()))
     }
 
     /// Once with its messages kept: a case that does not work is not timed.
@@ -62,7 +68,7 @@ fn faults(usage: &Usage) -> f64 {
 }
 
 /// Warm-up, then A B C A B C ...: whatever disturbs the machine disturbs all cases alike.
-fn run(cases: &mut [Case], ground: &Ground, rounds: usize) -> Result<()> {
+pub fn run(cases: &mut [Case], ground: &Ground, rounds: usize) -> Result<()> {
     for case in cases.iter() {
         case.try_out(ground)?;
     }
@@ -112,8 +118,7 @@ fn table(title: String, cases: &[Case]) -> Table {
 }
 
 fn described(ground: &Ground, rounds: usize) -> String {
-    let kind = if ground.in_memory { "tmpfs" } else { "disk" };
-    format!("Start-up, {rounds} rounds, home on {kind} ({})", ground.place().display())
+    format!("Start-up, {rounds} rounds, home on {} ({})", ground.kind(), ground.place().display())
 }
 
 pub fn measure(inits: &Inits, rounds: usize, root: bool) -> Result<Report> {

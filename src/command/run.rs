@@ -115,9 +115,7 @@ impl Start<'_, '_, '_> {
         let deliveries = Deliveries::prepare(&self.plan.agents, workcopy::agent_owner(self.facts))?;
         let program = program(self.options, self.facts, self.plan, &deliveries)?;
         let mut foreground = Foreground::at_start();
-        if process::id() != 1 {
-            process::become_subreaper().context("cannot become a subreaper")?;
-        }
+        become_reaper(self.options.reporter());
         if let Some(signal) = self.manner.parent_death {
             process::on_parent_death(signal).context("cannot ask for a signal at the parent's death")?;
         }
@@ -129,10 +127,23 @@ impl Start<'_, '_, '_> {
             inherited: self.inherited,
         };
         interrupt.check("the start was prepared")?;
-        let started = launch.start();
+        let started = launch.start(self.options.reporter());
         drop(launch);
         let agent = started.inspect_err(|_| foreground.take_back())?;
         Ok((agent, foreground))
+    }
+}
+
+/// Orphans come to PID 1 by themselves, and to any other process only if it asks for them.
+pub(super) fn become_reaper(reporter: Reporter) {
+    if process::id() == 1 {
+        return;
+    }
+    if let Err(error) = process::become_subreaper() {
+        let text = format!("agent-init is not PID 1 and cannot become a subreaper: {}", reason(&error));
+        let hint =
+            "what the agent leaves behind may go on after it, or stay as zombies: make agent-init the ENTRYPOINT";
+        reporter.say(&Message::warning(text).event(EventKey::SystemCallFailed).hint(hint));
     }
 }
 

@@ -166,7 +166,7 @@ impl Stage<'_, '_, '_> {
         let mut engine = Engine::new(links, None, reporter);
         let mut children = Children::default();
         engine.begin(&interrupt);
-        let started = self.start(outer, &interrupt);
+        let started = self.start(outer, &interrupt, reporter);
         let (agent, relay) = started.inspect_err(|_| engine.not_started(&mut children))?;
         drop(interrupt);
         // From here on nothing but the agent's end ends us.
@@ -193,11 +193,9 @@ impl Stage<'_, '_, '_> {
     }
 
     /// Starts it at a terminal of its own.
-    fn start(&self, outer: Outer, interrupt: &Interrupt) -> anyhow::Result<(Pid, Relay)> {
+    fn start(&self, outer: Outer, interrupt: &Interrupt, reporter: Reporter) -> anyhow::Result<(Pid, Relay)> {
         let program = run::program(self.run, self.facts, self.plan, &Deliveries::default())?;
-        if process::id() != 1 {
-            process::become_subreaper().context("cannot become a subreaper")?;
-        }
+        run::become_reaper(reporter);
         let (master, slave) = pty::open().map_err(|error| {
             Failure::new(format!("cannot make a terminal for the agent: {}", reason(&error)))
                 .hint("is /dev/pts mounted, with /dev/ptmx? (docker does so)")
@@ -218,7 +216,7 @@ impl Stage<'_, '_, '_> {
             inherited: self.inherited,
         };
         interrupt.check("the start was prepared")?;
-        Ok((launch.start()?, relay))
+        Ok((launch.start(reporter)?, relay))
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::libc;
 use nix::sys::stat::{self, FileStat, Mode, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{AccessFlags, Gid, Uid, UnlinkatFlags, fchown, fsync, unlinkat};
 
@@ -41,8 +42,8 @@ pub struct Stat {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// Hard links.
-    pub links: u64,
+    /// Hard links: 32 bits wide on some architectures, 64 on others.
+    pub links: libc::nlink_t,
     /// Bytes.
     pub size: u64,
     /// Device and inode: the identity of a file.

@@ -69,3 +69,9 @@ pub fn is_refused_link(error: &io::Error) -> bool {
 pub fn is_hung_up(error: &io::Error) -> bool {
     is(error, Errno::ENOTTY) || is(error, Errno::EIO)
 }
+
+/// EPERM, EINVAL, ENOSYS: the kernel has not got it, or a seccomp filter or an emulation does not let it through.
+#[must_use]
+pub fn is_refused_call(error: &io::Error) -> bool {
+    [Errno::EPERM, Errno::EINVAL, Errno::ENOSYS].into_iter().any(|errno| is(error, errno))
+}

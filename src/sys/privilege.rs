@@ -48,14 +48,14 @@ pub fn set_user(uid: u32) -> io::Result<()> {
 /// `CAP_SETPCAP`.
 ///
 /// # Errors
-/// EPERM without `CAP_SETPCAP`.
+/// EPERM without `CAP_SETPCAP`; EINVAL where capabilities are emulated, and this is not.
 pub fn drop_bounding_set() -> io::Result<()> {
     for capability in 0..64 {
         // SAFETY: PR_CAPBSET_DROP takes an integer; no memory is passed.
         match Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }) {
             Ok(_) => {}
-            // The first that this kernel does not know.
-            Err(Errno::EINVAL) => break,
+            // The first that this kernel does not know. Every kernel knows 0, CAP_CHOWN.
+            Err(Errno::EINVAL) if capability > 0 => break,
             Err(errno) => return Err(errno.into()),
         }
     }

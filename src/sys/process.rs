@@ -312,7 +312,7 @@ pub fn standard_streams(stdin: BorrowedFd<'_>, stdout: BorrowedFd<'_>, stderr: B
 /// Orphans of our descendants become our children instead of PID 1's.
 ///
 /// # Errors
-/// As prctl(2).
+/// EINVAL from a kernel before 3.4 and from qemu's emulation of one; EPERM from a seccomp filter that does not know it.
 pub fn become_subreaper() -> io::Result<()> {
     Ok(prctl::set_child_subreaper(true)?)
 }

@@ -2,10 +2,12 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
-use nix::fcntl::{RenameFlags, renameat, renameat2};
+use nix::fcntl::renameat;
+use nix::{NixPath, libc};
 
 use super::dir::{Attributes, Dir};
 use super::lock::DirectoryLock;
@@ -93,11 +95,11 @@ impl Dir {
         name: &OsStr,
         is_expected: Option<&dyn Fn(&OsStr) -> bool>,
     ) -> io::Result<(Replaced, bool)> {
-        let rename = |flags| renameat2(self, temporary, self, name, flags);
-        let flags = if is_expected.is_some() { RenameFlags::RENAME_EXCHANGE } else { RenameFlags::RENAME_NOREPLACE };
+        let rename = |flags| self.rename(temporary, name, flags);
+        let flags = if is_expected.is_some() { libc::RENAME_EXCHANGE } else { libc::RENAME_NOREPLACE };
         match (rename(flags), is_expected) {
             (Ok(()), Some(is_expected)) if !is_expected(temporary) => {
-                rename(RenameFlags::RENAME_EXCHANGE)?;
+                rename(libc::RENAME_EXCHANGE)?;
                 Ok((Replaced::Unexpected, true))
             }
             (Ok(()), is_expected) => Ok((Replaced::Done, is_expected.is_some())),
@@ -130,6 +132,18 @@ impl Dir {
                 Err(_) => Taken::Nobodys,
             },
         }
+    }
+
+    /// renameat2(2) within this directory. By its number: musl has no function for it before 1.2.6.
+    fn rename(&self, from: &OsStr, to: &OsStr, flags: libc::c_uint) -> nix::Result<()> {
+        let (directory, call) = (self.as_fd().as_raw_fd(), libc::SYS_renameat2);
+        let result = from.with_nix_path(|from| {
+            // SAFETY: both names are NUL-terminated and live until the call returns; it keeps neither.
+            to.with_nix_path(|to| unsafe {
+                libc::syscall(call, directory, from.as_ptr(), directory, to.as_ptr(), flags)
+            })
+        })??;
+        Errno::result(result).map(drop)
     }
 }
 

@@ -33,22 +33,22 @@ pub enum Change {
 
 /// File systems whose files other machines, or another kernel, change without a word to this one's inotify: statfs(2),
 /// linux/magic.h, and the file systems' own sources. virtiofs and every FUSE file system show FUSE's number.
-const SHARED: &[i64] = &[
-    0x6969,      // NFS
-    0x517b,      // SMB
-    0xff53_4d42, // CIFS
-    0xfe53_4d42, // SMB2
-    0x6573_5546, // FUSE, virtiofs
-    0x0102_1997, // 9p
-    0x00c3_6400, // Ceph
-    0x0bd0_0bd0, // Lustre
-    0x4750_4653, // GPFS
-    0x5346_414f, // AFS
-    0x0116_1970, // GFS2
-    0x7461_636f, // OCFS2
-    0x786f_4256, // VirtualBox shared folders
-    0xbacb_acbc, // VMware shared folders
-    0x7c7c_6673, // Parallels shared folders
+const SHARED: &[FsType] = &[
+    FsType(0x6969),      // NFS
+    FsType(0x517b),      // SMB
+    FsType(0xff53_4d42), // CIFS
+    FsType(0xfe53_4d42), // SMB2
+    FsType(0x6573_5546), // FUSE, virtiofs
+    FsType(0x0102_1997), // 9p
+    FsType(0x00c3_6400), // Ceph
+    FsType(0x0bd0_0bd0), // Lustre
+    FsType(0x4750_4653), // GPFS
+    FsType(0x5346_414f), // AFS
+    FsType(0x0116_1970), // GFS2
+    FsType(0x7461_636f), // OCFS2
+    FsType(0x786f_4256), // VirtualBox shared folders
+    FsType(0xbacb_acbc), // VMware shared folders
+    FsType(0x7c7c_6673), // Parallels shared folders
 ];
 
 /// What helps where no watch can be had: EMFILE is either of two limits, ENOSPC the number of watches (inotify(7)).
@@ -68,7 +68,7 @@ pub fn would_hear_all(path: &Path) -> bool {
 }
 
 fn is_heard(kind: FsType) -> bool {
-    !SHARED.contains(&kind.0)
+    !SHARED.contains(&kind)
 }
 
 /// So many changes are told at once, at the least. With many processors an agent makes them faster than one reads them,

@@ -53,9 +53,11 @@ const FAULTS: &[(&str, &str, &[&str], Ends)] = &[
     ("prlimit64", "error=EPERM", &["1", "2", "3", "4", "1+"], Well),
     ("dup2,dup3", "error=EBUSY", &["1", "2"], Well),
     ("fcntl", "error=EINVAL", &["1", "1+"], Well),
-    // What keeps the secrets ours.
-    ("prctl", "error=EPERM", &["1", "2"], Refused),
+    // What keeps the secrets ours; see also `prctl_where_it_is_refused`.
+    ("prctl", "error=EPERM", &["1"], Refused),
     ("prctl", "error=EINVAL", &["1+"], Refused),
+    ("prctl", "error=EPERM", &["2", "3", "2+"], Well),
+    ("prctl", "error=EINVAL", &["2", "3", "2+"], Well),
 ];
 
 /// A statically linked command: faults that follow the fork must not strike a dynamic loader.
@@ -89,6 +91,81 @@ fn unlike(outcome: &Outcome, ends: &Ends) -> bool {
         Well => outcome.code != Some(7) || outcome.stderr.contains("agent-init: error:"),
         Refused => started || outcome.code != Some(125) || !outcome.stderr.contains("agent-init: error: "),
     }
+}
+
+/// prctl(2), operation by operation: what is asked for beside it, and what is warned of.
+struct Refusal {
+    name: &'static str,
+    option: u8,
+    options: &'static [&'static str],
+    ends: Ends,
+    warns: Option<&'static str>,
+}
+
+const AS_NODE: &[&str] = &["--user", "4242"];
+const FIRMLY: &[&str] = &["--user", "4242", "--drop-caps", "on", "--no-new-privs", "on"];
+
+const REFUSALS: &[Refusal] = &[
+    Refusal {
+        name: "PR_SET_CHILD_SUBREAPER",
+        option: 36,
+        options: &[],
+        ends: Well,
+        warns: Some("cannot become a subreaper"),
+    },
+    Refusal {
+        name: "PR_SET_PDEATHSIG",
+        option: 1,
+        options: &[],
+        ends: Well,
+        warns: Some("will go on without agent-init"),
+    },
+    Refusal { name: "PR_SET_DUMPABLE", option: 4, options: &[], ends: Refused, warns: None },
+    Refusal { name: "PR_CAPBSET_DROP", option: 24, options: AS_NODE, ends: Well, warns: None },
+    Refusal { name: "PR_CAPBSET_DROP", option: 24, options: FIRMLY, ends: Refused, warns: None },
+    Refusal { name: "PR_SET_NO_NEW_PRIVS", option: 38, options: AS_NODE, ends: Well, warns: None },
+    Refusal { name: "PR_SET_NO_NEW_PRIVS", option: 38, options: FIRMLY, ends: Refused, warns: None },
+    Refusal { name: "PR_CAP_AMBIENT", option: 47, options: FIRMLY, ends: Well, warns: None },
+];
+
+/// An old seccomp filter or an emulation: only what somebody relies on stops a start. PID 1 asks for neither of the two
+/// that are warned of.
+#[test]
+fn prctl_where_it_is_refused() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    let refused = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/support/refused.py");
+    for Refusal { name, option, options, ends, warns } in REFUSALS {
+        for (errno, reason) in [("EINVAL", "Invalid argument"), ("EPERM", "Operation not permitted"), ("ENOSYS", "")] {
+            let run = || {
+                let run = sandbox.raw(options.iter().chain(&COMMAND).copied()).arguments(["echo started; exit 7"]);
+                run.through(["python3", "-B", refused, &option.to_string(), errno])
+            };
+            let outcome = run().run();
+            assert!(!unlike(&outcome, ends), "{name}: {errno}\n{outcome}");
+            let warnings: Vec<&str> = outcome.warnings();
+            assert_eq!(warnings.len(), usize::from(warns.is_some()), "{name}: {errno}\n{outcome}");
+            if let Some(warns) = warns {
+                outcome.says(&[warns, reason, "\n  hint: "]).says_no(&["os error"]);
+            }
+            let outcome = run().pid1().run();
+            assert!(!unlike(&outcome, ends), "{name} as PID 1: {errno}\n{outcome}");
+            assert_eq!(outcome.warnings(), Vec::<&str>::new(), "{name} as PID 1: {errno}");
+        }
+    }
+}
+
+/// What was asked for by name is not left out.
+#[test]
+fn a_signal_at_the_parents_death_that_was_asked_for_is_insisted_on() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    std::os::unix::fs::symlink("agent-init", sandbox.path("bin/tini")).unwrap();
+    let refused = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/support/refused.py");
+    let run = sandbox.raw(["-p", "TERM", "--", "true"]).program(&sandbox.text("bin/tini"));
+    let outcome = run.through(["python3", "-B", refused, "1", "EINVAL"]).run();
+    assert_ne!(outcome.code, Some(0), "{outcome}");
+    outcome.says(&["parent's death"]);
 }
 
 /// Faults on the way to another user. What `--drop-caps` does beyond the change of user is insisted on only when asked.

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on should panic, and builders take their arguments by value"
 )]
 
+mod backtraces;
 mod canary;
 mod cli;
 mod commands;

@@ -91,6 +91,7 @@ fn every_script_says_what_it_lacks() {
         ("deploy-tools", "python3-venv", false),
         ("store-servers", "jq", false),
         ("test", "strace", true),
+        ("test-arm64", "cpio", false),
     ] {
         // Those that go on come to a compiler that is not there.
         let (status, said) = machine.run(Command::new(format!("scripts/{script}")).env("TEST_BINARY", "/none"));
