@@ -15,7 +15,7 @@
 //!
 //! [`command`] composes them. The process has one thread and no network code.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![cfg_attr(any(fuzzing, test), allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod agent;
 pub mod cli;
@@ -23,6 +23,10 @@ pub mod command;
 pub mod credential;
 pub mod discover;
 pub mod doctor;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+#[path = "../fuzz/oracles/mod.rs"]
+pub mod fuzzing;
 pub mod launch;
 pub mod plan;
 pub mod report;

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::credential::Digest;
 use crate::credential::source::LIMIT;
+use crate::credential::{Digest, weight};
 use crate::report::Failure;
 use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::Base;
@@ -157,7 +157,7 @@ pub fn read(state_dir: &Path, owners: &Owners) -> Result<Option<(State, u32)>, U
     match found() {
         Ok((content, stat)) => {
             let is_theirs = stat.uid == content.stat.uid && stat.mode & 0o022 == 0;
-            let state = serde_json::from_slice(&content.bytes).ok();
+            let state = weight::parse(&content.bytes).ok();
             Ok(state.filter(|_| is_theirs).map(|state| (state, stat.uid)))
         }
         Err(why) if why.is_unknown() => Err(why),

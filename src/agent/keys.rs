@@ -1,10 +1,26 @@
 //! Pure. Where the keys of a JSON text stand: serde knows the place of what it refuses and not its key, and of what it
 //! accepts it knows neither.
 
-/// A key, an item of a list or a whole object or list: its path (`methods[1].variable`), and where it stands.
+use std::fmt;
+
+/// How a place is reached from the one that it is in.
+#[derive(Debug, Clone, Copy)]
+enum Step<'t> {
+    /// It is the whole text.
+    Whole,
+    /// The key of an object.
+    Key(&'t str),
+    /// The item of a list.
+    Item(usize),
+}
+
+/// A key, an item of a list or a whole object or list, and where it stands. Its path (`methods[1].variable`) is made when it
+/// is asked for: paths of nested places would take memory by the square of the text.
 #[derive(Debug)]
-struct Place {
-    path: String,
+struct Place<'t> {
+    /// The index of the object or list that it is in.
+    parent: Option<usize>,
+    step: Step<'t>,
     start: usize,
     /// The end of an object or a list; a key has none.
     end: Option<usize>,
@@ -14,26 +30,25 @@ struct Place {
 #[derive(Debug)]
 pub struct Keys<'t> {
     text: &'t str,
-    places: Vec<Place>,
+    places: Vec<Place<'t>>,
 }
 
 /// An object or a list that is not closed yet.
-struct Open {
+struct Open<'t> {
     place: usize,
-    path: String,
     /// The index of the item, in a list.
     index: Option<usize>,
     /// The key that was read last, in an object.
-    key: Option<String>,
+    key: Option<&'t str>,
 }
 
-impl Open {
-    fn current(&self) -> String {
-        match (self.index, &self.key) {
-            (Some(index), _) => format!("{}[{index}]", self.path),
-            (None, Some(key)) if self.path.is_empty() => key.clone(),
-            (None, Some(key)) => format!("{}.{key}", self.path),
-            (None, None) => self.path.clone(),
+impl<'t> Open<'t> {
+    /// How what stands here now is reached.
+    fn step(&self) -> Step<'t> {
+        match (self.index, self.key) {
+            (Some(index), _) => Step::Item(index),
+            (None, Some(key)) => Step::Key(key),
+            (None, None) => Step::Whole,
         }
     }
 }
@@ -42,20 +57,16 @@ impl<'t> Keys<'t> {
     /// Finds them.
     #[must_use]
     pub fn of(text: &'t str) -> Keys<'t> {
-        let mut places: Vec<Place> = Vec::new();
-        let mut open: Vec<Open> = Vec::new();
+        let mut places: Vec<Place<'t>> = Vec::new();
+        let mut open: Vec<Open<'t>> = Vec::new();
         let mut characters = text.char_indices();
         while let Some((start, character)) = characters.next() {
             match character {
                 '{' | '[' => {
-                    let path = open.last().map(Open::current).unwrap_or_default();
-                    open.push(Open {
-                        place: places.len(),
-                        path: path.clone(),
-                        index: (character == '[').then_some(0),
-                        key: None,
-                    });
-                    places.push(Place { path, start, end: Some(text.len()) });
+                    let (parent, step) = open.last().map_or((None, Step::Whole), |top| (Some(top.place), top.step()));
+                    let index = (character == '[').then_some(0);
+                    open.push(Open { place: places.len(), index, key: None });
+                    places.push(Place { parent, step, start, end: Some(text.len()) });
                 }
                 '}' | ']' => {
                     if let Some(place) = open.pop().and_then(|closed| places.get_mut(closed.place)) {
@@ -77,8 +88,8 @@ impl<'t> Keys<'t> {
                     });
                     let word = text.get(start + 1..end.map_or(text.len(), |(end, _)| end)).unwrap_or_default();
                     if let Some(top) = open.last_mut().filter(|top| top.index.is_none() && top.key.is_none()) {
-                        top.key = Some(word.to_owned());
-                        places.push(Place { path: top.current(), start, end: None });
+                        top.key = Some(word);
+                        places.push(Place { parent: Some(top.place), step: Step::Key(word), start, end: None });
                     }
                 }
                 _ => {}
@@ -90,34 +101,74 @@ impl<'t> Keys<'t> {
     /// The line of a path, or of what is nearest above it.
     #[must_use]
     pub fn line(&self, path: &str) -> usize {
-        let within = |place: &&Place| {
-            path.strip_prefix(&place.path)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']) || place.path.is_empty())
-        };
-        // Of two places of one path the first is the key, the second its value.
-        let nearest = self.places.iter().filter(within).rev().max_by_key(|place| place.path.len());
-        let at = nearest.map_or(0, |place| place.start);
+        let path = format!(".{path}");
+        // What each place leaves of the path, where it is on the way; what it is in stands before it.
+        let mut left: Vec<Option<&str>> = Vec::with_capacity(self.places.len());
+        let mut nearest: Option<(usize, usize)> = None;
+        for place in &self.places {
+            let rest = match place.parent {
+                None => Some(path.as_str()),
+                Some(parent) => left.get(parent).copied().flatten(),
+            };
+            let rest = rest.and_then(|rest| place.step.leaves(rest));
+            left.push(rest);
+            // Of two places of one path the first is the key, the second its value.
+            if let Some(rest) = rest.filter(|rest| nearest.is_none_or(|(least, _)| rest.len() < least)) {
+                nearest = Some((rest.len(), place.start));
+            }
+        }
+        let at = nearest.map_or(0, |(_, start)| start);
         self.text.get(..at).unwrap_or_default().matches('\n').count() + 1
     }
 
     /// The key at a place, by serde's line and column, both from 1: the last that begins before it.
     #[must_use]
-    pub fn at(&self, line: usize, column: usize) -> &str {
+    pub fn at(&self, line: usize, column: usize) -> String {
         let offset = self.offset(line, column);
-        self.places.iter().rfind(|place| place.start < offset).map_or("", |place| &place.path)
+        self.path(self.places.iter().rfind(|place| place.start < offset))
     }
 
     /// What is closed at a place: the object or list that ends there.
     #[must_use]
-    pub fn closed_at(&self, line: usize, column: usize) -> &str {
+    pub fn closed_at(&self, line: usize, column: usize) -> String {
         let offset = self.offset(line, column);
         let closed = self.places.iter().filter(|place| place.end.is_some_and(|end| end < offset));
-        closed.max_by_key(|place| place.end).map_or("", |place| &place.path)
+        self.path(closed.max_by_key(|place| place.end))
+    }
+
+    fn path(&self, place: Option<&Place<'t>>) -> String {
+        let within = |place: &&Place<'t>| self.places.get(place.parent?);
+        let mut steps: Vec<_> = std::iter::successors(place, within).map(|place| place.step.to_string()).collect();
+        steps.reverse();
+        let path = steps.concat();
+        path.strip_prefix('.').map(str::to_owned).unwrap_or(path)
     }
 
     fn offset(&self, line: usize, column: usize) -> usize {
         let before: usize = self.text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
         before + column
+    }
+}
+
+impl Step<'_> {
+    /// What is left of a path behind this step, if the path takes it.
+    fn leaves<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let rest = match self {
+            Step::Whole => return Some(path),
+            Step::Key(key) => path.strip_prefix('.')?.strip_prefix(key)?,
+            Step::Item(index) => path.strip_prefix('[')?.strip_prefix(&index.to_string())?.strip_prefix(']')?,
+        };
+        (rest.is_empty() || rest.starts_with(['.', '['])).then_some(rest)
+    }
+}
+
+impl fmt::Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Whole => Ok(()),
+            Step::Key(key) => write!(f, ".{key}"),
+            Step::Item(index) => write!(f, "[{index}]"),
+        }
     }
 }
 
@@ -154,6 +205,17 @@ mod tests {
         assert_eq!(keys.closed_at(4, 14), "b[0]");
         assert_eq!(keys.closed_at(5, 28), "b[1]");
         assert_eq!(keys.closed_at(7, 1), "");
+    }
+
+    /// Each place names what it is in; to write its whole path out would take memory by the square of the text.
+    #[test]
+    fn places_take_memory_by_the_length_of_the_text() {
+        let key = "k".repeat(10_000);
+        let text = format!("{{\"{key}\":{{{}}}}}", vec!["\"a\":[0]"; 1_000].join(","));
+        let keys = Keys::of(&text);
+        assert_eq!(keys.places.len(), 2 + 1 + 2 * 1_000);
+        assert_eq!(keys.at(1, 10_010), format!("{key}.a"));
+        assert!(size_of::<Place<'_>>() <= 72);
     }
 
     #[test]

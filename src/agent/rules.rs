@@ -2,21 +2,24 @@
 
 use super::definition::{Condition, Definition, Field, Format, Method, RefreshLock, SessionFile};
 use super::keys::Keys;
+use crate::credential::weight::{self, Unparsed};
 
 /// Reads a definition.
 ///
 /// # Errors
 /// What is wrong with it: the line and the key.
 pub fn read(text: &str) -> Result<Definition, String> {
-    let keys = Keys::of(text);
     if !text.trim_start().starts_with('{') {
         // Serde would take a list for the fields in their order.
         return Err("line 1: it is not a JSON object".to_owned());
     }
-    let definition: Definition = serde_json::from_str(text).map_err(|error| refused(&keys, &error))?;
+    let definition: Definition = weight::parse(text.as_bytes()).map_err(|why| match why {
+        Unparsed::NotJson { error: Some(error), .. } => refused(&Keys::of(text), &error),
+        why => why.to_string(),
+    })?;
     match broken(&definition) {
         None => Ok(definition),
-        Some(Broken { key, what }) => Err(format!("line {}: {key}: {what}", keys.line(&key))),
+        Some(Broken { key, what }) => Err(format!("line {}: {key}: {what}", Keys::of(text).line(&key))),
     }
 }
 
@@ -29,7 +32,7 @@ fn refused(keys: &Keys<'_>, error: &serde_json::Error) -> String {
         // Where the text is broken, what stands before says nothing.
         serde_json::error::Category::Data if what.starts_with("missing field") => keys.closed_at(line, column),
         serde_json::error::Category::Data => keys.at(line, column),
-        _ => "",
+        _ => String::new(),
     };
     if key.is_empty() { format!("line {line}: {what}") } else { format!("line {line}: {key}: {what}") }
 }

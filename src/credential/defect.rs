@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::source::LIMIT;
+use super::weight::Unparsed;
 
 /// Why a document is no usable login. Says what, never a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub enum Defect {
     TooLarge,
     /// More values than are parsed.
     TooMany,
+    /// More levels than are parsed.
+    TooDeep,
     /// No JSON: where the parser gave up.
     NotJson {
         /// Line, from 1.
@@ -58,6 +61,7 @@ impl fmt::Display for Defect {
             Defect::Empty => write!(f, "it is empty (0 bytes)"),
             Defect::TooLarge => write!(f, "it is larger than {LIMIT} bytes"),
             Defect::TooMany => write!(f, "it holds more values than any login"),
+            Defect::TooDeep => Unparsed::TooDeep.fmt(f),
             Defect::NotJson { line, column } => write!(f, "it is not JSON (line {line}, column {column})"),
             Defect::NotLines { line } => write!(f, "it is not made of 'key: value' lines (line {line})"),
             Defect::NotAnObject => write!(f, "it is JSON, but not an object"),

@@ -9,7 +9,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::source::LIMIT;
 use super::splice::{New, Splice};
-use super::{Defect, Digest, jwt, lines, weight};
+use super::weight::{self, Unparsed};
+use super::{Defect, Digest, jwt, lines};
 use crate::agent::definition::{ExpiryUnit, Field, Form, Format, Required, SessionFile};
 
 /// What is known of a usable login; nothing of it is secret.
@@ -65,21 +66,12 @@ impl Document {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(Defect::Empty);
         }
-        let bearable = |text: &[u8]| if weight::is_bearable(text) { Ok(()) } else { Err(Defect::TooMany) };
         let parsed = match format {
-            Format::Json => bearable(bytes).map(|()| serde_json::from_slice(bytes)),
-            Format::Jsonc => {
-                let text = without_comment_lines(bytes);
-                bearable(&text).map(|()| serde_json::from_slice(&text))
-            }
-            Format::Yaml if !weight::has_bearable_lines(bytes) => Err(Defect::TooMany),
-            Format::Yaml => {
-                return lines::parse(bytes).map(Document).map_err(|line| Defect::NotLines { line });
-            }
+            Format::Json => weight::parse(bytes),
+            Format::Jsonc => weight::parse(&without_comment_lines(bytes)),
+            Format::Yaml => return lines::parse(bytes).map(Document),
         };
-        // The parser's own message is left out: it may quote the document.
-        let value: Value = parsed?.map_err(|error| Defect::NotJson { line: error.line(), column: error.column() })?;
-        let document = Document(value);
+        let document = Document(parsed.map_err(defect)?);
         if document.0.is_object() { Ok(document) } else { Err(Defect::NotAnObject) }
     }
 
@@ -205,6 +197,15 @@ impl Document {
             None => Some(value.clone()),
             Some(claim) => find(&jwt::claims(value.as_str()?)?.0, claim).cloned(),
         }
+    }
+}
+
+fn defect(why: Unparsed) -> Defect {
+    match why {
+        Unparsed::TooDeep => Defect::TooDeep,
+        Unparsed::TooMany => Defect::TooMany,
+        // The parser's own message is left out: it may quote the document.
+        Unparsed::NotJson { line, column, .. } => Defect::NotJson { line, column },
     }
 }
 

@@ -5,6 +5,9 @@
 
 use serde_json::{Map, Value};
 
+use super::Defect;
+use super::weight::{self, DEPTH};
+
 /// One line that says something.
 struct Line<'t> {
     number: usize,
@@ -16,42 +19,54 @@ struct Line<'t> {
 /// Reads the text as an object whose leaves are strings, or null for a key without a value.
 ///
 /// # Errors
-/// The number of the line, from 1, that is not of this form.
-pub fn parse(text: &[u8]) -> Result<Value, usize> {
-    let text = std::str::from_utf8(text).map_err(|error| line_at(text, error.valid_up_to()))?;
+/// The line that is not of this form, or the limit that the text exceeds.
+pub fn parse(text: &[u8]) -> Result<Value, Defect> {
+    if !weight::has_bearable_lines(text) {
+        return Err(Defect::TooMany);
+    }
+    let text = std::str::from_utf8(text).map_err(|error| refused(line_at(text, error.valid_up_to())))?;
     let lines = text.lines().enumerate().filter_map(|(index, line)| read(index + 1, line).transpose());
     let lines: Vec<Line<'_>> = lines.collect::<Result<_, _>>()?;
     let mut rest = lines.as_slice();
-    let object = mapping(&mut rest)?;
+    let object = mapping(&mut rest, DEPTH)?;
     match rest.first() {
         None => Ok(Value::Object(object)),
-        Some(line) => Err(line.number),
+        Some(line) => Err(refused(line.number)),
     }
+}
+
+fn refused(line: usize) -> Defect {
+    Defect::NotLines { line }
 }
 
 fn line_at(text: &[u8], offset: usize) -> usize {
     text.iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 
-/// The lines of one indentation, and what is nested in them.
-fn mapping(rest: &mut &[Line<'_>]) -> Result<Map<String, Value>, usize> {
+/// The lines of one indentation, and what is nested in them; `levels` are left for both.
+fn mapping(rest: &mut &[Line<'_>], levels: usize) -> Result<Map<String, Value>, Defect> {
+    let levels = levels.checked_sub(1).ok_or(Defect::TooDeep)?;
     let mut object = Map::new();
     let Some(indent) = rest.first().map(|line| line.indent) else { return Ok(object) };
     while let Some((line, after)) = rest.split_first().filter(|(line, _)| line.indent == indent) {
         *rest = after;
         let nests = line.value.is_empty() && after.first().is_some_and(|next| next.indent > indent);
-        let value = if nests { Value::Object(mapping(rest)?) } else { scalar(line.value).ok_or(line.number)? };
+        let value = if nests {
+            Value::Object(mapping(rest, levels)?)
+        } else {
+            scalar(line.value).ok_or_else(|| refused(line.number))?
+        };
         if object.insert(line.key.clone(), value).is_some() {
-            return Err(line.number);
+            return Err(refused(line.number));
         }
     }
     match rest.first() {
-        Some(line) if line.indent > indent => Err(line.number),
+        Some(line) if line.indent > indent => Err(refused(line.number)),
         _ => Ok(object),
     }
 }
 
-fn read(number: usize, line: &str) -> Result<Option<Line<'_>>, usize> {
+fn read(number: usize, line: &str) -> Result<Option<Line<'_>>, Defect> {
     let content = line.trim_start_matches(' ');
     let indent = line.len() - content.len();
     let content = content.trim_end();
@@ -60,11 +75,11 @@ fn read(number: usize, line: &str) -> Result<Option<Line<'_>>, usize> {
     }
     let (key, value) = match content.split_once(": ") {
         Some((key, value)) => (key, without_comment(value.trim_start())),
-        None => (without_comment(content).strip_suffix(':').ok_or(number)?, ""),
+        None => (without_comment(content).strip_suffix(':').ok_or_else(|| refused(number))?, ""),
     };
     match scalar(key) {
         Some(Value::String(key)) => Ok(Some(Line { number, indent, key, value })),
-        _ => Err(number),
+        _ => Err(refused(number)),
     }
 }
 
@@ -86,7 +101,8 @@ fn without_comment(value: &str) -> &str {
 fn scalar(text: &str) -> Option<Value> {
     match text.chars().next() {
         None => Some(Value::Null),
-        Some('"') => serde_json::from_str(text).ok().filter(Value::is_string),
+        // A text that begins with a quote is a string, or no JSON.
+        Some('"') => serde_json::from_str::<String>(text).ok().map(Value::String),
         Some('\'') => {
             let inner = text.strip_prefix('\'')?.strip_suffix('\'')?;
             let plain = inner.replace("''", "");
@@ -134,7 +150,19 @@ mod tests {
             (b"a: 1\n\xff: 2\n", 2),
         ];
         for (text, line) in rows {
-            assert_eq!(parse(text), Err(line), "{}", String::from_utf8_lossy(text));
+            assert_eq!(parse(text), Err(refused(line)), "{}", String::from_utf8_lossy(text));
+        }
+    }
+
+    #[test]
+    fn what_is_nested_too_deep() {
+        let nested = |depth: usize| {
+            let lines = (0..depth).map(|level| format!("{}a:\n", " ".repeat(level)));
+            lines.collect::<String>()
+        };
+        assert!(parse(nested(DEPTH).as_bytes()).is_ok());
+        for depth in [DEPTH + 1, 1_400] {
+            assert_eq!(parse(nested(depth).as_bytes()), Err(Defect::TooDeep), "{depth}");
         }
     }
 

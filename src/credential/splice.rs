@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::document::without_comment_lines;
+use super::weight;
 
 /// The mark that some editors put in front of UTF-8 text. It is no part of JSON (RFC 8259, section 8.1).
 pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -193,7 +194,7 @@ impl<'t> Splice<'t> {
     }
 
     fn parsed(&self, range: Range<usize>) -> Option<Value> {
-        serde_json::from_slice(&without_comment_lines(self.text.get(range)?)).ok()
+        weight::parse(&without_comment_lines(self.text.get(range)?)).ok()
     }
 
     /// The blank space in front of a key or item, from the beginning of its line on if that is there.
@@ -275,7 +276,7 @@ impl<'t> Splice<'t> {
             let colon = self.blank_end(key.end);
             let start = self.blank_end(colon + 1);
             let value = start..self.value_end(start);
-            let name = self.text.get(key.clone()).and_then(|name| serde_json::from_slice(name).ok());
+            let name = self.text.get(key.clone()).and_then(|name| weight::parse(name).ok());
             let next = self.blank_end(value.end);
             members.push(Member { name: name.unwrap_or_default(), key, value });
             if self.byte(next) != Some(b',') {

@@ -66,7 +66,7 @@ fn path(pid: Pid, name: &str) -> PathBuf {
 }
 
 /// Pure. `None` for a text that lacks a line, and for a process that is dead and not reaped.
-fn parse(pid: Pid, status: &str) -> Option<Process> {
+pub(crate) fn parse(pid: Pid, status: &str) -> Option<Process> {
     let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
     let first = |name: &str| line(name)?.split_ascii_whitespace().next();
     let set = |name: &str| u64::from_str_radix(first(name)?, 16).ok();

@@ -146,7 +146,7 @@ pub fn mapped(identity: &Identity, users: &str, groups: &str) -> anyhow::Result<
 fn range(line: &str) -> Option<(u64, u64)> {
     let mut fields = line.split_ascii_whitespace().map(str::parse::<u64>);
     let (first, _, length) = (fields.next()?.ok()?, fields.next()?.ok()?, fields.next()?.ok()?);
-    Some((first, first + length.checked_sub(1)?))
+    Some((first, first.checked_add(length.checked_sub(1)?)?))
 }
 
 fn by_number(accounts: &Accounts, uid: u32, gid: Option<u32>, groups: Option<Vec<u32>>) -> Identity {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::agent::Definition;
 use crate::agent::definition::{LoginRule, MethodRule};
 use crate::credential::names::{self, Suffix};
+use crate::credential::weight;
 
 use super::json_line;
 use super::page::{Line, Page, toned};
@@ -35,7 +36,7 @@ fn value(definition: &Definition, text: &str) -> Value {
         "session": session,
         "login": definition.login.as_ref().map(login),
         "variables": definition.variables(),
-        "definition": serde_json::from_str::<Value>(text).ok(),
+        "definition": weight::parse::<Value>(text.as_bytes()).ok(),
     })
 }
 

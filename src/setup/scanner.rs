@@ -13,6 +13,8 @@ use crate::agent::definition::TokenRule;
 const SLACK: usize = 4;
 /// What is longer is no token.
 const LONGEST: usize = 4096;
+/// How many bytes of a control sequence's parameters are kept. The longest that programs write set colours.
+const PARAMETERS: usize = 256;
 /// A row that no way leads to from the one we are in.
 const AWAY: usize = 1_000_000;
 
@@ -136,7 +138,10 @@ impl Scanner {
             }
             (Escape::Sequence, 0x20..=0x3f) => {
                 shown.push(byte);
-                self.parameters.push(byte);
+                // A sequence that never ends must not take memory without end.
+                if self.parameters.len() < PARAMETERS {
+                    self.parameters.push(byte);
+                }
             }
             (Escape::Sequence, _) => {
                 shown.push(byte);

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::definition::SessionFile;
-use crate::credential::Document;
+use crate::credential::{Document, weight};
 use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::Version;
 use crate::sys::dir::{Attributes, Dir};
@@ -163,7 +163,7 @@ impl Capture {
     pub fn record(&self) -> Result<Record, Unreadable> {
         let read = || read::entry(&self.notes_there()?, OsStr::new(RECORD), &Owners::Any);
         match read() {
-            Ok(content) => Ok(serde_json::from_slice(&content.bytes).unwrap_or_default()),
+            Ok(content) => Ok(weight::parse(&content.bytes).unwrap_or_default()),
             Err(why) if why.is_unknown() => Err(why),
             Err(_) => Ok(Record::default()),
         }

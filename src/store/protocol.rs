@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::credential::Secret;
 use crate::credential::source::{LIMIT, decode_base64};
+use crate::credential::{Secret, weight};
 
 use super::directory::BOOKKEEPING;
 
@@ -239,10 +239,8 @@ pub fn locked(answer: &[u8]) -> Result<Lease, String> {
 }
 
 fn parse<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, String> {
-    // What serde says may quote the answer.
-    serde_json::from_slice(answer).map_err(|error| {
-        format!("it is not the JSON that is expected (line {}, column {})", error.line(), error.column())
-    })
+    // What serde says may quote the answer; this does not.
+    weight::parse(answer).map_err(|why| why.to_string())
 }
 
 fn speaks(version: u64) -> Result<(), String> {

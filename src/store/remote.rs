@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use zeroize::Zeroizing;
 
 use crate::agent::definition::SessionFile;
-use crate::credential::{Document, Secret};
+use crate::credential::{Document, Secret, weight};
 use crate::report::Failure;
 use crate::supervise::children::Children;
 use crate::supervise::task::Task;
@@ -128,7 +128,7 @@ impl Remote {
     #[must_use]
     pub fn record(&self) -> Record {
         let text = self.stored.as_ref().and_then(|stored| stored.files.get(RECORD));
-        text.and_then(|text| serde_json::from_slice(text.expose_secret()).ok()).unwrap_or_default()
+        text.and_then(|text| weight::parse(text.expose_secret()).ok()).unwrap_or_default()
     }
 
     /// Asks to store the login of `bytes` beside the other files; [`News::Stored`] tells when it is.

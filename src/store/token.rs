@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::Definition;
 use crate::agent::definition::TokenRule;
 use crate::credential::source::without_trailing_newlines;
-use crate::credential::{Digest, Secret};
+use crate::credential::{Digest, Secret, weight};
 use crate::sys::lock::Lock;
 use crate::workcopy::read::{self, Owners, Unreadable};
 
@@ -65,7 +65,7 @@ impl Capture {
     fn mint(&self) -> Option<Mint> {
         let notes = self.notes_there().ok()?;
         let note = read::entry(&notes, OsStr::new(&format!("{FILE}.json")), &Owners::Any).ok()?;
-        serde_json::from_slice(&note.bytes).ok()
+        weight::parse(&note.bytes).ok()
     }
 
     /// Stores a token that was made just now, in place of the one that is there; the lock orders writers.

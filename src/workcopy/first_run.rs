@@ -114,7 +114,7 @@ fn expanded_value(value: &Value, trusted: &[String], key_tail: Option<&str>) -> 
 }
 
 /// The text with the state merged into it, all else as it is; `None` when nothing changes.
-fn merged(text: &[u8], format: Format, state: &Map<String, Value>) -> Result<Option<Vec<u8>>, String> {
+pub(crate) fn merged(text: &[u8], format: Format, state: &Map<String, Value>) -> Result<Option<Vec<u8>>, String> {
     if is_blank(text) {
         let text = (!state.is_empty()).then(|| serde_json::to_vec_pretty(state));
         return text.transpose().map_err(|error| error.to_string());

@@ -8,9 +8,10 @@ use serde_json::{Map, Value};
 
 use crate::agent::Definition;
 use crate::agent::definition::Format;
+use crate::credential::Source;
 use crate::credential::document::without_comment_lines;
 use crate::credential::splice::{BYTE_ORDER_MARK, New, Splice};
-use crate::credential::{Source, weight};
+use crate::credential::weight::{self, Unparsed};
 use crate::plan::AgentPlan;
 use crate::report::{EventKey, Message, in_words};
 use crate::store::directory::BOOKKEEPING;
@@ -122,17 +123,17 @@ pub(super) fn is_blank(text: &[u8]) -> bool {
 }
 
 /// The settings as an object.
-pub(super) fn parsed(text: &[u8], format: Format) -> Result<Value, String> {
+pub(crate) fn parsed(text: &[u8], format: Format) -> Result<Value, String> {
     if is_blank(text) {
         return Ok(Value::Object(Map::new()));
     }
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let stripped = (format == Format::Jsonc).then(|| without_comment_lines(text));
     let text = stripped.as_ref().map_or(text, |stripped| stripped.as_slice());
-    if !weight::is_bearable(text) {
-        return Err("it holds more values than any settings".to_owned());
-    }
-    let document: Value = serde_json::from_slice(text)
-        .map_err(|error| format!("it is not JSON (line {}, column {})", error.line(), error.column()))?;
+    let document: Value = weight::parse(text).map_err(|why| match why {
+        Unparsed::NotJson { line, column, .. } => format!("it is not JSON (line {line}, column {column})"),
+        Unparsed::TooMany => "it holds more values than any settings".to_owned(),
+        Unparsed::TooDeep => why.to_string(),
+    })?;
     if document.is_object() { Ok(document) } else { Err("it is JSON, but not an object".to_owned()) }
 }

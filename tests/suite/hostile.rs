@@ -3,6 +3,7 @@
 mod capture;
 mod crowds;
 mod floods;
+mod nesting;
 
 use std::os::unix::fs::MetadataExt;
 

@@ -24,7 +24,7 @@ pub use pty::Pty;
 pub use run::Run;
 pub use sandbox::{Gate, Sandbox};
 pub use screen::Screen;
-pub use session::{Session, base64, codex_auth};
+pub use session::{Session, base64, codex_auth, jwt};
 pub use snapshot::assert_snapshot;
 pub use store::StandIn;
 pub use tracer::Tracer;

@@ -59,9 +59,9 @@ pub fn base64(text: &str) -> String {
 }
 
 /// A JWT's shape around these claims; the signature is none.
-fn jwt(claims: &Value) -> String {
+pub fn jwt(claims: &str) -> String {
     let part = |text: String| URL_SAFE_NO_PAD.encode(text);
-    format!("{}.{}.{}", part(r#"{"alg":"none"}"#.into()), part(claims.to_string()), part("FAKE-signature".into()))
+    format!("{}.{}.{}", part(r#"{"alg":"none"}"#.into()), part(claims.to_owned()), part("FAKE-signature".into()))
 }
 
 /// A Codex `auth.json` of a `ChatGPT` login.
@@ -73,8 +73,8 @@ pub fn codex_auth(name: &str) -> String {
         "auth_mode": "chatgpt",
         "OPENAI_API_KEY": null,
         "tokens": {
-            "id_token": jwt(&claims),
-            "access_token": jwt(&claims),
+            "id_token": jwt(&claims.to_string()),
+            "access_token": jwt(&claims.to_string()),
             "refresh_token": format!("FAKE-refresh-{name}"),
             "account_id": "acct-FAKE",
         },

@@ -1,0 +1,2 @@
+#![no_main]
+agent_init_fuzz::target!(lines);

@@ -1,0 +1,116 @@
+use serde_json::{Map, Value};
+
+use super::{assert_clean, halves, with_definition};
+use crate::agent::definition::{Format, SessionFile};
+use crate::credential::source::{LIMIT, decode_base64};
+use crate::credential::{Defect, Digest, Document, weight};
+use crate::sync::lineage::Lineage;
+use crate::sync::reconcile::{Base, Outcome, Version, anew, reconcile};
+
+/// Two login documents of one agent: what each says, what a merge makes of them, and who wins.
+pub fn login(input: &[u8]) {
+    let Some((definition, rest)) = with_definition(input) else { return };
+    let Some(rule) = &definition.session else { return };
+    let (ours, theirs) = halves(rest);
+    assert!(decode_base64(ours).is_none_or(|decoded| decoded.len() <= ours.len()));
+    let (ours, theirs) = (Copy::read(ours, rule), Copy::read(theirs, rule));
+    compare(&ours.version, &theirs.version);
+    if ours.document.is_some() && theirs.document.is_some() {
+        merge(&ours, &theirs, rule);
+    }
+}
+
+struct Copy<'t> {
+    text: &'t [u8],
+    version: Version,
+    document: Option<Document>,
+}
+
+impl Copy<'_> {
+    fn read<'t>(text: &'t [u8], rule: &SessionFile) -> Copy<'t> {
+        let document = match Document::parse(text, rule.format) {
+            Ok(document) => document,
+            Err(defect) => {
+                assert_clean(&defect.to_string());
+                return Copy { text, version: Version::defective(&defect), document: None };
+            }
+        };
+        let version = match document.login(rule) {
+            Ok(login) => {
+                let mut tokens = rule.access_token.iter().filter_map(|field| document.text(field));
+                assert!(tokens.any(|token| !token.trim().is_empty()), "a login without a token");
+                let again = again(&document.bytes(), Format::Json).map(|again| again.login(rule).unwrap());
+                assert!(again.is_none_or(|again| again == login), "it is another once it was written");
+                Version::Valid(login)
+            }
+            Err(defect) => {
+                assert_clean(&defect.to_string());
+                Version::defective(&defect)
+            }
+        };
+        if let Some(left) = Document::without_login(rule, text) {
+            let left = again(&left, rule.format);
+            assert!(left.is_none_or(|left| rule.travels.iter().all(|key| !left.has(&format!("/{key}")))));
+        }
+        Copy { text, version, document: Some(document) }
+    }
+
+    fn values(&self) -> Map<String, Value> {
+        values(self.document.as_ref().unwrap())
+    }
+}
+
+fn values(document: &Document) -> Map<String, Value> {
+    weight::parse(&document.bytes()).unwrap()
+}
+
+/// What was written by us, read again: it may be larger than what it was read from, and so than what is read.
+fn again(text: &[u8], format: Format) -> Option<Document> {
+    match Document::parse(text, format) {
+        Err(Defect::TooMany) => None,
+        Err(Defect::TooLarge) if text.len() as u64 > LIMIT => None,
+        document => Some(document.unwrap_or_else(|defect| panic!("it can not be read once it was written: {defect}"))),
+    }
+}
+
+/// Ours as it is written over theirs: what travels is ours, the rest is theirs.
+fn merge(ours: &Copy<'_>, theirs: &Copy<'_>, rule: &SessionFile) {
+    let Some(text) = Document::beside_siblings(rule, ours.text, Some(theirs.text)) else {
+        return assert!(rule.travels.is_empty() || rule.format == Format::Yaml);
+    };
+    let Some(merged) = again(&text, rule.format) else { return };
+    let (from, to, whole) = (ours.values(), theirs.values(), values(&merged));
+    for (key, value) in &whole {
+        let source = if rule.travels.contains(key) { &from } else { &to };
+        assert_eq!(source.get(key), Some(value), "{key}");
+    }
+    let siblings = to.keys().filter(|key| !rule.travels.contains(key));
+    let travellers = from.keys().filter(|key| rule.travels.contains(key));
+    assert_eq!(siblings.chain(travellers).count(), whole.len(), "a key was lost");
+    if let (Version::Valid(ours), Ok(merged)) = (&ours.version, merged.login(rule)) {
+        assert_eq!(ours.content, merged.content, "what travels is another after the way");
+    }
+    let twice = Document::beside_siblings(rule, ours.text, Some(&text));
+    assert!(twice.is_some_and(|twice| *twice == *text), "a second time changes something");
+}
+
+/// Only a usable login wins, and a spent one never does.
+fn compare(ours: &Version, theirs: &Version) {
+    let base = |version: &Version| version.login().map(Base::from);
+    for base in [None, base(ours), base(theirs)] {
+        for known in [&[][..], &[ours], &[theirs], &[ours, theirs], &[theirs, ours]] {
+            let mut history = Lineage::default();
+            known.iter().filter_map(|version| version.login()).for_each(|login| history.push(login.digest));
+            let outcome = reconcile(base, ours, theirs, &history);
+            let is_spent = |login: Option<Digest>| login.is_none_or(|login| history.is_ancestor(login));
+            let digest = |version: &Version| version.login().map(|login| login.digest);
+            match outcome {
+                Outcome::Publish { .. } => assert!(!is_spent(digest(ours))),
+                Outcome::Adopt { .. } => assert!(theirs.login().is_some()),
+                Outcome::Kept => assert!(ours.login().is_some() && theirs.login().is_some()),
+                Outcome::Unchanged | Outcome::LoggedOut | Outcome::Damaged | Outcome::Unknown => {}
+            }
+        }
+    }
+    assert!(!matches!(anew(ours, theirs), Outcome::Publish { .. }) || ours.login().is_some());
+}
