@@ -295,6 +295,9 @@ impl Reporter {
     }
 
     fn render(self, message: &Message) -> String {
+        // Every message passes here, whoever made its text.
+        let text = without_number(&message.text);
+        let hint = message.hint.as_deref().map(without_number);
         match self.format {
             LogFormat::Text => {
                 let prefix = match message.level {
@@ -302,21 +305,20 @@ impl Reporter {
                     Level::Warning => "warning: ",
                     Level::Notice | Level::Detail => "",
                 };
-                let hint =
-                    message.hint.as_ref().map(|hint| format!("  hint: {}\n", sanitized(hint))).unwrap_or_default();
-                format!("agent-init: {prefix}{}\n{hint}", sanitized(&message.text))
+                let hint = hint.map(|hint| format!("  hint: {}\n", sanitized(&hint))).unwrap_or_default();
+                format!("agent-init: {prefix}{}\n{hint}", sanitized(&text))
             }
             LogFormat::Json => {
                 let mut line = serde_json::json!({
                     "level": message.level.word(),
                     "event": message.event.word(),
-                    "message": message.text,
+                    "message": text,
                 });
                 if let Some(agent) = &message.agent {
                     line["agent"] = agent.as_str().into();
                 }
-                if let Some(hint) = &message.hint {
-                    line["hint"] = hint.as_str().into();
+                if let Some(hint) = hint {
+                    line["hint"] = hint.into();
                 }
                 safe::escaped(&line.to_string()) + "\n"
             }

@@ -297,7 +297,7 @@ fn clear_left(
             let agent = &plan.facts.definition.name;
             let planned = plan.keeps_at();
             let text = format!("{agent}: {} does not take the login that gives way", planned.display());
-            say(Message::warning(text).hint(format!("it is kept under {}", kept.display())));
+            say(warning(plan, text).hint(format!("it is kept under {}", kept.display())));
         }
     }
     if plan.login == LoginFile::Absent {

@@ -13,6 +13,7 @@ use crate::store::Put;
 use crate::sync::hearing::Side;
 use crate::sync::lineage::Lineage;
 use crate::sync::reconcile::{Base, Outcome, Version};
+use crate::sync::voice::About;
 use crate::sys::replace::{Exclusion, Replaced};
 use crate::workcopy::read::{self, Copy, reason};
 
@@ -187,7 +188,7 @@ impl Link {
         };
         let text = format!("{}: cannot read {}", self.ends.agent, unknown.what);
         let hint = format!("{kept}nothing is carried or replaced until it can be read, and it is tried again");
-        self.voice.once(self.warning(EventKey::Unreadable, text).hint(hint));
+        self.voice.once_of(About::End(unknown.side), self.warning(EventKey::Unreadable, text).hint(hint));
     }
 
     /// Whether the agent has a login that is not stored and would be lost with the working copy.
