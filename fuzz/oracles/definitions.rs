@@ -14,7 +14,7 @@ pub fn definitions(input: &[u8]) {
                     assert!((1..=text.split('\n').count()).contains(&line), "{why}");
                 }
                 None => {
-                    assert!(why.starts_with("it is nested too deep") || why.starts_with("it holds too many"), "{why}")
+                    assert!(why.starts_with("it is nested too deep") || why.starts_with("it holds too many"), "{why}");
                 }
             }
             return;

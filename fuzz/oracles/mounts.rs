@@ -26,8 +26,9 @@ pub fn mounts(input: &[u8]) {
 }
 
 fn written(mount: &Mount) -> Vec<u8> {
-    let escaped =
-        |path: &Path| -> String { path.as_os_str().as_bytes().iter().map(|byte| format!("\\{byte:03o}")).collect() };
+    let escaped = |path: &Path| {
+        path.as_os_str().as_bytes().iter().fold(String::new(), |text, byte| text + &format!("\\{byte:03o}"))
+    };
     let options = if mount.read_only { "ro" } else { "rw" };
     format!("1 2 0:1 {} {} {options} - {} x rw\n", escaped(&mount.root), escaped(&mount.point), mount.kind).into_bytes()
 }

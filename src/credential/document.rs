@@ -71,7 +71,7 @@ impl Document {
             Format::Jsonc => weight::parse(&without_comment_lines(bytes)),
             Format::Yaml => return lines::parse(bytes).map(Document),
         };
-        let document = Document(parsed.map_err(defect)?);
+        let document = Document(parsed.map_err(|why| defect(&why))?);
         if document.0.is_object() { Ok(document) } else { Err(Defect::NotAnObject) }
     }
 
@@ -200,8 +200,8 @@ impl Document {
     }
 }
 
-fn defect(why: Unparsed) -> Defect {
-    match why {
+fn defect(why: &Unparsed) -> Defect {
+    match *why {
         Unparsed::TooDeep => Defect::TooDeep,
         Unparsed::TooMany => Defect::TooMany,
         // The parser's own message is left out: it may quote the document.
