@@ -5,17 +5,57 @@
 
 use std::fmt;
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
 use std::str::FromStr;
 
+use nix::errno::Errno;
 use nix::libc;
-use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::read;
 
-/// A signal number, 1 to `SIGRTMAX`: nix's enum knows no real-time signals.
+/// A signal number, 1 to 64: nix's enum knows no real-time signals.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Signal(i32);
+
+/// The real-time signals as glibc, docker and kill(1) count them. musl keeps 34 to itself and begins at 35, and `RTMIN+3` must
+/// not depend on how this binary was built.
+const SIGRTMIN: i32 = 34;
+const SIGRTMAX: i32 = 64;
+
+/// A set of signals as the kernel has it. libc's calls leave out the signals that libc keeps to itself (32 and 33, musl 34 too):
+/// who is sent one of those would end, and no thread here needs them.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Set(u64);
+
+impl Set {
+    const ALL: Set = Set(u64::MAX);
+    /// What the kernel takes for the size of a set.
+    const SIZE: usize = size_of::<Set>();
+
+    fn of(signals: &[Signal]) -> Set {
+        Set(signals.iter().fold(0, |set, signal| set | 1 << (signal.0 - 1)))
+    }
+
+    /// Changes the mask by this set, and returns what it was: `rt_sigprocmask(2)`.
+    fn mask(self, how: libc::c_int) -> io::Result<Set> {
+        let mut before = Set(0);
+        let (set, old) = (&raw const self, &raw mut before);
+        // SAFETY: both pointers are to sets of the size that is passed, and live until the call returns.
+        Errno::result(unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, set, old, Set::SIZE) })?;
+        Ok(before)
+    }
+
+    /// A descriptor from which these signals are read without waiting: signalfd(2).
+    fn descriptor(self) -> io::Result<OwnedFd> {
+        let (flags, set) = (libc::SFD_NONBLOCK | libc::SFD_CLOEXEC, &raw const self);
+        // SAFETY: the pointer is to a set of the size that is passed, and lives until the call returns.
+        let fd = Errno::result(unsafe { libc::syscall(libc::SYS_signalfd4, -1, set, Set::SIZE, flags) })?;
+        let fd = i32::try_from(fd).map_err(io::Error::other)?;
+        // SAFETY: the kernel has just made it, and nobody else knows it.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+}
 
 /// Names and numbers of the classic signals on Linux (signal(7)).
 const NAMES: &[(&str, i32)] = &[
@@ -77,7 +117,7 @@ impl Signal {
     /// The signal of this number, if Linux has one.
     #[must_use]
     pub fn from_number(number: i32) -> Option<Signal> {
-        (1..=libc::SIGRTMAX()).contains(&number).then_some(Signal(number))
+        (1..=SIGRTMAX).contains(&number).then_some(Signal(number))
     }
 
     /// Whether it can be caught, and is not the one that says that a child changed.
@@ -97,7 +137,7 @@ impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match NAMES.iter().find(|(_, number)| *number == self.0) {
             Some((name, _)) => write!(f, "SIG{name}"),
-            None if self.0 >= libc::SIGRTMIN() => write!(f, "SIGRTMIN+{}", self.0 - libc::SIGRTMIN()),
+            None if self.0 >= SIGRTMIN => write!(f, "SIGRTMIN+{}", self.0 - SIGRTMIN),
             None => write!(f, "signal {}", self.0),
         }
     }
@@ -125,11 +165,11 @@ impl FromStr for Signal {
         let real_time = |base: i32, rest: &str, sign: i32| -> Option<Signal> {
             let offset = if rest.is_empty() { 0 } else { rest.get(1..)?.parse::<i32>().ok()? * sign };
             let number = base + offset;
-            (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&number).then_some(Signal(number))
+            (SIGRTMIN..=SIGRTMAX).contains(&number).then_some(Signal(number))
         };
         let found = match (name.strip_prefix("RTMIN"), name.strip_prefix("RTMAX")) {
-            (Some(rest), _) if rest.is_empty() || rest.starts_with('+') => real_time(libc::SIGRTMIN(), rest, 1),
-            (_, Some(rest)) if rest.is_empty() || rest.starts_with('-') => real_time(libc::SIGRTMAX(), rest, -1),
+            (Some(rest), _) if rest.is_empty() || rest.starts_with('+') => real_time(SIGRTMIN, rest, 1),
+            (_, Some(rest)) if rest.is_empty() || rest.starts_with('-') => real_time(SIGRTMAX, rest, -1),
             _ => match name {
                 "POLL" => Some(Signal(libc::SIGIO)),
                 "IOT" => Some(Signal(libc::SIGABRT)),
@@ -144,7 +184,7 @@ impl FromStr for Signal {
 /// The signal mask and the one disposition that we were started with, to hand on to the agent.
 #[derive(Clone, Copy)]
 pub struct Inherited {
-    mask: SigSet,
+    mask: Set,
 }
 
 impl Inherited {
@@ -153,9 +193,7 @@ impl Inherited {
     /// # Errors
     /// As sigprocmask(2), which does not fail with these arguments.
     pub fn current() -> io::Result<Inherited> {
-        let mut mask = SigSet::empty();
-        sigprocmask(SigmaskHow::SIG_BLOCK, None, Some(&mut mask))?;
-        Ok(Inherited { mask })
+        Ok(Inherited { mask: Set(0).mask(libc::SIG_BLOCK)? })
     }
 
     /// Restores the mask, and makes SIGCHLD and SIGPIPE default: Rust's runtime ignores SIGPIPE, and an ignored
@@ -166,7 +204,7 @@ impl Inherited {
     pub fn restore(&self) -> io::Result<()> {
         default_disposition(libc::SIGCHLD)?;
         default_disposition(libc::SIGPIPE)?;
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None)?;
+        self.mask.mask(libc::SIG_SETMASK)?;
         Ok(())
     }
 }
@@ -179,7 +217,7 @@ fn default_disposition(signal: i32) -> io::Result<()> {
 
 /// All signals, blocked and readable. The one owner of signal delivery in this process.
 pub struct Signals {
-    fd: SignalFd,
+    fd: OwnedFd,
 }
 
 impl Signals {
@@ -190,10 +228,8 @@ impl Signals {
     /// As signalfd(2): no descriptor or no memory left.
     pub fn take_over() -> io::Result<(Signals, Inherited)> {
         default_disposition(libc::SIGCHLD)?;
-        let mut mask = SigSet::empty();
-        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut mask))?;
-        let fd = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-        Ok((Signals { fd }, Inherited { mask }))
+        let mask = Set::ALL.mask(libc::SIG_BLOCK)?;
+        Ok((Signals { fd: Set::ALL.descriptor()? }, Inherited { mask }))
     }
 
     /// The next pending signal, without waiting.
@@ -209,31 +245,18 @@ impl Signals {
     /// # Errors
     /// As signalfd(2): no descriptor or no memory left.
     pub fn only(&self, signals: &[Signal]) -> io::Result<SomeSignals> {
-        let mut set = MaybeUninit::uninit();
-        // SAFETY: sigemptyset fills the set before it is used; sigaddset refuses what is no signal's number.
-        let set = unsafe {
-            libc::sigemptyset(set.as_mut_ptr());
-            for signal in signals {
-                libc::sigaddset(set.as_mut_ptr(), signal.0);
-            }
-            SigSet::from_sigset_t_unchecked(set.assume_init())
-        };
-        Ok(SomeSignals(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))
+        Ok(SomeSignals(Set::of(signals).descriptor()?))
     }
 
     /// Whether this signal is pending, which it then is no longer. [`Signals::next`] gives the lowest number first, and
     /// does not come to this one while a lower one is sent faster than it is read.
     #[must_use]
     pub fn take(&self, signal: Signal) -> bool {
-        let mut set = MaybeUninit::uninit();
-        let no_time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: sigemptyset fills the set before it is used; the pointers live as long as the calls; no siginfo is asked for.
-        let taken = unsafe {
-            libc::sigemptyset(set.as_mut_ptr());
-            libc::sigaddset(set.as_mut_ptr(), signal.0);
-            libc::sigtimedwait(set.as_ptr(), std::ptr::null_mut(), &raw const no_time)
-        };
-        taken == signal.0
+        let (set, no_time) = (Set::of(&[signal]), libc::timespec { tv_sec: 0, tv_nsec: 0 });
+        let (set, no_time, no_info) = (&raw const set, &raw const no_time, ptr::null_mut::<libc::siginfo_t>());
+        // SAFETY: the pointers live until the call returns, the set has the size that is passed; no siginfo is asked for.
+        let taken = unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, set, no_info, no_time, Set::SIZE) };
+        taken == i64::from(signal.0)
     }
 }
 
@@ -244,7 +267,7 @@ impl AsFd for Signals {
 }
 
 /// Some of the signals that [`Signals`] blocks. See [`Signals::only`].
-pub struct SomeSignals(SignalFd);
+pub struct SomeSignals(OwnedFd);
 
 impl SomeSignals {
     /// The next of them that is pending, without waiting.
@@ -262,10 +285,13 @@ impl AsFd for SomeSignals {
     }
 }
 
-fn next(fd: &SignalFd) -> io::Result<Option<Signal>> {
-    match fd.read_signal() {
-        Ok(Some(info)) => Ok(i32::try_from(info.ssi_signo).ok().and_then(Signal::from_number)),
-        Ok(None) => Ok(None),
+fn next(fd: &OwnedFd) -> io::Result<Option<Signal>> {
+    // A whole signalfd_siginfo, which begins with the number, as 32 bits.
+    let mut info = [0; size_of::<libc::signalfd_siginfo>()];
+    match read(fd, &mut info) {
+        Ok(_) => Ok(info.first_chunk().and_then(|number| Signal::from_number(i32::from_ne_bytes(*number)))),
+        // Interrupted: what is pending keeps the descriptor readable.
+        Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
         Err(errno) => Err(errno.into()),
     }
 }
@@ -283,9 +309,9 @@ mod tests {
             ("15", 15),
             ("USR1", 10),
             ("POLL", 29),
-            ("RTMIN", libc::SIGRTMIN()),
-            ("SIGRTMIN+3", libc::SIGRTMIN() + 3),
-            ("RTMAX-1", libc::SIGRTMAX() - 1),
+            ("RTMIN", SIGRTMIN),
+            ("SIGRTMIN+3", SIGRTMIN + 3),
+            ("RTMAX-1", SIGRTMAX - 1),
             ("64", 64),
         ];
         for (text, number) in rows {
@@ -299,9 +325,9 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for number in 1..=libc::SIGRTMAX() {
+        for number in 1..=SIGRTMAX {
             let signal = Signal(number);
-            if number < 32 || number >= libc::SIGRTMIN() {
+            if number < 32 || number >= SIGRTMIN {
                 assert_eq!(signal.to_string().parse::<Signal>(), Ok(signal));
             }
         }

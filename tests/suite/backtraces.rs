@@ -15,6 +15,7 @@ const SETTINGS: [&[(&str, &str)]; 5] = [
 ];
 
 fn with(run: Run, setting: &[(&str, &str)]) -> Run {
+    let run = run.unset("RUST_BACKTRACE").unset("RUST_LIB_BACKTRACE");
     setting.iter().fold(run, |run, (name, value)| run.env(name, *value))
 }
 
