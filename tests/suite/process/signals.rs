@@ -44,9 +44,34 @@ fn each_signal_reaches_the_agent() {
 fn a_signal_that_kills_the_agent_is_its_exit_status() {
     let sandbox = Sandbox::new();
     // Default action is to end: all but CHLD, CONT, URG, WINCH and the terminal's stops.
-    for number in [1, 2, 3, 4, 6, 8, 10, 11, 12, 13, 14, 15, 31, 32, 33, 34, 50, 64] {
+    for number in [1, 2, 3, 4, 6, 8, 10, 11, 12, 13, 14, 15, 31, 34, 50, 64] {
         for (what, run) in pid1_or_not(|| sandbox.raw(["--", "sh", "-c", "ulimit -c 0; echo ready; exec sleep 1000"])) {
             let mut live = run.start();
+            live.line("ready");
+            live.signal(number);
+            let outcome = live.wait();
+            assert_eq!(outcome.code, Some(128 + number), "{what}\n{outcome}");
+        }
+    }
+}
+
+/// Runs COMMAND with 32 and 33 as they are at login: posix_spawn(3), which tests start runs with, ignores them. Only a system
+/// call can change that.
+const WITH_DEFAULTS: &str = "
+import ctypes, os, platform, sys
+call = {'x86_64': 13, 'aarch64': 134}[platform.machine()]
+for number in (32, 33):
+    ctypes.CDLL(None).syscall(call, number, ctypes.create_string_buffer(32), None, 8)
+os.execvp(sys.argv[1], sys.argv[1:])
+";
+
+/// 32 and 33 are glibc's and musl's for their threads, 34 is musl's too.
+#[test]
+fn signals_that_a_libc_keeps_to_itself_are_forwarded() {
+    let sandbox = Sandbox::new();
+    for number in [32, 33, 34] {
+        for (what, run) in pid1_or_not(|| sandbox.raw(["--", "sh", "-c", "echo ready; exec sleep 1000"])) {
+            let mut live = run.through(["python3", "-c", WITH_DEFAULTS]).start();
             live.line("ready");
             live.signal(number);
             let outcome = live.wait();
