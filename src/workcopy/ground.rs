@@ -95,11 +95,14 @@ pub fn sweep(state_dir: &Dir) {
 }
 
 fn sweep_below(dir: &Dir, depth: usize) {
+    /// A few directories for each agent; who fills one of them does not hold a start up.
+    const ENTRIES: usize = 256;
     dir.sweep();
     let Some(depth) = depth.checked_sub(1) else { return };
-    for name in dir.names().unwrap_or_default().iter().filter(|name| *name != WORK) {
-        let is_directory = dir.stat_entry(name).is_ok_and(|stat| stat.kind == Kind::Directory);
-        if let Some(below) = is_directory.then(|| dir.sub(name).ok()).flatten() {
+    let found = dir.names_up_to(ENTRIES, &|name| name != WORK).unwrap_or_default();
+    for name in found.names {
+        let is_directory = dir.stat_entry(&name).is_ok_and(|stat| stat.kind == Kind::Directory);
+        if let Some(below) = is_directory.then(|| dir.sub(&name).ok()).flatten() {
             sweep_below(&below, depth);
         }
     }
