@@ -1,16 +1,17 @@
 # shellcheck shell=sh
 # Debian packages of any architecture, unpacked into a cache and not installed: the machine's packages and apt's lists stay as
-# they are. Sourced by scripts that set $script, the name their messages begin with.
+# they are. Sourced after packages.sh.
 
 : "${script:?}"
 cache=${XDG_CACHE_HOME:-${HOME:?}/.cache}/agent-init
 suite=trixie
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # private_apt COMMAND...: with lists of our own. How to get to the mirror (a proxy, say) is the machine's affair.
 private_apt() {
     mkdir -p "$cache/apt/lists/partial" "$cache/apt/archives/partial"
     for part in "$suite" "$suite-backports"; do
-        echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $part main"
+        echo "deb [signed-by=$keyring] http://deb.debian.org/debian $part main"
     done >"$cache/apt/sources.list"
     {
         apt-config dump | grep '^Acquire::[^ ]*[Pp]roxy' || :
@@ -35,6 +36,10 @@ update_lists() {
     if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
         echo "$script: this takes packages of Debian, and there is no apt-get or dpkg-deb to get them with" >&2
         exit 1
+    fi
+    if [ ! -e "$keyring" ]; then
+        lack debian-archive-keyring
+        install_missing || exit
     fi
     private_apt apt-get -qq update </dev/null >&2 || { echo "$script: cannot read the lists of deb.debian.org" >&2 && exit 1; }
     lists_are_new=yes

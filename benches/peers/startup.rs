@@ -30,9 +30,9 @@ impl Case {
         Self { launch, wall: Sample::default(), cpu: Sample::default(), faults: Sample::default() }
     }
 
-    /// Median wall time and CPU time in microseconds, and page faults.
-    pub fn figures(&self) -> [String; 3] {
-        [&self.wall, &self.cpu, &self.faults].map(|sample| format!("{:.0}", sample.median()))
+    /// Median wall time and CPU time in microseconds.
+    pub fn figures(&self) -> [String; 2] {
+        [&self.wall, &self.cpu].map(|sample| format!("{:.0}", sample.median()))
     }
 
     /// Once with its messages kept: a case that does not work is not timed.

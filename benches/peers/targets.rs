@@ -59,31 +59,16 @@ pub fn measure(rounds: usize, root: bool) -> Result<Report> {
     let mut report = Report::default();
     let mut table = Table::new(
         format!("Targets, {rounds} rounds, home on {} ({})", ground.kind(), ground.place().display()),
-        &[
-            "target",
-            "bytes",
-            "plain us",
-            "CPU",
-            "faults",
-            "user us",
-            "CPU",
-            "faults",
-            "session us",
-            "CPU",
-            "faults",
-            "live KiB",
-            "own KiB",
-        ],
+        &["target", "bytes", "start us", "CPU", "user us", "CPU", "session us", "CPU", "live KiB", "own KiB"],
     );
     for target in &targets {
         let mut row = vec![target.name.clone(), fs::metadata(&target.path)?.len().to_string()];
         for start in STARTS {
             let case = cases.iter().find(|case| case.launch.label == label(&target.name, start));
-            row.extend(case.map_or_else(|| [String::new(), String::new(), String::new()], Case::figures));
+            row.extend(case.map_or_else(unmeasured, Case::figures));
         }
-        if target.runs_here() {
-            row.extend(resident::serving(&target.inits()?)?.map(|kibibytes| kibibytes.to_string()));
-        }
+        let memory = if target.runs_here() { Some(resident::serving(&target.inits()?)?) } else { None };
+        row.extend(memory.map_or_else(unmeasured, |memory| memory.map(|kibibytes| kibibytes.to_string())));
         table.row(row);
     }
     report.tables.push(table);
@@ -91,6 +76,10 @@ pub fn measure(rounds: usize, root: bool) -> Result<Report> {
         report.left_out.push(format!("{SUBJECT} --user: needs root"));
     }
     Ok(report)
+}
+
+fn unmeasured() -> [String; 2] {
+    ["-".to_owned(), "-".to_owned()]
 }
 
 fn label(target: &str, start: &str) -> String {

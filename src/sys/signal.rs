@@ -327,7 +327,7 @@ mod tests {
     fn names_round_trip() {
         for number in 1..=SIGRTMAX {
             let signal = Signal(number);
-            if number < 32 || number >= SIGRTMIN {
+            if !(32..SIGRTMIN).contains(&number) {
                 assert_eq!(signal.to_string().parse::<Signal>(), Ok(signal));
             }
         }

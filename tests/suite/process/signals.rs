@@ -55,7 +55,7 @@ fn a_signal_that_kills_the_agent_is_its_exit_status() {
     }
 }
 
-/// Runs COMMAND with 32 and 33 as they are at login: posix_spawn(3), which tests start runs with, ignores them. Only a system
+/// Runs COMMAND with 32 and 33 as they are at login: `posix_spawn(3)`, which tests start runs with, ignores them. Only a system
 /// call can change that.
 const WITH_DEFAULTS: &str = "
 import ctypes, os, platform, sys
