@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::support::{Live, Sandbox, Session, needs_root};
 
@@ -75,7 +76,8 @@ fn orphans_without_end() {
     let storm = storm(&sandbox);
     let run = sandbox.raw(["--agent", "none", "--grace", "1s", "--user", &UID.to_string(), "--"]);
     let run = run.arguments([storm.as_str(), "orphans", "16"]).through(["prlimit", "--nproc=2500:2500"]);
-    let mut live = run.pid1().start();
+    // Sixteen busy makers of orphans leave little of two processors to anybody else.
+    let mut live = run.pid1().limit(Duration::from_secs(300)).start();
     for _ in 0..16 {
         live.line("up");
     }
