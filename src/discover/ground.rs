@@ -113,9 +113,11 @@ impl<'c> Ground<'c, '_> {
     /// failing lookups each.
     fn has_any_login(&self, definition: &Definition, by_name: bool) -> anyhow::Result<bool> {
         let Some(session) = &definition.session else { return Ok(false) };
-        let is_there = |path: PathBuf| holds_login(&path, session) || holds_token(&path, definition);
-        Ok(holds_login(&self.own_place(definition), session)
-            || self.capture_path(definition, by_name)?.is_some_and(is_there))
+        // Who reads what may be there meets the error.
+        let has_login = |path: &Path| holds_login(path, session).unwrap_or(true);
+        let has_token = |path: &Path| holds_token(path, definition).unwrap_or(true);
+        Ok(has_login(&self.own_place(definition))
+            || self.capture_path(definition, by_name)?.is_some_and(|path| has_login(&path) || has_token(&path)))
     }
 
     /// All that is known of one agent.
@@ -232,12 +234,20 @@ impl<'c> Ground<'c, '_> {
         };
         let Some(root) = root else { return Ok(None) };
         directory("--capture", &root)?;
-        let flat = definition
-            .session
-            .as_ref()
-            .is_some_and(|session| holds_login(&root, session) && (by_name || logins::is_its_own(&root, session)))
-            || (by_name && holds_token(&root, definition));
-        Ok(Some(if flat { root } else { root.join(&definition.name) }))
+        let is_flat = self.is_flat(&root, definition, by_name).with_context(|| {
+            Failure::new(format!("cannot look into {}", root.display()))
+                .hint("which agent's login lies there is not known: start again once it can be read")
+        })?;
+        Ok(Some(if is_flat { root } else { root.join(&definition.name) }))
+    }
+
+    /// Whether the capture holds the files of this agent itself, and not in a directory of the agent's name.
+    fn is_flat(&self, root: &Path, definition: &Definition, by_name: bool) -> io::Result<bool> {
+        let login = match &definition.session {
+            Some(session) => holds_login(root, session)? && (by_name || logins::is_its_own(root, session)?),
+            None => false,
+        };
+        Ok(login || (by_name && holds_token(root, definition)?))
     }
 
     /// The store behind a helper. Where no command is to be run, it is there and not known.
@@ -326,14 +336,14 @@ fn recorded(capture: &Capture) -> anyhow::Result<Lineage> {
 }
 
 /// Whether there is a file of the login's name, or of that name without its dot in a volume of a Kubernetes Secret.
-fn holds_login(dir: &Path, session: &SessionFile) -> bool {
-    let has = |name: &str| look::is_there(&dir.join(name));
-    has(&session.file) || (session.undotted().is_some_and(has) && has("..data"))
+fn holds_login(dir: &Path, session: &SessionFile) -> io::Result<bool> {
+    let has = |name: &str| look::exists(&dir.join(name));
+    Ok(has(&session.file)? || (session.undotted().map_or(Ok(false), has)? && has("..data")?))
 }
 
 /// Whether there is a long-lived token of an agent that has such tokens.
-fn holds_token(dir: &Path, definition: &Definition) -> bool {
-    token::rule(definition).is_some() && look::is_there(&dir.join(token::FILE))
+fn holds_token(dir: &Path, definition: &Definition) -> io::Result<bool> {
+    Ok(token::rule(definition).is_some() && look::exists(&dir.join(token::FILE))?)
 }
 
 /// Whether the directories that the operator named as captures are there, whomever they are for.

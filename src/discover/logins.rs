@@ -1,6 +1,7 @@
 //! Reads the logins that stand in directories: at the agent's own place, in its capture, and where an earlier run left one;
 //! and the long-lived token of a capture.
 
+use std::io;
 use std::path::Path;
 
 use crate::agent::Definition;
@@ -28,7 +29,15 @@ pub(super) fn in_place<'c>(
     state_dir: &Path,
 ) -> Option<Offer<'c>> {
     let file = place.path.join(&session.file);
-    let dir = Dir::open(&place.path).ok()?;
+    let dir = match Dir::open(&place.path) {
+        Err(error) if errno::is_unknown(&error) => {
+            let version = Version::Unreadable(read::reason(&error));
+            let source = if place.mounted { Source::Mount(place.path.clone()) } else { Source::Home(file) };
+            return offer(definition, source, Copy { version, bytes: None, mark: None });
+        }
+        Err(_) => return None,
+        Ok(dir) => dir,
+    };
     let is_file_mount = place.mounted_below.as_ref() == Some(&file);
     let (source, copy) = if place.mounted || is_file_mount {
         let source = if is_file_mount { file } else { place.path.clone() };
@@ -143,10 +152,21 @@ fn holds_settings_only(definition: &Definition, copy: &Copy) -> bool {
 }
 
 /// Whether the login file in a directory that belongs to no one agent is this agent's: another's may have the same name.
-pub(super) fn is_its_own(path: &Path, session: &SessionFile) -> bool {
-    let Ok(dir) = Dir::open(path) else { return false };
-    let Some(bytes) = read::login(&dir, session, &Owners::Any, true).bytes else { return false };
-    Document::parse(&bytes, session.format).is_ok_and(|document| {
+///
+/// # Errors
+/// It can not be told.
+pub(super) fn is_its_own(path: &Path, session: &SessionFile) -> io::Result<bool> {
+    let dir = match Dir::open(path) {
+        Err(error) if errno::is_unknown(&error) => return Err(error),
+        Err(_) => return Ok(false),
+        Ok(dir) => dir,
+    };
+    let copy = read::login_at_start(&dir, session, &Owners::Any, true);
+    if let Version::Unreadable(why) = copy.version {
+        return Err(io::Error::other(why.to_string()));
+    }
+    let Some(bytes) = copy.bytes else { return Ok(false) };
+    Ok(Document::parse(&bytes, session.format).is_ok_and(|document| {
         document.login(session).is_ok() && session.mark.as_deref().is_none_or(|mark| document.has(mark))
-    })
+    }))
 }

@@ -20,7 +20,20 @@ use super::dir::Stat;
 /// by a call that faults.)
 #[must_use]
 pub fn is_there(path: &Path) -> bool {
-    lstat(path).map_or_else(may_be, |_| true)
+    exists(path).unwrap_or(true)
+}
+
+/// Whether there is anything of this name; a symbolic link is. For a choice between two places, where neither may be taken
+/// for want of an answer.
+///
+/// # Errors
+/// It can not be told.
+pub fn exists(path: &Path) -> io::Result<bool> {
+    match lstat(path) {
+        Ok(_) => Ok(true),
+        Err(errno) if may_be(errno) => Err(errno.into()),
+        Err(_) => Ok(false),
+    }
 }
 
 /// What there is of this name; a symbolic link is a link.

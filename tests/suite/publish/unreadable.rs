@@ -193,3 +193,21 @@ fn a_stored_login_that_cannot_be_read_at_the_start_is_adopted_later() {
     live.wait().ok().says(&["not usable: it cannot be read"]).says_no(&["os error"]);
     assert_eq!(captured.stored(), "a");
 }
+
+/// Which of two places a login is taken from is not decided by a look that failed: neither the layout of a capture nor
+/// whether something was mounted at the agent's own place.
+#[test]
+fn a_place_that_cannot_be_looked_at_is_not_taken_for_empty() {
+    for error in ["EIO", "ESTALE", "EMFILE", "ENOMEM"] {
+        for name in ["capture/.credentials.json", "capture/oauth-token"] {
+            let sandbox = refreshed();
+            let fault = format!("newfstatat:error={error}");
+            let outcome = start(&sandbox, &fault, "1+", &[name]);
+            outcome
+                .refuses(&["cannot look into", "capture", "\n  hint: "])
+                .says_no(&["os error"])
+                .prints_no(&["FILE="]);
+            assert_eq!(name_of(&sandbox.read(FILE)), "a", "{fault} {name}");
+        }
+    }
+}
