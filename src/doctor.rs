@@ -2,6 +2,8 @@
 //! function for each check, over what was looked at.
 
 mod capabilities;
+pub mod finding;
+pub mod input;
 mod leftovers;
 mod mounts;
 mod owners;
@@ -10,56 +12,10 @@ mod sources;
 
 use std::path::Path;
 
-use serde::Serialize;
-
-use crate::discover::surroundings::{Role, Spot, Surroundings};
-use crate::report::Message;
-
+pub use finding::Finding;
 pub use sources::{Sources, of_sources};
 
-/// Something that was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// The name of the check.
-    pub check: &'static str,
-    /// What it is about: a path, a variable or an agent.
-    pub subject: String,
-    /// What is wrong, and what comes of it.
-    pub what: String,
-    /// How to mend it.
-    pub fix: String,
-    /// Wrong; else worth knowing.
-    #[serde(skip)]
-    pub is_problem: bool,
-}
-
-impl Finding {
-    /// What stops a start, of one agent or of any, in the words of that start.
-    #[must_use]
-    pub fn of_refusal(subject: impl Into<String>, error: &anyhow::Error) -> Finding {
-        let Message { text, hint, .. } = Message::error(error);
-        let fix = hint.unwrap_or_else(|| "agent-init --help shows the options".to_owned());
-        Finding::problem("refused", subject, text, fix)
-    }
-
-    fn problem(
-        check: &'static str,
-        subject: impl Into<String>,
-        what: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Finding {
-        Finding { check, subject: subject.into(), what: what.into(), fix: fix.into(), is_problem: true }
-    }
-
-    fn note(
-        check: &'static str,
-        subject: impl Into<String>,
-        what: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Finding {
-        Finding { is_problem: false, ..Finding::problem(check, subject, what, fix) }
-    }
-}
+use self::input::{Role, Spot, Surroundings};
 
 /// A check of one path. The first that finds something speaks for the path: what is not a file has no mode to mend.
 type SpotCheck = fn(&Spot, &Surroundings) -> Option<Finding>;
@@ -136,10 +92,6 @@ impl Surroundings {
     fn spot(&self, role: &Role) -> Option<&Spot> {
         self.spots.iter().find(|spot| spot.role == *role)
     }
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 #[cfg(test)]

@@ -5,22 +5,20 @@
 //! it would leave behind at its exec nobody would free.
 
 pub mod deliver;
-pub mod helper;
-pub mod interrupt;
-pub mod patience;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 
+use crate::account::Identity;
+use crate::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Failure, reason};
+use crate::log::event::EventKey;
+use crate::log::{Message, Reporter};
 use crate::plan::Firmness;
-use crate::plan::identity::Identity;
-use crate::report::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, EventKey, Failure, Message, Reporter};
-use crate::sys::process::{self, Pid, Program};
+use crate::sys::process::{Pid, Program};
 use crate::sys::pty::Slave;
 use crate::sys::signal::{Inherited, Signal};
 use crate::sys::terminal::Terminal;
-use crate::sys::{errno, privilege};
-use crate::workcopy::read::reason;
+use crate::sys::{errno, privilege, process};
 
 /// What is started, and as whom.
 pub struct Launch<'l> {

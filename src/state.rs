@@ -8,14 +8,14 @@ use std::time::SystemTime;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::credential::source::LIMIT;
-use crate::credential::{Digest, weight};
-use crate::report::Failure;
-use crate::sync::lineage::Lineage;
-use crate::sync::reconcile::Base;
+use crate::error::Failure;
+use crate::fs::untrusted;
+use crate::fs::untrusted::{LIMIT, Owners, Unreadable};
+use crate::login::history::Lineage;
+use crate::login::merge::Base;
+use crate::login::{Digest, limits};
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::process::Pid;
-use crate::workcopy::read::{self, Owners, Unreadable};
 
 /// The file's name.
 const FILE: &str = "state.json";
@@ -131,7 +131,7 @@ impl Served {
 /// from it.
 pub fn load(state_dir: &Path, uid: u32) -> anyhow::Result<State> {
     let owners = Owners::These(vec![uid, 0]);
-    match read::read_again(|| read(state_dir, &owners)) {
+    match untrusted::read_again(|| read(state_dir, &owners)) {
         Ok(found) => Ok(found.map(|(state, _)| state).unwrap_or_default()),
         Err(why) => {
             let file = state_dir.join(FILE);
@@ -151,13 +151,13 @@ pub fn read(state_dir: &Path, owners: &Owners) -> Result<Option<(State, u32)>, U
     let found = || -> Result<_, Unreadable> {
         // Others than its owner may pass through the directory, and not list it.
         let dir = Dir::passage(state_dir)?;
-        let content = read::entry(&dir, OsStr::new(FILE), owners)?;
+        let content = untrusted::entry(&dir, OsStr::new(FILE), owners)?;
         Ok((content, dir.stat()?))
     };
     match found() {
         Ok((content, stat)) => {
             let is_theirs = stat.uid == content.stat.uid && stat.mode & 0o022 == 0;
-            let state = weight::parse(&content.bytes).ok();
+            let state = limits::parse(&content.bytes).ok();
             Ok(state.filter(|_| is_theirs).map(|state| (state, stat.uid)))
         }
         Err(why) if why.is_unknown() => Err(why),

@@ -1,19 +1,19 @@
 //! Pure. What authenticates an agent, until when, and what is wrong with it.
 
 mod health;
+pub mod running;
 
 use std::time::SystemTime;
 
+pub use health::{Clock, Health};
 use serde::{Serialize, Serializer};
 
+use self::running::Live;
 use crate::agent::Definition;
 use crate::agent::definition::Method;
-use crate::discover::running::Live;
+use crate::login::merge::Version;
 use crate::plan::{AgentPlan, WriteBack};
 use crate::state::{Served, Shadowed};
-use crate::sync::reconcile::Version;
-
-pub use health::{Clock, Health};
 
 /// The status of one agent; its JSON is that of `status --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -273,8 +273,8 @@ fn rfc3339<S: Serializer>(moment: &Option<SystemTime>, to: S) -> Result<S::Ok, S
 
 #[cfg(test)]
 mod tests {
-    use super::health::tests::{clock, login};
     use super::*;
+    use crate::status::health::tests::{clock, login};
 
     fn remembered(method: &str, last: Option<&str>) -> Served {
         let text =

@@ -2,7 +2,7 @@
 
 pub mod directory;
 pub mod helper;
-mod pace;
+mod poll_interval;
 pub mod protocol;
 pub mod recovery;
 pub mod remote;
@@ -12,15 +12,16 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::agent::definition::SessionFile;
-use crate::sync::lineage::Lineage;
-use crate::sync::reconcile::Version;
-use crate::sys::lock::Lock;
-use crate::workcopy::read::{Copy, Unreadable};
-
 pub use directory::{Capture, Record};
 pub use recovery::Recovery;
 pub use remote::Remote;
+
+use crate::fs::untrusted::Unreadable;
+use crate::login::file::Copy;
+use crate::login::format::SessionFile;
+use crate::login::history::Lineage;
+use crate::login::merge::Version;
+use crate::sys::lock::Lock;
 
 /// A store.
 pub enum Store {

@@ -2,9 +2,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::assert_clean;
-use crate::credential::lines::parse;
-use crate::credential::weight::DEPTH;
+use crate::fuzzing::assert_clean;
+use crate::login::limits::DEPTH;
+use crate::login::yaml::parse;
 
 /// The subset of YAML: what was read is read again once it is written.
 pub fn lines(input: &[u8]) {

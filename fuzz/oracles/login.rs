@@ -1,11 +1,12 @@
 use serde_json::{Map, Value};
 
-use super::{assert_clean, halves, with_definition};
-use crate::agent::definition::{Format, SessionFile};
-use crate::credential::source::{LIMIT, decode_base64};
-use crate::credential::{Defect, Digest, Document, weight};
-use crate::sync::lineage::Lineage;
-use crate::sync::reconcile::{Base, Outcome, Version, anew, reconcile};
+use crate::fs::untrusted::LIMIT;
+use crate::fuzzing::{assert_clean, halves, with_definition};
+use crate::login::format::{Format, SessionFile};
+use crate::login::history::Lineage;
+use crate::login::merge::{Base, Outcome, Version, anew, reconcile};
+use crate::login::source::decode_base64;
+use crate::login::{Defect, Digest, Document, limits};
 
 /// Two login documents of one agent: what each says, what a merge makes of them, and who wins.
 pub fn login(input: &[u8]) {
@@ -61,7 +62,7 @@ impl Copy<'_> {
 }
 
 fn values(document: &Document) -> Map<String, Value> {
-    weight::parse(&document.bytes()).unwrap()
+    limits::parse(&document.bytes()).unwrap()
 }
 
 /// What was written by us, read again: it may be larger than what it was read from, and so than what is read.

@@ -5,19 +5,17 @@
 mod condition;
 mod locks;
 mod login;
-mod session;
 
 use std::collections::BTreeMap;
-
-use serde::Deserialize;
-use serde_json::{Map, Value};
-
-use crate::credential::names::Names;
 
 pub use condition::Condition;
 pub use locks::{RefreshLock, Sign, WriteLock};
 pub use login::{LoginRule, TokenRule};
-pub use session::{Expiry, ExpiryUnit, Field, Form, Format, Required, SessionFile};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::login::format::{Format, SessionFile};
+use crate::login::names::Names;
 
 /// One agent.
 #[derive(Debug, Deserialize)]

@@ -1,8 +1,10 @@
 //! Pure. What a definition must be beyond its types: the rules that other code relies on.
 
-use super::definition::{Condition, Definition, Field, Format, Method, RefreshLock, SessionFile};
-use super::keys::Keys;
-use crate::credential::weight::{self, Unparsed};
+use crate::agent::definition::{Condition, Definition, Method, RefreshLock};
+use crate::agent::keys::Keys;
+use crate::login::format::{Field, Format, SessionFile};
+use crate::login::limits;
+use crate::login::limits::Unparsed;
 
 /// Reads a definition.
 ///
@@ -13,7 +15,7 @@ pub fn read(text: &str) -> Result<Definition, String> {
         // Serde would take a list for the fields in their order.
         return Err("line 1: it is not a JSON object".to_owned());
     }
-    let definition: Definition = weight::parse(text.as_bytes()).map_err(|why| match why {
+    let definition: Definition = limits::parse(text.as_bytes()).map_err(|why| match why {
         Unparsed::NotJson { error: Some(error), .. } => refused(&Keys::of(text), &error),
         why => why.to_string(),
     })?;
@@ -207,7 +209,7 @@ fn methods(definition: &Definition) -> Option<Broken> {
             return unsound;
         }
         let is_same =
-            |other: &&super::definition::MethodRule| rule.variable.is_some() && other.variable == rule.variable;
+            |other: &&crate::agent::definition::MethodRule| rule.variable.is_some() && other.variable == rule.variable;
         if let Some(name) = definition.methods.iter().take(index).find(is_same).and(rule.variable.as_ref()) {
             return Some(breaks(key("variable"), format!("{name} stands twice")));
         }

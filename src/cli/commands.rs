@@ -7,10 +7,10 @@ use std::time::Duration;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Arg, Parser, ValueHint};
 
-use super::options::{ConductOptions, RunOptions, WorkplaceOptions};
-use super::value::{AgentSelection, CaptureSpec};
-use super::{Layered, value};
-use crate::report::Failure;
+use crate::cli::options::{ConductOptions, RunOptions, WorkplaceOptions};
+use crate::cli::value::{AgentSelection, CaptureSpec};
+use crate::cli::{Layered, value};
+use crate::error::Failure;
 
 /// What `run` does once it starts: no matter to a command that only looks.
 const NOT_LOOKED_AT: &[&str] = &[

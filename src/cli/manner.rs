@@ -1,6 +1,6 @@
 //! Pure. What the name under which we were started changes.
 
-use crate::report::{EXIT_FAILURE, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND};
+use crate::error::{EXIT_FAILURE, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND};
 use crate::sys::signal::Signal;
 
 /// What the name under which we were started changes.

@@ -7,12 +7,14 @@ use std::time::Duration;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, ValueHint};
 
-use super::value::{
-    self, AgentSelection, AuthMode, CaptureSpec, Delivery, Forwarding, PerAgent, Requirement, Rewrite, Scope,
-    StoreChoice, StoreSpec, Switch, SyncMode,
-};
 use crate::agent::definition::Method;
-use crate::report::{Failure, Level, LogFormat, Reporter};
+use crate::cli::value;
+use crate::cli::value::{
+    AgentSelection, AuthMode, CaptureSpec, Delivery, Forwarding, PerAgent, Requirement, Rewrite, Scope, StoreChoice,
+    StoreSpec, Switch, SyncMode,
+};
+use crate::error::Failure;
+use crate::log::{Level, LogFormat, Reporter};
 use crate::sys::signal::Signal;
 
 const USAGE: &str = "agent-init [run] [OPTIONS] [--] COMMAND [ARG...]";
@@ -220,6 +222,14 @@ fn methods(text: &str) -> Result<Methods, String> {
 }
 
 impl RunOptions {
+    /// Whether an agent's logins are synced: as they change (true) or at the end (false); `None` where they are not.
+    #[must_use]
+    pub fn is_synced_live(&self, agent: &str) -> Option<bool> {
+        let sync = self.sync.unwrap_or_default();
+        let is_synced = sync != SyncMode::Off && self.auth_of(agent) != AuthMode::Copy;
+        is_synced.then_some(sync == SyncMode::Live)
+    }
+
     /// These options, and for what is not given the other's.
     #[must_use]
     pub fn or(self, twins: RunOptions) -> RunOptions {

@@ -1,8 +1,7 @@
 //! Pure. Capabilities that a root agent-init needs to make another user of its agent.
 
-use crate::discover::surroundings::Surroundings;
-
-use super::Finding;
+use crate::doctor::finding::Finding;
+use crate::doctor::input::Surroundings;
 
 /// Name, number (capabilities(7)) and what fails without it.
 const NEEDED: [(&str, u32, &str); 5] = [

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::discover::surroundings::{Role, Spot, Surroundings};
-use crate::plan::place;
-use crate::sys::dir::Kind;
-
-use super::{Finding, shown};
+use crate::doctor::finding::{Finding, shown};
+use crate::doctor::input::{Role, Spot, Surroundings};
+use crate::fs::directories;
+use crate::sys::stat::Kind;
 
 /// 2025-01-01, before any release of this program.
 const EPOCH: Duration = Duration::from_secs(1_735_689_600);
@@ -18,18 +17,18 @@ pub fn state_directory(spot: &Spot, around: &Surroundings) -> Option<Finding> {
     // While a run is under way it is that run's, and a command beside it may be another user's.
     let found = spot.found.filter(|_| spot.role == Role::State && !around.is_running)?;
     let uid = around.current.0;
-    let why = match place::not_ours(&found.stat(), uid) {
+    let why = match directories::why_not_ours(&found.stat(), uid) {
         None if found.kind == Kind::Directory => return None,
         None => "is not a directory".to_owned(),
         // A start closes it.
-        Some(_) if found.uid == uid && place::is_named_ours(&spot.path) && spot.is_empty => return None,
+        Some(_) if found.uid == uid && directories::is_named_ours(&spot.path) && spot.is_empty => return None,
         Some(why) => why,
     };
     Some(Finding::problem(
         "state-directory",
         shown(&spot.path),
         format!("it {why}"),
-        place::make_it_ours(&spot.path, uid),
+        directories::make_it_ours(&spot.path, uid),
     ))
 }
 

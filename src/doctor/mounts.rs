@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use crate::discover::mounts::Mount;
-use crate::discover::surroundings::{Role, Spot, Surroundings};
-use crate::sys::dir::Kind;
-
-use super::{Finding, shown};
+use crate::doctor::finding::{Finding, shown};
+use crate::doctor::input::{Role, Spot, Surroundings};
+use crate::fs::mounts::Mount;
+use crate::sys::stat::Kind;
 
 /// So little room stores no login, with its temporary file and its notes.
 const ROOM: u64 = 256 * 1024;

@@ -1,12 +1,11 @@
 //! Pure. Owners and modes against who reads and writes.
 
-use crate::discover::surroundings::{Role, Spot, Surroundings};
-use crate::plan::identity::Identity;
-use crate::plan::place::may_use;
-use crate::report::words::access_beside_owner;
-use crate::sys::dir::Kind;
-
-use super::{Finding, shown};
+use crate::account::Identity;
+use crate::doctor::finding::{Finding, shown};
+use crate::doctor::input::{Role, Spot, Surroundings};
+use crate::facts::place::may_use;
+use crate::sys::stat::Kind;
+use crate::words::access_beside_owner;
 
 fn is_read_only(spot: &Spot) -> bool {
     spot.on.as_ref().is_some_and(|mount| mount.read_only)

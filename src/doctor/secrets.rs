@@ -1,8 +1,7 @@
 //! Pure. Traps of compose's secrets.
 
-use crate::discover::surroundings::{Role, Spot, Surroundings};
-
-use super::{Finding, shown};
+use crate::doctor::finding::{Finding, shown};
+use crate::doctor::input::{Role, Spot, Surroundings};
 
 /// A secret that compose wrote into the container's layer (`secrets: NAME: environment:`): root's, and readable for all.
 pub fn written_by_compose(spot: &Spot, _: &Surroundings) -> Option<Finding> {

@@ -2,12 +2,11 @@
 
 use crate::agent::definition::Method;
 use crate::cli::{AgentSelection, AuthMode, RunOptions};
-use crate::credential::Source;
-use crate::plan::{AgentPlan, Plan, method, warning};
-use crate::report::Message;
+use crate::doctor::finding::Finding;
+use crate::log::Message;
+use crate::login::Source;
+use crate::plan::{AgentPlan, Plan, warning};
 use crate::status::{AgentStatus, Health, complaint};
-
-use super::Finding;
 
 /// What is known of the sources.
 pub struct Sources<'s, 'f, 'c> {
@@ -67,7 +66,7 @@ fn shadowed(agent: &AgentPlan<'_, '_>) -> impl Iterator<Item = Finding> {
         let fix = warning::prefer(agent, offer).unwrap_or_else(|| match (&offer.source, agent.mode) {
             (Source::Home(_), AuthMode::Auto) => "nothing has to be done: a start takes it out of the way".to_owned(),
             (_, AuthMode::Auto) => "remove the one that is not meant".to_owned(),
-            (_, mode) => format!("remove it, or choose another mode than --auth {}", method::word(mode)),
+            (_, mode) => format!("remove it, or choose another mode than --auth {}", mode.word()),
         });
         Finding::note("set-aside", offer.source.to_string(), what, fix)
     })

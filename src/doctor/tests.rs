@@ -1,10 +1,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::*;
-use crate::discover::mounts::Mount;
-use crate::discover::processes::Process;
-use crate::discover::surroundings::Found;
-use crate::sys::dir::Kind;
+use crate::doctor::input::Found;
+use crate::fs::mounts::Mount;
+use crate::process::table::Process;
+use crate::sys::stat::Kind;
 
 fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_800_000_000)

@@ -4,11 +4,12 @@ use std::ffi::OsString;
 
 use anyhow::Context;
 
-use crate::discover::Material;
+use crate::error::Failure;
+use crate::facts::Material;
 use crate::plan::AgentPlan;
-use crate::report::Failure;
 use crate::sys::dir::{Attributes, dress};
-use crate::sys::pipe::{self, Reader};
+use crate::sys::pipe;
+use crate::sys::pipe::Reader;
 
 /// Descriptors that the agent inherits; closed here when this is dropped.
 #[derive(Default)]

@@ -1,9 +1,9 @@
 //! Pure. Whether a condition of a definition holds.
 
 use crate::agent::definition::{Condition, Method};
-use crate::discover::{Environment, Facts, Offer};
-
-use super::AgentPlan;
+use crate::env::Environment;
+use crate::facts::{Facts, Offer};
+use crate::plan::agent_plan::AgentPlan;
 
 /// What conditions are about.
 pub struct Situation<'s, 'c> {
@@ -70,11 +70,12 @@ impl<'s, 'c> Situation<'s, 'c> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::agent::definition::MethodRule;
-    use crate::credential::{Secret, Source};
-    use crate::discover::Material;
-    use serde_json::{Value, json};
+    use crate::facts::Material;
+    use crate::login::{Secret, Source};
 
     fn holds(situation: &Situation<'_, '_>, when: &Value) -> bool {
         situation.meets(&serde_json::from_value(when.clone()).unwrap())

@@ -1,28 +1,15 @@
 //! Pure. What changes in the agent's environment.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use crate::agent::definition::MethodRule;
-use crate::credential::names::Suffix;
-use crate::discover::offers::as_variable;
-use crate::discover::{Facts, Material, Offer};
+use crate::facts::candidate::as_variable;
+use crate::facts::{Facts, Material, Offer, place};
+use crate::login::names::Suffix;
+use crate::plan::agent_plan::{AgentPlan, Changes, Plan};
+use crate::plan::condition::Situation;
+use crate::plan::method::agent_prefers;
 use crate::state::Handed;
-
-use super::condition::Situation;
-use super::method::agent_prefers;
-use super::place;
-use super::{AgentPlan, Plan};
-
-/// Variables to remove and to set. What is set by name alone is printable; credential values are taken from the offers
-/// when the agent starts.
-#[derive(Debug, Default)]
-pub struct Changes {
-    /// Removed.
-    pub unset: BTreeSet<String>,
-    /// Set.
-    pub set: Vec<(String, OsString)>,
-}
 
 /// The changes: no variable of a method that was not chosen, no blob, no `_FILE`; the home variable; the places of
 /// copied files; what the definition sets.

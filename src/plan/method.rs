@@ -6,11 +6,11 @@ use std::time::SystemTime;
 use crate::agent::Definition;
 use crate::agent::definition::{Method, MethodRule};
 use crate::cli::AuthMode;
-use crate::credential::Source;
-use crate::discover::{Offer, Session};
+use crate::facts::{Offer, Session};
+use crate::login::Source;
+use crate::login::history::Lineage;
+use crate::login::merge::{Outcome, Version, reconcile};
 use crate::state::Served;
-use crate::sync::lineage::Lineage;
-use crate::sync::reconcile::{Outcome, Version, reconcile};
 
 /// What the choice depends on.
 pub struct Question<'q, 'c> {
@@ -91,7 +91,7 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Why::Unusable(reason) => return write!(f, "not usable: {reason}"),
-            Why::Mode(mode) => return write!(f, "the mode is {}", word(*mode)),
+            Why::Mode(mode) => return write!(f, "the mode is {}", mode.word()),
             Why::Preferred(source) => return write!(f, "{source} is preferred"),
             Why::Ended => "it has expired, and can not be refreshed",
             Why::Superseded => "the capture holds this login or one that was refreshed from it",
@@ -278,17 +278,4 @@ pub fn words(definition: &Definition) -> String {
     let has = |method: &Method| definition.methods.iter().any(|rule| rule.method == *method);
     let words: Vec<&str> = Method::ALL.iter().filter(|method| has(method)).map(|method| method.word()).collect();
     words.join(", ")
-}
-
-/// The word for a mode.
-#[must_use]
-pub fn word(mode: AuthMode) -> &'static str {
-    match mode {
-        AuthMode::Auto => "auto",
-        AuthMode::Sync => "sync",
-        AuthMode::Copy => "copy",
-        AuthMode::Token => "token",
-        AuthMode::ApiKey => "api-key",
-        AuthMode::Ignore => "ignore",
-    }
 }

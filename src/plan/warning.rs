@@ -4,12 +4,13 @@
 use crate::agent::Definition;
 use crate::agent::definition::Method;
 use crate::cli::{AuthMode, Delivery, RunOptions};
-use crate::discover::{Facts, Offer};
-use crate::report::{EventKey, Message};
-
-use super::condition::Situation;
-use super::method::SetAside;
-use super::{AgentPlan, LoginFile, environment, method};
+use crate::facts::{Facts, Offer};
+use crate::log::Message;
+use crate::log::event::EventKey;
+use crate::plan::agent_plan::{AgentPlan, LoginFile};
+use crate::plan::condition::Situation;
+use crate::plan::method::SetAside;
+use crate::plan::{environment, method};
 
 /// What there is to say of one agent.
 #[must_use]
@@ -41,7 +42,7 @@ fn no_such_method(plan: &AgentPlan<'_, '_>, options: &RunOptions) -> Vec<Message
     let preferred = options.prefer.iter().flat_map(|prefer| &prefer.0);
     let preferred = preferred.filter(|preferred| plan.facts.is_certain && !has(&|method| method == **preferred));
     let preferred = preferred.map(|method| say(format!("--prefer {}: it has no such method", method.word())));
-    mode.map(|mode| say(format!("--auth {}: it has no such method", method::word(mode))))
+    mode.map(|mode| say(format!("--auth {}: it has no such method", mode.word())))
         .into_iter()
         .chain(preferred)
         .collect()

@@ -1,7 +1,7 @@
 //! Pure. What came of a login, judged by what is where at the end.
 
-use crate::credential::Login;
-use crate::sync::reconcile::Version;
+use crate::login::Login;
+use crate::login::merge::Version;
 
 /// What is where.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ pub fn judge(seen: &Seen<'_>) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credential::Digest;
+    use crate::login::Digest;
 
     fn login(name: &str) -> Login {
         let digest = Digest::of(&[name.as_bytes()]);

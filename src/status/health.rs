@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::credential::Login;
+use crate::login::Login;
 
 /// A verdict, from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -90,7 +90,7 @@ impl Clock {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::credential::Digest;
+    use crate::login::Digest;
 
     const DAY: u64 = 86_400;
 

@@ -10,14 +10,16 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::definition::SessionFile;
-use crate::credential::{Document, weight};
-use crate::sync::lineage::Lineage;
-use crate::sync::reconcile::Version;
+use crate::fs::untrusted;
+use crate::fs::untrusted::{Owners, Unreadable};
+use crate::login::file::Copy;
+use crate::login::format::SessionFile;
+use crate::login::history::Lineage;
+use crate::login::merge::Version;
+use crate::login::{Document, file, limits};
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::lock::Lock;
 use crate::sys::{dir, lock, privilege, process};
-use crate::workcopy::read::{self, Copy, Owners, Unreadable};
 
 /// Where captures are when nobody says otherwise.
 pub const DEFAULT: &str = "/capture";
@@ -142,13 +144,13 @@ impl Capture {
     /// The login as it is stored. Files of the directory's owner, of root and of ours are read.
     #[must_use]
     pub fn read(&self, rule: &SessionFile) -> Copy {
-        read::login(&self.dir, rule, &self.owners(), true)
+        file::login(&self.dir, rule, &self.owners(), true)
     }
 
     /// The same at a start, which may wait for a file that cannot be read for the moment.
     #[must_use]
     pub fn read_at_start(&self, rule: &SessionFile) -> Copy {
-        read::login_at_start(&self.dir, rule, &self.owners(), true)
+        file::login_at_start(&self.dir, rule, &self.owners(), true)
     }
 
     /// Whose files are read here.
@@ -161,9 +163,9 @@ impl Capture {
     /// # Errors
     /// The record cannot be read now. Without it a spent login would look like a new one.
     pub fn record(&self) -> Result<Record, Unreadable> {
-        let read = || read::entry(&self.notes_there()?, OsStr::new(RECORD), &Owners::Any);
+        let read = || untrusted::entry(&self.notes_there()?, OsStr::new(RECORD), &Owners::Any);
         match read() {
-            Ok(content) => Ok(weight::parse(&content.bytes).unwrap_or_default()),
+            Ok(content) => Ok(limits::parse(&content.bytes).unwrap_or_default()),
             Err(why) if why.is_unknown() => Err(why),
             Err(_) => Ok(Record::default()),
         }
@@ -298,7 +300,7 @@ impl Capture {
         let merged = Document::beside_siblings(rule, bytes, there.as_ref().map(|there| there.as_slice()));
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
         // Beside its siblings, and with its numbers written out, a login may be larger than it was: nobody would read it.
-        read::check_merged(rule, bytes)?;
+        file::check_merged(rule, bytes)?;
         let name = OsStr::new(&rule.file);
         let notes = self.notes()?;
         // The line is written first: after a crash between the two, the record knows one login too many, which harms
@@ -352,7 +354,7 @@ impl Capture {
 /// The login that was being written to a file of its own mount when its writer was killed, among the notes in `notes`.
 fn interrupted(notes: &Dir, rule: &SessionFile) -> Option<Copy> {
     let rule = SessionFile { file: WHOLE.to_owned(), ..rule.clone() };
-    let copy = read::login(notes, &rule, &Owners::These(vec![privilege::current().0]), false);
+    let copy = file::login(notes, &rule, &Owners::These(vec![privilege::current().0]), false);
     (copy.version != Version::Absent).then_some(copy)
 }
 
@@ -415,9 +417,10 @@ fn sequence(name: &OsStr) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::credential::source::LIMIT;
     use serde_json::json;
+
+    use super::*;
+    use crate::fs::untrusted::LIMIT;
 
     fn rule() -> SessionFile {
         serde_json::from_value(json!({ "file": "login.json", "access-token": ["/oauth/access"], "travels": ["oauth"] }))

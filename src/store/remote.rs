@@ -12,20 +12,21 @@ use std::time::{Duration, Instant, SystemTime};
 
 use zeroize::Zeroizing;
 
-use crate::agent::definition::SessionFile;
-use crate::credential::{Document, Secret, weight};
-use crate::report::Failure;
-use crate::supervise::children::Children;
-use crate::supervise::task::Task;
-use crate::sync::lineage::Lineage;
-use crate::sys::dir::{Attributes, Kind};
-use crate::workcopy::ground;
-use crate::workcopy::read::{self, Copy};
-
-use super::directory::{BOOKKEEPING, Capture, Record};
-use super::helper::{Helper, called, misunderstood};
-use super::pace::Pace;
-use super::protocol::{self, Files, Lease, RECORD, Stored, Verb};
+use crate::error::Failure;
+use crate::fs::directories;
+use crate::login::file::Copy;
+use crate::login::format::SessionFile;
+use crate::login::history::Lineage;
+use crate::login::{Document, Secret, file, limits};
+use crate::process::children::Children;
+use crate::process::task::Task;
+use crate::store::directory::{BOOKKEEPING, Capture, Record};
+use crate::store::helper::{Helper, called, misunderstood};
+use crate::store::poll_interval::Pace;
+use crate::store::protocol;
+use crate::store::protocol::{Files, Lease, RECORD, Stored, Verb};
+use crate::sys::dir::Attributes;
+use crate::sys::stat::Kind;
 
 /// A lease is free again so long after its last renewal: a dead holder must be replaced before a waiting agent gives up,
 /// after 31 s.
@@ -128,7 +129,7 @@ impl Remote {
     #[must_use]
     pub fn record(&self) -> Record {
         let text = self.stored.as_ref().and_then(|stored| stored.files.get(RECORD));
-        text.and_then(|text| weight::parse(text.expose_secret()).ok()).unwrap_or_default()
+        text.and_then(|text| limits::parse(text.expose_secret()).ok()).unwrap_or_default()
     }
 
     /// Asks to store the login of `bytes` beside the other files; [`News::Stored`] tells when it is.
@@ -143,7 +144,7 @@ impl Remote {
         let there = files.get(&rule.file).map(Secret::expose_secret);
         let merged = Document::beside_siblings(rule, bytes, there);
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
-        read::check_merged(rule, bytes)?;
+        file::check_merged(rule, bytes)?;
         let record = serde_json::to_vec_pretty(&Record::of(lineage)).map_err(io::Error::other)?;
         files.insert(rule.file.clone(), Secret::copied(bytes));
         files.insert(RECORD.to_owned(), Secret::copied(&record));
@@ -403,7 +404,7 @@ pub fn mirror(state_dir: &Path, agent: &str) -> io::Result<Capture> {
 /// What can not be written, with the path.
 pub fn lay_down_mirror(state_dir: &Path, agent: &str, stored: Option<&Stored>) -> anyhow::Result<()> {
     let private = |mode| Attributes { mode, owner: None };
-    let dir = ground::state_directory(state_dir)?.make(OsStr::new("store"), private(0o700))?;
+    let dir = directories::state_directory(state_dir)?.make(OsStr::new("store"), private(0o700))?;
     let mirror = dir.make(OsStr::new(agent), private(0o700))?;
     let none = Files::new();
     let files = stored.map_or(&none, |stored| &stored.files);

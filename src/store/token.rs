@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::Definition;
 use crate::agent::definition::TokenRule;
-use crate::credential::source::without_trailing_newlines;
-use crate::credential::{Digest, Secret, weight};
+use crate::fs::untrusted;
+use crate::fs::untrusted::{Owners, Unreadable};
+use crate::login::source::without_trailing_newlines;
+use crate::login::{Digest, Secret, limits};
+use crate::store::directory::Capture;
 use crate::sys::lock::Lock;
-use crate::workcopy::read::{self, Owners, Unreadable};
-
-use super::Capture;
 
 /// The token's file; its note is this with `.json` at the end, in the notes of the capture.
 pub const FILE: &str = "oauth-token";
@@ -55,7 +55,7 @@ impl Capture {
     /// # Errors
     /// Why there is none, or it is not read.
     pub fn token(&self) -> Result<Found, Unreadable> {
-        let content = read::beneath(self.handle(), FILE.as_ref(), &self.owners())?;
+        let content = untrusted::beneath(self.handle(), FILE.as_ref(), &self.owners())?;
         let token = Secret::copied(without_trailing_newlines(&content.bytes));
         let expires_at = self.mint().filter(|mint| mint.digest == digest(without_trailing_newlines(&content.bytes)));
         let expires_at = expires_at.and_then(|mint| humantime::parse_rfc3339(&mint.expires_at).ok());
@@ -64,8 +64,8 @@ impl Capture {
 
     fn mint(&self) -> Option<Mint> {
         let notes = self.notes_there().ok()?;
-        let note = read::entry(&notes, OsStr::new(&format!("{FILE}.json")), &Owners::Any).ok()?;
-        weight::parse(&note.bytes).ok()
+        let note = untrusted::entry(&notes, OsStr::new(&format!("{FILE}.json")), &Owners::Any).ok()?;
+        limits::parse(&note.bytes).ok()
     }
 
     /// Stores a token that was made just now, in place of the one that is there; the lock orders writers.

@@ -6,20 +6,21 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use crate::launch::interrupt::Interrupt;
-use crate::report::{EventKey, Message, Reporter};
-use crate::state::{self, State};
-use crate::supervise::children::Children;
+use crate::error::reason;
+use crate::fs::directories;
+use crate::log::event::EventKey;
+use crate::log::{Message, Reporter};
+use crate::process::children::Children;
+use crate::process::interrupt::Interrupt;
+use crate::state;
+use crate::state::State;
+use crate::sync::dedup_log::Voice;
+use crate::sync::session::Link;
+use crate::sync::watch_state::Side;
 use crate::sys::dir::Dir;
 use crate::sys::poll;
 use crate::sys::process::Pid;
 use crate::sys::watch::{Change, Watched, Watcher};
-use crate::workcopy::ground;
-use crate::workcopy::read::reason;
-
-use super::hearing::Side;
-use super::link::Link;
-use super::voice::Voice;
 
 /// How long an exchange may take before the agent starts.
 const LAST: Duration = Duration::from_secs(5);
@@ -155,7 +156,7 @@ impl Engine {
         }
         self.reporter.say_all(&self.voice.last(now));
         if let Some((dir, _)) = &self.state {
-            ground::sweep(dir);
+            directories::sweep(dir);
         }
     }
 

@@ -11,8 +11,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::{Mode, fstat};
 
-use super::dir::{Kind, Stat};
-use super::resolve::{LINKS, PASSAGE, Way};
+use crate::sys::stat::{Kind, Stat};
+use crate::sys::walk::{LINKS, PASSAGE, Way};
 
 /// Opens `path` beneath `base`.
 ///
@@ -63,8 +63,9 @@ fn walk(base: &impl AsFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::os::unix::fs::symlink;
+
+    use super::*;
 
     #[test]
     fn the_walk_gets_where_the_kernel_gets() {

@@ -2,7 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -11,67 +12,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::libc;
-use nix::sys::stat::{self, FileStat, Mode, fchmod, fstat, fstatat, mkdirat};
+use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{AccessFlags, Gid, Uid, UnlinkatFlags, fchown, fsync, unlinkat};
 
-use super::listing::Listing;
-use super::{beneath, look, resolve};
-
-/// What kind of thing a name is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Link,
-    /// A device, socket or fifo.
-    Special,
-}
-
-/// The part of stat(2) that rules here look at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stat {
-    /// What it is.
-    pub kind: Kind,
-    /// Permission bits, 0o7777.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Hard links: 32 bits wide on some architectures, 64 on others.
-    pub links: libc::nlink_t,
-    /// Bytes.
-    pub size: u64,
-    /// Device and inode: the identity of a file.
-    pub id: (u64, u64),
-    /// Last change of the inode, seconds and nanoseconds: moves with every write, and no owner can set it back.
-    pub changed: (i64, i64),
-}
-
-impl From<FileStat> for Stat {
-    fn from(raw: FileStat) -> Stat {
-        let kind = match raw.st_mode & stat::SFlag::S_IFMT.bits() {
-            bits if bits == stat::SFlag::S_IFREG.bits() => Kind::File,
-            bits if bits == stat::SFlag::S_IFDIR.bits() => Kind::Directory,
-            bits if bits == stat::SFlag::S_IFLNK.bits() => Kind::Link,
-            _ => Kind::Special,
-        };
-        Stat {
-            kind,
-            mode: raw.st_mode & 0o7777,
-            uid: raw.st_uid,
-            gid: raw.st_gid,
-            links: raw.st_nlink,
-            size: u64::try_from(raw.st_size).unwrap_or(0),
-            id: (raw.st_dev, raw.st_ino),
-            changed: (raw.st_ctime, raw.st_ctime_nsec),
-        }
-    }
-}
+use crate::sys::listing::Listing;
+use crate::sys::stat::Stat;
+use crate::sys::{access, beneath, resolve};
 
 /// Mode and owner of something that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,7 +140,7 @@ impl Dir {
     /// Whether this process may make entries here now: permission bits, capabilities and a read-only mount.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        look::may(&self.0, ".".as_ref(), AccessFlags::W_OK | AccessFlags::X_OK)
+        access::may(&self.0, ".".as_ref(), AccessFlags::W_OK | AccessFlags::X_OK)
     }
 
     /// Why this process may not make entries here now.
@@ -202,13 +148,13 @@ impl Dir {
     /// # Errors
     /// As faccessat(2): what making one would say.
     pub fn would_write(&self) -> io::Result<()> {
-        look::access(&self.0, ".".as_ref(), AccessFlags::W_OK | AccessFlags::X_OK)
+        access::access(&self.0, ".".as_ref(), AccessFlags::W_OK | AccessFlags::X_OK)
     }
 
     /// Whether this process may write to the entry `name` now.
     #[must_use]
     pub fn may_write(&self, name: &OsStr) -> bool {
-        single(name).is_ok() && look::may(&self.0, name.as_ref(), AccessFlags::W_OK)
+        single(name).is_ok() && access::may(&self.0, name.as_ref(), AccessFlags::W_OK)
     }
 
     /// The names in this directory, sorted, without `.` and `..`.
@@ -468,14 +414,15 @@ fn temporary_name(name: &OsStr) -> OsString {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let mut temporary = OsString::from(".");
     temporary.push(name);
-    temporary.push(format!(".{nanos:x}.{}.{}.tmp", super::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed)));
+    temporary.push(format!(".{nanos:x}.{}.{}.tmp", crate::sys::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed)));
     temporary
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
 
     fn dir() -> (tempfile::TempDir, Dir) {
         let temp = tempfile::tempdir().unwrap();

@@ -17,7 +17,8 @@ use nix::libc;
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{isatty, tcgetpgrp, write};
 
-use super::poll::{self, Wish};
+use crate::sys::poll;
+use crate::sys::poll::Wish;
 
 /// What a pipe takes as a whole, in bytes (pipe(7)); longer lines may be mixed with the agent's.
 const PIPE_BUF: usize = 4096;
@@ -63,7 +64,7 @@ impl Output<'static> {
         Output::of(unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) })
     }
 
-    /// Writes never wait from now on. To be called before /proc/self is closed to us by [`super::process::forbid_dumps`].
+    /// Writes never wait from now on. To be called before /proc/self is closed to us by [`crate::sys::process::forbid_dumps`].
     pub fn stop_waiting(&mut self) {
         let kind = fstat(self.fd).map(|found| SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT);
         let own = match kind {

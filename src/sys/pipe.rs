@@ -1,6 +1,7 @@
 //! A pipe that exec closes.
 
-use std::io::{self, Read, Write};
+use std::io;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};

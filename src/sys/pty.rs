@@ -1,7 +1,8 @@
 //! Pseudoterminals (pty(7)): one of our own for a program, and the terminal that a person sits at.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -11,8 +12,8 @@ use nix::pty::{PtyMaster, posix_openpt, unlockpt};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{getpgrp, isatty, setsid, tcgetpgrp};
 
-use super::output::open_again;
-use super::process::Pid;
+use crate::sys::output::open_again;
+use crate::sys::process::Pid;
 
 /// Rows, columns, and the pixels that nobody uses.
 pub type Size = libc::winsize;
@@ -101,7 +102,7 @@ impl Slave {
         setsid()?;
         // SAFETY: TIOCSCTTY takes an integer: 0 does not steal a terminal that is another session's.
         Errno::result(unsafe { libc::ioctl(self.0.as_raw_fd(), libc::TIOCSCTTY, 0) })?;
-        super::process::standard_streams(self.as_fd(), self.as_fd(), self.as_fd())
+        crate::sys::process::standard_streams(self.as_fd(), self.as_fd(), self.as_fd())
     }
 }
 

@@ -9,8 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::renameat;
 use nix::{NixPath, libc};
 
-use super::dir::{Attributes, Dir};
-use super::lock::DirectoryLock;
+use crate::sys::dir::{Attributes, Dir};
+use crate::sys::lock::DirectoryLock;
 
 /// What came of a replacement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,11 +3,9 @@
 //! signalfd rather than handlers: every catchable signal is forwarded, SIGSEGV and its kin included when a user sent
 //! them, and a blocked signal costs nothing until it comes. See `docs/decisions.md`.
 
-use std::fmt;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::ptr;
 use std::str::FromStr;
+use std::{fmt, io, ptr};
 
 use nix::errno::Errno;
 use nix::libc;

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use nix::sys::statfs::{FsType, fstatfs, statfs};
 
-use super::dir::Dir;
+use crate::sys::dir::Dir;
 
 /// An inotify instance; its descriptor is readable when something happened.
 pub struct Watcher(Inotify);

@@ -6,17 +6,20 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::agent::definition::{FirstRun, Format, Method};
+use crate::agent::definition::{FirstRun, Method};
 use crate::cli::RunOptions;
-use crate::credential::splice::Splice;
-use crate::discover::{Facts, Material};
+use crate::error::in_words;
+use crate::facts::{Facts, Material};
+use crate::fs::untrusted;
+use crate::fs::untrusted::Unreadable;
+use crate::log::Message;
+use crate::log::event::EventKey;
+use crate::login::format::Format;
+use crate::login::splice::Splice;
 use crate::plan::AgentPlan;
 use crate::plan::condition::Situation;
-use crate::report::{EventKey, Message, in_words};
-
-use super::WorkingCopy;
-use super::overriding::{is_blank, parsed};
-use super::read::{self, Unreadable};
+use crate::workcopy::WorkingCopy;
+use crate::workcopy::overrides::{is_blank, parsed};
 
 /// Writes the first-run state of an agent. Settings that can not be read as what they should be are left alone: they
 /// are the person's, and the agent says what is wrong with them better than we could.
@@ -32,7 +35,7 @@ pub fn answer(
     for entry in plan.facts.definition.first_run.iter().filter(|entry| situation.meets(&entry.when)) {
         let name = OsStr::new(&entry.file);
         let path = copy.path.join(&entry.file);
-        let there = match read::entry(&copy.dir, name, &copy.owners()) {
+        let there = match untrusted::entry(&copy.dir, name, &copy.owners()) {
             Ok(content) => Some(content.bytes),
             Err(Unreadable::Missing) => None,
             Err(why) => {
@@ -156,8 +159,9 @@ fn contains(text: &[u8], words: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     fn object(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()

@@ -1,0 +1,174 @@
+//! Reads the logins that stand in directories: at the agent's own place, in its capture, and where an earlier run left one;
+//! and the long-lived token of a capture.
+
+use std::io;
+use std::path::Path;
+
+use crate::account::Identity;
+use crate::agent::Definition;
+use crate::agent::definition::{Method, MethodRule};
+use crate::error;
+use crate::error::Failure;
+use crate::facts::agent_facts::CaptureFacts;
+use crate::facts::candidate::{Material, Offer, Session, value};
+use crate::facts::place::PlaceFacts;
+use crate::fs::untrusted::{Owners, Unreadable};
+use crate::login::file::Copy;
+use crate::login::format::SessionFile;
+use crate::login::merge::Version;
+use crate::login::{Document, Secret, Source, file};
+use crate::store::directory::interrupted_at;
+use crate::store::{Capture, token};
+use crate::sys::dir::Dir;
+use crate::sys::{errno, privilege};
+
+/// The login at the agent's own place, when the operator mounted that, or when the working copy can not be there.
+pub(super) fn in_place<'c>(
+    definition: &'c Definition,
+    session: &SessionFile,
+    place: &PlaceFacts,
+    identity: &Identity,
+    state_dir: &Path,
+) -> Option<Offer<'c>> {
+    let file = place.path.join(&session.file);
+    let dir = match Dir::open(&place.path) {
+        Err(error) if errno::is_unknown(&error) => {
+            let version = Version::Unreadable(error::reason(&error));
+            let source = if place.mounted { Source::Mount(place.path.clone()) } else { Source::Home(file) };
+            return offer(definition, source, Copy { version, bytes: None, mark: None });
+        }
+        Err(_) => return None,
+        Ok(dir) => dir,
+    };
+    let is_file_mount = place.mounted_below.as_ref() == Some(&file);
+    let (source, copy) = if place.mounted || is_file_mount {
+        let source = if is_file_mount { file } else { place.path.clone() };
+        let copy = file::login_at_start(&dir, session, &Owners::Any, true);
+        // A file cannot be replaced whole where it is a mount: its last writer may have been killed in the middle.
+        let whole = || interrupted_at(state_dir, session).filter(|_| is_file_mount);
+        let is_half = matches!(copy.version, Version::Damaged(_));
+        (Source::Mount(source), is_half.then(whole).flatten().unwrap_or(copy))
+    } else {
+        (Source::Home(file), file::login_at_start(&dir, session, &found_owners(identity), false))
+    };
+    offer(definition, source, copy)
+}
+
+/// The login that an earlier run, the image or a volume left in this directory: where the working copy goes, or where
+/// a recovery copy is kept.
+///
+/// # Errors
+/// It is there and cannot be read. It may be newer than every other, and a start would write over it.
+pub(super) fn left<'c>(
+    definition: &'c Definition,
+    session: &SessionFile,
+    place: &Path,
+    identity: &Identity,
+) -> anyhow::Result<Option<Offer<'c>>> {
+    let file = place.join(&session.file);
+    let unreadable = |why: &str| {
+        let hint = "it may be newer than every other login, so it is not replaced: make it readable for agent-init, or remove it";
+        Failure::new(format!("cannot read {}, which an earlier run left: {why}", file.display())).hint(hint)
+    };
+    let dir = match Dir::open(place) {
+        Ok(dir) => dir,
+        Err(error) if errno::is_unknown(&error) => return Err(unreadable(&error::reason(&error)).into()),
+        // What is not there holds none, and where we may not look we can not write.
+        Err(_) => return Ok(None),
+    };
+    let copy = file::login_at_start(&dir, session, &found_owners(identity), false);
+    match &copy.version {
+        Version::Unreadable(why) => Err(unreadable(why).into()),
+        _ => Ok(offer(definition, Source::Home(file), copy)),
+    }
+}
+
+/// Whose files are believed where anybody could have put them: the agent's, the image's and ours.
+pub(super) fn found_owners(identity: &Identity) -> Owners {
+    Owners::These(vec![identity.uid, 0, privilege::current().0])
+}
+
+/// The login in the capture, or in the mirror of a store that was asked for it. `opened`: what is there of it.
+pub(super) fn stored<'c>(
+    definition: &'c Definition,
+    session: &SessionFile,
+    opened: Option<&Capture>,
+    facts: &CaptureFacts,
+) -> Option<Offer<'c>> {
+    let source = match &facts.store {
+        None => Source::Capture(facts.path.clone()),
+        Some(store) => Source::Store(store.spec.text.clone()),
+    };
+    match (opened, &facts.store) {
+        (Some(capture), _) => offer(definition, source, capture.read_at_start(session)),
+        (None, Some(store)) if !store.was_asked => {
+            Some(Offer { rule: definition.session_rule()?, source, found: Ok(Material::Unread), expires_at: None })
+        }
+        (None, _) => None,
+    }
+}
+
+/// The long-lived token in the capture.
+pub(super) fn token<'c>(definition: &'c Definition, capture: &Capture) -> Option<Offer<'c>> {
+    token::rule(definition)?;
+    let is_its = |rule: &&MethodRule| rule.method == Method::OauthToken && rule.variable.is_some();
+    let rule = definition.methods.iter().find(is_its)?;
+    let path = capture.path.join(token::FILE);
+    let (found, expires_at) = match capture.token() {
+        Err(Unreadable::Missing) => return None,
+        Err(why) => (Err(why.to_string()), None),
+        Ok(token::Found { token, expires_at }) => match value(&token) {
+            Ok(Some(token)) => (Ok(Material::Value(token)), expires_at),
+            Ok(None) => (Err("it is empty".to_owned()), None),
+            Err(why) => (Err(why), None),
+        },
+    };
+    Some(Offer { rule, source: Source::Capture(path), found, expires_at })
+}
+
+/// A copy as an offer; what is not there is none.
+fn offer(definition: &Definition, source: Source, copy: Copy) -> Option<Offer<'_>> {
+    if !source.is_explicit() && holds_settings_only(definition, &copy) {
+        return None;
+    }
+    let found = match (copy.version, copy.bytes) {
+        (Version::Absent, _) | (Version::Valid(_), None) => return None,
+        (Version::Valid(login), Some(bytes)) => Ok(Material::Session(Session { bytes: Secret::new(bytes), login })),
+        (Version::LoggedOut, _) => Err("nobody is logged in: its tokens are blank or not there".to_owned()),
+        (Version::Damaged(why), _) => Err(why),
+        (Version::Unreadable(why), _) => Err(format!("it cannot be read: {why}")),
+    };
+    Some(Offer { rule: definition.session_rule()?, source, found, expires_at: None })
+}
+
+/// Whether nobody has logged in yet: the file is one of settings too, which first-run state is merged into, and nothing
+/// of a login is in it.
+fn holds_settings_only(definition: &Definition, copy: &Copy) -> bool {
+    let Some(session) = &definition.session else { return false };
+    let is_shared = definition.first_run.iter().any(|entry| entry.file == session.file);
+    let Some(bytes) = copy.bytes.as_ref().filter(|_| is_shared && copy.version == Version::LoggedOut) else {
+        return false;
+    };
+    Document::parse(bytes, session.format)
+        .is_ok_and(|document| !session.travels.iter().any(|key| document.has(&format!("/{key}"))))
+}
+
+/// Whether the login file in a directory that belongs to no one agent is this agent's: another's may have the same name.
+///
+/// # Errors
+/// It can not be told.
+pub(super) fn is_its_own(path: &Path, session: &SessionFile) -> io::Result<bool> {
+    let dir = match Dir::open(path) {
+        Err(error) if errno::is_unknown(&error) => return Err(error),
+        Err(_) => return Ok(false),
+        Ok(dir) => dir,
+    };
+    let copy = file::login_at_start(&dir, session, &Owners::Any, true);
+    if let Version::Unreadable(why) = copy.version {
+        return Err(io::Error::other(why.clone()));
+    }
+    let Some(bytes) = copy.bytes else { return Ok(false) };
+    Ok(Document::parse(&bytes, session.format).is_ok_and(|document| {
+        document.login(session).is_ok() && session.mark.as_deref().is_none_or(|mark| document.has(mark))
+    }))
+}
