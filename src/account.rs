@@ -127,7 +127,7 @@ pub fn resolve(wanted: &Wanted, accounts: &Accounts, current: (u32, u32)) -> any
 }
 
 /// Refuses a user or group that this user namespace does not have. `users` and `groups` are the texts of
-/// `/proc/self/uid_map` and `gid_map`; where they can not be read nothing is known, and nothing refused.
+/// `/proc/self/uid_map` and `gid_map`; where they cannot be read nothing is known, and nothing refused.
 ///
 /// # Errors
 /// The id, and those that there are. Rootless engines map a few ids only, and the kernel says no more than EINVAL.

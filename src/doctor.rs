@@ -15,12 +15,12 @@ use std::path::Path;
 pub use finding::Finding;
 pub use sources::{Sources, of_sources};
 
-use self::input::{Role, Spot, Surroundings};
+use self::input::{DoctorInput, InspectedPath, PathRole};
 
 /// A check of one path. The first that finds something speaks for the path: what is not a file has no mode to mend.
-type SpotCheck = fn(&Spot, &Surroundings) -> Option<Finding>;
+type PathCheck = fn(&InspectedPath, &DoctorInput) -> Option<Finding>;
 
-const SPOT_CHECKS: [SpotCheck; 19] = [
+const PATH_CHECKS: [PathCheck; 19] = [
     mounts::made_by_docker,
     mounts::sub_path,
     mounts::single_file,
@@ -43,17 +43,17 @@ const SPOT_CHECKS: [SpotCheck; 19] = [
 ];
 
 /// Checks of the whole.
-const CHECKS: [fn(&Surroundings) -> Vec<Finding>; 4] =
+const CHECKS: [fn(&DoctorInput) -> Vec<Finding>; 4] =
     [capabilities::missing, leftovers::clock, secrets::hidden_by_tmpfs, mounts::working_copy_on_disk];
 
 /// Everything that is to be said of the surroundings, problems first.
 #[must_use]
-pub fn of_surroundings(surroundings: &Surroundings) -> Vec<Finding> {
-    let of_spots = surroundings
-        .spots
+pub fn of_surroundings(input: &DoctorInput) -> Vec<Finding> {
+    let of_spots = input
+        .inspected_paths
         .iter()
-        .flat_map(|spot| SPOT_CHECKS.iter().filter_map(move |check| check(spot, surroundings)));
-    let all: Vec<Finding> = of_spots.chain(CHECKS.iter().flat_map(|check| check(surroundings))).collect();
+        .flat_map(|inspected| PATH_CHECKS.iter().filter_map(move |check| check(inspected, input)));
+    let all: Vec<Finding> = of_spots.chain(CHECKS.iter().flat_map(|check| check(input))).collect();
     let mut findings: Vec<Finding> = all.iter().filter(|finding| !is_said_above(finding, &all)).cloned().collect();
     findings.sort_by_key(|finding| !finding.is_problem);
     findings
@@ -88,9 +88,9 @@ pub fn together(of_surroundings: Vec<Finding>, of_sources: Vec<Finding>) -> Vec<
     findings
 }
 
-impl Surroundings {
-    fn spot(&self, role: &Role) -> Option<&Spot> {
-        self.spots.iter().find(|spot| spot.role == *role)
+impl DoctorInput {
+    fn inspected(&self, role: &PathRole) -> Option<&InspectedPath> {
+        self.inspected_paths.iter().find(|inspected| inspected.role == *role)
     }
 }
 

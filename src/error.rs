@@ -5,7 +5,7 @@ use std::{fmt, io};
 /// The exit status of a failure of ours before the agent ran.
 pub const EXIT_FAILURE: u8 = 125;
 
-/// The command was found and can not be executed.
+/// The command was found and cannot be executed.
 pub const EXIT_NOT_EXECUTABLE: u8 = 126;
 
 /// The command was not found.

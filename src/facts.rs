@@ -22,14 +22,14 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Context;
-pub use candidate::{Material, Offer, Session};
+pub use candidate::{Candidate, CandidateValue, Session};
 pub use definitions::catalog;
-pub use explicit::Given;
+pub use explicit::ExplicitSources;
 pub use files::{Cache, ForeignFile};
 pub use stored::StoreFacts;
 
-use self::place::Seen;
-use self::probe::Ground;
+use self::place::ExistingHome;
+use self::probe::AgentProbe;
 use crate::account::{Accounts, Identity, Wanted};
 use crate::agent::Catalog;
 use crate::cli::RunOptions;
@@ -77,10 +77,10 @@ pub struct Facts<'c> {
     pub now: SystemTime,
 }
 
-/// Reads the facts. Without `helpers` no command is run: what one would give is [`Material::Unread`].
+/// Reads the facts. Without `helpers` no command is run: what one would give is [`CandidateValue::Unread`].
 ///
 /// # Errors
-/// What can not be read as the operator asked: an unknown user, both forms of one variable, a missing file.
+/// What cannot be read as the operator asked: an unknown user, both forms of one variable, a missing file.
 pub fn facts<'c>(
     options: &RunOptions,
     catalog: &'c Catalog,
@@ -97,7 +97,7 @@ pub fn facts<'c>(
         notes = explicit::missing_directories(options.secrets.as_deref())?;
     }
     let directories = explicit::secret_directories(options.secrets.as_deref(), environment);
-    let mut ground = Ground {
+    let mut ground = AgentProbe {
         catalog,
         options,
         environment,
@@ -156,7 +156,7 @@ impl Facts<'_> {
 /// Who the agent will be.
 ///
 /// # Errors
-/// As [`account::resolve`]; a path without an owner; account files that can not be read.
+/// As [`account::resolve`]; a path without an owner; account files that cannot be read.
 pub fn who(options: &RunOptions, environment: &Environment, current: (u32, u32)) -> anyhow::Result<Identity> {
     let wanted = match (&options.workplace.user, &options.workplace.user_from) {
         _ if options.user_is_void(current) => Wanted::Unchanged,
@@ -213,7 +213,7 @@ fn home(
     let variable = environment.get_filled("HOME").map(|path| {
         let path = PathBuf::from(path);
         let stat = Dir::open(&path).and_then(|dir| dir.stat()).ok();
-        Seen { path, stat }
+        ExistingHome { path, stat }
     });
     place::home(options.workplace.home.as_deref(), identity, identity.differs_from(current), variable.as_ref())
 }

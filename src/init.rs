@@ -18,8 +18,8 @@ use crate::log::{Message, Reporter};
 use crate::process::children;
 use crate::process::children::Children;
 use crate::sync::Engine;
-use crate::sync::dedup_log::{About, Voice};
-use crate::sys::poll::Wish;
+use crate::sync::dedup_log::{About, DedupLog};
+use crate::sys::poll::Interest;
 use crate::sys::process::{Pid, Target};
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::{errno, poll, process};
@@ -48,7 +48,7 @@ pub struct Supervisor {
     /// Says what happens.
     pub reporter: Reporter,
     /// What was said of the loop itself.
-    pub voice: Voice,
+    pub log: DedupLog,
     /// The agent's process group.
     pub group: Pid,
     /// Reaping others than the agent is worth a warning.
@@ -89,7 +89,7 @@ impl Supervisor {
         }
         let found_on_screen = self.console.end();
         self.publish_last();
-        self.reporter.say_all(&self.voice.last(Instant::now()));
+        self.reporter.say_all(&self.log.last(Instant::now()));
         self.reporter.finish(self.stop.ends_at());
         // KILL was sent and the kernel is slow: that is how it will have ended.
         let status = self.children.end().map_or(128 + 9, children::End::exit_status);
@@ -112,17 +112,17 @@ impl Supervisor {
     }
 
     fn sleep(&mut self) {
-        let deadlines = [self.stop.deadline(), self.engine.deadline(), self.voice.deadline()];
+        let deadlines = [self.stop.deadline(), self.engine.deadline(), self.log.deadline()];
         self.sleep_until(deadlines.into_iter().flatten().min());
-        self.reporter.say_all(&self.voice.take(Instant::now()));
+        self.reporter.say_all(&self.log.take(Instant::now()));
     }
 
     fn sleep_until(&mut self, deadline: Option<Instant>) {
         let deadline = if self.is_reaping { Some(Instant::now()) } else { deadline };
         let deadline = deadline.into_iter().chain(self.reporter.deadline()).min();
         let fds = std::iter::once(self.signals.as_fd()).chain(self.engine.fds());
-        let wishes = fds.map(Wish::to_read).chain(self.console.wishes()).chain(self.reporter.wish());
-        if let Err(error) = poll::wait(wishes.collect(), deadline) {
+        let interests = fds.map(Interest::to_read).chain(self.console.interests()).chain(self.reporter.interest());
+        if let Err(error) = poll::wait(interests.collect(), deadline) {
             self.complain("poll", &error);
         }
         self.reporter.flush(Instant::now());
@@ -294,7 +294,7 @@ impl Supervisor {
     }
 
     fn once_of(&mut self, about: About, message: Message) {
-        self.voice.once_of(about, message);
-        self.reporter.say_all(&self.voice.take(Instant::now()));
+        self.log.once_of(about, message);
+        self.reporter.say_all(&self.log.take(Instant::now()));
     }
 }

@@ -11,7 +11,7 @@ use self::safe::sanitized;
 use crate::error::{Failure, in_words, without_number};
 use crate::sys::output::Output;
 use crate::sys::poll;
-use crate::sys::poll::Wish;
+use crate::sys::poll::Interest;
 
 /// How messages are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -178,8 +178,8 @@ impl Reporter {
 
     /// What to wait for while something is left to be written.
     #[must_use]
-    pub fn wish(self) -> Option<Wish<'static>> {
-        stderr().wish()
+    pub fn interest(self) -> Option<Interest<'static>> {
+        stderr().interest()
     }
 
     /// When to flush where waiting tells nothing.
@@ -194,7 +194,7 @@ impl Reporter {
         let until = limit.map_or(until, |limit| limit.min(until));
         loop {
             self.flush(Instant::now());
-            let left = stderr().wish();
+            let left = stderr().interest();
             if left.is_none() || Instant::now() >= until || poll::wait(left.into_iter().collect(), Some(until)).is_err()
             {
                 return stderr().clear();

@@ -12,20 +12,20 @@ mod write_back;
 
 use std::path::Path;
 
-pub use agent_plan::{AgentPlan, Firmness, LoginFile, Plan};
+pub use agent_plan::{AgentPlan, Enforcement, LoginFileStep, Plan};
 pub use requirement::required;
 pub use write_back::WriteBack;
 
-use self::method::Question;
+use self::method::SelectionInput;
 use crate::account;
 use crate::agent::definition::Method;
 use crate::cli::{Delivery, RunOptions, Switch};
 use crate::facts::agent_facts::AgentFacts;
-use crate::facts::{Facts, Offer, place};
+use crate::facts::{Candidate, Facts, place};
 use crate::login::Source;
 use crate::login::format::SessionFile;
-use crate::login::history::Lineage;
-use crate::login::merge::Base;
+use crate::login::history::History;
+use crate::login::merge::MergeBase;
 use crate::state::Served;
 use crate::store::Recovery;
 
@@ -48,17 +48,17 @@ pub fn draft<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> Plan<'f, 'c>
     let changed = facts.identity.differs_from(facts.current);
     let is_home_named = options.workplace.home.is_some();
     let is_fallback_needed = facts.home == Path::new(account::FALLBACK_HOME) && (changed || !agents.is_empty());
-    let firmness = |switch: Option<Switch>| match switch.unwrap_or_default() {
-        Switch::On => Firmness::Insisted,
-        Switch::Auto if changed && facts.identity.uid != 0 => Firmness::Tried,
-        Switch::Auto | Switch::Off => Firmness::No,
+    let enforcement = |switch: Option<Switch>| match switch.unwrap_or_default() {
+        Switch::On => Enforcement::Required,
+        Switch::Auto if changed && facts.identity.uid != 0 => Enforcement::BestEffort,
+        Switch::Auto | Switch::Off => Enforcement::No,
     };
     Plan {
         environment: environment::changes(facts, &agents, changed || is_home_named),
         makes_home: (is_home_named || is_fallback_needed).then(|| facts.home.clone()),
         agents,
-        drop_caps: firmness(options.drop_caps),
-        no_new_privs: firmness(options.no_new_privs),
+        drop_caps: enforcement(options.drop_caps),
+        no_new_privs: enforcement(options.no_new_privs),
     }
 }
 
@@ -71,24 +71,24 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
     let recovered = definition.session.as_ref().map(recovery);
     let left_at: Vec<Source> = in_place.iter().cloned().chain(recovered).collect();
     let remembered = facts.remembered(agent);
-    let none = Lineage::default();
-    let choice = method::choose(&Question {
-        offers: &agent.offers,
+    let none = History::default();
+    let choice = method::choose(&SelectionInput {
+        candidates: &agent.candidates,
         rules: &definition.methods,
         mode,
         prefer: options.prefer.as_ref().map_or(&[], |prefer| prefer.0.as_slice()),
         left_at: &left_at,
         remembered,
-        captured: agent.capture.as_ref().map_or(&none, |capture| &capture.lineage),
+        captured: agent.capture.as_ref().map_or(&none, |capture| &capture.history),
         now: facts.now,
     });
-    let chosen = choice.chosen.and_then(|index| agent.offers.get(index));
-    let session = chosen.and_then(Offer::session);
+    let chosen = choice.chosen.and_then(|index| agent.candidates.get(index));
+    let session = chosen.and_then(Candidate::session);
     let is_in_place = chosen.is_some_and(|chosen| Some(&chosen.source) == in_place.as_ref());
     let login = match session {
-        Some(_) if is_in_place => LoginFile::Stays,
-        Some(_) => LoginFile::Written,
-        None => LoginFile::Absent,
+        Some(_) if is_in_place => LoginFileStep::Stays,
+        Some(_) => LoginFileStep::Written,
+        None => LoginFileStep::Absent,
     };
     let write_back = match (chosen, session) {
         (Some(chosen), Some(_)) => write_back::of(options, agent, chosen),
@@ -99,12 +99,12 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
     let base = if chosen.is_some_and(|chosen| left_at.contains(&chosen.source)) {
         remembered.and_then(Served::agreed)
     } else {
-        session.map(|session| Base::from(&session.login))
+        session.map(|session| MergeBase::from(&session.login))
     };
     let capture = agent.capture.as_ref().map(|capture| capture.path.as_path());
     let settings = place::settings_source(&agent.place, &agent.working_copy, capture).map(|(path, _)| path.to_owned());
-    let by_descriptor = chosen.filter(|offer| options.deliver == Some(Delivery::Fd) && !offer.is_setting());
-    let descriptor = by_descriptor.and_then(|offer| offer.rule.descriptor.clone());
+    let by_descriptor = chosen.filter(|candidate| options.deliver == Some(Delivery::Fd) && !candidate.is_setting());
+    let descriptor = by_descriptor.and_then(|candidate| candidate.rule.descriptor.clone());
     let mut plan =
         AgentPlan { facts: agent, mode, settings, choice, login, write_back, base, descriptor, warnings: Vec::new() };
     plan.warnings = warning::of(&plan, options, facts);

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::Failure;
 use crate::fs::untrusted;
 use crate::fs::untrusted::{LIMIT, Owners, Unreadable};
-use crate::login::history::Lineage;
-use crate::login::merge::Base;
+use crate::login::history::History;
+use crate::login::merge::MergeBase;
 use crate::login::{Digest, limits};
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::process::Pid;
@@ -71,13 +71,14 @@ pub struct Served {
     /// What was found beside the source, and why it is not used.
     #[serde(default)]
     pub shadowed: Vec<Shadowed>,
-    /// Tokens of the login that was laid down or last agreed; see [`Base`].
+    /// Tokens of the login that was installed or last agreed; see [`MergeBase`].
     pub base: Option<String>,
     /// All of that login that travels.
     pub content: Option<String>,
     /// The logins that were in place here.
-    #[serde(default)]
-    pub lineage: Lineage,
+    // `lineage` in the files of every version.
+    #[serde(default, rename = "lineage")]
+    pub history: History,
     /// What the last exchange with the store came to.
     pub last: Option<String>,
     /// When it came to that, RFC 3339.
@@ -95,22 +96,22 @@ pub struct Shadowed {
 }
 
 impl Served {
-    /// The login that was laid down or last agreed.
+    /// The login that was installed or last agreed.
     #[must_use]
-    pub fn agreed(&self) -> Option<Base> {
+    pub fn agreed(&self) -> Option<MergeBase> {
         let part = |text: &Option<String>| text.as_deref().and_then(Digest::parse);
-        Some(Base { digest: part(&self.base)?, content: part(&self.content)? })
+        Some(MergeBase { digest: part(&self.base)?, content: part(&self.content)? })
     }
 
     /// Remembers it.
-    pub fn agree(&mut self, base: Base) {
+    pub fn agree(&mut self, base: MergeBase) {
         self.base = Some(base.digest.to_string());
         self.content = Some(base.content.to_string());
-        self.lineage.push(base.digest);
+        self.history.push(base.digest);
     }
 
     /// Remembers what the last exchange with the store came to, if that is news; the moment counts from then.
-    pub fn came_to(&mut self, base: Option<Base>, last: Option<&str>) -> bool {
+    pub fn set_base(&mut self, base: Option<MergeBase>, last: Option<&str>) -> bool {
         let another = base.filter(|base| self.agreed() != Some(*base));
         let is_news = another.is_some() || self.last.as_deref() != last;
         if let Some(base) = another {
@@ -191,19 +192,19 @@ mod tests {
             "base": null, "content": null, "last": null }"#;
         let mut served: Served = serde_json::from_str(served).unwrap();
         let digest = |number: u8| Digest::parse(&format!("sha256:{number:064x}")).unwrap();
-        let base = |number| Some(Base { digest: digest(number), content: digest(0) });
-        assert!(!served.came_to(None, None) && served.at.is_none());
+        let base = |number| Some(MergeBase { digest: digest(number), content: digest(0) });
+        assert!(!served.set_base(None, None) && served.at.is_none());
         for (base, last) in
             [(None, "logged-out"), (base(1), "logged-out"), (base(1), "published"), (base(2), "published")]
         {
-            assert!(served.came_to(base, Some(last)), "{base:?} {last}");
+            assert!(served.set_base(base, Some(last)), "{base:?} {last}");
             let known = served.clone();
-            assert!(!served.came_to(base, Some(last)), "{base:?} {last}");
+            assert!(!served.set_base(base, Some(last)), "{base:?} {last}");
             assert_eq!(served, known);
         }
         // Nothing agreed takes nothing away.
-        assert!(served.came_to(None, Some("failed")));
+        assert!(served.set_base(None, Some("failed")));
         assert_eq!((served.agreed(), served.last.as_deref()), (base(2), Some("failed")));
-        assert!(served.lineage.is_ancestor(base(1).unwrap().digest));
+        assert!(served.history.is_ancestor(base(1).unwrap().digest));
     }
 }

@@ -18,16 +18,16 @@ use crate::cli::{RunOptions, Scope};
 use crate::error;
 use crate::error::{Failure, in_words};
 use crate::facts::place::{copied_file, under_home};
-use crate::facts::{Cache, Facts, Material, Offer};
+use crate::facts::{Cache, Candidate, CandidateValue, Facts};
 use crate::fs::untrusted::{LIMIT, Owners};
 use crate::fs::{directories, untrusted};
 use crate::log::Message;
 use crate::log::event::EventKey;
 use crate::login::Document;
-use crate::login::file::Copy;
+use crate::login::file::LoginFile;
 use crate::login::format::SessionFile;
-use crate::login::merge::Version;
-use crate::plan::{AgentPlan, LoginFile, Plan};
+use crate::login::merge::LoginState;
+use crate::plan::{AgentPlan, LoginFileStep, Plan};
 use crate::process::interrupt::Interrupt;
 use crate::store::Capture;
 use crate::store::directory::{BOOKKEEPING, keep_conflict};
@@ -58,8 +58,8 @@ pub fn agent_owner(facts: &Facts<'_>) -> Option<(u32, u32)> {
 /// Lays the working copy of one agent down.
 ///
 /// # Errors
-/// A directory or file that can not be made, with the path and the capability that is missing; a stop.
-pub fn lay_down(
+/// A directory or file that cannot be made, with the path and the capability that is missing; a stop.
+pub fn install(
     options: &RunOptions,
     facts: &Facts<'_>,
     plan: &AgentPlan<'_, '_>,
@@ -81,16 +81,16 @@ pub fn lay_down(
     interrupt.check("the working copy was made")?;
     if let Some(session) = &plan.facts.definition.session {
         clear_left(plan, session, &copy, (state_dir, &facts.state_dir), say)?;
-        if plan.login == LoginFile::Stays {
+        if plan.login == LoginFileStep::Stays {
             copy.make_private(plan, session)?;
         }
-        if let (LoginFile::Written, Some(Ok(Material::Session(login)))) =
-            (plan.login, plan.chosen().map(|offer| &offer.found))
+        if let (LoginFileStep::Written, Some(Ok(CandidateValue::Session(login)))) =
+            (plan.login, plan.chosen().map(|candidate| &candidate.found))
         {
             copy.write(&session.file, login.bytes.expose_secret())?;
         }
     }
-    overrides::set_aside(plan, &copy, say);
+    overrides::ignored(plan, &copy, say);
     // Last: an agent may keep its login and its answers in one file.
     if options.workplace.first_run.unwrap_or(true) {
         first_run::answer(options, facts, plan, &copy, say);
@@ -107,7 +107,7 @@ pub fn possible(options: &RunOptions, facts: &Facts<'_>, plan: &Plan<'_, '_>) ->
     if let Some(home) = options.workplace.home.as_ref() {
         directories::can_be_made(home)?;
     }
-    if plan.agents.iter().any(|agent| agent.login != LoginFile::Absent) {
+    if plan.agents.iter().any(|agent| agent.login != LoginFileStep::Absent) {
         directories::state_directory_is_possible(&facts.state_dir)?;
         options.workplace.work_dir.iter().try_for_each(|work_dir| directories::can_be_made(work_dir))?;
     }
@@ -167,7 +167,7 @@ impl WorkingCopy {
     fn make_private(&self, plan: &AgentPlan<'_, '_>, session: &SessionFile) -> anyhow::Result<()> {
         let there = self.dir.stat_entry(OsStr::new(&session.file));
         let is_private = there.is_ok_and(|there| there.uid == self.uid() && there.mode | 0o600 == 0o600);
-        match plan.chosen().and_then(Offer::session) {
+        match plan.chosen().and_then(Candidate::session) {
             Some(login) if !is_private => self.write(&session.file, login.bytes.expose_secret()),
             _ => Ok(()),
         }
@@ -182,10 +182,10 @@ impl WorkingCopy {
         &self,
         name: &str,
         bytes: &[u8],
-        there: &Copy,
+        there: &LoginFile,
         exclusion: Option<&Exclusion<'_>>,
     ) -> anyhow::Result<Replaced> {
-        let is_there = there.version != Version::Absent;
+        let is_there = there.state != LoginState::Absent;
         if is_there && there.bytes.is_none() {
             // A link, a fifo, another's file: no login of the agent's is lost with it.
             return self.write(name, bytes).map(|()| Replaced::Done);
@@ -251,7 +251,7 @@ fn files(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, say: &mut dyn FnMut(Messag
         dir.write_whole(name, file.bytes.expose_secret(), Attributes { mode: 0o600, owner })
             .with_context(|| directories::failure("write", &path))?;
         if let Some(cache) = &file.cache
-            && let Err(error) = lay_down_cache(cache, &facts.home, owner)
+            && let Err(error) = install_cache(cache, &facts.home, owner)
         {
             let (agent, variable) = (&plan.facts.definition.name, &file.variable);
             let text = format!("{agent}: the cache of {variable} is not copied: {}", in_words(&error));
@@ -263,7 +263,7 @@ fn files(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, say: &mut dyn FnMut(Messag
 }
 
 /// Lays a cache down in HOME. What is newer there is the agent's own, of an earlier run: it may have refreshed it.
-fn lay_down_cache(cache: &Cache, home: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
+fn install_cache(cache: &Cache, home: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
     let path = home.join(&cache.place);
     let (dir, _) = directories::private_directory(&path, home, owner)?;
     for file in &cache.files {
@@ -289,12 +289,12 @@ fn clear_left(
     say: &mut dyn FnMut(Message),
 ) -> anyhow::Result<()> {
     let name = OsStr::new(&session.file);
-    if plan.login == LoginFile::Stays
+    if plan.login == LoginFileStep::Stays
         || !is_there(&copy.dir, name).with_context(|| directories::failure("look at", &copy.path))?
     {
         return Ok(());
     }
-    if let Some(left) = plan.kept_login().and_then(Offer::session) {
+    if let Some(left) = plan.kept_login().and_then(Candidate::session) {
         let kept = keep_login(plan, session, left.bytes.expose_secret(), copy, state_dir)?;
         if kept != plan.keeps_at() {
             let agent = &plan.facts.definition.name;
@@ -303,7 +303,7 @@ fn clear_left(
             say(warning(plan, text).hint(format!("it is kept under {}", kept.display())));
         }
     }
-    if plan.login == LoginFile::Absent {
+    if plan.login == LoginFileStep::Absent {
         let siblings = match untrusted::entry(&copy.dir, name, &copy.owners()) {
             Err(why) if why.is_unknown() => {
                 let what = format!("cannot read {}, which is to be removed: {why}", copy.path.join(name).display());
@@ -321,7 +321,7 @@ fn clear_left(
 }
 
 /// Keeps a login that gives way: in the capture, else beside its own place, else in our state, where an agent that is in
-/// the way at its place can not prevent it. The directory that has it.
+/// the way at its place cannot prevent it. The directory that has it.
 fn keep_login(
     plan: &AgentPlan<'_, '_>,
     session: &SessionFile,

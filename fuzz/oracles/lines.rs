@@ -24,7 +24,7 @@ fn levels(object: &Map<String, Value>) -> usize {
     1 + object.values().filter_map(Value::as_object).map(levels).max().unwrap_or(0)
 }
 
-/// Writes it with every text quoted. False for a key that can not be written: one with `": "` in it.
+/// Writes it with every text quoted. False for a key that cannot be written: one with `": "` in it.
 fn write(text: &mut String, object: &Map<String, Value>, indent: usize) -> bool {
     object.iter().all(|(key, value)| {
         if key.contains(": ") {

@@ -2,12 +2,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::env::Environment;
-use crate::login::history::Lineage;
+use crate::login::history::History;
 use crate::login::{Digest, limits};
 use crate::process::table;
 use crate::state::State;
 use crate::store::Record;
-use crate::store::token::Mint;
+use crate::store::token::TokenMetadata;
 
 /// What we read back: our own state, a capture's record and the note of a token; and what `/proc` says of a process.
 pub fn state(input: &[u8]) {
@@ -18,9 +18,9 @@ pub fn state(input: &[u8]) {
         }
     }
     if let Some(record) = read_back::<Record>(input) {
-        assert_eq!(Lineage::default().or_longer(record.lineage.clone()), record.lineage);
+        assert_eq!(History::default().or_longer(record.history.clone()), record.history);
     }
-    read_back::<Mint>(input);
+    read_back::<TokenMetadata>(input);
     let text = String::from_utf8_lossy(input);
     if let Some(process) = table::parse(7, &text) {
         assert_eq!(process.pid, 7);

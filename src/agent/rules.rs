@@ -1,6 +1,6 @@
 //! Pure. What a definition must be beyond its types: the rules that other code relies on.
 
-use crate::agent::definition::{Condition, Definition, Method, RefreshLock};
+use crate::agent::definition::{Condition, Definition, Method, RefreshLockRule};
 use crate::agent::keys::Keys;
 use crate::login::format::{Field, Format, SessionFile};
 use crate::login::limits;
@@ -101,7 +101,7 @@ fn broken(definition: &Definition) -> Option<Broken> {
         .or_else(|| conditions(definition).find_map(|(key, when)| condition(&key, when)))
 }
 
-fn refresh_lock(lock: &RefreshLock) -> Option<Broken> {
+fn refresh_lock(lock: &RefreshLockRule) -> Option<Broken> {
     let seconds = |key: &'static str, seconds: u64, most: u64| {
         let what = format!("{seconds} is not a number of seconds from 1 to {most}");
         (!(1..=most).contains(&seconds)).then(|| breaks(key, what))
@@ -284,7 +284,7 @@ fn condition(key: &str, when: &Condition) -> Option<Broken> {
     let is_known = |word: &str| word == "none" || Method::ALL.iter().any(|method| method.word() == word);
     let word = |key: String, word: &str| (!is_known(word)).then(|| breaks(key, format!("'{word}' is no method")));
     listed(&format!("{key}.method"), &when.method, word)
-        .or_else(|| listed(&format!("{key}.set-aside"), &when.set_aside, word))
+        .or_else(|| listed(&format!("{key}.set-aside"), &when.ignored, word))
 }
 
 #[cfg(test)]

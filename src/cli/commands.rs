@@ -57,7 +57,7 @@ pub struct StatusOptions {
     #[command(flatten)]
     pub run: RunOptions,
 
-    /// A login that can not be refreshed is 'expiring' so long before its end [default: 7d]
+    /// A login that cannot be refreshed is 'expiring' so long before its end [default: 7d]
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub warn_within: Option<Duration>,
 
@@ -231,7 +231,7 @@ pub struct AgentsOptions {
 #[derive(Debug, Parser)]
 #[command(
     name = "agent-init install",
-    about = "Copies this binary to PATH, whole; for an init container that gives it to an image you can not rebuild",
+    about = "Copies this binary to PATH, whole; for an init container that gives it to an image you cannot rebuild",
     override_usage = "agent-init install PATH"
 )]
 pub struct InstallOptions {

@@ -16,7 +16,7 @@ pub struct Manner {
     pub says_reaped: bool,
     /// The exit status of our own failures.
     pub failure: u8,
-    /// The exit status when COMMAND can not be executed; else 127 or 126.
+    /// The exit status when COMMAND cannot be executed; else 127 or 126.
     pub exec_failure: Option<u8>,
 }
 

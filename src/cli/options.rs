@@ -130,7 +130,7 @@ pub struct WorkplaceOptions {
     #[arg(long, value_name = "DIR", value_parser = PathBufValueParser::new().try_map(value::absolute))]
     pub work_dir: Option<PathBuf>,
 
-    /// What of a captured directory is laid down: login, settings or all [default: settings]
+    /// What of a captured directory is installed: login, settings or all [default: settings]
     #[arg(long, value_name = "SCOPE", value_enum, hide_possible_values = true)]
     pub scope: Option<Scope>,
 
@@ -294,7 +294,7 @@ impl RunOptions {
             return Err(failure.hint("to move a login into the store, give it once by NAME_CREDENTIALS_FILE").into());
         }
         if self.stop_signal.is_some_and(|signal| !signal.can_be_forwarded()) {
-            return Err(Failure::new("--stop-signal: a signal that can not be caught, or SIGCHLD").into());
+            return Err(Failure::new("--stop-signal: a signal that cannot be caught, or SIGCHLD").into());
         }
         Ok(self)
     }

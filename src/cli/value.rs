@@ -263,7 +263,7 @@ pub fn rewrite(text: &str) -> Result<Rewrite, String> {
     let to = if to == "0" { None } else { Some(to.parse()?) };
     let from: Signal = from.parse()?;
     if !from.can_be_forwarded() {
-        return Err(format!("{from} can not be caught and forwarded"));
+        return Err(format!("{from} cannot be caught and forwarded"));
     }
     Ok(Rewrite { from, to })
 }

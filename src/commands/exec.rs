@@ -8,10 +8,10 @@ use crate::account::Identity;
 use crate::cli::ExecOptions;
 use crate::env::Environment;
 use crate::error::Failure;
-use crate::launch::{Descent, exec_failure};
+use crate::launch::{PrivilegeDrop, exec_failure};
 use crate::log::event::EventKey;
 use crate::log::{Message, Reporter};
-use crate::plan::Firmness;
+use crate::plan::Enforcement;
 use crate::process::table;
 use crate::process::table::Process;
 use crate::state::Handed;
@@ -23,7 +23,7 @@ use crate::sys::signal::Inherited;
 /// Becomes the command; returns only to fail.
 ///
 /// # Errors
-/// No agent runs here, it is another's, a step down to its user that failed, or the command that can not be executed.
+/// No agent runs here, it is another's, a step down to its user that failed, or the command that cannot be executed.
 pub fn exec(options: &ExecOptions, environment: &Environment, reporter: Reporter) -> anyhow::Result<u8> {
     let hint = "exec is for a container in which agent-init runs an agent; --state-dir names where it keeps its state";
     let running = running::find(options.state_dir.as_deref(), environment)
@@ -31,7 +31,7 @@ pub fn exec(options: &ExecOptions, environment: &Environment, reporter: Reporter
     become_user_of(&running.agent)?;
     let (set, missing) = variables(&running.state.environment, &running.agent);
     if !missing.is_empty() {
-        let text = format!("the agent's environment can not be read: without {}", missing.join(", "));
+        let text = format!("the agent's environment cannot be read: without {}", missing.join(", "));
         let hint = "docker exec with the agent's own user, or as root";
         reporter.say(&Message::warning(text).event(EventKey::SharedEnvironment).hint(hint));
     }
@@ -53,17 +53,17 @@ fn become_user_of(agent: &Process) -> anyhow::Result<()> {
     }
     let identity =
         Identity { uid: agent.uid, gid: agent.gid, groups: Some(agent.groups.clone()), home: None, name: None };
-    let firmness = |agent_has_lost: bool, firmness| if agent_has_lost { firmness } else { Firmness::No };
-    let descent = Descent {
+    let enforcement = |agent_has_lost: bool, enforcement| if agent_has_lost { enforcement } else { Enforcement::No };
+    let privilege_drop = PrivilegeDrop {
         identity: &identity,
         changes_user: current.0 == 0 && identity.differs_from(current),
-        drop_caps: firmness(agent.bounding == 0, Firmness::Tried),
-        no_new_privs: firmness(agent.no_new_privs, Firmness::Insisted),
+        drop_caps: enforcement(agent.bounding == 0, Enforcement::BestEffort),
+        no_new_privs: enforcement(agent.no_new_privs, Enforcement::Required),
     };
-    Ok(descent.go()?)
+    Ok(privilege_drop.go()?)
 }
 
-/// What is set, and the names of what can not be known. The agent's environment is read with its own rights, once we
+/// What is set, and the names of what cannot be known. The agent's environment is read with its own rights, once we
 /// are it: it takes no capability then, and what an agent forged there is its own.
 fn variables(handed: &Handed, agent: &Process) -> (Vec<(String, OsString)>, Vec<String>) {
     let mut set: Vec<(String, OsString)> =

@@ -10,7 +10,7 @@ use crate::facts;
 use crate::log::{Message, Reporter};
 use crate::status::{Clock, complaint, running};
 
-/// The exit status: 0, or 1 after one line. Docker reserves every other one, so a definition that can not be read is
+/// The exit status: 0, or 1 after one line. Docker reserves every other one, so a definition that cannot be read is
 /// a 1 too.
 #[must_use]
 pub fn healthcheck(options: &HealthcheckOptions, environment: &Environment, reporter: Reporter) -> u8 {

@@ -18,7 +18,7 @@ const LIMIT: u64 = 256 * 1024 * 1024;
 /// Copies.
 ///
 /// # Errors
-/// What can not be read or written, with the path.
+/// What cannot be read or written, with the path.
 pub fn install(options: &InstallOptions, reporter: Reporter) -> anyhow::Result<u8> {
     // Not by our path: that may be replaced, or not be there, in the mount namespace that we are in.
     let own = File::open("/proc/self/exe").and_then(|file| read_limited(&file, LIMIT));

@@ -11,22 +11,22 @@ use crate::cli::{Manner, RunOptions};
 use crate::env::Environment;
 use crate::error::reason;
 use crate::facts::Facts;
-use crate::facts::wait::Patience;
+use crate::facts::wait::LoginWait;
 use crate::fs::directories;
 use crate::init::stop::Stop;
 use crate::init::{Ended, Supervisor};
 use crate::launch::deliver::Deliveries;
-use crate::launch::{Descent, Launch, Tty};
+use crate::launch::{Launch, PrivilegeDrop, Tty};
 use crate::log::event::EventKey;
 use crate::log::{Message, Reporter};
-use crate::plan::{AgentPlan, LoginFile, Plan, environment};
+use crate::plan::{AgentPlan, LoginFileStep, Plan, environment};
 use crate::process::children::Children;
 use crate::process::helpers::Helpers;
 use crate::process::interrupt::Interrupt;
 use crate::state::{Served, State};
 use crate::sync::Engine;
-use crate::sync::dedup_log::Voice;
-use crate::sync::session::Link;
+use crate::sync::dedup_log::DedupLog;
+use crate::sync::session::SyncSession;
 use crate::sys::process::{Pid, Program};
 use crate::sys::signal::{Inherited, Signal, Signals};
 use crate::sys::{descriptors, process, wipe};
@@ -53,7 +53,7 @@ fn start(options: &RunOptions, manner: &Manner, environment: Environment) -> any
     let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
     log::stop_waiting();
     // Before any secret is read. What is read of /proc/self later (mountinfo, children) stays readable.
-    process::forbid_dumps().context("cannot forbid core dumps")?;
+    process::set_undumpable().context("cannot forbid core dumps")?;
     let catalog = facts::catalog()?;
     wipe::environment(|variable| catalog.is_credential(variable));
     let mut children = Children::default();
@@ -78,8 +78,10 @@ fn start(options: &RunOptions, manner: &Manner, environment: Environment) -> any
     children.adopt(agent);
     engine.started(agent);
     // Neither hinders the other.
-    let steps =
-        [("turn core dumps off", process::no_core()), ("let go of the agent's descriptors", descriptors::let_go())];
+    let steps = [
+        ("turn core dumps off", process::no_core()),
+        ("let go of the agent's descriptors", descriptors::release_agents_descriptors()),
+    ];
     for (what, done) in steps {
         if let Err(error) = done {
             let text = format!("cannot {what}: {}", reason(&error));
@@ -95,7 +97,7 @@ fn start(options: &RunOptions, manner: &Manner, environment: Environment) -> any
         forward_to: options.forward_to.unwrap_or_default(),
         engine,
         reporter,
-        voice: Voice::default(),
+        log: DedupLog::default(),
         group: agent,
         says_reaped: manner.says_reaped,
         is_reaping: false,
@@ -124,7 +126,7 @@ impl Start<'_, '_, '_> {
         let launch = Launch {
             program,
             command: self.options.command.first().context("no COMMAND")?,
-            descent: descent(self.options, self.facts, self.plan),
+            privilege_drop: privilege_drop(self.options, self.facts, self.plan),
             terminal: Tty::Lent(foreground.lent()),
             inherited: self.inherited,
         };
@@ -161,18 +163,18 @@ fn facts<'c>(
     if !plan::draft(options, &facts).lacks_credential(options) {
         return Ok(facts);
     }
-    let Some(mut patience) = Patience::begin(&facts, limit, options.reporter()) else { return Ok(facts) };
+    let Some(mut login_wait) = LoginWait::begin(&facts, limit, options.reporter()) else { return Ok(facts) };
     let mut is_time_left = true;
     loop {
         // Looked at again once it is watched, for it may have come in between; and once more when the time is over.
-        patience.watch(&facts);
+        login_wait.watch(&facts);
         let found = facts::facts(options, catalog, environment, Some(&mut *helpers));
         helpers.signals.check("waiting for a login")?;
         facts = found?;
         if !is_time_left || !plan::draft(options, &facts).lacks_credential(options) {
             return Ok(facts);
         }
-        is_time_left = patience.wait(helpers)?;
+        is_time_left = login_wait.wait(helpers)?;
     }
 }
 
@@ -186,7 +188,7 @@ fn announce(reporter: Reporter, facts: &Facts<'_>, plan: &Plan<'_, '_>) {
 
 /// Lays the working copies down and links them to their stores.
 ///
-/// What can not be made stops the start when a login is to be laid down, or when the operator asked for it by name; else
+/// What cannot be made stops the start when a login is to be installed, or when the operator asked for it by name; else
 /// the agent may do without.
 fn prepare(
     options: &RunOptions,
@@ -209,10 +211,10 @@ fn prepare(
     let mut links = Vec::new();
     let mut served = Vec::new();
     let mut state_dir = None;
-    let mut lay_down = |agent: &AgentPlan<'_, '_>, links: &mut Vec<Link>| {
+    let mut install = |agent: &AgentPlan<'_, '_>, links: &mut Vec<SyncSession>| {
         let state = directories::state_directory(&facts.state_dir)?;
         let say = &mut |message| reporter.say(&message);
-        let copy = workcopy::lay_down(options, facts, agent, &state, interrupt, say)?;
+        let copy = workcopy::install(options, facts, agent, &state, interrupt, say)?;
         state_dir = Some(state);
         let text = format!("{}: the working copy is {}", agent.facts.definition.name, copy.path.display());
         let message = Message::detail(text).event(EventKey::WorkingCopy);
@@ -224,13 +226,13 @@ fn prepare(
         Ok(())
     };
     for agent in &plan.agents {
-        let laid = lay_down(agent, &mut links);
+        let laid = install(agent, &mut links);
         // A stop is no trouble of this agent's.
         let laid = interrupt.check("the working copy was made").and(laid);
-        let is_fatal = agent.login != LoginFile::Absent || interrupt.has_come();
+        let is_fatal = agent.login != LoginFileStep::Absent || interrupt.has_come();
         if let Err(error) = or_say(laid, is_fatal) {
             for link in &mut links {
-                link.let_go(helpers.children);
+                link.release(helpers.children);
             }
             return Err(error);
         }
@@ -256,17 +258,17 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
     let before = facts.remembered(plan.facts);
     let mut served = Served {
         agent: plan.facts.definition.name.clone(),
-        method: chosen.map_or("none", |offer| offer.rule.method.word()).to_owned(),
-        source: chosen.map(|offer| offer.source.to_string()),
+        method: chosen.map_or("none", |candidate| candidate.rule.method.word()).to_owned(),
+        source: chosen.map(|candidate| candidate.source.to_string()),
         place: plan.facts.working_copy.clone(),
         expires_at: chosen
-            .and_then(|offer| offer.expires_at)
+            .and_then(|candidate| candidate.expires_at)
             .map(|expires| humantime::format_rfc3339_seconds(expires).to_string()),
         write_back: plan.write_back.as_ref().map(|target| target.target.clone()),
         store: plan.write_back.as_ref().and_then(|target| target.store.clone()),
         base: None,
         content: None,
-        lineage: before.map(|before| before.lineage.clone()).unwrap_or_default(),
+        history: before.map(|before| before.history.clone()).unwrap_or_default(),
         shadowed: plan.shadowed(),
         last: None,
         at: None,
@@ -274,7 +276,7 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
     if let Some(base) = plan.base {
         served.agree(base);
     }
-    if let Some(session) = chosen.and_then(|offer| offer.session()).filter(|_| plan.write_back.is_none()) {
+    if let Some(session) = chosen.and_then(|candidate| candidate.session()).filter(|_| plan.write_back.is_none()) {
         // Nobody carries it: what lies in the working copy at the next start is judged against this.
         served.agree((&session.login).into());
     }
@@ -282,9 +284,9 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
 }
 
 /// The way down to the agent's user. Root that is asked for a user gets that user's groups, too, where it stays root.
-pub(super) fn descent<'f>(options: &RunOptions, facts: &'f Facts<'_>, plan: &Plan<'_, '_>) -> Descent<'f> {
+pub(super) fn privilege_drop<'f>(options: &RunOptions, facts: &'f Facts<'_>, plan: &Plan<'_, '_>) -> PrivilegeDrop<'f> {
     let is_asked = options.workplace.user.is_some() || options.workplace.user_from.is_some();
-    Descent {
+    PrivilegeDrop {
         identity: &facts.identity,
         changes_user: facts.current.0 == 0 && is_asked,
         drop_caps: plan.drop_caps,

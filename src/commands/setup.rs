@@ -27,15 +27,15 @@ use crate::process::children::Children;
 use crate::process::interrupt::Interrupt;
 use crate::process::programs;
 use crate::setup::scanner::Scanner;
-use crate::setup::scratch::Workplace;
-use crate::setup::selection::{Choice, Kind, Question};
-use crate::setup::target::{Desk, desks, links};
+use crate::setup::scratch::ScratchDir;
+use crate::setup::selection::{Kind, Selection, SelectionInput};
+use crate::setup::target::{LoginTarget, links, targets};
 use crate::setup::verdict::{Seen, Verdict};
 use crate::setup::{capture, selection, token_metadata, verdict};
 use crate::store::token;
 use crate::sync::Engine;
-use crate::sync::dedup_log::Voice;
-use crate::sys::dir::{Attributes, dress};
+use crate::sync::dedup_log::DedupLog;
+use crate::sys::dir::{Attributes, set_mode_and_owner};
 use crate::sys::process::Pid;
 use crate::sys::pty::{NoTerminal, Outer};
 use crate::sys::signal::{Inherited, Signal, Signals};
@@ -53,7 +53,7 @@ pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Rep
     let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
     let interrupt = Interrupt::listen(&signals, Signal::TERM).context("cannot listen for a stop")?;
     log::stop_waiting();
-    process::forbid_dumps().context("cannot forbid core dumps")?;
+    process::set_undumpable().context("cannot forbid core dumps")?;
     let catalog = facts::catalog()?;
     wipe::environment(|variable| catalog.is_credential(variable));
     let known = catalog.definitions()?;
@@ -61,7 +61,7 @@ pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Rep
     let identity = facts::who(&run, &environment, privilege::current())?;
     let path = environment.get("PATH").map(OsString::from);
     let is_there = |command: &str| programs::on_path(path.as_deref(), command);
-    let choice = selection::choose(&Question {
+    let choice = selection::choose(&SelectionInput {
         agents: options.agent.as_ref(),
         command: &options.command,
         auto: options.auto.unwrap_or(false),
@@ -73,7 +73,7 @@ pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Rep
     withhold(&mut environment, &known, &choice, reporter);
 
     let state_dir = facts::state_dir(&run, &environment, privilege::current().0);
-    let mut workplace = Workplace::under(run.workplace.work_dir.as_deref().unwrap_or(&state_dir));
+    let mut workplace = ScratchDir::under(run.workplace.work_dir.as_deref().unwrap_or(&state_dir));
     run.agent = Some(AgentSelection::Named(choice.agents.iter().map(|agent| agent.name.clone()).collect()));
     let is_mounted = |path: &str| Path::new(path).symlink_metadata().is_ok();
     run.capture = Some(capture::places(options.capture.as_ref(), &choice.agents, is_mounted)?);
@@ -90,14 +90,14 @@ pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Rep
         }
     }
 
-    let desks = desks(&run, &facts, &plan, &interrupt, reporter)?;
+    let targets = targets(&run, &facts, &plan, &interrupt, reporter)?;
     workplace.hold();
-    announce(&choice, &desks, &is_there, reporter);
-    let stage = Stage { run: &run, facts: &facts, plan: &plan, choice: &choice, inherited, reporter };
-    let ended = stage.play(outer, signals, interrupt, &desks)?;
+    announce(&choice, &targets, &is_there, reporter);
+    let stage = InteractiveSession { run: &run, facts: &facts, plan: &plan, choice: &choice, inherited, reporter };
+    let ended = stage.play(outer, signals, interrupt, &targets)?;
     let is_good = match choice.kind {
-        Kind::Token => minted(&run.command, &desks, ended, reporter),
-        _ => conclude(&run, &desks, &ended, workplace, reporter),
+        Kind::Token => minted(&run.command, &targets, ended, reporter),
+        _ => conclude(&run, &targets, &ended, workplace, reporter),
     };
     Ok(u8::from(!is_good))
 }
@@ -121,7 +121,7 @@ fn terminal() -> anyhow::Result<Outer> {
 }
 
 /// Whoever logs in does so with nothing in hand: an agent that finds a credential in its environment asks for no login.
-fn withhold(environment: &mut Environment, known: &[&Definition], choice: &Choice<'_>, reporter: Reporter) {
+fn withhold(environment: &mut Environment, known: &[&Definition], choice: &Selection<'_>, reporter: Reporter) {
     let served = |definition: &&&Definition| choice.agents.iter().any(|agent| agent.name == definition.name);
     let mut names: BTreeSet<String> =
         known.iter().filter(served).flat_map(|definition| definition.variables()).collect();
@@ -136,8 +136,13 @@ fn withhold(environment: &mut Environment, known: &[&Definition], choice: &Choic
     }
 }
 
-fn announce(choice: &Choice<'_>, desks: &[Desk<'_, '_>], is_there: &dyn Fn(&str) -> bool, reporter: Reporter) {
-    let place = match desks {
+fn announce(
+    choice: &Selection<'_>,
+    targets: &[LoginTarget<'_, '_>],
+    is_there: &dyn Fn(&str) -> bool,
+    reporter: Reporter,
+) {
+    let place = match targets {
         [only] => Some(only.place.path.as_path()),
         _ => None,
     };
@@ -146,26 +151,26 @@ fn announce(choice: &Choice<'_>, desks: &[Desk<'_, '_>], is_there: &dyn Fn(&str)
 }
 
 /// The session at the terminal.
-struct Stage<'s, 'f, 'c> {
+struct InteractiveSession<'s, 'f, 'c> {
     run: &'s RunOptions,
     facts: &'s Facts<'c>,
     plan: &'s Plan<'f, 'c>,
-    choice: &'s Choice<'c>,
+    choice: &'s Selection<'c>,
     inherited: Inherited,
     reporter: Reporter,
 }
 
-impl Stage<'_, '_, '_> {
+impl InteractiveSession<'_, '_, '_> {
     /// Runs it to its end.
     fn play(
         &self,
         outer: Outer,
         signals: Signals,
         interrupt: Interrupt,
-        desks: &[Desk<'_, '_>],
+        targets: &[LoginTarget<'_, '_>],
     ) -> anyhow::Result<Ended> {
         let reporter = Reporter { on_raw_terminal: io::stderr().is_terminal(), ..self.reporter };
-        let links = if self.choice.kind == Kind::Token { Vec::new() } else { links(desks)? };
+        let links = if self.choice.kind == Kind::Token { Vec::new() } else { links(targets)? };
         let mut engine = Engine::new(links, None, reporter);
         let mut children = Children::default();
         engine.begin(&interrupt);
@@ -187,7 +192,7 @@ impl Stage<'_, '_, '_> {
             forward_to: crate::cli::Forwarding::default(),
             engine,
             reporter,
-            voice: Voice::default(),
+            log: DedupLog::default(),
             group: agent,
             says_reaped: false,
             is_reaping: false,
@@ -206,7 +211,7 @@ impl Stage<'_, '_, '_> {
         if let Some(owner) = workcopy::agent_owner(self.facts) {
             // Programs open their terminal by name too. Without CAP_CHOWN they have to do with what they inherit.
             let attributes = Attributes { mode: 0o620, owner: Some(owner) };
-            let _ = dress(&slave, attributes);
+            let _ = set_mode_and_owner(&slave, attributes);
         }
         let rule = self.choice.only().filter(|_| self.choice.kind == Kind::Token).and_then(token::rule);
         let is_shell = self.choice.kind == Kind::Shell;
@@ -215,7 +220,7 @@ impl Stage<'_, '_, '_> {
         let launch = Launch {
             program,
             command: self.run.command.first().context("no COMMAND")?,
-            descent: run::descent(self.run, self.facts, self.plan),
+            privilege_drop: run::privilege_drop(self.run, self.facts, self.plan),
             terminal: Tty::Own(&slave),
             inherited: self.inherited,
         };
@@ -227,47 +232,47 @@ impl Stage<'_, '_, '_> {
 /// Reads back what is where, carries the settings along with a login, and says what came of it.
 fn conclude(
     run: &RunOptions,
-    desks: &[Desk<'_, '_>],
+    targets: &[LoginTarget<'_, '_>],
     ended: &Ended,
-    mut workplace: Workplace,
+    mut workplace: ScratchDir,
     reporter: Reporter,
 ) -> bool {
     let mut good = Vec::new();
     let mut has_spoken = false;
     let scratch = workplace.path();
-    for desk in desks {
-        let definition = desk.plan.facts.definition;
+    for target in targets {
+        let definition = target.plan.facts.definition;
         let Some(rule) = &definition.session else { continue };
-        let working = file::login(&desk.copy.dir, rule, &desk.copy.owners(), false).version;
+        let working = file::login(&target.copy.dir, rule, &target.copy.owners(), false).state;
         let has_published = ended.engine.has_published(&definition.name);
-        let setting = desk.new_setting();
-        let seen = Seen { working: &working, stored: &desk.capture.read(rule).version, has_published, setting };
+        let setting = target.new_setting();
+        let seen = Seen { working: &working, stored: &target.capture.read(rule).state, has_published, setting };
         if verdict::judge(&seen).is_good() {
-            desk.carry_settings(run.workplace.scope.unwrap_or_default(), reporter);
+            target.carry_settings(run.workplace.scope.unwrap_or_default(), reporter);
         }
         // The account may stand in the settings.
-        let seen = Seen { stored: &desk.capture.read(rule).version, ..seen };
+        let seen = Seen { stored: &target.capture.read(rule).state, ..seen };
         let verdict = verdict::judge(&seen);
-        let mut kept = desk.copy.path.join(&rule.file);
+        let mut kept = target.copy.path.join(&rule.file);
         if let Verdict::NotStored(login) = &verdict {
-            if desk.recovery.holds(rule, login) {
-                kept = desk.recovery.path();
+            if target.recovery.holds(rule, login) {
+                kept = target.recovery.path();
             } else if let Ok(file) = kept.strip_prefix(&scratch) {
                 kept = workplace.keep().join(file);
             }
         }
-        let message = say::verdict(definition, &verdict, &desk.place.path, Some(&kept));
+        let message = say::verdict(definition, &verdict, &target.place.path, Some(&kept));
         has_spoken |= message.is_some();
         reporter.say_all(message.iter());
         if verdict.is_good() {
-            if token::rule(definition).is_some() && desk.capture.token().is_ok() {
-                reporter.say(&say::outranked(definition, &desk.place.path.join(token::FILE)));
+            if token::rule(definition).is_some() && target.capture.token().is_ok() {
+                reporter.say(&say::outranked(definition, &target.place.path.join(token::FILE)));
             }
-            good.push(desk);
+            good.push(target);
         }
     }
     if good.is_empty() && !has_spoken {
-        let had = desks.iter().any(Desk::had_any);
+        let had = targets.iter().any(LoginTarget::had_any);
         reporter.say(&say::nothing(&ending(&run.command, ended.status, "login"), had));
     }
     if let [only] = good.as_slice() {
@@ -283,21 +288,21 @@ fn ending(command: &[OsString], status: u8, without: &str) -> String {
 }
 
 /// Stores the token that was seen, and says so.
-fn minted(command: &[OsString], desks: &[Desk<'_, '_>], ended: Ended, reporter: Reporter) -> bool {
-    let [desk] = desks else { return false };
-    let definition = desk.plan.facts.definition;
+fn minted(command: &[OsString], targets: &[LoginTarget<'_, '_>], ended: Ended, reporter: Reporter) -> bool {
+    let [target] = targets else { return false };
+    let definition = target.plan.facts.definition;
     let (Some(token), Some(rule)) = (ended.found_on_screen, token::rule(definition)) else {
-        reporter.say(&say::nothing(&ending(command, ended.status, "token"), desk.had_any()));
+        reporter.say(&say::nothing(&ending(command, ended.status, "token"), target.had_any()));
         return false;
     };
-    match token_metadata::store(&desk.capture, &token, rule) {
+    match token_metadata::store(&target.capture, &token, rule) {
         Ok(mint) => {
-            reporter.say(&say::minted(definition, &mint.expires_at, &desk.place.path.join(token::FILE)));
-            reporter.say(&say::next(definition, desk.root()));
+            reporter.say(&say::minted(definition, &mint.expires_at, &target.place.path.join(token::FILE)));
+            reporter.say(&say::next(definition, target.root()));
             true
         }
         Err(error) => {
-            reporter.say(&say::not_stored(definition, &desk.place.path, &reason(&error)));
+            reporter.say(&say::not_stored(definition, &target.place.path, &reason(&error)));
             false
         }
     }

@@ -17,7 +17,7 @@ use crate::sys::{access, privilege, watch};
 
 /// What a path is to us.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Role {
+pub enum PathRole {
     /// The root of captures, or one agent's.
     Capture,
     /// The login file in a capture.
@@ -50,9 +50,9 @@ pub enum Role {
 
 /// A path that matters.
 #[derive(Debug, Clone)]
-pub struct Spot {
+pub struct InspectedPath {
     /// What it is to us.
-    pub role: Role,
+    pub role: PathRole,
     /// The path.
     pub path: PathBuf,
     /// What is there; links are followed.
@@ -66,7 +66,7 @@ pub struct Spot {
     /// This process may write to it.
     pub writable: bool,
     /// A watch hears of everything that changes there.
-    pub heard: bool,
+    pub watched: bool,
     /// Bytes that can still be written there.
     pub room: Option<u64>,
     /// Logins that lost and are kept there.
@@ -92,9 +92,9 @@ pub struct Found {
 
 /// The surroundings.
 #[derive(Debug)]
-pub struct Surroundings {
+pub struct DoctorInput {
     /// The paths.
-    pub spots: Vec<Spot>,
+    pub inspected_paths: Vec<InspectedPath>,
     /// This process; without /proc nothing is known of it.
     pub process: Option<Process>,
     /// The agent's user and group.
@@ -115,19 +115,19 @@ pub fn look(
     environment: &Environment,
     facts: Option<&Facts<'_>>,
     is_running: bool,
-) -> Surroundings {
+) -> DoctorInput {
     let current = privilege::current();
-    let mut survey = Survey { mounts: Mounts::read().unwrap_or_default(), spots: Vec::new() };
+    let mut survey = Survey { mounts: Mounts::read().unwrap_or_default(), inspected_paths: Vec::new() };
     let home = facts.map(|facts| facts.home.clone()).or_else(|| environment.get_filled("HOME").map(PathBuf::from));
     let home = home.unwrap_or_else(|| PathBuf::from("/"));
-    survey.add(Role::Run, Path::new("/run"));
-    survey.add(Role::RunSecrets, Path::new("/run/secrets"));
-    survey.add(Role::Home, &home);
+    survey.add(PathRole::Run, Path::new("/run"));
+    survey.add(PathRole::RunSecrets, Path::new("/run/secrets"));
+    survey.add(PathRole::Home, &home);
     survey.roots(options);
     if let Some(facts) = facts {
-        survey.add(Role::WorkingDirectory, &facts.working_directory);
+        survey.add(PathRole::WorkingDirectory, &facts.working_directory);
         if !facts.agents.is_empty() {
-            survey.add(Role::State, &facts.state_dir);
+            survey.add(PathRole::State, &facts.state_dir);
         }
     }
     let secrets = explicit::secret_directories(options.secrets.as_deref(), environment);
@@ -142,17 +142,17 @@ pub fn look(
         survey.given(definition, environment, &secrets);
     }
     for agent in known.into_iter().flatten() {
-        survey.add(Role::WorkingCopy, &agent.working_copy);
+        survey.add(PathRole::WorkingCopy, &agent.working_copy);
         if let Some(capture) = &agent.capture {
             survey.capture(&capture.path, agent.definition);
         }
         if let (Some(session), Some(facts)) = (&agent.definition.session, facts) {
             let recovery = Recovery::new(&facts.state_dir, &agent.definition.name, &session.file);
-            survey.add(Role::Recovery, &recovery.path());
+            survey.add(PathRole::Recovery, &recovery.path());
         }
     }
-    Surroundings {
-        spots: survey.spots,
+    DoctorInput {
+        inspected_paths: survey.inspected_paths,
         process: Process::this(),
         agent: facts.map_or(current, |facts| (facts.identity.uid, facts.identity.gid)),
         current,
@@ -163,30 +163,30 @@ pub fn look(
 
 struct Survey {
     mounts: Mounts,
-    spots: Vec<Spot>,
+    inspected_paths: Vec<InspectedPath>,
 }
 
 impl Survey {
-    fn add(&mut self, role: Role, path: &Path) {
-        if self.spots.iter().any(|spot| spot.path == path && spot.role == role) {
+    fn add(&mut self, role: PathRole, path: &Path) {
+        if self.inspected_paths.iter().any(|inspected| inspected.path == path && inspected.role == role) {
             return;
         }
         let found = path.metadata().ok();
         let existing = path.ancestors().find(|ancestor| ancestor.exists());
-        self.spots.push(Spot {
+        self.inspected_paths.push(InspectedPath {
             path: path.to_owned(),
             found: found.as_ref().map(Found::of),
             mount: self.mounts.at(path).cloned(),
             on: self.mounts.holding(path).cloned(),
             readable: access::may_read(path),
             writable: access::may_write(path),
-            heard: watch::would_hear_all(path),
+            watched: watch::would_watch_all(path),
             room: existing.and_then(access::room),
             is_empty: path.read_dir().is_ok_and(|mut entries| entries.next().is_none()),
             conflicts: match role {
-                Role::Capture => Capture::open(path).map_or(0, |capture| capture.conflicts()),
-                Role::State => count(&path.join("conflicts")),
-                Role::WorkingCopy => count(&path.join(directory::BOOKKEEPING).join("conflicts")),
+                PathRole::Capture => Capture::open(path).map_or(0, |capture| capture.conflicts()),
+                PathRole::State => count(&path.join("conflicts")),
+                PathRole::WorkingCopy => count(&path.join(directory::BOOKKEEPING).join("conflicts")),
                 _ => 0,
             },
             role,
@@ -199,36 +199,36 @@ impl Survey {
         match &options.capture {
             Some(spec) => {
                 if spec.default.is_none() && default.exists() {
-                    self.add(Role::Capture, &default);
+                    self.add(PathRole::Capture, &default);
                 }
                 for root in spec.values() {
-                    self.add(Role::Capture, root);
+                    self.add(PathRole::Capture, root);
                 }
             }
-            None if default.exists() => self.add(Role::Capture, &default),
+            None if default.exists() => self.add(PathRole::Capture, &default),
             None => {}
         }
     }
 
     fn capture(&mut self, path: &Path, definition: &Definition) {
         if path.exists() {
-            self.add(Role::Capture, path);
+            self.add(PathRole::Capture, path);
         }
         if let Some(session) = &definition.session {
-            self.add(Role::CapturedLogin, &path.join(&session.file));
+            self.add(PathRole::CapturedLogin, &path.join(&session.file));
         }
     }
 
     fn agent(&mut self, definition: &Definition, place: &Path) {
-        self.add(Role::Place, place);
+        self.add(PathRole::Place, place);
         if let Some(session) = &definition.session {
-            self.add(Role::PlacedLogin, &place.join(&session.file));
+            self.add(PathRole::PlacedLogin, &place.join(&session.file));
         }
         if let Some(lock) = &definition.refresh_lock {
             let mut beside = place.as_os_str().to_owned();
             beside.push(&lock.beside);
-            self.add(Role::RefreshLock, Path::new(&beside));
-            self.add(Role::RefreshLock, &place.join(&lock.intent));
+            self.add(PathRole::RefreshLock, Path::new(&beside));
+            self.add(PathRole::RefreshLock, &place.join(&lock.intent));
         }
     }
 
@@ -239,13 +239,13 @@ impl Survey {
         for name in &names {
             let variable = Suffix::File.of(&name.variable);
             if let Some(path) = environment.get_filled(&variable) {
-                self.add(Role::Named(variable), Path::new(path));
+                self.add(PathRole::Named(variable), Path::new(path));
             }
         }
         let files: Vec<&String> = names.iter().flat_map(|name| &name.files).collect();
         for path in secrets.iter().flat_map(|directory| files.iter().map(move |file| directory.join(file))) {
             if path.symlink_metadata().is_ok() {
-                self.add(Role::Secret, &path);
+                self.add(PathRole::Secret, &path);
             }
         }
     }

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use crate::agent::Definition;
-use crate::facts::candidate::Offer;
-use crate::facts::explicit::Given;
+use crate::facts::candidate::Candidate;
+use crate::facts::explicit::ExplicitSources;
 use crate::facts::files::ForeignFile;
-use crate::facts::place::PlaceFacts;
+use crate::facts::place::ConfigDirFacts;
 use crate::facts::stored::StoreFacts;
 use crate::login::Secret;
-use crate::login::history::Lineage;
+use crate::login::history::History;
 
 /// What is known of one agent.
 pub struct AgentFacts<'c> {
@@ -18,15 +18,15 @@ pub struct AgentFacts<'c> {
     /// It is served whatever is found: it was named, or COMMAND is its.
     pub is_certain: bool,
     /// What was found that could authenticate it.
-    pub offers: Vec<Offer<'c>>,
+    pub candidates: Vec<Candidate<'c>>,
     /// Variables that go with one of its methods, read from elsewhere.
     pub companions: Vec<(String, Secret)>,
     /// Files that go with one of its methods, and that its user could not read.
     pub files: Vec<ForeignFile>,
     /// Every variable of its own that is set, and the forms that were given.
-    pub given: Given,
+    pub given: ExplicitSources,
     /// Its own place.
-    pub place: PlaceFacts,
+    pub place: ConfigDirFacts,
     /// Where its working copy goes.
     pub working_copy: PathBuf,
     /// Its capture, if there is a directory for it.
@@ -48,7 +48,7 @@ pub struct CaptureFacts {
     /// Whether a login can be stored there.
     pub writable: bool,
     /// The logins that were stored there.
-    pub lineage: Lineage,
+    pub history: History,
     /// How many other containers use it now; counted only where this one is not going to take turns with them.
     pub others: usize,
     /// It is the mirror of a store behind a helper.

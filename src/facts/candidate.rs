@@ -11,7 +11,7 @@ use crate::agent::Definition;
 use crate::agent::definition::{Method, MethodRule};
 use crate::env::Environment;
 use crate::error::Failure;
-use crate::facts::explicit::{Form, Given, says};
+use crate::facts::explicit::{ExplicitSource, ExplicitSources, says};
 use crate::fs::untrusted;
 use crate::fs::untrusted::{LIMIT, Owners, Unreadable};
 use crate::log::Message;
@@ -30,19 +30,19 @@ use crate::sys::stat::Kind;
 const COMMAND_TIME: Duration = Duration::from_secs(30);
 
 /// One thing that could authenticate an agent.
-pub struct Offer<'c> {
+pub struct Candidate<'c> {
     /// By which method.
     pub rule: &'c MethodRule,
     /// Where it is from.
     pub source: Source,
     /// What it is, or why it is of no use.
-    pub found: Result<Material, String>,
+    pub found: Result<CandidateValue, String>,
     /// When it ends, where that is noted beside it; a login says so itself.
     pub expires_at: Option<SystemTime>,
 }
 
 /// Credential material.
-pub enum Material {
+pub enum CandidateValue {
     /// The value of a variable.
     Value(Secret),
     /// A login.
@@ -61,17 +61,17 @@ pub struct Session {
     pub login: Login,
 }
 
-impl Offer<'_> {
+impl Candidate<'_> {
     /// Whether the value begins with this; a setting and a login have none.
     #[must_use]
     pub fn value_starts_with(&self, prefix: &str) -> bool {
-        matches!(&self.found, Ok(Material::Value(value)) if value.expose_secret().starts_with(prefix.as_bytes()))
+        matches!(&self.found, Ok(CandidateValue::Value(value)) if value.expose_secret().starts_with(prefix.as_bytes()))
     }
 
     /// Whether it is in the agent's own settings, and stays there.
     #[must_use]
     pub fn is_setting(&self) -> bool {
-        matches!(self.found, Ok(Material::Setting))
+        matches!(self.found, Ok(CandidateValue::Setting))
     }
 
     /// Whether it has ended, and nobody can renew it.
@@ -88,7 +88,7 @@ impl Offer<'_> {
     #[must_use]
     pub fn session(&self) -> Option<&Session> {
         match &self.found {
-            Ok(Material::Session(session)) => Some(session),
+            Ok(CandidateValue::Session(session)) => Some(session),
             _ => None,
         }
     }
@@ -97,20 +97,20 @@ impl Offer<'_> {
 /// Reads what was given.
 ///
 /// # Errors
-/// What can not even be read as asked: a missing or unreadable file, a command that fails, text that is no base64, more
+/// What cannot even be read as asked: a missing or unreadable file, a command that fails, text that is no base64, more
 /// than [`LIMIT`].
 pub fn explicit<'c>(
     definition: &'c Definition,
-    given: &mut Given,
+    given: &mut ExplicitSources,
     reading: &mut Reading<'_, '_>,
-) -> anyhow::Result<Vec<Offer<'c>>> {
-    let mut offers = Vec::new();
+) -> anyhow::Result<Vec<Candidate<'c>>> {
+    let mut candidates = Vec::new();
     for (name, form) in std::mem::take(&mut given.forms) {
         let rule = definition.methods.iter().find(|rule| rule.variable.as_deref() == Some(&name));
         let Some(rule) = rule.or_else(|| definition.session_rule()) else { continue };
         let source = form.source();
         if reading.passes_over(&form) {
-            offers.push(Offer { rule, source, found: Ok(Material::Unread), expires_at: None });
+            candidates.push(Candidate { rule, source, found: Ok(CandidateValue::Unread), expires_at: None });
             continue;
         }
         let bytes = reading.content(&form)?;
@@ -122,25 +122,25 @@ pub fn explicit<'c>(
                     continue;
                 }
                 Ok(Some(switch)) if rule.method == Method::Cloud => match says(&switch) {
-                    Some(true) => Ok(Material::Value(switch)),
+                    Some(true) => Ok(CandidateValue::Value(switch)),
                     Some(false) => continue,
                     // The agent takes it for a no, and would be left with nothing.
                     None => Err("it says neither yes (1, true, yes, on) nor no".to_owned()),
                 },
-                Ok(Some(value)) => Ok(Material::Value(value)),
+                Ok(Some(value)) => Ok(CandidateValue::Value(value)),
                 Err(reason) => Err(reason),
             },
         };
-        offers.push(Offer { rule, source, found, expires_at: None });
+        candidates.push(Candidate { rule, source, found, expires_at: None });
     }
-    Ok(offers)
+    Ok(candidates)
 }
 
 /// Reads what goes with a method, as variables.
 ///
 /// # Errors
 /// As [`explicit`].
-pub fn companions(given: &mut Given, reading: &mut Reading<'_, '_>) -> anyhow::Result<Vec<(String, Secret)>> {
+pub fn companions(given: &mut ExplicitSources, reading: &mut Reading<'_, '_>) -> anyhow::Result<Vec<(String, Secret)>> {
     let mut values = Vec::new();
     for (name, form) in std::mem::take(&mut given.companions) {
         if reading.passes_over(&form) {
@@ -157,7 +157,7 @@ pub fn companions(given: &mut Given, reading: &mut Reading<'_, '_>) -> anyhow::R
     Ok(values)
 }
 
-fn empty(form: &Form) -> Message {
+fn empty(form: &ExplicitSource) -> Message {
     Message::warning(format!("{} is empty: it counts as not set", form.name())).event(EventKey::UnusableSource)
 }
 
@@ -173,10 +173,10 @@ pub(super) fn value(bytes: &Secret) -> Result<Option<Secret>, String> {
     Ok(Some(Secret::copied(value)))
 }
 
-fn judge(session: &SessionFile, bytes: Secret) -> Result<Material, String> {
+fn judge(session: &SessionFile, bytes: Secret) -> Result<CandidateValue, String> {
     let document = Document::parse(bytes.expose_secret(), session.format).map_err(|defect| defect.to_string())?;
     let login = document.login(session).map_err(|defect| defect.to_string())?;
-    Ok(Material::Session(Session { bytes, login }))
+    Ok(CandidateValue::Session(Session { bytes, login }))
 }
 
 /// How forms are read.
@@ -189,24 +189,24 @@ pub struct Reading<'r, 's> {
 
 impl Reading<'_, '_> {
     /// Whether it takes a command to know, and none is to be run.
-    fn passes_over(&self, form: &Form) -> bool {
-        self.helpers.is_none() && matches!(form, Form::Command { .. })
+    fn passes_over(&self, form: &ExplicitSource) -> bool {
+        self.helpers.is_none() && matches!(form, ExplicitSource::Command { .. })
     }
 
-    fn content(&mut self, form: &Form) -> anyhow::Result<Secret> {
+    fn content(&mut self, form: &ExplicitSource) -> anyhow::Result<Secret> {
         let too_large = || {
             Failure::new(format!("{} is larger than {LIMIT} bytes", form.name()))
                 .hint("a login is a few kB: is it the right one?")
         };
         let bytes = match form {
-            Form::Value { value, .. } => value.duplicate(),
-            Form::Base64 { variable, value } => {
+            ExplicitSource::Value { value, .. } => value.duplicate(),
+            ExplicitSource::Base64 { variable, value } => {
                 let hint = "encode the login file again: base64 -w0 < FILE";
                 let decoded = decode_base64(value.expose_secret());
                 Secret::new(decoded.ok_or_else(|| Failure::new(format!("{variable} is not base64")).hint(hint))?)
             }
-            Form::Command { variable, line } => self.output(variable, line)?,
-            Form::File { path, .. } | Form::Secret { path } => match file(path) {
+            ExplicitSource::Command { variable, line } => self.output(variable, line)?,
+            ExplicitSource::File { path, .. } | ExplicitSource::Secret { path } => match file(path) {
                 Ok(bytes) => bytes,
                 Err(Unreadable::TooLarge) => return Err(too_large().into()),
                 Err(why) => return Err(unreadable(form, path, &why).into()),
@@ -224,7 +224,7 @@ impl Reading<'_, '_> {
     }
 }
 
-fn unreadable(form: &Form, path: &Path, why: &Unreadable) -> Failure {
+fn unreadable(form: &ExplicitSource, path: &Path, why: &Unreadable) -> Failure {
     let named = form.name();
     let place = if named == path.display().to_string() { String::new() } else { format!("{named} names ") };
     let hint = match why {

@@ -23,7 +23,7 @@ const DEFINITIONS: usize = 256;
 /// The known agents.
 ///
 /// # Errors
-/// A file there that can not be read, that others than root and we can write, or that is no definition.
+/// A file there that cannot be read, that others than root and we can write, or that is no definition.
 pub fn catalog() -> anyhow::Result<Catalog> {
     added(Path::new(DIRECTORY)).and_then(|added| Catalog::with(&added))
 }

@@ -17,17 +17,17 @@ use crate::sys::{access, privilege};
 
 /// What the operator gave an agent: at most one form of each thing.
 #[derive(Default)]
-pub struct Given {
+pub struct ExplicitSources {
     /// Values of methods, and logins.
-    pub(super) forms: Vec<(String, Form)>,
+    pub(super) forms: Vec<(String, ExplicitSource)>,
     /// Values of variables that go with a method, where they are more than the variable itself.
-    pub(super) companions: Vec<(String, Form)>,
+    pub(super) companions: Vec<(String, ExplicitSource)>,
     /// What looking and reading found worth a word.
     pub warnings: Vec<Message>,
 }
 
 /// One form in which a thing was given.
-pub(super) enum Form {
+pub(super) enum ExplicitSource {
     /// As a variable.
     Value { variable: String, value: Secret },
     /// As base64 in a variable.
@@ -40,42 +40,44 @@ pub(super) enum Form {
     Secret { path: PathBuf },
 }
 
-impl Form {
-    fn of(suffix: Suffix, variable: String, value: &OsStr) -> Form {
+impl ExplicitSource {
+    fn of(suffix: Suffix, variable: String, value: &OsStr) -> ExplicitSource {
         let secret = || Secret::copied(value.as_bytes());
         match suffix {
-            Suffix::Plain => Form::Value { variable, value: secret() },
-            Suffix::Base64 => Form::Base64 { variable, value: secret() },
-            Suffix::File => Form::File { variable, path: value.into() },
-            Suffix::Command => Form::Command { variable, line: value.to_owned() },
+            Suffix::Plain => ExplicitSource::Value { variable, value: secret() },
+            Suffix::Base64 => ExplicitSource::Base64 { variable, value: secret() },
+            Suffix::File => ExplicitSource::File { variable, path: value.into() },
+            Suffix::Command => ExplicitSource::Command { variable, line: value.to_owned() },
         }
     }
 
     /// What messages call it.
     pub(super) fn name(&self) -> String {
         match self {
-            Form::Value { variable, .. }
-            | Form::Base64 { variable, .. }
-            | Form::File { variable, .. }
-            | Form::Command { variable, .. } => variable.clone(),
-            Form::Secret { path } => path.display().to_string(),
+            ExplicitSource::Value { variable, .. }
+            | ExplicitSource::Base64 { variable, .. }
+            | ExplicitSource::File { variable, .. }
+            | ExplicitSource::Command { variable, .. } => variable.clone(),
+            ExplicitSource::Secret { path } => path.display().to_string(),
         }
     }
 
     fn path(&self) -> Option<&Path> {
         match self {
-            Form::File { path, .. } | Form::Secret { path } => Some(path),
-            Form::Value { .. } | Form::Base64 { .. } | Form::Command { .. } => None,
+            ExplicitSource::File { path, .. } | ExplicitSource::Secret { path } => Some(path),
+            ExplicitSource::Value { .. } | ExplicitSource::Base64 { .. } | ExplicitSource::Command { .. } => None,
         }
     }
 
     /// The source that it is.
     pub(super) fn source(&self) -> Source {
         match self {
-            Form::Value { variable, .. } | Form::Base64 { variable, .. } => Source::Env(variable.clone()),
-            Form::File { path, .. } => Source::File(path.clone()),
-            Form::Command { variable, .. } => Source::Command(variable.clone()),
-            Form::Secret { path } => Source::Secret(path.clone()),
+            ExplicitSource::Value { variable, .. } | ExplicitSource::Base64 { variable, .. } => {
+                Source::Env(variable.clone())
+            }
+            ExplicitSource::File { path, .. } => Source::File(path.clone()),
+            ExplicitSource::Command { variable, .. } => Source::Command(variable.clone()),
+            ExplicitSource::Secret { path } => Source::Secret(path.clone()),
         }
     }
 }
@@ -123,7 +125,7 @@ pub fn missing_directories(option: Option<&OsStr>) -> anyhow::Result<Vec<Message
             }
             Ok(_) if !access::may_pass(&path) => {
                 let hint = format!("this is uid {}: give it the right to pass through", privilege::current().0);
-                return Err(Failure::new(format!("--secrets {shown}: it can not be looked into")).hint(hint).into());
+                return Err(Failure::new(format!("--secrets {shown}: it cannot be looked into")).hint(hint).into());
             }
             Ok(_) => {}
             Err(error) => {
@@ -141,20 +143,21 @@ pub fn missing_directories(option: Option<&OsStr>) -> anyhow::Result<Vec<Message
 ///
 /// # Errors
 /// Two forms of one thing.
-pub fn given(definition: &Definition, search: &Search<'_>) -> anyhow::Result<Given> {
-    let mut given = Given::default();
+pub fn given(definition: &Definition, search: &Search<'_>) -> anyhow::Result<ExplicitSources> {
+    let mut given = ExplicitSources::default();
     for rule in definition.methods.iter().filter(|rule| search.is_certain || !rule.shared) {
         let Some(variable) = &rule.variable else { continue };
         let form = given.look(&Names::of_value(variable), search)?;
         // Nobody is given a provider by saying no to it.
         let form = form.filter(|form| {
-            rule.method != Method::Cloud || !matches!(form, Form::Value { value, .. } if says(value) == Some(false))
+            rule.method != Method::Cloud
+                || !matches!(form, ExplicitSource::Value { value, .. } if says(value) == Some(false))
         });
         if form.is_some() {
             for companion in &rule.with {
                 let form = given.look(&Names::of_value(companion), search)?;
                 // A plain variable reaches the agent as it is.
-                let form = form.filter(|form| !matches!(form, Form::Value { .. }));
+                let form = form.filter(|form| !matches!(form, ExplicitSource::Value { .. }));
                 given.companions.extend(form.map(|form| (companion.clone(), form)));
             }
         }
@@ -173,14 +176,14 @@ pub fn given(definition: &Definition, search: &Search<'_>) -> anyhow::Result<Giv
     Ok(given)
 }
 
-impl Given {
+impl ExplicitSources {
     /// Whether there is anything.
     #[must_use]
     pub fn is_explicit(&self) -> bool {
         !self.forms.is_empty()
     }
 
-    fn look(&mut self, names: &Names, search: &Search<'_>) -> anyhow::Result<Option<Form>> {
+    fn look(&mut self, names: &Names, search: &Search<'_>) -> anyhow::Result<Option<ExplicitSource>> {
         let mut filled = |variable: &str| match search.environment.get(variable) {
             Some(value) if value.is_empty() => {
                 let text = format!("{variable} is set and empty: it counts as not set");
@@ -195,11 +198,11 @@ impl Given {
         let mut forms = Vec::new();
         for (suffix, variable) in names.forms() {
             let value = filled(&variable);
-            forms.extend(value.map(|value| Form::of(suffix, variable, value)));
+            forms.extend(value.map(|value| ExplicitSource::of(suffix, variable, value)));
         }
         for directory in search.directories {
             let paths = names.files.iter().map(|file| directory.join(file));
-            forms.extend(paths.filter(|path| access::is_there(path)).map(|path| Form::Secret { path }));
+            forms.extend(paths.filter(|path| access::is_there(path)).map(|path| ExplicitSource::Secret { path }));
         }
         drop_same_files(&mut forms);
         let mut forms = forms.into_iter();
@@ -214,7 +217,7 @@ impl Given {
 }
 
 /// `NAME_FILE` usually points into the secrets directory: one file found by two ways is given once.
-fn drop_same_files(forms: &mut Vec<Form>) {
+fn drop_same_files(forms: &mut Vec<ExplicitSource>) {
     let mut seen: Vec<PathBuf> = Vec::new();
     forms.retain(|form| match form.path().and_then(|path| path.canonicalize().ok()) {
         Some(real) if seen.contains(&real) => false,

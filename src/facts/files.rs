@@ -12,8 +12,8 @@ use crate::agent::Definition;
 use crate::agent::definition::CredentialFile;
 use crate::env::Environment;
 use crate::facts::candidate;
-use crate::facts::candidate::Offer;
-use crate::facts::explicit::Given;
+use crate::facts::candidate::Candidate;
+use crate::facts::explicit::ExplicitSources;
 use crate::facts::place::under_home;
 use crate::fs::untrusted::Unreadable;
 use crate::log::Message;
@@ -68,17 +68,19 @@ pub(super) struct Whose<'w> {
     pub(super) current: (u32, u32),
 }
 
-/// The files of the first offer that has any; when it is chosen, they are copied.
+/// The files of the first candidate that has any; when it is chosen, they are copied.
 pub(super) fn for_another_user(
     definition: &Definition,
-    offers: &[Offer<'_>],
-    given: &mut Given,
+    candidates: &[Candidate<'_>],
+    given: &mut ExplicitSources,
     whose: &Whose<'_>,
 ) -> Vec<ForeignFile> {
     if !whose.identity.differs_from(whose.current) {
         return Vec::new();
     }
-    let Some(rule) = offers.iter().find(|offer| offer.found.is_ok()).map(|offer| offer.rule) else { return Vec::new() };
+    let Some(rule) = candidates.iter().find(|candidate| candidate.found.is_ok()).map(|candidate| candidate.rule) else {
+        return Vec::new();
+    };
     let mut found = Vec::new();
     for file in &rule.files {
         let Some((from, is_named)) = place(file, whose) else { continue };
@@ -94,7 +96,7 @@ pub(super) fn for_another_user(
                 } else {
                     from.display().to_string()
                 };
-                let text = format!("{}: {} can not be passed on: {how}: {why}", definition.name, rule.label);
+                let text = format!("{}: {} cannot be passed on: {how}: {why}", definition.name, rule.label);
                 given.warnings.push(Message::warning(text).event(EventKey::UnusableSource).agent(&definition.name));
             }
         }
@@ -114,7 +116,7 @@ fn place(file: &CredentialFile, whose: &Whose<'_>) -> Option<(PathBuf, bool)> {
     Some((under_home(&file.default, ours), false))
 }
 
-/// What is in this place of our HOME; `None` where the agent has the same HOME, or there is nothing. A file that can not be
+/// What is in this place of our HOME; `None` where the agent has the same HOME, or there is nothing. A file that cannot be
 /// read is passed over: caches come and go.
 fn cache(place: &str, whose: &Whose<'_>) -> Option<Cache> {
     let place = Path::new(place.strip_prefix("~/")?);

@@ -9,7 +9,7 @@ use crate::sys::stat::{Kind, Stat};
 
 /// What was seen of a directory that a variable names.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct ExistingHome {
     /// Its path.
     pub path: PathBuf,
     /// What it is, if it is there.
@@ -25,7 +25,7 @@ pub fn home(
     option: Option<&Path>,
     identity: &Identity,
     changed: bool,
-    variable: Option<&Seen>,
+    variable: Option<&ExistingHome>,
 ) -> (PathBuf, &'static str) {
     if let Some(option) = option {
         return (option.to_owned(), "--home names it");
@@ -61,7 +61,7 @@ pub fn may_use(stat: &Stat, identity: &Identity) -> bool {
 
 /// What was seen of the agent's own place.
 #[derive(Debug, Clone, Default)]
-pub struct PlaceFacts {
+pub struct ConfigDirFacts {
     /// `~/.x`, or what the home variable names.
     pub path: PathBuf,
     /// It is a mount point.
@@ -78,14 +78,14 @@ pub struct PlaceFacts {
     pub writable: bool,
 }
 
-impl PlaceFacts {
+impl ConfigDirFacts {
     /// Whether the working copy can be here: a mount is the operator's, and is a source; a link leads who knows where.
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.obstacle().is_none()
     }
 
-    /// Why the working copy can not be here.
+    /// Why the working copy cannot be here.
     #[must_use]
     pub fn obstacle(&self) -> Option<&'static str> {
         match self.kind {
@@ -124,7 +124,7 @@ pub fn under_home(path: &str, agent_home: &Path) -> PathBuf {
 pub fn working_copy(
     agent: &str,
     home: &Home,
-    facts: &PlaceFacts,
+    facts: &ConfigDirFacts,
     work_dir: Option<&Path>,
     state_dir: &Path,
 ) -> PathBuf {
@@ -143,10 +143,10 @@ pub fn copied_file(state_dir: &Path, agent: &str, variable: &str) -> PathBuf {
 }
 
 /// The directory whose settings belong to the working copy, and what kind of source it is: the operator's mount, else
-/// the capture, else the agent's own place, when that can not be the working copy.
+/// the capture, else the agent's own place, when that cannot be the working copy.
 #[must_use]
 pub fn settings_source<'p>(
-    place: &'p PlaceFacts,
+    place: &'p ConfigDirFacts,
     working_copy: &Path,
     capture: Option<&'p Path>,
 ) -> Option<(&'p Path, fn(PathBuf) -> Source)> {
@@ -175,9 +175,9 @@ mod tests {
         Identity { uid, gid: uid, groups: None, home: home.map(PathBuf::from), name: None }
     }
 
-    fn seen(path: &str, uid: u32, mode: u32) -> Seen {
+    fn seen(path: &str, uid: u32, mode: u32) -> ExistingHome {
         let stat = Stat { kind: Kind::Directory, mode, uid, gid: uid, links: 2, size: 0, id: (0, 0), changed: (0, 0) };
-        Seen { path: path.into(), stat: Some(stat) }
+        ExistingHome { path: path.into(), stat: Some(stat) }
     }
 
     #[test]
@@ -211,19 +211,19 @@ mod tests {
     #[test]
     fn the_place_of_the_working_copy() {
         let home: Home = serde_json::from_str(r#"{ "variable": "X_HOME", "default": "~/.x" }"#).unwrap();
-        let free = PlaceFacts { path: "/h/.x".into(), writable: true, ..PlaceFacts::default() };
-        let place = |facts: &PlaceFacts, work_dir: Option<&str>| {
+        let free = ConfigDirFacts { path: "/h/.x".into(), writable: true, ..ConfigDirFacts::default() };
+        let place = |facts: &ConfigDirFacts, work_dir: Option<&str>| {
             working_copy("x", &home, facts, work_dir.map(Path::new), Path::new("/s"))
         };
         assert_eq!(place(&free, None), Path::new("/h/.x"));
         assert_eq!(place(&free, Some("/w")), Path::new("/w/x"));
         for facts in [
-            PlaceFacts { foreign: true, ..free.clone() },
-            PlaceFacts { mounted: true, ..free.clone() },
-            PlaceFacts { mounted_below: Some("/h/.x/login".into()), ..free.clone() },
-            PlaceFacts { writable: false, ..free.clone() },
-            PlaceFacts { kind: Some(Kind::Link), ..free.clone() },
-            PlaceFacts { kind: Some(Kind::File), ..free.clone() },
+            ConfigDirFacts { foreign: true, ..free.clone() },
+            ConfigDirFacts { mounted: true, ..free.clone() },
+            ConfigDirFacts { mounted_below: Some("/h/.x/login".into()), ..free.clone() },
+            ConfigDirFacts { writable: false, ..free.clone() },
+            ConfigDirFacts { kind: Some(Kind::Link), ..free.clone() },
+            ConfigDirFacts { kind: Some(Kind::File), ..free.clone() },
         ] {
             assert_eq!(place(&facts, None), Path::new("/s/work/x"), "{facts:?}");
         }
@@ -253,7 +253,7 @@ mod tests {
         for (named, expected) in [(None, "/h/.local/x"), (Some("/d"), "/d/x"), (Some("relative"), "/h/.local/x")] {
             assert_eq!(own(&home, |_| named.map(Path::new), Path::new("/h")), Path::new(expected), "{named:?}");
         }
-        let place = working_copy("x", &home, &PlaceFacts::default(), None, Path::new("/s"));
+        let place = working_copy("x", &home, &ConfigDirFacts::default(), None, Path::new("/s"));
         assert_eq!(place, Path::new("/s/work/x/x"));
         assert_eq!(variable_value(&home, &place), Path::new("/s/work/x"));
     }

@@ -16,16 +16,16 @@ use crate::cli::{PerAgent, RunOptions, Scope, StoreSpec};
 use crate::env::Environment;
 use crate::error::Failure;
 use crate::facts::agent_facts::{AgentFacts, CaptureFacts};
-use crate::facts::candidate::{Offer, Reading};
-use crate::facts::explicit::{Given, Search};
-use crate::facts::place::PlaceFacts;
-use crate::facts::select::Candidate;
+use crate::facts::candidate::{Candidate, Reading};
+use crate::facts::explicit::{ExplicitSources, Search};
+use crate::facts::place::ConfigDirFacts;
+use crate::facts::select::ConsideredAgent;
 use crate::facts::stored::StoreFacts;
 use crate::facts::{candidate, explicit, files, logins, place, settings, stored};
 use crate::fs::mounts::Mounts;
 use crate::fs::untrusted;
 use crate::login::format::SessionFile;
-use crate::login::history::Lineage;
+use crate::login::history::History;
 use crate::process::helpers::Helpers;
 use crate::store::{Capture, Recovery, directory, remote, token};
 use crate::sys::dir::Dir;
@@ -33,11 +33,11 @@ use crate::sys::stat::Kind;
 use crate::sys::{access, privilege};
 
 /// An agent that is served.
-pub(super) struct Subject<'c> {
+pub(super) struct ServedAgent<'c> {
     /// What it is.
     pub(super) definition: &'c Definition,
     /// What it was given.
-    pub(super) given: Given,
+    pub(super) given: ExplicitSources,
     /// It is served whatever is found.
     pub(super) is_certain: bool,
     /// A file of its login's name is its own wherever it lies: no other agent's has that name, or no other is meant.
@@ -45,7 +45,7 @@ pub(super) struct Subject<'c> {
 }
 
 /// Where the files of agents are looked for.
-pub(super) struct Ground<'c, 'o> {
+pub(super) struct AgentProbe<'c, 'o> {
     pub(super) catalog: &'c Catalog,
     pub(super) options: &'o RunOptions,
     pub(super) environment: &'c Environment,
@@ -62,7 +62,7 @@ pub(super) fn has_capture(options: &RunOptions) -> bool {
     options.store_helper().is_none() && (options.capture.is_some() || access::is_there(Path::new(directory::DEFAULT)))
 }
 
-impl<'c> Ground<'c, '_> {
+impl<'c> AgentProbe<'c, '_> {
     /// Where the agent keeps its state by itself.
     fn own_place(&self, definition: &Definition) -> PathBuf {
         self.place_of(&definition.home)
@@ -75,11 +75,11 @@ impl<'c> Ground<'c, '_> {
     /// The agent, if it is served: whatever is found, or because it was given something, or for a login that is there.
     pub(super) fn subject(
         &self,
-        candidate: &Candidate<'c>,
+        candidate: &ConsideredAgent<'c>,
         catalog: &Catalog,
         directories: &[PathBuf],
-    ) -> anyhow::Result<Option<Subject<'c>>> {
-        let Candidate { entry, is_certain, when_found } = *candidate;
+    ) -> anyhow::Result<Option<ServedAgent<'c>>> {
+        let ConsideredAgent { entry, is_certain, when_found } = *candidate;
         // With secret files and a capture, any agent may have been given something.
         let has_stores = !directories.is_empty() || (when_found && self.has_capture);
         if !is_certain && !has_stores && !self.may_matter(candidate) {
@@ -90,11 +90,11 @@ impl<'c> Ground<'c, '_> {
         let search = Search { environment: self.environment, directories, is_certain, by_name };
         let given = explicit::given(definition, &search)?;
         let is_served = is_certain || given.is_explicit() || (when_found && self.has_any_login(definition, by_name)?);
-        Ok(is_served.then_some(Subject { definition, given, is_certain, by_name }))
+        Ok(is_served.then_some(ServedAgent { definition, given, is_certain, by_name }))
     }
 
     /// Whether the definition of an agent has to be read at all: a look at a few names.
-    fn may_matter(&self, candidate: &Candidate<'_>) -> bool {
+    fn may_matter(&self, candidate: &ConsideredAgent<'_>) -> bool {
         let is_there = |at: &Whereabouts<'_>| {
             let ((variable, suffix, default), parent) = (at.home, at.parent);
             let is_set = |name: &str| !name.is_empty() && self.environment.get_filled(name).is_some();
@@ -125,11 +125,11 @@ impl<'c> Ground<'c, '_> {
     /// All that is known of one agent.
     pub(super) fn agent(
         &mut self,
-        subject: Subject<'c>,
+        subject: ServedAgent<'c>,
         state_dir: &Path,
         helpers: Option<&mut Helpers<'_>>,
     ) -> anyhow::Result<AgentFacts<'c>> {
-        let Subject { definition, mut given, is_certain, by_name } = subject;
+        let ServedAgent { definition, mut given, is_certain, by_name } = subject;
         if let Some(helpers) = &helpers {
             helpers.signals.check("the facts were read")?;
         }
@@ -139,52 +139,52 @@ impl<'c> Ground<'c, '_> {
             (Some(spec), Some(_)) => Some(self.stored(spec, definition, state_dir, &mut reading, &mut given)?),
             _ => self.capture(definition, by_name)?,
         };
-        let mut offers = candidate::explicit(definition, &mut given, &mut reading)?;
+        let mut candidates = candidate::explicit(definition, &mut given, &mut reading)?;
         let companions = candidate::companions(&mut given, &mut reading)?;
         let work_dir = self.options.workplace.work_dir.as_deref();
         let working_copy = place::working_copy(&definition.name, &definition.home, &place, work_dir, state_dir);
-        offers.extend(self.logins(definition, &place, &working_copy, capture.as_ref(), state_dir)?);
+        candidates.extend(self.logins(definition, &place, &working_copy, capture.as_ref(), state_dir)?);
         let capture = capture.map(|(_, facts)| facts);
         let captured = place::settings_source(&place, &working_copy, capture.as_ref().map(|capture| &*capture.path));
         let captured = captured.filter(|_| self.options.workplace.scope != Some(Scope::Login));
-        offers.extend(settings::settings(definition, &working_copy, captured, self.identity));
+        candidates.extend(settings::settings(definition, &working_copy, captured, self.identity));
         let (environment, home, identity, current) = (self.environment, self.home, self.identity, self.current);
         let whose = files::Whose { environment, home, identity, current };
-        let files = files::for_another_user(definition, &offers, &mut given, &whose);
-        Ok(AgentFacts { definition, is_certain, offers, companions, files, given, place, working_copy, capture })
+        let files = files::for_another_user(definition, &candidates, &mut given, &whose);
+        Ok(AgentFacts { definition, is_certain, candidates, companions, files, given, place, working_copy, capture })
     }
 
     /// The logins that stand in directories, and the token.
     fn logins(
         &self,
         definition: &'c Definition,
-        place: &PlaceFacts,
+        place: &ConfigDirFacts,
         working_copy: &Path,
         capture: Option<&(Option<Capture>, CaptureFacts)>,
         state_dir: &Path,
-    ) -> anyhow::Result<Vec<Offer<'c>>> {
+    ) -> anyhow::Result<Vec<Candidate<'c>>> {
         let Some(session) = &definition.session else { return Ok(Vec::new()) };
-        let mut offers = Vec::new();
+        let mut candidates = Vec::new();
         if place.path != working_copy {
-            offers.extend(logins::in_place(definition, session, place, self.identity, state_dir));
+            candidates.extend(logins::in_place(definition, session, place, self.identity, state_dir));
         }
         if let Some((opened, facts)) = capture {
-            offers.extend(logins::stored(definition, session, opened.as_ref(), facts));
+            candidates.extend(logins::stored(definition, session, opened.as_ref(), facts));
             // A store behind a helper holds logins only.
             let directory = opened.as_ref().filter(|_| facts.store.is_none());
-            offers.extend(directory.and_then(|capture| logins::token(definition, capture)));
+            candidates.extend(directory.and_then(|capture| logins::token(definition, capture)));
         }
         let left = |directory: &Path| logins::left(definition, session, directory, self.identity);
         let in_place = left(working_copy)?;
-        let is_usable = in_place.as_ref().is_some_and(|offer| offer.found.is_ok());
-        offers.extend(in_place);
+        let is_usable = in_place.as_ref().is_some_and(|candidate| candidate.found.is_ok());
+        candidates.extend(in_place);
         if !is_usable {
-            offers.extend(left(&Recovery::new(state_dir, &definition.name, &session.file).directory())?);
+            candidates.extend(left(&Recovery::new(state_dir, &definition.name, &session.file).directory())?);
         }
-        Ok(offers)
+        Ok(candidates)
     }
 
-    fn place(&mut self, definition: &Definition) -> anyhow::Result<PlaceFacts> {
+    fn place(&mut self, definition: &Definition) -> anyhow::Result<ConfigDirFacts> {
         let path = self.own_place(definition);
         let found = access::entry(&path);
         // What is not there is no mount and holds none; the table is the longest read of a start.
@@ -222,7 +222,7 @@ impl<'c> Ground<'c, '_> {
             }
             _ => dir.is_writable(),
         });
-        Ok(PlaceFacts { path, mounted, mount_writable, mounted_below, kind, foreign, writable })
+        Ok(ConfigDirFacts { path, mounted, mount_writable, mounted_below, kind, foreign, writable })
     }
 
     /// The directory of the agent's capture, whether or not it is there.
@@ -252,7 +252,7 @@ impl<'c> Ground<'c, '_> {
         definition: &Definition,
         state_dir: &Path,
         reading: &mut Reading<'_, '_>,
-        given: &mut Given,
+        given: &mut ExplicitSources,
     ) -> anyhow::Result<(Option<Capture>, CaptureFacts)> {
         let (stored, mirror) = match &mut reading.helpers {
             None => (None, None),
@@ -269,11 +269,11 @@ impl<'c> Ground<'c, '_> {
             }
         };
         // Laid down from what the store said a moment ago.
-        let lineage = mirror.as_ref().and_then(|mirror| mirror.record().ok()).unwrap_or_default().lineage;
+        let history = mirror.as_ref().and_then(|mirror| mirror.record().ok()).unwrap_or_default().history;
         let facts = CaptureFacts {
             path: remote::mirror_path(state_dir, &definition.name),
             writable: true,
-            lineage,
+            history,
             others: 0,
             store: Some(StoreFacts { spec: spec.clone(), stored, was_asked: reading.helpers.is_some() }),
         };
@@ -293,15 +293,15 @@ impl<'c> Ground<'c, '_> {
                 let writable = capture.is_writable(session);
                 let takes_turns = writable && self.options.is_synced_live(&definition.name) == Some(true);
                 let others = if takes_turns { 0 } else { capture.users() };
-                let lineage = recorded(&capture)?;
-                let facts = CaptureFacts { writable, lineage, path, others, store: None };
+                let history = recorded(&capture)?;
+                let facts = CaptureFacts { writable, history, path, others, store: None };
                 Ok(Some((Some(capture), facts)))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let writable =
                     path.parent().and_then(|root| Dir::open(root).ok()).is_some_and(|root| root.is_writable());
-                let lineage = Lineage::default();
-                Ok(Some((None, CaptureFacts { path, writable, lineage, others: 0, store: None })))
+                let history = History::default();
+                Ok(Some((None, CaptureFacts { path, writable, history, others: 0, store: None })))
             }
             Err(error) => {
                 let failure = Failure::new(format!("cannot open the capture {}", path.display()));
@@ -321,13 +321,13 @@ impl<'c> Ground<'c, '_> {
 ///
 /// # Errors
 /// The record is there and cannot be read: which login is spent is not known then.
-fn recorded(capture: &Capture) -> anyhow::Result<Lineage> {
+fn recorded(capture: &Capture) -> anyhow::Result<History> {
     let record = untrusted::read_again(|| capture.record()).map_err(|why| {
         let what = format!("cannot read {}: {why}", capture.record_path().display());
         let hint = "it tells which logins are spent: start again once it can be read";
         Failure::new(what).hint(hint)
     })?;
-    Ok(record.lineage)
+    Ok(record.history)
 }
 
 /// Whether the capture holds the files of this agent itself, and not in a directory of the agent's name.

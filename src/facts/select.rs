@@ -8,7 +8,7 @@ use crate::cli::{AgentSelection, PerAgent, Requirement, RunOptions};
 
 /// An agent that may be served.
 #[derive(Debug)]
-pub struct Candidate<'c> {
+pub struct ConsideredAgent<'c> {
     /// What it is.
     pub entry: &'c Entry,
     /// It is served whatever is found: it was named, or COMMAND is its.
@@ -22,8 +22,8 @@ pub struct Candidate<'c> {
 ///
 /// # Errors
 /// An unknown name.
-pub fn candidates<'c>(options: &RunOptions, catalog: &'c Catalog) -> anyhow::Result<Vec<Candidate<'c>>> {
-    let certain = |entry| Candidate { entry, is_certain: true, when_found: false };
+pub fn candidates<'c>(options: &RunOptions, catalog: &'c Catalog) -> anyhow::Result<Vec<ConsideredAgent<'c>>> {
+    let certain = |entry| ConsideredAgent { entry, is_certain: true, when_found: false };
     for name in named_anywhere(options) {
         catalog.named(name)?;
     }
@@ -40,7 +40,7 @@ pub fn candidates<'c>(options: &RunOptions, catalog: &'c Catalog) -> anyhow::Res
             let any = catalog.entries().iter().any(is_its);
             let is_required = |entry: &Entry| required(options).iter().any(|name| name == entry.name());
             let candidate =
-                |entry| Candidate { entry, is_certain: is_its(entry), when_found: !any || is_required(entry) };
+                |entry| ConsideredAgent { entry, is_certain: is_its(entry), when_found: !any || is_required(entry) };
             Ok(catalog.entries().iter().map(candidate).collect())
         }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::account::Identity;
 use crate::agent::Definition;
 use crate::agent::definition::{Method, MethodRule};
-use crate::facts::candidate::{Material, Offer};
+use crate::facts::candidate::{Candidate, CandidateValue};
 use crate::facts::explicit::says;
 use crate::facts::logins::found_owners;
 use crate::fs::untrusted;
@@ -21,7 +21,7 @@ pub(super) fn settings<'c>(
     working_copy: &Path,
     captured: Option<(&Path, fn(PathBuf) -> Source)>,
     identity: &Identity,
-) -> Vec<Offer<'c>> {
+) -> Vec<Candidate<'c>> {
     let there = (working_copy, Source::Home as fn(PathBuf) -> Source, found_owners(identity));
     let places: Vec<_> = std::iter::once(there).chain(captured.map(|(path, kind)| (path, kind, Owners::Any))).collect();
     let document = |file: &str| {
@@ -37,29 +37,29 @@ pub(super) fn settings<'c>(
         }
         Ok(None)
     };
-    let offer = |rule, source| Offer { rule, source, found: Ok(Material::Setting), expires_at: None };
+    let candidate = |rule, source| Candidate { rule, source, found: Ok(CandidateValue::Setting), expires_at: None };
     let setting = |rule: &'c MethodRule| {
         let setting = rule.setting.as_ref()?;
         match document(&setting.file) {
             Ok(found) => {
                 let (document, source) = found?;
-                document?.has_text(&setting.key).then(|| offer(rule, source))
+                document?.has_text(&setting.key).then(|| candidate(rule, source))
             }
             // It may hold one, and the agent would use it.
             Err((source, why)) => {
-                Some(Offer { found: Err(format!("it cannot be read: {why}")), ..offer(rule, source) })
+                Some(Candidate { found: Err(format!("it cannot be read: {why}")), ..candidate(rule, source) })
             }
         }
     };
-    let mut offers: Vec<Offer<'c>> = definition.methods.iter().filter_map(setting).collect();
-    let Some(variables) = &definition.settings.variables else { return offers };
-    let Ok(Some((Some(document), source))) = document(&variables.file) else { return offers };
+    let mut candidates: Vec<Candidate<'c>> = definition.methods.iter().filter_map(setting).collect();
+    let Some(variables) = &definition.settings.variables else { return candidates };
+    let Ok(Some((Some(document), source))) = document(&variables.file) else { return candidates };
     let is_given = |rule: &&MethodRule| {
         let Some(name) = &rule.variable else { return false };
         let field = Field { pointer: format!("/{}/{name}", variables.key), claim: None, file: None };
         let value = document.text(&field).map(|value| Secret::copied(value.as_bytes()));
         value.is_some_and(|value| rule.method != Method::Cloud || says(&value) == Some(true))
     };
-    offers.extend(definition.methods.iter().filter(is_given).map(|rule| offer(rule, source.clone())));
-    offers
+    candidates.extend(definition.methods.iter().filter(is_given).map(|rule| candidate(rule, source.clone())));
+    candidates
 }

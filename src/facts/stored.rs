@@ -40,7 +40,7 @@ pub(super) fn fetch(
     let answered = ask(spec, agent, environment, helpers);
     helpers.signals.check(&format!("{} ran", helper::called(&spec.text, Verb::Get)))?;
     let mirrored = answered.and_then(|stored| {
-        let mirror = remote::lay_down_mirror(state_dir, agent, stored.as_ref());
+        let mirror = remote::install_mirror(state_dir, agent, stored.as_ref());
         mirror.with_context(|| Failure::new(format!("{}: cannot keep the store's files", state_dir.display())))?;
         Ok(stored)
     });

@@ -16,10 +16,10 @@ use crate::process::children::End;
 use crate::process::helpers::Helpers;
 use crate::sys::dir::Dir;
 use crate::sys::poll;
-use crate::sys::watch::{MORE_WATCHES, Watcher, hears_all};
+use crate::sys::watch::{MORE_WATCHES, Watcher, watches_all};
 
 /// A wait that is under way.
-pub struct Patience {
+pub struct LoginWait {
     watcher: Option<Watcher>,
     /// After how long the captures are looked at without an event; never, where every change makes one.
     look: Option<Duration>,
@@ -34,10 +34,10 @@ const ASK: Duration = Duration::from_secs(5);
 /// Between two looks at a directory whose changes, or not all of them, make an event.
 const LOOK: Duration = Duration::from_secs(2);
 
-impl Patience {
+impl LoginWait {
     /// Begins to wait for the captures of the agents in `facts`, and says so; nothing where none of them has one.
     #[must_use]
-    pub fn begin(facts: &Facts<'_>, limit: Duration, reporter: Reporter) -> Option<Patience> {
+    pub fn begin(facts: &Facts<'_>, limit: Duration, reporter: Reporter) -> Option<LoginWait> {
         let captures: Vec<String> =
             facts.agents.iter().filter_map(|agent| Some(agent.capture.as_ref()?.place())).collect();
         if captures.is_empty() {
@@ -52,13 +52,13 @@ impl Patience {
             captures.join(", ")
         );
         reporter.say(&Message::notice(text).event(EventKey::Waiting));
-        let mut patience =
-            Patience { watcher: None, look: None, until: Instant::now() + limit, reporter, is_said: false };
+        let mut login_wait =
+            LoginWait { watcher: None, look: None, until: Instant::now() + limit, reporter, is_said: false };
         match Watcher::new() {
-            Ok(watcher) => patience.watcher = Some(watcher),
-            Err(error) => patience.not_watched(&reason(&error)),
+            Ok(watcher) => login_wait.watcher = Some(watcher),
+            Err(error) => login_wait.not_watched(&reason(&error)),
         }
-        Some(patience)
+        Some(login_wait)
     }
 
     /// Watches what is there by now: each capture, and the directory in which it is going to be made. Called again after
@@ -91,7 +91,7 @@ impl Patience {
         let real: PathBuf = path.canonicalize()?;
         // One that is watched already stays so: inotify_add_watch(2).
         watcher.add(&real)?;
-        Ok(hears_all(&directory))
+        Ok(watches_all(&directory))
     }
 
     /// A directory cannot be watched: it is looked at.

@@ -28,7 +28,7 @@ pub fn failure(verb: &str, path: &Path) -> Failure {
 /// nothing else.
 ///
 /// # Errors
-/// It can not be made, or is not ours: in a shared /tmp another user may have been first.
+/// It cannot be made, or is not ours: in a shared /tmp another user may have been first.
 pub fn state_directory(path: &Path) -> anyhow::Result<Dir> {
     let attributes = Attributes { mode: 0o711, owner: None };
     let dir = make_all(path, attributes).with_context(|| failure("make", path))?;
@@ -75,12 +75,12 @@ pub fn can_be_made(path: &Path) -> anyhow::Result<()> {
 /// mode 1777, an emptyDir of Kubernetes' 0777.
 fn close(dir: &Dir, attributes: Attributes, mode: u32) -> bool {
     let is_empty = || dir.names_up_to(1, &|_| true).is_ok_and(|found| found.names.is_empty());
-    if !is_empty() || dir.dress(attributes).is_err() {
+    if !is_empty() || dir.set_mode_and_owner(attributes).is_err() {
         return false;
     }
     // Once it is closed nothing comes in any more; what came in between is somebody's.
     let is_closed = is_empty();
-    if !is_closed && dir.dress(Attributes { mode, owner: None }).is_err() {
+    if !is_closed && dir.set_mode_and_owner(Attributes { mode, owner: None }).is_err() {
         return false;
     }
     is_closed
@@ -112,7 +112,7 @@ fn sweep_below(dir: &Dir, depth: usize) {
 /// HOME, where it is ours to make.
 ///
 /// # Errors
-/// It can not be made, or belongs to another user.
+/// It cannot be made, or belongs to another user.
 pub fn home(path: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
     let dir = make_all(path, Attributes { mode: 0o700, owner }).with_context(|| failure("make", path))?;
     let stat = dir.stat().with_context(|| failure("look at", path))?;
@@ -127,7 +127,7 @@ pub fn home(path: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
 /// The directory that the operator wants working copies in, made if it is not there.
 ///
 /// # Errors
-/// It can not be made.
+/// It cannot be made.
 pub fn parent_of_working_copies(path: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
     make_all(path, Attributes { mode: 0o700, owner }).map(drop).with_context(|| failure("make", path))
 }
@@ -137,12 +137,12 @@ pub fn parent_of_working_copies(path: &Path, owner: Option<(u32, u32)>) -> anyho
 /// agent of an earlier run may have put it there.
 ///
 /// # Errors
-/// It can not be made, or is no directory.
+/// It cannot be made, or is no directory.
 pub fn private_directory(path: &Path, trusted: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<(Dir, bool)> {
     let attributes = Attributes { mode: 0o700, owner };
     let dir = make_below(path, trusted, attributes).with_context(|| failure("make", path))?;
     let was = dir.stat().with_context(|| failure("look at", path))?;
-    dir.dress(attributes).with_context(|| failure("take over", path))?;
+    dir.set_mode_and_owner(attributes).with_context(|| failure("take over", path))?;
     dir.sweep();
     Ok((dir, owner.is_some_and(|(uid, _)| was.uid != uid)))
 }

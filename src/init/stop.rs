@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::sys::signal::Signal;
 
-/// How long a stop is held back for a refresh: a token that is under way when the agent ends is lost for ever.
+/// How long a stop is held back for a refresh: a token that is under way when the agent ends is lost forever.
 const HOLD: Duration = Duration::from_secs(3);
 /// What is left after the agent has so long between TERM and KILL.
 const CLEARING: Duration = Duration::from_secs(2);

@@ -25,7 +25,7 @@ pub enum EventKey {
     DamagedLogin,
     /// A recovery copy that is needed no longer could not be removed.
     RecoveryNotRemoved,
-    /// Containers that share a login can not take turns at refreshing it.
+    /// Containers that share a login cannot take turns at refreshing it.
     NoTurns,
     /// Another run that is under way uses the same working copy.
     SharedWorkingCopy,
@@ -35,7 +35,7 @@ pub enum EventKey {
     NotWatched,
     /// A directory was removed, renamed or unmounted.
     DirectoryGone,
-    /// A directory can not be opened any more.
+    /// A directory cannot be opened any more.
     DirectoryClosed,
     /// A store's helper failed.
     StoreFailed,
@@ -45,9 +45,9 @@ pub enum EventKey {
     Expired,
     /// A credential was found and is not used.
     Ignored,
-    /// A source that can not be used, or is not there.
+    /// A source that cannot be used, or is not there.
     UnusableSource,
-    /// What is asked of an agent that can not do it.
+    /// What is asked of an agent that cannot do it.
     NoSuchMethod,
     /// What is refreshed stays in this container.
     NotCarriedBack,

@@ -9,27 +9,29 @@ use zeroize::Zeroizing;
 use crate::fs::untrusted::{Owners, Unreadable, beneath, entry, read_again};
 use crate::login::document::{Document, Login};
 use crate::login::format::{Format, SessionFile};
-use crate::login::merge::Version;
+use crate::login::merge::LoginState;
 use crate::sys::dir::Dir;
 use crate::sys::stat::Stat;
 
 /// A login file as it was found: what it says, and its bytes where there are any.
-pub struct Copy {
+pub struct LoginFile {
     /// What it says.
-    pub version: Version,
+    pub state: LoginState,
     /// Its bytes, whatever they are; `None` when it could not be read.
     pub bytes: Option<Zeroizing<Vec<u8>>>,
     /// What it was.
-    pub mark: Option<Mark>,
+    pub stamp: Option<FileStamp>,
 }
 
-impl Copy {
+impl LoginFile {
     /// The login file among files that no file system holds; `read` gives them by name.
     #[must_use]
-    pub fn among(read: impl Fn(&str) -> Option<Zeroizing<Vec<u8>>>, rule: &SessionFile) -> Copy {
+    pub fn among(read: impl Fn(&str) -> Option<Zeroizing<Vec<u8>>>, rule: &SessionFile) -> LoginFile {
         match read(&rule.file) {
-            None => Copy { version: Version::Absent, bytes: None, mark: None },
-            Some(bytes) => Copy { version: judge(&bytes, rule, |name| Ok(read(name))), bytes: Some(bytes), mark: None },
+            None => LoginFile { state: LoginState::Absent, bytes: None, stamp: None },
+            Some(bytes) => {
+                LoginFile { state: judge(&bytes, rule, |name| Ok(read(name))), bytes: Some(bytes), stamp: None }
+            }
         }
     }
 }
@@ -39,36 +41,36 @@ fn judge(
     bytes: &[u8],
     rule: &SessionFile,
     read: impl Fn(&str) -> Result<Option<Zeroizing<Vec<u8>>>, Unreadable>,
-) -> Version {
+) -> LoginState {
     match Document::parse(bytes, rule.format).and_then(|document| document.login(rule)) {
-        Ok(login) if login.account.is_some() => Version::Valid(login),
+        Ok(login) if login.account.is_some() => LoginState::Valid(login),
         Ok(login) => match account_beside(rule, read) {
-            Ok(account) => Version::Valid(Login { account, ..login }),
+            Ok(account) => LoginState::Valid(Login { account, ..login }),
             // Without its account it would pass for anybody's.
-            Err(why) => Version::Unreadable(format!("the account beside it: {why}")),
+            Err(why) => LoginState::Unreadable(format!("the account beside it: {why}")),
         },
-        Err(defect) => Version::defective(&defect),
+        Err(defect) => LoginState::defective(&defect),
     }
 }
 
 /// The identity of a file, its size, and its last change, which no owner can set back: another mark is another content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark {
+pub struct FileStamp {
     id: (u64, u64),
     size: u64,
     changed: (i64, i64),
 }
 
-impl From<Stat> for Mark {
-    fn from(stat: Stat) -> Mark {
-        Mark { id: stat.id, size: stat.size, changed: stat.changed }
+impl From<Stat> for FileStamp {
+    fn from(stat: Stat) -> FileStamp {
+        FileStamp { id: stat.id, size: stat.size, changed: stat.changed }
     }
 }
 
 /// Reads the login file of `rule` in a directory. `through_links`: links that stay beneath it are followed, as
 /// Kubernetes' volumes need it.
 #[must_use]
-pub fn login(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool) -> Copy {
+pub fn login(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool) -> LoginFile {
     let read = |name: &str| {
         if through_links { beneath(dir, Path::new(name), owners) } else { entry(dir, OsStr::new(name), owners) }
     };
@@ -84,7 +86,7 @@ pub fn login(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool
     };
     let content = match found {
         Ok(content) => content,
-        Err(why) => return Copy { version: without_content(&why), bytes: None, mark: None },
+        Err(why) => return LoginFile { state: without_content(&why), bytes: None, stamp: None },
     };
     let bytes = content.bytes;
     let version = judge(&bytes, rule, |name| match read(name) {
@@ -92,7 +94,7 @@ pub fn login(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool
         Err(why) if why.is_unknown() => Err(why),
         Err(_) => Ok(None),
     });
-    Copy { version, bytes: Some(bytes), mark: Some(content.stat.into()) }
+    LoginFile { state: version, bytes: Some(bytes), stamp: Some(content.stat.into()) }
 }
 
 /// Whether a login that was merged with what is kept beside it will be read: what is written is held to the bounds of those
@@ -110,11 +112,11 @@ pub fn check_merged(rule: &SessionFile, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// What is known of a login file of which no byte was read.
-fn without_content(why: &Unreadable) -> Version {
+fn without_content(why: &Unreadable) -> LoginState {
     match why {
-        Unreadable::Missing => Version::Absent,
-        Unreadable::Failed(_) => Version::Unreadable(why.to_string()),
-        _ => Version::Damaged(why.to_string()),
+        Unreadable::Missing => LoginState::Absent,
+        Unreadable::Failed(_) => LoginState::Unreadable(why.to_string()),
+        _ => LoginState::Damaged(why.to_string()),
     }
 }
 
@@ -135,10 +137,10 @@ fn account_beside(
 
 /// Reads as [`login`] does, again while that fails for the moment. Only before the agent runs: it waits.
 #[must_use]
-pub fn login_at_start(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool) -> Copy {
+pub fn login_at_start(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool) -> LoginFile {
     let read = || match login(dir, rule, owners, through_links) {
-        Copy { version: Version::Unreadable(why), .. } => Err(why),
+        LoginFile { state: LoginState::Unreadable(why), .. } => Err(why),
         copy => Ok(copy),
     };
-    read_again(read).unwrap_or_else(|why| Copy { version: Version::Unreadable(why), bytes: None, mark: None })
+    read_again(read).unwrap_or_else(|why| LoginFile { state: LoginState::Unreadable(why), bytes: None, stamp: None })
 }

@@ -32,7 +32,7 @@ pub struct SessionFile {
     pub travels: Vec<String>,
     /// What tells this file from another agent's of the same name, where both are found under that name alone.
     pub mark: Option<String>,
-    /// Variables of the agent's own that hold the whole file; it is laid down instead, so that refreshes are kept.
+    /// Variables of the agent's own that hold the whole file; it is installed instead, so that refreshes are kept.
     #[serde(default)]
     pub variables: Vec<String>,
     /// A refresh replaces the refresh token and spends the old one. False: copies of a login live side by side.

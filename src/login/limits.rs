@@ -101,7 +101,7 @@ pub fn check(text: &[u8]) -> Result<(), Unparsed> {
 
 /// Whether `key: value` lines are few enough.
 #[must_use]
-pub fn has_bearable_lines(text: &[u8]) -> bool {
+pub fn has_lines_within_limits(text: &[u8]) -> bool {
     text.split(|byte| *byte == b'\n').nth(CONTAINERS).is_none()
 }
 
@@ -137,7 +137,8 @@ mod tests {
             assert_eq!(found, expected, "{:.40} of {} bytes", text, text.len());
         }
         assert!(
-            has_bearable_lines(b"a: b\nc:\n  d: e\n") && !has_bearable_lines("a:\n".repeat(CONTAINERS + 1).as_bytes())
+            has_lines_within_limits(b"a: b\nc:\n  d: e\n")
+                && !has_lines_within_limits("a:\n".repeat(CONTAINERS + 1).as_bytes())
         );
     }
 

@@ -3,11 +3,11 @@
 use crate::login::defect::Defect;
 use crate::login::digest::Digest;
 use crate::login::document::Login;
-use crate::login::history::Lineage;
+use crate::login::history::History;
 
 /// One side's copy of the login.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Version {
+pub enum LoginState {
     /// There is no file.
     Absent,
     /// The file is whole and says that nobody is logged in.
@@ -20,35 +20,35 @@ pub enum Version {
     Valid(Login),
 }
 
-impl Version {
+impl LoginState {
     /// The login, if it is one.
     #[must_use]
     pub fn login(&self) -> Option<&Login> {
         match self {
-            Version::Valid(login) => Some(login),
+            LoginState::Valid(login) => Some(login),
             _ => None,
         }
     }
 
     /// What a defect makes of a copy.
     #[must_use]
-    pub fn defective(defect: &Defect) -> Version {
-        if defect.is_logged_out() { Version::LoggedOut } else { Version::Damaged(defect.to_string()) }
+    pub fn defective(defect: &Defect) -> LoginState {
+        if defect.is_logged_out() { LoginState::LoggedOut } else { LoginState::Damaged(defect.to_string()) }
     }
 }
 
-/// What was laid down or last agreed: tokens and all that travels.
+/// What was installed or last agreed: tokens and all that travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Base {
+pub struct MergeBase {
     /// See [`Login::digest`].
     pub digest: Digest,
     /// See [`Login::content`].
     pub content: Digest,
 }
 
-impl From<&Login> for Base {
-    fn from(login: &Login) -> Base {
-        Base { digest: login.digest, content: login.content }
+impl From<&Login> for MergeBase {
+    fn from(login: &Login) -> MergeBase {
+        MergeBase { digest: login.digest, content: login.content }
     }
 }
 
@@ -89,49 +89,53 @@ impl Outcome {
 ///
 /// A side that does not parse may be in the middle of a write: the caller asks with `Damaged` only after it has waited.
 #[must_use]
-pub fn reconcile(base: Option<Base>, working: &Version, stored: &Version, lineage: &Lineage) -> Outcome {
-    let changed = |login: &Login| base != Some(Base::from(login));
+pub fn reconcile(base: Option<MergeBase>, working: &LoginState, stored: &LoginState, history: &History) -> Outcome {
+    let changed = |login: &Login| base != Some(MergeBase::from(login));
     match (working, stored) {
-        (Version::Unreadable(_), _) | (_, Version::Unreadable(_)) => Outcome::Unknown,
-        (Version::Valid(ours), Version::Valid(theirs)) if Base::from(ours) == Base::from(theirs) => Outcome::Unchanged,
+        (LoginState::Unreadable(_), _) | (_, LoginState::Unreadable(_)) => Outcome::Unknown,
+        (LoginState::Valid(ours), LoginState::Valid(theirs)) if MergeBase::from(ours) == MergeBase::from(theirs) => {
+            Outcome::Unchanged
+        }
         // An ancestor never wins: its refresh token is spent.
-        (Version::Valid(ours), Version::Valid(_)) if lineage.is_ancestor(ours.digest) => {
+        (LoginState::Valid(ours), LoginState::Valid(_)) if history.is_ancestor(ours.digest) => {
             Outcome::Adopt { keep_other: false }
         }
-        (Version::Valid(_), Version::Valid(theirs)) if lineage.is_ancestor(theirs.digest) => {
+        (LoginState::Valid(_), LoginState::Valid(theirs)) if history.is_ancestor(theirs.digest) => {
             Outcome::Publish { keep_other: false }
         }
-        (Version::Valid(ours), Version::Valid(theirs)) => match (changed(ours), changed(theirs)) {
+        (LoginState::Valid(ours), LoginState::Valid(theirs)) => match (changed(ours), changed(theirs)) {
             // An agent may change its account, and a hostile one that of others: what was stored can be had back.
             (true, false) => Outcome::Publish { keep_other: !is_same_account(ours, theirs) },
             // What is stored now may be of another line, that of a capture which was restored.
-            (false, _) => Outcome::Adopt { keep_other: !lineage.is_empty() && !lineage.contains(ours.digest) },
+            (false, _) => Outcome::Adopt { keep_other: !history.is_empty() && !history.contains(ours.digest) },
             (true, true) => both_changed(ours, theirs),
         },
-        // Nothing usable is stored. What was laid down and never changed is not written back: whoever removed or
+        // Nothing usable is stored. What was installed and never changed is not written back: whoever removed or
         // blanked the stored login meant it.
-        (Version::Valid(ours), _) if changed(ours) => Outcome::Publish { keep_other: false },
-        (Version::Valid(_), _) => Outcome::Unchanged,
-        (Version::Damaged(_), Version::Valid(_)) => Outcome::Adopt { keep_other: true },
-        (Version::Damaged(_), _) => Outcome::Damaged,
-        (Version::LoggedOut | Version::Absent, Version::Valid(theirs))
-            if changed(theirs) && !lineage.is_ancestor(theirs.digest) =>
+        (LoginState::Valid(ours), _) if changed(ours) => Outcome::Publish { keep_other: false },
+        (LoginState::Valid(_), _) => Outcome::Unchanged,
+        (LoginState::Damaged(_), LoginState::Valid(_)) => Outcome::Adopt { keep_other: true },
+        (LoginState::Damaged(_), _) => Outcome::Damaged,
+        (LoginState::LoggedOut | LoginState::Absent, LoginState::Valid(theirs))
+            if changed(theirs) && !history.is_ancestor(theirs.digest) =>
         {
             Outcome::Adopt { keep_other: false }
         }
         // The stored login is the one that the vendor refused: to give it to the agent again would help nobody.
-        (Version::LoggedOut | Version::Absent, _) => Outcome::LoggedOut,
+        (LoginState::LoggedOut | LoginState::Absent, _) => Outcome::LoggedOut,
     }
 }
 
-/// Decides for a working copy in which somebody is to log in anew. Nothing is laid down there, and what is stored stays until
+/// Decides for a working copy in which somebody is to log in anew. Nothing is installed there, and what is stored stays until
 /// there is a new login, which replaces it whoever it belongs to.
 #[must_use]
-pub fn anew(working: &Version, stored: &Version) -> Outcome {
+pub fn anew(working: &LoginState, stored: &LoginState) -> Outcome {
     match (working, stored) {
-        (Version::Unreadable(_), _) | (_, Version::Unreadable(_)) => Outcome::Unknown,
-        (Version::Valid(ours), Version::Valid(theirs)) if Base::from(ours) == Base::from(theirs) => Outcome::Unchanged,
-        (Version::Valid(_), _) => Outcome::Publish { keep_other: true },
+        (LoginState::Unreadable(_), _) | (_, LoginState::Unreadable(_)) => Outcome::Unknown,
+        (LoginState::Valid(ours), LoginState::Valid(theirs)) if MergeBase::from(ours) == MergeBase::from(theirs) => {
+            Outcome::Unchanged
+        }
+        (LoginState::Valid(_), _) => Outcome::Publish { keep_other: true },
         _ => Outcome::Unchanged,
     }
 }
@@ -170,8 +174,8 @@ mod tests {
         Digest::parse(&format!("sha256:{number:064x}")).unwrap()
     }
 
-    fn login(number: u64, expires: u64, account: Option<&str>) -> Version {
-        Version::Valid(Login {
+    fn login(number: u64, expires: u64, account: Option<&str>) -> LoginState {
+        LoginState::Valid(Login {
             digest: digest(number),
             content: digest(number + 1000),
             refreshable: true,
@@ -183,12 +187,12 @@ mod tests {
 
     const BASE: u64 = 5;
 
-    fn decide(working: &Version, stored: &Version) -> Outcome {
-        let base = Base { digest: digest(BASE), content: digest(BASE + 1000) };
-        let mut lineage = Lineage::default();
-        lineage.push(digest(4));
-        lineage.push(digest(BASE));
-        reconcile(Some(base), working, stored, &lineage)
+    fn decide(working: &LoginState, stored: &LoginState) -> Outcome {
+        let base = MergeBase { digest: digest(BASE), content: digest(BASE + 1000) };
+        let mut history = History::default();
+        history.push(digest(4));
+        history.push(digest(BASE));
+        reconcile(Some(base), working, stored, &history)
     }
 
     #[test]
@@ -200,7 +204,8 @@ mod tests {
         let other = || login(8, 80, Some("you@example.com"));
         let spent = || login(4, 40, me);
         let nameless = || login(9, 90, None);
-        let (absent, blank, torn) = (|| Version::Absent, || Version::LoggedOut, || Version::Damaged("torn".into()));
+        let (absent, blank, torn) =
+            (|| LoginState::Absent, || LoginState::LoggedOut, || LoginState::Damaged("torn".into()));
         let publish = |keep_other| Outcome::Publish { keep_other };
         let adopt = |keep_other| Outcome::Adopt { keep_other };
         let rows = [
@@ -240,12 +245,12 @@ mod tests {
         }
     }
 
-    fn any_version() -> impl Strategy<Value = Version> {
+    fn any_version() -> impl Strategy<Value = LoginState> {
         prop_oneof![
-            Just(Version::Absent),
-            Just(Version::LoggedOut),
-            Just(Version::Damaged("torn".into())),
-            Just(Version::Unreadable("I/O error".into())),
+            Just(LoginState::Absent),
+            Just(LoginState::LoggedOut),
+            Just(LoginState::Damaged("torn".into())),
+            Just(LoginState::Unreadable("I/O error".into())),
             (3u64..9, 0u64..4, prop_oneof![Just(None), Just(Some("a")), Just(Some("b"))])
                 .prop_map(|(n, e, a)| login(n, e, a)),
         ]
@@ -254,7 +259,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_done_about_what_cannot_be_read(other in any_version()) {
-            let unreadable = Version::Unreadable("I/O error".into());
+            let unreadable = LoginState::Unreadable("I/O error".into());
             for (working, stored) in [(&unreadable, &other), (&other, &unreadable)] {
                 prop_assert_eq!(decide(working, stored), Outcome::Unknown);
                 prop_assert_eq!(anew(working, stored), Outcome::Unknown);
@@ -273,7 +278,7 @@ mod tests {
         #[test]
         fn a_login_that_would_be_lost_is_kept(working in any_version(), stored in any_version()) {
             // A changed login on one side is overwritten only by a descendant, by the other details of itself, or with a copy kept.
-            let lineage_knows = |version: &Version| version.login().is_some_and(|l| l.digest == digest(4) || l.digest == digest(BASE));
+            let lineage_knows = |version: &LoginState| version.login().is_some_and(|l| l.digest == digest(4) || l.digest == digest(BASE));
             let same = working.login().map(|l| l.digest) == stored.login().map(|l| l.digest);
             match decide(&working, &stored) {
                 Outcome::Publish { keep_other: false } => prop_assert!(stored.login().is_none() || lineage_knows(&stored) || same),

@@ -22,7 +22,7 @@ struct Line<'t> {
 /// # Errors
 /// The line that is not of this form, or the limit that the text exceeds.
 pub fn parse(text: &[u8]) -> Result<Value, Defect> {
-    if !limits::has_bearable_lines(text) {
+    if !limits::has_lines_within_limits(text) {
         return Err(Defect::TooMany);
     }
     let text = std::str::from_utf8(text).map_err(|error| refused(line_at(text, error.valid_up_to())))?;

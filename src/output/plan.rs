@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::agent::definition::Method;
 use crate::cli::{Forwarding, RunOptions, Scope, Switch, SyncMode};
-use crate::facts::{Facts, Material};
+use crate::facts::{CandidateValue, Facts};
 use crate::log::Message;
 use crate::output::status::Document;
-use crate::plan::{AgentPlan, Firmness, LoginFile, Plan, environment};
+use crate::plan::{AgentPlan, Enforcement, LoginFileStep, Plan, environment};
 use crate::status::AgentStatus;
 use crate::sys::signal::Signal;
 
@@ -181,8 +181,8 @@ fn environment_view(facts: &Facts<'_>, plan: &Plan<'_, '_>) -> Environment {
 fn privileges(options: &RunOptions, plan: &Plan<'_, '_>, becomes_less: bool) -> Privileges {
     let asked = [options.drop_caps, options.no_new_privs].iter().flatten().any(|switch| *switch != Switch::Auto);
     Privileges {
-        drop_caps: firmness(plan.drop_caps),
-        no_new_privs: firmness(plan.no_new_privs),
+        drop_caps: enforcement(plan.drop_caps),
+        no_new_privs: enforcement(plan.no_new_privs),
         why: match (asked, becomes_less) {
             (true, _) => "as --drop-caps and --no-new-privs say",
             (false, true) => "auto: the user changes to one that is not root",
@@ -191,11 +191,11 @@ fn privileges(options: &RunOptions, plan: &Plan<'_, '_>, becomes_less: bool) -> 
     }
 }
 
-fn firmness(firmness: Firmness) -> &'static str {
-    match firmness {
-        Firmness::No => "no",
-        Firmness::Tried => "as far as the kernel lets us",
-        Firmness::Insisted => "yes, or the agent does not start",
+fn enforcement(enforcement: Enforcement) -> &'static str {
+    match enforcement {
+        Enforcement::No => "no",
+        Enforcement::BestEffort => "as far as the kernel lets us",
+        Enforcement::Required => "yes, or the agent does not start",
     }
 }
 
@@ -231,35 +231,35 @@ fn agent_view(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> AgentView {
         login_file: definition.session.as_ref().map(|session| login_file(plan, &session.file)),
         settings: settings(options, plan),
         first_run: if options.workplace.first_run.unwrap_or(true) { first_run } else { Vec::new() },
-        write_back: plan.chosen().and_then(|offer| offer.session()).map(|_| write_back(options, plan)),
+        write_back: plan.chosen().and_then(|candidate| candidate.session()).map(|_| write_back(options, plan)),
         warnings: plan.warnings.iter().map(|message| message.text.clone()).collect(),
     }
 }
 
 fn sources(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> Vec<SourceView> {
-    let one = |(index, offer): (usize, &crate::facts::Offer<'_>)| {
-        let aside = plan.choice.set_aside.iter().find(|aside| aside.offer == index);
-        let (verdict, why) = match (&offer.found, aside) {
+    let one = |(index, candidate): (usize, &crate::facts::Candidate<'_>)| {
+        let aside = plan.choice.ignored.iter().find(|aside| aside.candidate == index);
+        let (verdict, why) = match (&candidate.found, aside) {
             (Err(why), _) => ("unusable", why.clone()),
             (Ok(_), Some(aside)) => ("set aside", aside.why.to_string()),
             (Ok(_), None) => ("chosen", plan.why_chosen(options).to_owned()),
         };
-        SourceView { source: offer.source.to_string(), method: offer.rule.method.word(), verdict, why }
+        SourceView { source: candidate.source.to_string(), method: candidate.rule.method.word(), verdict, why }
     };
-    plan.facts.offers.iter().enumerate().map(one).collect()
+    plan.facts.candidates.iter().enumerate().map(one).collect()
 }
 
 fn login_file(plan: &AgentPlan<'_, '_>, file: &str) -> Step {
     let path = Some(shown(&plan.facts.working_copy.join(file)));
-    let is_unread = plan
-        .chosen()
-        .is_some_and(|offer| offer.rule.method == Method::Session && matches!(offer.found, Ok(Material::Unread)));
+    let is_unread = plan.chosen().is_some_and(|candidate| {
+        candidate.rule.method == Method::Session && matches!(candidate.found, Ok(CandidateValue::Unread))
+    });
     let (what, why) = match plan.login {
         _ if is_unread => ("written", "a start asks for the login, and lays it down"),
-        LoginFile::Written => ("written", "the chosen login is laid down"),
-        LoginFile::Stays => ("stays", "it is the chosen login"),
-        LoginFile::Absent if plan.kept_login().is_some() => ("moved to conflicts/", "another method is in place"),
-        LoginFile::Absent => ("absent", "exactly one method is in place, and it is no session"),
+        LoginFileStep::Written => ("written", "the chosen login is laid down"),
+        LoginFileStep::Stays => ("stays", "it is the chosen login"),
+        LoginFileStep::Absent if plan.kept_login().is_some() => ("moved to conflicts/", "another method is in place"),
+        LoginFileStep::Absent => ("absent", "exactly one method is in place, and it is no session"),
     };
     Step { what, path, why: why.to_owned() }
 }
@@ -278,7 +278,7 @@ fn write_back(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> Step {
     let Some(target) = &plan.write_back else {
         let why = match (options.sync.unwrap_or_default(), plan.login) {
             (SyncMode::Off, _) => "--sync off",
-            (_, LoginFile::Stays) => "it stays where it is, and there is no capture",
+            (_, LoginFileStep::Stays) => "it stays where it is, and there is no capture",
             _ if plan.facts.capture.is_some() => "--auth copy",
             _ => "there is no capture",
         };

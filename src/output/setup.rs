@@ -6,13 +6,13 @@ use crate::agent::Definition;
 use crate::log::event::EventKey;
 use crate::log::{Level, Message};
 use crate::login::Login;
-use crate::setup::selection::{Choice, Kind};
+use crate::setup::selection::{Kind, Selection};
 use crate::setup::verdict::Verdict;
 use crate::store::directory;
 
 /// What begins now. `places`: where the login of each agent goes; `manual`: what to type in a shell.
 #[must_use]
-pub fn beginning(choice: &Choice<'_>, place: Option<&Path>, manual: &[(String, String)]) -> Vec<Message> {
+pub fn beginning(choice: &Selection<'_>, place: Option<&Path>, manual: &[(String, String)]) -> Vec<Message> {
     let words: Vec<_> = choice.command.iter().map(|word| word.to_string_lossy()).collect();
     let to = place.map(|place| format!("; it goes to {}", place.display())).unwrap_or_default();
     let title = choice.only().map(|only| only.title.as_str());

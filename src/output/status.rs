@@ -75,7 +75,7 @@ fn expiry(agent: &AgentStatus, now: SystemTime) -> Option<(&'static str, String)
     if matches!(agent.state, Health::Invalid | Health::Missing) {
         return None;
     }
-    let refreshed = if agent.refreshable { "; the agent refreshes it" } else { "; it can not be refreshed" };
+    let refreshed = if agent.refreshable { "; the agent refreshes it" } else { "; it cannot be refreshed" };
     let when = match agent.access_expires_at {
         Some(at) if at > now => format!("expires {}", moment(at, now)),
         Some(at) => format!("expired {}", moment(at, now)),

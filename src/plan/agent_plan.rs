@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use crate::agent::definition::Setting;
 use crate::cli::{AuthMode, RunOptions};
 use crate::facts::agent_facts::AgentFacts;
-use crate::facts::{ForeignFile, Offer};
+use crate::facts::{Candidate, ForeignFile};
 use crate::log::Message;
 use crate::log::event::EventKey;
 use crate::login::Source;
-use crate::login::merge::Base;
-use crate::plan::method::{Choice, SetAside};
+use crate::login::merge::MergeBase;
+use crate::plan::method::{Ignored, Selection};
 use crate::plan::write_back::WriteBack;
 use crate::state::Shadowed;
 use crate::store::directory;
@@ -26,23 +26,23 @@ pub struct Plan<'f, 'c> {
     /// HOME is made, with this path, if it is not there.
     pub makes_home: Option<PathBuf>,
     /// The bounding set and the capabilities are dropped.
-    pub drop_caps: Firmness,
+    pub drop_caps: Enforcement,
     /// `no_new_privs` is set.
-    pub no_new_privs: Firmness,
+    pub no_new_privs: Enforcement,
 }
 
 /// Whether a step of losing privilege is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Firmness {
+pub enum Enforcement {
     /// No.
     No,
     /// As far as the kernel lets us: nobody asked for it.
-    Tried,
+    BestEffort,
     /// Yes, or the agent does not start.
-    Insisted,
+    Required,
 }
 
-/// Variables to remove and to set. What is set by name alone is printable; credential values are taken from the offers
+/// Variables to remove and to set. What is set by name alone is printable; credential values are taken from the candidates
 /// when the agent starts.
 #[derive(Debug, Default)]
 pub struct Changes {
@@ -57,15 +57,15 @@ pub struct AgentPlan<'f, 'c> {
     /// What is known of it.
     pub facts: &'f AgentFacts<'c>,
     /// What authenticates it, and what does not.
-    pub choice: Choice,
+    pub choice: Selection,
     /// The login file of the working copy.
-    pub login: LoginFile,
+    pub login: LoginFileStep,
     /// Where refreshed logins go.
     pub write_back: Option<WriteBack>,
     /// The directory whose settings belong to the working copy.
     pub settings: Option<PathBuf>,
     /// What was agreed between working copy and store before this start.
-    pub base: Option<Base>,
+    pub base: Option<MergeBase>,
     /// The operator's mode.
     pub mode: AuthMode,
     /// The variable that names a descriptor, when the value is delivered by one.
@@ -76,7 +76,7 @@ pub struct AgentPlan<'f, 'c> {
 
 /// What happens to the login file of the working copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoginFile {
+pub enum LoginFileStep {
     /// The chosen login is written.
     Written,
     /// The login that is there stays.
@@ -91,10 +91,10 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
         name.is_none_or(|name| self.facts.definition.name == name)
     }
 
-    /// The offer that authenticates the agent.
+    /// The candidate that authenticates the agent.
     #[must_use]
-    pub fn chosen(&self) -> Option<&'f Offer<'c>> {
-        self.choice.chosen.and_then(|index| self.facts.offers.get(index))
+    pub fn chosen(&self) -> Option<&'f Candidate<'c>> {
+        self.choice.chosen.and_then(|index| self.facts.candidates.get(index))
     }
 
     /// Whether what was chosen is of use: it has not ended.
@@ -103,16 +103,16 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
         self.choice.chosen.is_some() && !self.choice.has_ended
     }
 
-    /// The offers that were not chosen, each with the reason.
-    pub fn set_aside(&self) -> impl Iterator<Item = (&'f Offer<'c>, &SetAside)> {
-        self.choice.set_aside.iter().filter_map(|aside| Some((self.facts.offers.get(aside.offer)?, aside)))
+    /// The candidates that were not chosen, each with the reason.
+    pub fn ignored(&self) -> impl Iterator<Item = (&'f Candidate<'c>, &Ignored)> {
+        self.choice.ignored.iter().filter_map(|aside| Some((self.facts.candidates.get(aside.candidate)?, aside)))
     }
 
     /// The login that was found at the place of the working copy and gives way: it is kept under `conflicts/`.
     #[must_use]
-    pub fn kept_login(&self) -> Option<&'f Offer<'c>> {
+    pub fn kept_login(&self) -> Option<&'f Candidate<'c>> {
         let place = Source::Home(self.facts.login_file().filter(|_| self.choice.keep_left)?);
-        self.facts.offers.iter().find(|offer| offer.source == place && offer.session().is_some())
+        self.facts.candidates.iter().find(|candidate| candidate.source == place && candidate.session().is_some())
     }
 
     /// The directory that keeps it: where the chosen login is carried to, if that is one that can be written.
@@ -130,11 +130,11 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
         parent.join(directory::BOOKKEEPING).join("conflicts")
     }
 
-    /// Why the chosen offer was chosen, in words.
+    /// Why the chosen candidate was chosen, in words.
     #[must_use]
     pub fn why_chosen(&self, options: &RunOptions) -> &'static str {
         let Some(chosen) = self.chosen() else { return "nothing was chosen" };
-        let usable = self.facts.offers.iter().filter(|offer| offer.found.is_ok()).count();
+        let usable = self.facts.candidates.iter().filter(|candidate| candidate.found.is_ok()).count();
         let is_session = chosen.session().is_some();
         if options.auth_of(&self.facts.definition.name) != AuthMode::Auto {
             "--auth asks for it"
@@ -151,19 +151,19 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
         }
     }
 
-    /// What was found beside the chosen offer, and why it is not used.
+    /// What was found beside the chosen candidate, and why it is not used.
     #[must_use]
     pub fn shadowed(&self) -> Vec<Shadowed> {
-        let shadowed = |(offer, aside): (&Offer<'_>, &SetAside)| Shadowed {
-            source: offer.source.to_string(),
+        let shadowed = |(candidate, aside): (&Candidate<'_>, &Ignored)| Shadowed {
+            source: candidate.source.to_string(),
             why: aside.why.to_string(),
         };
-        self.set_aside().map(shadowed).collect()
+        self.ignored().map(shadowed).collect()
     }
 
     /// The files that are copied for the agent's user.
     pub fn files(&self) -> impl Iterator<Item = &'f ForeignFile> {
-        let rule = self.chosen().map(|offer| offer.rule);
+        let rule = self.chosen().map(|candidate| candidate.rule);
         let goes_along = move |file: &&ForeignFile| {
             rule.is_some_and(|rule| rule.files.iter().any(|known| known.variable == file.variable))
         };
@@ -172,7 +172,7 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
 
     /// The setting that the agent would prefer to what was chosen, and that is therefore taken out of the working copy.
     pub fn overriding_settings(&self) -> impl Iterator<Item = &'f Setting> {
-        let settings = self.set_aside().filter_map(|(offer, _)| offer.rule.setting.as_ref());
+        let settings = self.ignored().filter_map(|(candidate, _)| candidate.rule.setting.as_ref());
         settings.filter(|setting| setting.overrides)
     }
 
@@ -181,9 +181,9 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
     pub fn overriding_variables(&self) -> impl Iterator<Item = &'f str> {
         let chosen = self.chosen();
         let stays = move |name: &str| {
-            chosen.is_some_and(|offer| {
-                let is_its = offer.is_setting() && offer.rule.variable.as_deref() == Some(name);
-                is_its || offer.rule.with.iter().any(|known| known == name)
+            chosen.is_some_and(|candidate| {
+                let is_its = candidate.is_setting() && candidate.rule.variable.as_deref() == Some(name);
+                is_its || candidate.rule.with.iter().any(|known| known == name)
             })
         };
         let rules = self.facts.definition.methods.iter().filter(|rule| !rule.shared);
@@ -203,7 +203,7 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
         if let Some(session) = chosen.session() {
             how = match (self.login, &self.write_back) {
                 (_, Some(_)) => " (sync)",
-                (LoginFile::Stays, None) => " (in place)",
+                (LoginFileStep::Stays, None) => " (in place)",
                 _ => " (copy)",
             };
             words.extend(session.login.account.clone());

@@ -56,8 +56,8 @@ fn found_in_vain(agents: &[AgentPlan<'_, '_>], name: Option<&str>) -> String {
     let mut found = Vec::new();
     for plan in agents.iter().filter(|plan| plan.is(name)) {
         let ended = plan.chosen().filter(|_| plan.choice.has_ended);
-        found.extend(ended.map(|offer| format!("{}: {}", offer.source, Why::Ended)));
-        found.extend(plan.set_aside().map(|(offer, aside)| format!("{}: {}", offer.source, aside.why)));
+        found.extend(ended.map(|candidate| format!("{}: {}", candidate.source, Why::Ended)));
+        found.extend(plan.ignored().map(|(candidate, aside)| format!("{}: {}", candidate.source, aside.why)));
     }
     if found.is_empty() { "nothing was found".to_owned() } else { found.join("; ") }
 }

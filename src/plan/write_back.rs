@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::RunOptions;
-use crate::facts::Offer;
+use crate::facts::Candidate;
 use crate::facts::agent_facts::AgentFacts;
 use crate::login::Source;
 
@@ -34,7 +34,7 @@ impl WriteBack {
 
 /// Where refreshed logins go: back to where the login came from, or, for one that was given for this start, to the
 /// capture.
-pub(super) fn of(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Offer<'_>) -> Option<WriteBack> {
+pub(super) fn of(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Candidate<'_>) -> Option<WriteBack> {
     let live = options.is_synced_live(&agent.definition.name)?;
     let session = agent.definition.session.as_ref()?;
     let file = agent.place.path.join(&session.file);
@@ -43,13 +43,13 @@ pub(super) fn of(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Offer<'_
     };
     match &chosen.source {
         Source::Mount(path) if agent.place.mount_writable => return in_place(path, *path == file, true),
-        // The agent's own place, where the working copy can not be.
+        // The agent's own place, where the working copy cannot be.
         Source::Home(path) if *path == file && !agent.place.is_usable() => {
             return in_place(&agent.place.path, false, agent.place.writable);
         }
         _ => {}
     }
-    let stored = agent.offers.iter().filter(|offer| offer.source.is_store()).find_map(Offer::session);
+    let stored = agent.candidates.iter().filter(|candidate| candidate.source.is_store()).find_map(Candidate::session);
     let replaces = !(chosen.source.is_store() || matches!(chosen.source, Source::Home(_)))
         && stored.map(|stored| stored.login.digest) != chosen.session().map(|session| session.login.digest);
     to_store(options, agent, replaces)

@@ -144,7 +144,7 @@ impl Children {
         Ok(reaped)
     }
 
-    /// Reaps until nobody is left who has ended: for the time before the agent, when nobody makes more for ever.
+    /// Reaps until nobody is left who has ended: for the time before the agent, when nobody makes more forever.
     ///
     /// # Errors
     /// As [`Children::reap`].

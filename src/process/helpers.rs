@@ -33,7 +33,7 @@ impl Helpers<'_> {
     /// well.
     ///
     /// # Errors
-    /// It can not be started, ends otherwise, writes or takes too much, or we are told to stop meanwhile; it and its
+    /// It cannot be started, ends otherwise, writes or takes too much, or we are told to stop meanwhile; it and its
     /// children are then killed. `name` is what the messages call it.
     pub fn run(
         &mut self,

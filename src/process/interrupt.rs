@@ -24,8 +24,8 @@ impl Interrupt {
     /// # Errors
     /// As signalfd(2): no descriptor or no memory left.
     pub fn listen(signals: &Signals, stop: Signal) -> io::Result<Interrupt> {
-        let heard = [Signal::CHLD, Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT, stop];
-        Ok(Interrupt { signals: signals.only(&heard)?, came: Cell::new(None) })
+        let watched = [Signal::CHLD, Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT, stop];
+        Ok(Interrupt { signals: signals.only(&watched)?, came: Cell::new(None) })
     }
 
     /// The first signal that stopped the start, if one came. Never waits, and leaves nothing to read: the caller reaps

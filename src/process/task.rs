@@ -55,7 +55,7 @@ impl Task {
     /// Starts it.
     ///
     /// # Errors
-    /// It can not be started, in words.
+    /// It cannot be started, in words.
     pub fn start(job: &Job<'_>, children: &mut Children) -> Result<Task, Failure> {
         let failed = |error: io::Error| Failure::new(format!("{}: cannot be started: {}", job.name, reason(&error)));
         let input = memory::file(job.input).map_err(failed)?;
@@ -188,7 +188,7 @@ fn not_started(job: &Job<'_>, step: Step, error: &io::Error) -> Failure {
         Step::ParentDeath => "cannot be made to end with agent-init",
         Step::Mask => "cannot get its signal mask back",
         Step::Exec if error.kind() == io::ErrorKind::NotFound => return not_found(name, &program),
-        Step::Exec => "can not be executed",
+        Step::Exec => "cannot be executed",
     };
     Failure::new(format!("{name}: {program} {what}: {}", reason(error)))
 }

@@ -113,7 +113,7 @@ fn refusal(path: &Path, error: &io::Error) -> Failure {
     } else {
         "mount a directory or a volume that can be written there".to_owned()
     };
-    Failure::new(format!("the login can not be stored in {at}: {}", reason(error))).hint(hint)
+    Failure::new(format!("the login cannot be stored in {at}: {}", reason(error))).hint(hint)
 }
 
 #[cfg(test)]

@@ -213,8 +213,8 @@ impl Scanner {
     }
 
     /// Whether a character here goes on with the candidate: beside its last one, or in the next line of one that is full,
-    /// or that can not be all.
-    fn goes_on(&self) -> bool {
+    /// or that cannot be all.
+    fn continues(&self) -> bool {
         let Position { row, column } = self.last;
         if self.at.row == row {
             return self.at.column == column + 1;
@@ -232,7 +232,7 @@ impl Scanner {
         if byte == b' ' && !self.candidate.is_empty() && self.at.row == self.last.row + 1 && self.at.column < SLACK {
             return false;
         }
-        if !self.candidate.is_empty() && !self.goes_on() {
+        if !self.candidate.is_empty() && !self.continues() {
             self.end();
         }
         if self.is_inside() {

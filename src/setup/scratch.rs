@@ -21,7 +21,7 @@ const KEPT: &str = "not-captured-";
 const YOUNG: Duration = Duration::from_secs(10);
 
 /// Where the working copies are: a directory of this process, new, and gone afterwards.
-pub struct Workplace {
+pub struct ScratchDir {
     parent: PathBuf,
     name: OsString,
     /// It holds what nothing else does.
@@ -30,12 +30,12 @@ pub struct Workplace {
     held: Option<Lock>,
 }
 
-impl Workplace {
+impl ScratchDir {
     /// The directory of this process below `parent`; what killed ones left there is removed.
     #[must_use]
-    pub fn under(parent: &Path) -> Workplace {
+    pub fn under(parent: &Path) -> ScratchDir {
         let name = format!("{PREFIX}{}", process::id()).into();
-        let workplace = Workplace { parent: parent.to_owned(), name, stays: false, held: None };
+        let workplace = ScratchDir { parent: parent.to_owned(), name, stays: false, held: None };
         // One of the same process id was killed.
         workplace.clear();
         sweep(parent);
@@ -74,7 +74,7 @@ impl Workplace {
     }
 }
 
-impl Drop for Workplace {
+impl Drop for ScratchDir {
     fn drop(&mut self) {
         if !self.stays {
             self.clear();
@@ -141,7 +141,7 @@ mod tests {
         make("setup-3", 3600);
         let living = Dir::open(temp.path()).unwrap().lock("setup-3.lock".as_ref(), None).unwrap();
         std::fs::write(temp.path().join("setup-1.lock"), "").unwrap();
-        let mut workplace = Workplace::under(temp.path());
+        let mut workplace = ScratchDir::under(temp.path());
         let mut left: Vec<_> =
             std::fs::read_dir(temp.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
@@ -151,7 +151,7 @@ mod tests {
         workplace.hold();
         let lock = temp.path().join(lock_of(&workplace.name));
         assert!(lock::is_held(File::open(&lock).unwrap()).unwrap());
-        let mut keeps = Workplace { parent: temp.path().to_owned(), name: "setup-7".into(), stays: false, held: None };
+        let mut keeps = ScratchDir { parent: temp.path().to_owned(), name: "setup-7".into(), stays: false, held: None };
         std::fs::create_dir(keeps.path()).unwrap();
         let kept = keeps.keep();
         assert_eq!(keeps.keep(), kept);

@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::words::listed;
 
 /// What the choice depends on.
-pub struct Question<'q, 'c> {
+pub struct SelectionInput<'q, 'c> {
     /// The operator's agents.
     pub agents: Option<&'q AgentSelection>,
     /// The operator's COMMAND.
@@ -29,7 +29,7 @@ pub struct Question<'q, 'c> {
 
 /// What is run.
 #[derive(Debug)]
-pub struct Choice<'c> {
+pub struct Selection<'c> {
     /// The agents whose login is looked for.
     pub agents: Vec<&'c Definition>,
     /// The words.
@@ -53,7 +53,7 @@ pub enum Kind {
     Shell,
 }
 
-impl<'c> Choice<'c> {
+impl<'c> Selection<'c> {
     /// The one agent that it is about.
     #[must_use]
     pub fn only(&self) -> Option<&'c Definition> {
@@ -74,8 +74,8 @@ impl<'c> Choice<'c> {
 /// Chooses.
 ///
 /// # Errors
-/// Options that exclude each other, an unknown agent, or one that can not do what is asked.
-pub fn choose<'c>(question: &Question<'_, 'c>) -> Result<Choice<'c>, Failure> {
+/// Options that exclude each other, an unknown agent, or one that cannot do what is asked.
+pub fn choose<'c>(question: &SelectionInput<'_, 'c>) -> Result<Selection<'c>, Failure> {
     if question.auto && question.token {
         return Err(Failure::new("--auto and --token are both set").hint("use one of them"));
     }
@@ -88,7 +88,7 @@ pub fn choose<'c>(question: &Question<'_, 'c>) -> Result<Choice<'c>, Failure> {
     }
     let command = question.command.to_vec();
     if !command.is_empty() {
-        return Ok(Choice { agents, command, kind: Kind::Command });
+        return Ok(Selection { agents, command, kind: Kind::Command });
     }
     match agents.as_slice() {
         [only] if question.auto => {
@@ -97,14 +97,14 @@ pub fn choose<'c>(question: &Question<'_, 'c>) -> Result<Choice<'c>, Failure> {
                 Failure::new(format!("--auto: {} has no such form", only.title))
                     .hint("leave --auto away, or give the command: agent-init setup -- COMMAND")
             })?;
-            Ok(Choice { command: words(auto), agents, kind: Kind::Auto })
+            Ok(Selection { command: words(auto), agents, kind: Kind::Auto })
         }
         _ if question.auto => {
             Err(Failure::new("--auto is for one agent, and which one is not clear").hint("name it with --agent NAME"))
         }
         [only] if only.login.is_some() => {
             let login = only.login.as_ref().map(|login| words(&login.command)).unwrap_or_default();
-            Ok(Choice { command: login, agents, kind: Kind::Login })
+            Ok(Selection { command: login, agents, kind: Kind::Login })
         }
         _ => question.shell(agents),
     }
@@ -114,7 +114,7 @@ fn words(command: &[String]) -> Vec<OsString> {
     command.iter().map(OsString::from).collect()
 }
 
-impl<'c> Question<'_, 'c> {
+impl<'c> SelectionInput<'_, 'c> {
     /// The agents that may be logged in: those that were named; whose COMMAND it is; the only one that is installed; all.
     fn candidates(&self) -> Result<Vec<&'c Definition>, Failure> {
         let all = || self.known.to_vec();
@@ -145,7 +145,7 @@ impl<'c> Question<'_, 'c> {
         })
     }
 
-    fn token(&self, agents: &[&'c Definition]) -> Result<Choice<'c>, Failure> {
+    fn token(&self, agents: &[&'c Definition]) -> Result<Selection<'c>, Failure> {
         let rule = |agent: &&'c Definition| agent.login.as_ref().and_then(|login| login.token.as_ref());
         let able: Vec<&'c Definition> = agents.iter().copied().filter(|agent| rule(agent).is_some()).collect();
         let installed =
@@ -163,16 +163,16 @@ impl<'c> Question<'_, 'c> {
         };
         let own = rule(only).map(|rule| words(&rule.command)).unwrap_or_default();
         let command = if self.command.is_empty() { own } else { self.command.to_vec() };
-        Ok(Choice { agents: vec![only], command, kind: Kind::Token })
+        Ok(Selection { agents: vec![only], command, kind: Kind::Token })
     }
 
-    fn shell(&self, agents: Vec<&'c Definition>) -> Result<Choice<'c>, Failure> {
+    fn shell(&self, agents: Vec<&'c Definition>) -> Result<Selection<'c>, Failure> {
         let shell: Option<PathBuf> = self.shell.map(Path::to_owned);
         let shell = shell.ok_or_else(|| {
             Failure::new("which agent to log in is not clear, and the image has no shell")
                 .hint("name the agent with --agent NAME, or give the command: agent-init setup -- COMMAND")
         })?;
-        Ok(Choice { agents, command: vec![shell.into_os_string()], kind: Kind::Shell })
+        Ok(Selection { agents, command: vec![shell.into_os_string()], kind: Kind::Shell })
     }
 }
 
@@ -250,7 +250,7 @@ mod tests {
             };
             let command: Vec<OsString> = command.split_whitespace().map(OsString::from).collect();
             let is_there = |name: &str| path.split(' ').any(|there| there == name);
-            let question = Question {
+            let question = SelectionInput {
                 agents: selection.as_ref(),
                 command: &command,
                 auto,
@@ -273,8 +273,8 @@ mod tests {
                 (Err(failure), Err(words)) => assert!(failure.what.contains(words), "{row}: {failure}"),
                 (found, expected) => panic!("{row}: {found:?} and not {expected:?}"),
             }
-            let shellless = Question { shell: None, ..question };
-            if let Ok(Choice { kind: Kind::Shell, .. }) = choose(&shellless) {
+            let shellless = SelectionInput { shell: None, ..question };
+            if let Ok(Selection { kind: Kind::Shell, .. }) = choose(&shellless) {
                 panic!("{row}: a shell that is not there");
             }
         }

@@ -18,13 +18,13 @@ use crate::plan::{AgentPlan, Plan};
 use crate::process::interrupt::Interrupt;
 use crate::setup::capture::Place;
 use crate::store::{Capture, Recovery, Store};
-use crate::sync::session::{Ends, Link};
+use crate::sync::session::{SessionConfig, SyncSession};
 use crate::sys::dir::Dir;
 use crate::workcopy;
 use crate::workcopy::{WorkingCopy, export, overrides, tree};
 
 /// What is needed for one agent, from the look at its capture to the verdict.
-pub struct Desk<'f, 'c> {
+pub struct LoginTarget<'f, 'c> {
     /// What is planned for it.
     pub plan: &'f AgentPlan<'f, 'c>,
     /// Where its login goes.
@@ -33,21 +33,21 @@ pub struct Desk<'f, 'c> {
     pub capture: Capture,
     /// The working copy, by a handle: its path is the agent's to bend.
     pub copy: WorkingCopy,
-    /// Where a login is kept that can not be stored.
+    /// Where a login is kept that cannot be stored.
     pub recovery: Recovery,
 }
 
 /// Looks at every capture, and lays the working copies down: settings, no login.
 ///
 /// # Errors
-/// A capture that can not hold a login; a working copy that can not be made.
-pub fn desks<'f, 'c>(
+/// A capture that cannot hold a login; a working copy that cannot be made.
+pub fn targets<'f, 'c>(
     run: &RunOptions,
     facts: &'f Facts<'c>,
     plan: &'f Plan<'f, 'c>,
     interrupt: &Interrupt,
     reporter: Reporter,
-) -> anyhow::Result<Vec<Desk<'f, 'c>>> {
+) -> anyhow::Result<Vec<LoginTarget<'f, 'c>>> {
     let state = directories::state_directory(&facts.state_dir)?;
     if let Some(home) = &plan.makes_home {
         directories::home(home, workcopy::agent_owner(facts))?;
@@ -61,18 +61,18 @@ pub fn desks<'f, 'c>(
         })?;
         places.push((agent, Place::open(path)?));
     }
-    let mut desks = Vec::new();
+    let mut targets = Vec::new();
     for (agent, (place, capture)) in places {
-        let copy = workcopy::lay_down(run, facts, agent, &state, interrupt, &mut |message| reporter.say(&message))?;
+        let copy = workcopy::install(run, facts, agent, &state, interrupt, &mut |message| reporter.say(&message))?;
         let definition = agent.facts.definition;
         let file = definition.session.as_ref().map(|session| session.file.as_str()).unwrap_or_default();
         let recovery = Recovery::new(&facts.state_dir, &definition.name, file);
-        desks.push(Desk { plan: agent, place, capture, copy, recovery });
+        targets.push(LoginTarget { plan: agent, place, capture, copy, recovery });
     }
-    Ok(desks)
+    Ok(targets)
 }
 
-impl Desk<'_, '_> {
+impl LoginTarget<'_, '_> {
     /// The directory that a run is to find this capture in: a root with one for each agent, or this one.
     #[must_use]
     pub fn root(&self) -> &Path {
@@ -84,7 +84,7 @@ impl Desk<'_, '_> {
     /// Whether the capture held anything before.
     #[must_use]
     pub fn had_any(&self) -> bool {
-        self.plan.facts.offers.iter().any(|offer| offer.source.is_store())
+        self.plan.facts.candidates.iter().any(|candidate| candidate.source.is_store())
     }
 
     /// What people call a setting that authenticates the agent, and that the capture does not have.
@@ -133,26 +133,26 @@ impl Desk<'_, '_> {
 /// What carries each login the moment it is made.
 ///
 /// # Errors
-/// A directory that can not be opened any more.
-pub fn links(desks: &[Desk<'_, '_>]) -> anyhow::Result<Vec<Link>> {
-    let link = |desk: &Desk<'_, '_>| {
-        let definition = desk.plan.facts.definition;
+/// A directory that cannot be opened any more.
+pub fn links(targets: &[LoginTarget<'_, '_>]) -> anyhow::Result<Vec<SyncSession>> {
+    let link = |target: &LoginTarget<'_, '_>| {
+        let definition = target.plan.facts.definition;
         let Some(rule) = definition.session.clone() else { return Ok(None) };
-        Ok(Some(Link::new(Ends {
+        Ok(Some(SyncSession::new(SessionConfig {
             agent: definition.name.clone(),
             refresh_lock: definition.refresh_lock.clone(),
             rule,
-            working: desk.copy.again().context("cannot open the working copy")?,
+            working: target.copy.again().context("cannot open the working copy")?,
             store: Store::Directory(
-                Capture::open(&desk.place.path).with_context(|| directories::failure("open", &desk.place.path))?,
+                Capture::open(&target.place.path).with_context(|| directories::failure("open", &target.place.path))?,
             ),
             base: None,
             replaces: false,
             anew: true,
             live: true,
-            recovery: desk.recovery.clone(),
+            recovery: target.recovery.clone(),
             refusal_is_known: false,
         })))
     };
-    desks.iter().filter_map(|desk| link(desk).transpose()).collect()
+    targets.iter().filter_map(|target| link(target).transpose()).collect()
 }

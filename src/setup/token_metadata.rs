@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::agent::definition::TokenRule;
 use crate::store::Capture;
-use crate::store::token::Mint;
+use crate::store::token::TokenMetadata;
 use crate::sys::lock::Lock;
 use crate::sys::poll;
 
@@ -18,11 +18,11 @@ const AGAIN: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// What the kernel says; what was stored before is then there still.
-pub fn store(capture: &Capture, token: &[u8], rule: &TokenRule) -> io::Result<Mint> {
+pub fn store(capture: &Capture, token: &[u8], rule: &TokenRule) -> io::Result<TokenMetadata> {
     let lock = lock(capture)?;
     let mint = capture.put_token(token, rule.days, &lock)?;
     let is_there = capture.token().is_ok_and(|found| found.expires_at.is_some());
-    if is_there { Ok(mint) } else { Err(io::Error::other("what was written can not be read back")) }
+    if is_there { Ok(mint) } else { Err(io::Error::other("what was written cannot be read back")) }
 }
 
 fn lock(capture: &Capture) -> io::Result<Lock> {

@@ -12,11 +12,11 @@ use crate::login::Login;
 pub enum Health {
     /// It authenticates.
     Ok,
-    /// It can not be refreshed and ends soon.
+    /// It cannot be refreshed and ends soon.
     Expiring,
     /// It authenticates, and what was refreshed is in this container alone: the last publish failed.
     Unsaved,
-    /// It can not be refreshed and has ended.
+    /// It cannot be refreshed and has ended.
     Expired,
     /// Something was found, and is no login.
     Invalid,

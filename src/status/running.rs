@@ -12,7 +12,7 @@ use crate::env::Environment;
 use crate::fs::untrusted::Owners;
 use crate::login::file;
 use crate::login::format::SessionFile;
-use crate::login::merge::Version;
+use crate::login::merge::LoginState;
 use crate::process::table;
 use crate::process::table::Process;
 use crate::state::{Served, State};
@@ -80,7 +80,7 @@ pub fn with_options_of_init(options: RunOptions) -> RunOptions {
 #[derive(Debug)]
 pub enum Live {
     /// What its file says.
-    Seen(Version),
+    Seen(LoginState),
     /// We may not look.
     Hidden,
 }
@@ -89,10 +89,10 @@ pub enum Live {
 #[must_use]
 pub fn live(served: &Served, session: &SessionFile, agent: &Process) -> Live {
     match Dir::open(&served.place) {
-        Ok(dir) => Live::Seen(file::login(&dir, session, &Owners::These(vec![agent.uid]), false).version),
+        Ok(dir) => Live::Seen(file::login(&dir, session, &Owners::These(vec![agent.uid]), false).state),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Live::Hidden,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Live::Seen(Version::Absent),
-        Err(error) => Live::Seen(Version::Unreadable(error::reason(&error))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Live::Seen(LoginState::Absent),
+        Err(error) => Live::Seen(LoginState::Unreadable(error::reason(&error))),
     }
 }
 
@@ -140,7 +140,7 @@ fn agent(state: &State, owner: u32) -> Result<Process, String> {
 }
 
 /// Pure. Root's file is believed. Another's could have been written by the agent: it may name nobody but its owner,
-/// because an init that is not root can not have made its agent anybody else.
+/// because an init that is not root cannot have made its agent anybody else.
 fn believed(state: &State, owner: u32, agent: Process) -> Result<Process, String> {
     if agent.parent != state.pid {
         return Err("its agent has ended".to_owned());

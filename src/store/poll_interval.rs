@@ -17,7 +17,7 @@ const LONGEST: Duration = Duration::from_secs(600);
 
 /// When to ask next.
 #[derive(Debug)]
-pub struct Pace {
+pub struct PollInterval {
     live: bool,
     last: Instant,
     failures: u32,
@@ -25,11 +25,11 @@ pub struct Pace {
     jitter: f64,
 }
 
-impl Pace {
+impl PollInterval {
     /// From now on; never, where changes are not looked for.
     #[must_use]
-    pub fn new(live: bool, now: Instant) -> Pace {
-        Pace { live, last: now, failures: 0, expires_at: None, jitter: random() }
+    pub fn new(live: bool, now: Instant) -> PollInterval {
+        PollInterval { live, last: now, failures: 0, expires_at: None, jitter: random() }
     }
 
     /// The login expires then; none, and it is waited for.
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn who_does_not_look_is_never_due() {
-        assert!(Pace::new(false, Instant::now()).due().is_none());
+        assert!(PollInterval::new(false, Instant::now()).due().is_none());
         assert!((0.0..=1.0).contains(&random()));
     }
 }

@@ -50,7 +50,7 @@ impl Recovery {
     pub fn holds(&self, rule: &SessionFile, login: &Login) -> bool {
         let owners = Owners::These(vec![privilege::current().0]);
         let there = Dir::open(&self.directory()).map(|dir| file::login(&dir, rule, &owners, false));
-        there.is_ok_and(|copy| copy.version.login().is_some_and(|kept| kept.content == login.content))
+        there.is_ok_and(|copy| copy.state.login().is_some_and(|kept| kept.content == login.content))
     }
 
     /// Keeps these bytes.

@@ -20,7 +20,7 @@ pub const FILE: &str = "oauth-token";
 
 /// The note: of which token, made when, good until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mint {
+pub struct TokenMetadata {
     /// The form of this file.
     pub version: u32,
     /// RFC 3339.
@@ -62,7 +62,7 @@ impl Capture {
         Ok(Found { token, expires_at })
     }
 
-    fn mint(&self) -> Option<Mint> {
+    fn mint(&self) -> Option<TokenMetadata> {
         let notes = self.notes_there().ok()?;
         let note = untrusted::entry(&notes, OsStr::new(&format!("{FILE}.json")), &Owners::Any).ok()?;
         limits::parse(&note.bytes).ok()
@@ -72,11 +72,11 @@ impl Capture {
     ///
     /// # Errors
     /// What the kernel says; the token that was there is then there still.
-    pub fn put_token(&self, token: &[u8], days: u32, _lock: &Lock) -> io::Result<Mint> {
+    pub fn put_token(&self, token: &[u8], days: u32, _lock: &Lock) -> io::Result<TokenMetadata> {
         let now = SystemTime::now();
         let until = now.checked_add(Duration::from_secs(u64::from(days) * 86_400)).unwrap_or(now);
         let said = |moment| humantime::format_rfc3339_seconds(moment).to_string();
-        let mint = Mint { version: 1, minted_at: said(now), expires_at: said(until), digest: digest(token) };
+        let mint = TokenMetadata { version: 1, minted_at: said(now), expires_at: said(until), digest: digest(token) };
         let notes = self.notes()?;
         // The note first: after a crash between the two it is about a token that is not there, and counts for nothing.
         let text = serde_json::to_vec_pretty(&mint).map_err(io::Error::other)?;

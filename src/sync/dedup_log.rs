@@ -36,7 +36,7 @@ pub enum About {
 
 /// Messages on their way out.
 #[derive(Debug, Default)]
-pub struct Voice {
+pub struct DedupLog {
     inbox: Vec<Word>,
     known: Vec<Known>,
 }
@@ -62,7 +62,7 @@ struct Known {
     is_news: bool,
 }
 
-impl Voice {
+impl DedupLog {
     /// Says it.
     pub fn say(&mut self, message: Message) {
         self.inbox.push(Word::Message(message));
@@ -79,7 +79,7 @@ impl Voice {
     }
 
     /// All is well: what was wrong before is news when it happens again.
-    pub fn all_is_well(&mut self) {
+    pub fn is_healthy(&mut self) {
         self.inbox.push(Word::AllIsWell);
     }
 
@@ -89,7 +89,7 @@ impl Voice {
         for word in std::mem::take(&mut self.inbox) {
             match word {
                 Word::Message(message) => said.push(message),
-                Word::Once(about, message) => said.extend(self.heard(now, (message.event, about), message)),
+                Word::Once(about, message) => said.extend(self.watched(now, (message.event, about), message)),
                 Word::AllIsWell => self.known.iter_mut().for_each(|known| known.is_news = true),
             }
         }
@@ -112,7 +112,7 @@ impl Voice {
         self.known.iter().filter(|known| known.repeated >= MANY).map(|known| known.at + BURST).min()
     }
 
-    fn heard(&mut self, now: Instant, kind: Kind, message: Message) -> Option<Message> {
+    fn watched(&mut self, now: Instant, kind: Kind, message: Message) -> Option<Message> {
         let Some(known) = self.known.iter_mut().find(|known| known.kind == kind) else {
             let latest = message.clone();
             self.known.push(Known { kind, latest, at: now, said: 1, repeated: 0, is_news: false });
@@ -157,55 +157,55 @@ mod tests {
 
     #[test]
     fn a_text_that_varies_is_said_once_and_counted() {
-        let (mut voice, start) = (Voice::default(), Instant::now());
+        let (mut log, start) = (DedupLog::default(), Instant::now());
         let mut said = Vec::new();
         for column in 1..100_000 {
-            voice.once(damaged(column));
-            said.extend(texts(voice.take(start + Duration::from_micros(column as u64))));
+            log.once(damaged(column));
+            said.extend(texts(log.take(start + Duration::from_micros(column as u64))));
         }
         assert_eq!(said, ["not JSON (line 1, column 1)"]);
-        assert_eq!(voice.known.len(), 1);
-        let end = voice.deadline().unwrap();
-        assert!(texts(voice.take(start + BURST)).is_empty());
+        assert_eq!(log.known.len(), 1);
+        let end = log.deadline().unwrap();
+        assert!(texts(log.take(start + BURST)).is_empty());
         let last = "not JSON (line 1, column 99999); repeated 99998 times";
-        assert_eq!(texts(voice.take(end)), [last]);
-        assert_eq!((voice.deadline(), voice.take(end + BURST * 9).len()), (None, 0));
+        assert_eq!(texts(log.take(end)), [last]);
+        assert_eq!((log.deadline(), log.take(end + BURST * 9).len()), (None, 0));
     }
 
     #[test]
     fn a_few_repetitions_are_no_burst() {
-        let (mut voice, now) = (Voice::default(), Instant::now());
+        let (mut log, now) = (DedupLog::default(), Instant::now());
         for column in 0..3 {
-            voice.once(damaged(column));
+            log.once(damaged(column));
         }
-        assert_eq!((voice.take(now).len(), voice.deadline(), voice.last(now).len()), (1, None, 0));
+        assert_eq!((log.take(now).len(), log.deadline(), log.last(now).len()), (1, None, 0));
     }
 
     #[test]
     fn what_comes_and_goes_is_news_a_few_times() {
-        let (mut voice, now) = (Voice::default(), Instant::now());
+        let (mut log, now) = (DedupLog::default(), Instant::now());
         let mut said = 0;
         for column in 0..1000 {
-            voice.once(damaged(column));
-            voice.all_is_well();
-            said += voice.take(now).len();
+            log.once(damaged(column));
+            log.is_healthy();
+            said += log.take(now).len();
         }
         assert_eq!(said, NEWS as usize);
-        assert_eq!(texts(voice.last(now)), ["not JSON (line 1, column 999); repeated 997 times"]);
+        assert_eq!(texts(log.last(now)), ["not JSON (line 1, column 999); repeated 997 times"]);
         // Another day it is news again.
-        voice.once(damaged(1));
-        assert_eq!(voice.take(now + BURST * 9).len(), 1);
+        log.once(damaged(1));
+        assert_eq!(log.take(now + BURST * 9).len(), 1);
     }
 
     #[test]
     fn other_events_and_other_ends_are_said_apart() {
-        let (mut voice, now) = (Voice::default(), Instant::now());
+        let (mut log, now) = (DedupLog::default(), Instant::now());
         let gone = || Message::warning("gone").event(EventKey::DirectoryGone);
         for _ in 0..2 {
-            voice.once(damaged(1));
-            voice.once_of(About::End(Side::Working), gone());
-            voice.once_of(About::End(Side::Stored), gone());
+            log.once(damaged(1));
+            log.once_of(About::End(Side::Working), gone());
+            log.once_of(About::End(Side::Stored), gone());
         }
-        assert_eq!(voice.take(now).len(), 3);
+        assert_eq!(log.take(now).len(), 3);
     }
 }

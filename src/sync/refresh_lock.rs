@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::agent::definition::RefreshLock;
+use crate::agent::definition::RefreshLockRule;
 use crate::error::reason;
 use crate::store::directory::BOOKKEEPING;
 use crate::sync::turn::{Overdue, Turn};
@@ -60,8 +60,8 @@ struct InTheWay {
 }
 
 /// The agent's refresh lock.
-pub struct Gate {
-    rule: RefreshLock,
+pub struct RefreshLock {
+    rule: RefreshLockRule,
     home: Dir,
     parent: Dir,
     path: PathBuf,
@@ -90,20 +90,20 @@ impl std::fmt::Display for NoTurns {
     }
 }
 
-impl Gate {
+impl RefreshLock {
     /// The lock of the agent whose home is `home` at `path`. What a dead run left of it is removed.
     ///
     /// # Errors
-    /// Whether another run lives here can not be known, or the home has no parent that can be opened, or what has the
-    /// name of the lock can not be removed.
-    pub fn new(rule: &RefreshLock, home: &Dir, path: &Path, now: Instant) -> Result<Gate, NoTurns> {
+    /// Whether another run lives here cannot be known, or the home has no parent that can be opened, or what has the
+    /// name of the lock cannot be removed.
+    pub fn new(rule: &RefreshLockRule, home: &Dir, path: &Path, now: Instant) -> Result<RefreshLock, NoTurns> {
         let (Some(parent_path), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(NoTurns(format!("{} is not a directory of its own", path.display())));
         };
         let mut lock = name.to_owned();
         lock.push(&rule.beside);
         let failed = |path: &Path, error: &io::Error| NoTurns(format!("{}: {}", path.display(), reason(error)));
-        let mut gate = Gate {
+        let mut refresh_lock = RefreshLock {
             rule: rule.clone(),
             home: home.sub_beneath(Path::new(".")).map_err(|error| failed(path, &error))?,
             parent: Dir::open(parent_path).map_err(|error| failed(parent_path, &error))?,
@@ -120,12 +120,13 @@ impl Gate {
             tries: 0,
             is_ending: false,
         };
-        gate.look_for_taker().map_err(|error| failed(&path.join(BOOKKEEPING).join(TURNS), &error))?;
-        if gate.takes_turns() {
-            gate.left = gate.find_left(now).map_err(|error| failed(&path.join(&gate.intent), &error))?;
-            gate.hold(now)?;
+        refresh_lock.look_for_taker().map_err(|error| failed(&path.join(BOOKKEEPING).join(TURNS), &error))?;
+        if refresh_lock.takes_turns() {
+            refresh_lock.left =
+                refresh_lock.find_left(now).map_err(|error| failed(&path.join(&refresh_lock.intent), &error))?;
+            refresh_lock.hold(now)?;
         }
-        Ok(gate)
+        Ok(refresh_lock)
     }
 
     /// Whether the turns are ours to take, and not another run's in the same working copy.
@@ -214,7 +215,7 @@ impl Gate {
     /// Both ends were compared.
     ///
     /// # Errors
-    /// The lock can not be opened: the agent will go on with the token that it has.
+    /// The lock cannot be opened: the agent will go on with the token that it has.
     pub fn compared(&mut self, now: Instant, adopted: bool) -> Result<(), NoTurns> {
         self.turn = self.turn.compared(now, !adopted && !self.is_ending);
         if let Turn::Open { .. } = self.turn {
@@ -233,7 +234,7 @@ impl Gate {
     /// the dead left. Says when a turn took too long.
     ///
     /// # Errors
-    /// The lock can not be made for another reason than that the agent still has it.
+    /// The lock cannot be made for another reason than that the agent still has it.
     pub fn tend(&mut self, now: Instant) -> Result<Option<Overdue>, NoTurns> {
         if !self.takes_turns() {
             return Ok(None);
@@ -313,7 +314,7 @@ impl Gate {
         match self.home.find_lock(&self.intent) {
             Ok(Some(found)) if found == left.found => {
                 if self.is_dead(&left, now) {
-                    // One that can not be removed delays the agent, which takes it over by its own rule.
+                    // One that cannot be removed delays the agent, which takes it over by its own rule.
                     let _ = self.home.remove_directory(&self.intent);
                 } else {
                     self.left = Some(left);
@@ -331,7 +332,9 @@ impl Gate {
     }
 
     fn hold(&mut self, now: Instant) -> Result<(), NoTurns> {
-        let failed = |gate: &Gate, error: &io::Error| NoTurns(format!("{}: {}", gate.path.display(), reason(error)));
+        let failed = |refresh_lock: &RefreshLock, error: &io::Error| {
+            NoTurns(format!("{}: {}", refresh_lock.path.display(), reason(error)))
+        };
         let mut made = self.parent.make_lock(&self.lock);
         if made.as_ref().is_err_and(errno::is_there) {
             self.tries = self.tries.saturating_add(1);
@@ -401,7 +404,7 @@ impl Gate {
 
     fn give_sign(&mut self, now: Instant) {
         let (Some(signs), Some(lock)) = (&mut self.signs, &self.held) else { return };
-        // A sign that can not be given costs the agent this try, and no more.
+        // A sign that cannot be given costs the agent this try, and no more.
         if now >= signs.until {
             self.signs = None;
             let _ = lock.date(self.rule.at_rest(SystemTime::now()));
@@ -438,10 +441,10 @@ mod tests {
             self.temp.path().join(".x/.intent")
         }
 
-        fn gate(&self, now: Instant) -> Result<Gate, NoTurns> {
+        fn refresh_lock(&self, now: Instant) -> Result<RefreshLock, NoTurns> {
             let rule = serde_json::from_str(r#"{ "intent": ".intent", "beside": ".lock" }"#).unwrap();
             let home = self.temp.path().join(".x");
-            Gate::new(&rule, &Dir::open(&home).unwrap(), &home, now)
+            RefreshLock::new(&rule, &Dir::open(&home).unwrap(), &home, now)
         }
 
         fn lease(&self) -> Option<Lock> {
@@ -477,23 +480,23 @@ mod tests {
     fn a_turn() {
         let place = Place::new();
         let now = Instant::now();
-        let mut gate = place.gate(now).unwrap();
+        let mut refresh_lock = place.refresh_lock(now).unwrap();
         assert!(place.ahead() > YEAR);
         std::fs::create_dir(place.intent()).unwrap();
-        assert!(gate.asked(now) && !gate.is_refreshing());
-        assert!(!gate.asked(now), "the lease is asked for once");
-        gate.granted(place.lease(), now);
-        gate.compared(now, false).unwrap();
-        assert!(!place.lock().exists() && gate.is_refreshing());
+        assert!(refresh_lock.asked(now) && !refresh_lock.is_refreshing());
+        assert!(!refresh_lock.asked(now), "the lease is asked for once");
+        refresh_lock.granted(place.lease(), now);
+        refresh_lock.compared(now, false).unwrap();
+        assert!(!place.lock().exists() && refresh_lock.is_refreshing());
         assert!(place.lease().is_none());
-        gate.renewed();
-        assert_eq!(gate.tend(now).unwrap(), None);
+        refresh_lock.renewed();
+        assert_eq!(refresh_lock.tend(now).unwrap(), None);
         assert!(!place.lock().exists());
         std::fs::remove_dir(place.intent()).unwrap();
-        gate.tend(now).unwrap();
-        assert!(place.lock().exists() && !gate.is_refreshing());
+        refresh_lock.tend(now).unwrap();
+        assert!(place.lock().exists() && !refresh_lock.is_refreshing());
         assert!(place.lease().is_some());
-        gate.remove();
+        refresh_lock.remove();
         assert!(!place.lock().exists());
     }
 
@@ -501,13 +504,13 @@ mod tests {
     fn a_follower_keeps_the_lock() {
         let place = Place::new();
         let now = Instant::now();
-        let mut gate = place.gate(now).unwrap();
-        gate.asked(now);
-        gate.refused();
-        assert!(!gate.is_asked() && place.lock().exists());
-        gate.asked(now);
-        gate.granted(place.lease(), now);
-        gate.compared(now, true).unwrap();
+        let mut refresh_lock = place.refresh_lock(now).unwrap();
+        refresh_lock.asked(now);
+        refresh_lock.refused();
+        assert!(!refresh_lock.is_asked() && place.lock().exists());
+        refresh_lock.asked(now);
+        refresh_lock.granted(place.lease(), now);
+        refresh_lock.compared(now, true).unwrap();
         assert!(place.lock().exists() && place.lease().is_some());
     }
 
@@ -517,54 +520,54 @@ mod tests {
     fn a_lock_that_is_waited_for_gives_signs_of_life() {
         let place = Place::new();
         let start = Instant::now();
-        let mut gate = place.gate(start).unwrap();
-        assert_eq!(gate.deadline(start), None);
-        gate.asked(start);
-        gate.refused();
+        let mut refresh_lock = place.refresh_lock(start).unwrap();
+        assert_eq!(refresh_lock.deadline(start), None);
+        refresh_lock.asked(start);
+        refresh_lock.refused();
         assert!((15..=20).contains(&place.ahead().as_secs()), "{:?}", place.ahead());
         let (mut now, mut signs) = (start, 0);
-        while let Some(deadline) = gate.deadline(now) {
+        while let Some(deadline) = refresh_lock.deadline(now) {
             assert!(deadline <= now + seconds(2));
             now = deadline;
             let before = place.lock().metadata().unwrap().modified().unwrap();
             // It tries for so long, every other second.
             if now < start + seconds(8) {
-                gate.asked(now);
-                gate.refused();
+                refresh_lock.asked(now);
+                refresh_lock.refused();
             }
-            gate.tend(now).unwrap();
+            refresh_lock.tend(now).unwrap();
             signs += u32::from(place.lock().metadata().unwrap().modified().unwrap() != before);
         }
         assert!(now <= start + seconds(8) + QUIET && signs >= 5, "{signs} signs in {:?}", now - start);
         assert!(place.ahead() > YEAR);
-        gate.remove();
+        refresh_lock.remove();
     }
 
     #[test]
     fn nothing_is_opened_once_the_end_has_begun() {
         let place = Place::new();
         let now = Instant::now();
-        let mut gate = place.gate(now).unwrap();
-        gate.asked(now);
-        gate.granted(place.lease(), now);
-        gate.ending();
-        gate.compared(now, false).unwrap();
+        let mut refresh_lock = place.refresh_lock(now).unwrap();
+        refresh_lock.asked(now);
+        refresh_lock.granted(place.lease(), now);
+        refresh_lock.ending();
+        refresh_lock.compared(now, false).unwrap();
         assert!(place.lock().exists() && place.lease().is_some());
-        assert!(!gate.asked(now) && !gate.is_asked());
+        assert!(!refresh_lock.asked(now) && !refresh_lock.is_asked());
     }
 
     #[test]
     fn a_word_that_comes_too_late_holds_no_lease() {
         let place = Place::new();
         let now = Instant::now();
-        let mut gate = place.gate(now).unwrap();
-        gate.granted(place.lease(), now);
-        assert!(!gate.has_turn() && place.lease().is_some());
-        gate.asked(now);
+        let mut refresh_lock = place.refresh_lock(now).unwrap();
+        refresh_lock.granted(place.lease(), now);
+        assert!(!refresh_lock.has_turn() && place.lease().is_some());
+        refresh_lock.asked(now);
         let late = now + seconds(35);
-        assert_eq!(gate.tend(late).unwrap(), Some(Overdue::Comparison));
-        gate.granted(place.lease(), late);
-        assert!(!gate.has_turn() && place.lease().is_some());
+        assert_eq!(refresh_lock.tend(late).unwrap(), Some(Overdue::Comparison));
+        refresh_lock.granted(place.lease(), late);
+        assert!(!refresh_lock.has_turn() && place.lease().is_some());
     }
 
     #[test]
@@ -573,18 +576,18 @@ mod tests {
         let now = Instant::now();
         make(&place.lock(), SystemTime::now() + YEAR);
         let before = place.inode();
-        let mut gate = place.gate(now).unwrap();
-        gate.tend(now).unwrap();
-        assert!(gate.held.is_some() && place.inode().1 != before.1);
+        let mut refresh_lock = place.refresh_lock(now).unwrap();
+        refresh_lock.tend(now).unwrap();
+        assert!(refresh_lock.held.is_some() && place.inode().1 != before.1);
         // An agent's, which were touched just now: they are nobody's once they do not move.
         let place = Place::new();
         make(&place.lock(), SystemTime::now());
         make(&place.intent(), SystemTime::now());
-        let mut gate = place.gate(now).unwrap();
-        gate.tend(now + seconds(9)).unwrap();
-        assert!(gate.held.is_none() && gate.has_intent());
-        gate.tend(now + seconds(11)).unwrap();
-        assert!(gate.held.is_some() && !gate.has_intent());
+        let mut refresh_lock = place.refresh_lock(now).unwrap();
+        refresh_lock.tend(now + seconds(9)).unwrap();
+        assert!(refresh_lock.held.is_none() && refresh_lock.has_intent());
+        refresh_lock.tend(now + seconds(11)).unwrap();
+        assert!(refresh_lock.held.is_some() && !refresh_lock.has_intent());
     }
 
     #[test]
@@ -593,16 +596,16 @@ mod tests {
         let mut now = Instant::now();
         make(&place.lock(), SystemTime::now());
         make(&place.intent(), SystemTime::now());
-        let mut gate = place.gate(now).unwrap();
+        let mut refresh_lock = place.refresh_lock(now).unwrap();
         for beat in 0..6 {
             now += seconds(5);
             let modified = SystemTime::now() - Duration::from_millis(beat);
             for lock in [place.lock(), place.intent()] {
                 File::open(lock).unwrap().set_modified(modified).unwrap();
             }
-            gate.tend(now).unwrap();
+            refresh_lock.tend(now).unwrap();
         }
-        assert!(gate.held.is_none() && place.lock().exists() && gate.has_intent());
+        assert!(refresh_lock.held.is_none() && place.lock().exists() && refresh_lock.has_intent());
     }
 
     /// Another run in the same working copy.
@@ -610,9 +613,9 @@ mod tests {
     fn the_lock_of_a_run_that_lives_is_left_alone() {
         let place = Place::new();
         let now = Instant::now();
-        let first = place.gate(now).unwrap();
+        let first = place.refresh_lock(now).unwrap();
         let before = place.inode();
-        let mut second = place.gate(now).unwrap();
+        let mut second = place.refresh_lock(now).unwrap();
         assert!(first.takes_turns() && !second.takes_turns());
         second.tend(now).unwrap();
         assert!(!second.asked(now) && !second.has_turn());
@@ -620,7 +623,7 @@ mod tests {
         second.remove();
         assert_eq!(place.inode().1, before.1);
         // The first is killed, and its lock stays: the other one makes its own once an agent wants to refresh.
-        let mut second = place.gate(now).unwrap();
+        let mut second = place.refresh_lock(now).unwrap();
         drop(first);
         assert!(second.asked(now));
         assert!(second.takes_turns() && second.held.is_some());
@@ -631,17 +634,17 @@ mod tests {
     fn a_lock_that_somebody_removed_is_made_again() {
         let place = Place::new();
         let now = Instant::now();
-        let mut gate = place.gate(now).unwrap();
+        let mut refresh_lock = place.refresh_lock(now).unwrap();
         std::fs::remove_dir(place.lock()).unwrap();
         make(&place.lock(), SystemTime::now());
         let anothers = place.lock().metadata().unwrap().modified().unwrap();
-        gate.asked(now);
-        gate.refused();
-        gate.tend(now).unwrap();
+        refresh_lock.asked(now);
+        refresh_lock.refused();
+        refresh_lock.tend(now).unwrap();
         // Nobody touches what is another's.
         assert_eq!(place.lock().metadata().unwrap().modified().unwrap(), anothers);
         std::fs::remove_dir(place.lock()).unwrap();
-        gate.tend(now).unwrap();
+        refresh_lock.tend(now).unwrap();
         assert!(place.ahead() > YEAR);
     }
 
@@ -658,7 +661,7 @@ mod tests {
         for (prepare, expected) in rows {
             let place = Place::new();
             prepare(&place);
-            let why = place.gate(Instant::now()).err().map(|why| why.to_string()).unwrap_or_default();
+            let why = place.refresh_lock(Instant::now()).err().map(|why| why.to_string()).unwrap_or_default();
             assert!(why.contains(expected), "{why}");
         }
     }

@@ -9,24 +9,24 @@ use std::ffi::OsStr;
 use std::io;
 use std::time::{Duration, Instant};
 
-pub use config::Ends;
+pub use config::SessionConfig;
 
 use crate::error::reason;
 use crate::log::Message;
 use crate::log::event::EventKey;
-use crate::login::file::{Copy, Mark};
-use crate::login::history::Lineage;
-use crate::login::merge::{Outcome, Version, reconcile};
+use crate::login::file::{FileStamp, LoginFile};
+use crate::login::history::History;
+use crate::login::merge::{LoginState, Outcome, reconcile};
 use crate::login::{file, merge};
 use crate::process::children::Children;
 use crate::state::Served;
 use crate::store::directory::Presence;
 use crate::store::helper::BOUNDS;
-use crate::store::{Asked, Store};
-use crate::sync::dedup_log::Voice;
-use crate::sync::refresh_lock::Gate;
+use crate::store::{LockOutcome, Store};
+use crate::sync::dedup_log::DedupLog;
+use crate::sync::refresh_lock::RefreshLock;
 use crate::sync::turn::Overdue;
-use crate::sync::watch_state::{Hearing, Side};
+use crate::sync::watch_state::{Side, WatchState};
 use crate::sys::{errno, wipe};
 
 /// A file that does not parse, or is not there, may be in the middle of a write: it counts only after so long.
@@ -45,11 +45,11 @@ const RETRY: Duration = Duration::from_secs(10);
 const LAST: Duration = Duration::from_secs(5);
 
 /// One link.
-pub struct Link {
-    ends: Ends,
-    lineage: Lineage,
-    gate: Option<Gate>,
-    hearing: Option<Hearing>,
+pub struct SyncSession {
+    config: SessionConfig,
+    history: History,
+    refresh_lock: Option<RefreshLock>,
+    watch_state: Option<WatchState>,
     /// Held for as long as we use the capture.
     presence: Option<Presence>,
     /// What was put and is not yet known to be stored.
@@ -66,11 +66,11 @@ pub struct Link {
     /// Since when the agent, or what it left, holds its lock around writes of its login.
     written: Option<Instant>,
     /// Since when one side does not parse, and what the agent's file was then.
-    torn: Option<(Instant, Option<Mark>)>,
+    torn: Option<(Instant, Option<FileStamp>)>,
     /// Since when something cannot be read.
     unknown: Option<Instant>,
     /// The pair of versions that was last dealt with: a conflict is kept once, not at every event.
-    settled: Option<(Version, Version)>,
+    settled: Option<(LoginState, LoginState)>,
     last: Option<&'static str>,
     /// A login of this working copy was stored.
     has_published: bool,
@@ -78,7 +78,7 @@ pub struct Link {
     has_adopted: bool,
     /// A recovery copy may be there: of this run or of one before it.
     may_be_recovered: bool,
-    voice: Voice,
+    log: DedupLog,
 }
 
 /// Why an exchange did not come to its end.
@@ -128,45 +128,45 @@ impl Act {
     }
 }
 
-impl Link {
+impl SyncSession {
     /// A link between these ends.
     #[must_use]
-    pub fn new(ends: Ends) -> Link {
+    pub fn new(config: SessionConfig) -> SyncSession {
         // A record that cannot be read now is read again before anything is carried.
-        let mut lineage = ends.store.record().unwrap_or_default().lineage;
-        if let Some(base) = ends.base.filter(|_| lineage.is_empty()) {
-            lineage.push(base.digest);
+        let mut history = config.store.record().unwrap_or_default().history;
+        if let Some(base) = config.base.filter(|_| history.is_empty()) {
+            history.push(base.digest);
         }
-        let presence = ends.presence();
-        ends.sweep_store();
-        let mut voice = Voice::default();
+        let presence = config.presence();
+        config.sweep_store();
+        let mut log = DedupLog::default();
         let mark = presence.as_ref().and_then(|presence| presence.mark.as_ref());
-        if ends.live && mark.is_some_and(|mark| !mark.excludes()) {
-            let text = format!("{}: the file system of {} has no locks", ends.agent, ends.store.place());
+        if config.live && mark.is_some_and(|mark| !mark.excludes()) {
+            let text = format!("{}: the file system of {} has no locks", config.agent, config.store.place());
             let hint = "containers there may refresh at the same time: use one with locks (NFS 4), or a store";
-            voice.once(Message::warning(text).event(EventKey::NoTurns).agent(&ends.agent).hint(hint));
+            log.once(Message::warning(text).event(EventKey::NoTurns).agent(&config.agent).hint(hint));
         }
         if presence.as_ref().is_some_and(|presence| presence.is_crowded) {
             let text =
-                format!("{}: {} has more marks of containers than are looked at", ends.agent, ends.store.place());
+                format!("{}: {} has more marks of containers than are looked at", config.agent, config.store.place());
             let hint =
                 "each start removes some of those that have ended; or remove what is in .agent-init/leases there";
-            voice.once(Message::warning(text).event(EventKey::Other).agent(&ends.agent).hint(hint));
+            log.once(Message::warning(text).event(EventKey::Other).agent(&config.agent).hint(hint));
         }
         let now = Instant::now();
-        let gate = ends.gate(now).unwrap_or_else(|why| {
-            voice.once(takes_no_turns(&ends.agent, &why));
+        let refresh_lock = config.refresh_lock(now).unwrap_or_else(|why| {
+            log.once(takes_no_turns(&config.agent, &why));
             None
         });
-        if gate.as_ref().is_some_and(|gate| !gate.takes_turns()) {
-            voice.once(shares_working_copy(&ends));
+        if refresh_lock.as_ref().is_some_and(|refresh_lock| !refresh_lock.takes_turns()) {
+            log.once(shares_working_copy(&config));
         }
-        Link {
-            gate,
-            hearing: ends.hearing(now),
+        SyncSession {
+            refresh_lock,
+            watch_state: config.watch_state(now),
             presence,
-            ends,
-            lineage,
+            config,
+            history,
             sent: None,
             due: None,
             agent_lives: false,
@@ -181,14 +181,14 @@ impl Link {
             has_published: false,
             has_adopted: false,
             may_be_recovered: true,
-            voice,
+            log,
         }
     }
 
     /// The agent's name.
     #[must_use]
     pub fn agent(&self) -> &str {
-        &self.ends.agent
+        &self.config.agent
     }
 
     /// Whether a login of this working copy was stored.
@@ -200,9 +200,9 @@ impl Link {
     /// When the next turn is due.
     #[must_use]
     pub fn due(&self, now: Instant) -> Option<Instant> {
-        let gate = self.gate.as_ref().and_then(|gate| gate.deadline(now));
-        let look = self.hearing.as_ref().and_then(Hearing::due);
-        [self.due, gate, look, self.ends.store.deadline(now), self.voice.deadline()].into_iter().flatten().min()
+        let refresh_lock = self.refresh_lock.as_ref().and_then(|refresh_lock| refresh_lock.deadline(now));
+        let look = self.watch_state.as_ref().and_then(WatchState::due);
+        [self.due, refresh_lock, look, self.config.store.deadline(now), self.log.deadline()].into_iter().flatten().min()
     }
 
     /// When an exchange is due that waiting would help.
@@ -211,17 +211,17 @@ impl Link {
         self.due.filter(|_| !self.refused)
     }
 
-    /// When to go on with the last exchange; none, once it has come to its end or can not.
+    /// When to go on with the last exchange; none, once it has come to its end or cannot.
     #[must_use]
     pub fn worth_waiting_for(&self, now: Instant) -> Option<Instant> {
-        let store = self.ends.store.deadline(now).filter(|_| self.ends.store.is_busy(now));
+        let store = self.config.store.deadline(now).filter(|_| self.config.store.is_busy(now));
         self.due_now().into_iter().chain(store).min()
     }
 
     /// How long the last exchange may take when nothing limits it.
     #[must_use]
     pub fn longest(&self) -> Duration {
-        match self.ends.store {
+        match self.config.store {
             Store::Directory(_) | Store::Expected(_) => LAST,
             Store::Remote(_) => LAST + BOUNDS.time,
         }
@@ -234,30 +234,30 @@ impl Link {
 
     /// An entry of one of the directories is gone. The end of an intent is no intent; a turn ends by itself.
     pub fn entry_removed(&mut self, name: &OsStr, now: Instant) {
-        if name == OsStr::new(&self.ends.rule.file) {
+        if name == OsStr::new(&self.config.rule.file) {
             self.ask(now);
         }
     }
 
     /// An entry of one of the directories changed.
     pub fn entry_changed(&mut self, name: &OsStr, now: Instant) {
-        let is_store = matches!(&self.ends.store, Store::Expected(path) if path.file_name() == Some(name));
-        if name == OsStr::new(&self.ends.rule.file) || is_store {
+        let is_store = matches!(&self.config.store, Store::Expected(path) if path.file_name() == Some(name));
+        if name == OsStr::new(&self.config.rule.file) || is_store {
             self.ask(now);
         }
-        if let Some(gate) = self.gate.as_mut().filter(|gate| gate.is_intent(name)) {
+        if let Some(refresh_lock) = self.refresh_lock.as_mut().filter(|refresh_lock| refresh_lock.is_intent(name)) {
             // Two intents may come at once: the lease is asked for once, for a second lock of our own would be refused as
             // anybody's.
-            if gate.asked(now) {
-                match self.ends.store.lease() {
-                    Ok(Asked::Granted(lease)) => gate.granted(lease, now),
-                    Ok(Asked::Refused) => gate.refused(),
-                    Ok(Asked::Later) => {}
-                    // Nobody shall wait for what can not come.
+            if refresh_lock.asked(now) {
+                match self.config.store.lease() {
+                    Ok(LockOutcome::Granted(lease)) => refresh_lock.granted(lease, now),
+                    Ok(LockOutcome::Refused) => refresh_lock.refused(),
+                    Ok(LockOutcome::Later) => {}
+                    // Nobody shall wait for what cannot come.
                     Err(error) => {
-                        gate.granted(None, now);
-                        let why = format!("{}: {}", self.ends.store.place(), reason(&error));
-                        self.voice.once(takes_no_turns(&self.ends.agent, &why));
+                        refresh_lock.granted(None, now);
+                        let why = format!("{}: {}", self.config.store.place(), reason(&error));
+                        self.log.once(takes_no_turns(&self.config.agent, &why));
                     }
                 }
                 self.ask(now);
@@ -267,19 +267,19 @@ impl Link {
 
     /// A stop has begun.
     pub fn ending(&mut self) {
-        if let Some(gate) = &mut self.gate {
-            gate.ending();
+        if let Some(refresh_lock) = &mut self.refresh_lock {
+            refresh_lock.ending();
         }
     }
 
     /// Whether the agent is in the middle of a refresh.
     #[must_use]
     pub fn is_refreshing(&self) -> bool {
-        if let Some(gate) = &self.gate {
-            return gate.is_refreshing();
+        if let Some(refresh_lock) = &self.refresh_lock {
+            return refresh_lock.is_refreshing();
         }
-        let intent = self.ends.refresh_lock.as_ref().map(|lock| OsStr::new(&lock.intent));
-        let is_there = |intent| match self.ends.working.dir.stat_entry(intent) {
+        let intent = self.config.refresh_lock.as_ref().map(|lock| OsStr::new(&lock.intent));
+        let is_there = |intent| match self.config.working.dir.stat_entry(intent) {
             Ok(_) => true,
             Err(error) => errno::is_unknown(&error),
         };
@@ -288,28 +288,28 @@ impl Link {
 
     /// What the state file remembers; whether that is news.
     pub fn remember(&self, served: &mut Served) -> bool {
-        served.came_to(self.ends.base, self.last)
+        served.set_base(self.config.base, self.last)
     }
 
     /// What there is to say since the last call.
     pub fn messages(&mut self, now: Instant) -> Vec<Message> {
-        self.voice.take(now)
+        self.log.take(now)
     }
 
     /// What there is to say at the end.
     pub fn last_messages(&mut self, now: Instant) -> Vec<Message> {
-        self.voice.last(now)
+        self.log.last(now)
     }
 
     fn warning(&self, event: EventKey, text: String) -> Message {
-        Message::warning(text).event(event).agent(&self.ends.agent)
+        Message::warning(text).event(event).agent(&self.config.agent)
     }
 
     /// Does what is due: an exchange, and what the turn to refresh asks for. `agent_lives`: the working copy may be in the
     /// middle of a write.
     pub fn turn(&mut self, now: Instant, agent_lives: bool) {
         self.agent_lives = agent_lives;
-        if self.hearing.as_mut().is_some_and(|hearing| hearing.is_due(now)) {
+        if self.watch_state.as_mut().is_some_and(|watch_state| watch_state.is_due(now)) {
             self.ask(now);
         }
         if self.due.is_some_and(|due| due <= now) {
@@ -317,26 +317,26 @@ impl Link {
             wipe::stack();
         }
         let mut has_turn = false;
-        if let Some(gate) = &mut self.gate {
-            match gate.tend(now) {
+        if let Some(refresh_lock) = &mut self.refresh_lock {
+            match refresh_lock.tend(now) {
                 Ok(overdue) => {
-                    has_turn = gate.has_turn();
+                    has_turn = refresh_lock.has_turn();
                     if let Some(overdue) = overdue {
-                        self.voice.once(took_too_long(&self.ends.agent, overdue));
+                        self.log.once(took_too_long(&self.config.agent, overdue));
                     }
                 }
-                Err(why) => self.shut_no_more(&why),
+                Err(why) => self.open_for_good(&why),
             }
         }
         // At the end the lease goes once the last login is stored: who has it next must find that.
         if !has_turn || (self.is_last && self.sent.is_none() && self.due_now().is_none()) {
-            self.ends.store.release();
+            self.config.store.release();
         }
     }
 
     /// No agent of this container lives any more: the last exchange begins.
     pub fn last(&mut self, now: Instant, children: &mut Children) {
-        if let Some(remote) = self.ends.store.remote() {
+        if let Some(remote) = self.config.store.remote() {
             remote.ending(children);
         }
         self.refused = false;
@@ -346,33 +346,33 @@ impl Link {
 
     /// The end: no other turn comes.
     pub fn finish(&mut self, children: &mut Children) {
-        self.let_go(children);
+        self.release(children);
         // What was too young at the start to be known for abandoned.
-        self.ends.working.dir.sweep();
-        self.ends.sweep_store();
+        self.config.working.dir.sweep();
+        self.config.sweep_store();
         // Whoever logs in at a terminal is told there.
-        if (self.due.is_some() || self.sent.is_some()) && !self.ends.anew {
+        if (self.due.is_some() || self.sent.is_some()) && !self.config.anew {
             self.give_up();
         }
     }
 
     /// Leaves nothing behind that is for a running agent: its refresh lock, the lease, a helper that runs.
-    pub fn let_go(&mut self, children: &mut Children) {
-        if let Some(gate) = &mut self.gate {
-            gate.remove();
+    pub fn release(&mut self, children: &mut Children) {
+        if let Some(refresh_lock) = &mut self.refresh_lock {
+            refresh_lock.remove();
         }
-        if let Some(remote) = self.ends.store.remote() {
+        if let Some(remote) = self.config.store.remote() {
             remote.abandon(children);
         }
     }
 
-    /// The agent's lock can not be held or opened: from now on it refreshes when it likes, as it would without us.
-    fn shut_no_more(&mut self, why: &dyn std::fmt::Display) {
-        self.voice.once(takes_no_turns(&self.ends.agent, why));
-        if let Some(mut gate) = self.gate.take() {
-            gate.remove();
+    /// The agent's lock cannot be held or opened: from now on it refreshes when it likes, as it would without us.
+    fn open_for_good(&mut self, why: &dyn std::fmt::Display) {
+        self.log.once(takes_no_turns(&self.config.agent, why));
+        if let Some(mut refresh_lock) = self.refresh_lock.take() {
+            refresh_lock.remove();
         }
-        self.ends.store.release();
+        self.config.store.release();
     }
 
     /// Compares both ends and does what the table says. Never part of its caller, which wipes the stack after it.
@@ -392,10 +392,11 @@ impl Link {
             Err(Trouble::Unknown(_)) => since.is_some_and(|since| now >= since + TORN),
             Err(Trouble::Busy | Trouble::Torn | Trouble::Written | Trouble::Sent) => false,
         };
-        if let Some(gate) = self.gate.as_mut().filter(|gate| gate.is_granted() && is_compared)
-            && let Err(why) = gate.compared(now, self.has_adopted)
+        if let Some(refresh_lock) =
+            self.refresh_lock.as_mut().filter(|refresh_lock| refresh_lock.is_granted() && is_compared)
+            && let Err(why) = refresh_lock.compared(now, self.has_adopted)
         {
-            self.shut_no_more(&why);
+            self.open_for_good(&why);
         }
         let busy = matches!(exchanged, Err(Trouble::Busy)).then(|| self.busy.unwrap_or(now));
         if busy.is_some_and(|since| now >= since + BUSY) {
@@ -415,63 +416,63 @@ impl Link {
     fn try_exchange(&mut self, now: Instant, agent_lives: bool) -> Result<(), Trouble> {
         self.find_again(now);
         let (working, stored) = self.read_whole(now, agent_lives)?;
-        if let (Some(hearing), Store::Directory(_)) = (&mut self.hearing, &self.ends.store) {
-            hearing.missing(stored.version == Version::Absent && self.ends.base.is_some(), now);
+        if let (Some(watch_state), Store::Directory(_)) = (&mut self.watch_state, &self.config.store) {
+            watch_state.missing(stored.state == LoginState::Absent && self.config.base.is_some(), now);
         }
-        if self.settled.as_ref() == Some(&(working.version.clone(), stored.version.clone())) {
+        if self.settled.as_ref() == Some(&(working.state.clone(), stored.state.clone())) {
             return Ok(());
         }
         let outcome = self.judge(&working, &stored);
         if !outcome.carries() {
             self.nothing_travels(outcome, &working, &stored);
-            self.settled = Some((working.version, stored.version));
+            self.settled = Some((working.state, stored.state));
             return Ok(());
         }
         let act = if matches!(outcome, Outcome::Adopt { .. }) { Act::Adopt } else { Act::Publish };
-        if self.ends.store.appear(true).map_err(act.failed())? {
+        if self.config.store.appear(true).map_err(act.failed())? {
             self.store_is_another(now);
         }
-        let _lock = match self.ends.store.lock().map_err(act.failed())? {
-            Asked::Granted(lock) => lock,
-            Asked::Refused => return Err(Trouble::Busy),
-            Asked::Later => return Err(Trouble::Sent),
+        let _lock = match self.config.store.lock().map_err(act.failed())? {
+            LockOutcome::Granted(lock) => lock,
+            LockOutcome::Refused => return Err(Trouble::Busy),
+            LockOutcome::Later => return Err(Trouble::Sent),
         };
         // Another container may have published before we had the lock, and the agent may be writing again.
         let (working, stored) = self.read_whole(now, agent_lives)?;
-        let record = self.ends.store.record().map_err(|why| {
-            let what = format!("the record of {}: {why}", self.ends.store.place());
+        let record = self.config.store.record().map_err(|why| {
+            let what = format!("the record of {}: {why}", self.config.store.place());
             Trouble::Unknown(Unknown { side: Side::Stored, what })
         })?;
-        self.lineage = std::mem::take(&mut self.lineage).or_longer(record.lineage);
+        self.history = std::mem::take(&mut self.history).or_longer(record.history);
         let outcome = self.judge(&working, &stored);
         self.carry(outcome, &working, &stored)?;
         // What travelled makes an event of its own, which finds both ends alike; a conflict that was kept makes none.
-        self.settled = (outcome == Outcome::Kept).then_some((working.version, stored.version));
+        self.settled = (outcome == Outcome::Kept).then_some((working.state, stored.state));
         Ok(())
     }
 
-    fn judge(&self, working: &Copy, stored: &Copy) -> Outcome {
-        if self.ends.anew {
-            merge::anew(&working.version, &stored.version)
+    fn judge(&self, working: &LoginFile, stored: &LoginFile) -> Outcome {
+        if self.config.anew {
+            merge::anew(&working.state, &stored.state)
         } else {
-            reconcile(self.ends.base, &working.version, &stored.version, &self.lineage)
+            reconcile(self.config.base, &working.state, &stored.state, &self.history)
         }
     }
 
     /// Both ends; a side that may be in the middle of a write gets its time to end it.
-    fn read_whole(&mut self, now: Instant, agent_lives: bool) -> Result<(Copy, Copy), Trouble> {
+    fn read_whole(&mut self, now: Instant, agent_lives: bool) -> Result<(LoginFile, LoginFile), Trouble> {
         let (working, stored) = self.read();
         for (side, copy) in [(Side::Working, &working), (Side::Stored, &stored)] {
-            if let Version::Unreadable(why) = &copy.version {
+            if let LoginState::Unreadable(why) = &copy.state {
                 let what = format!("{}: {why}", self.login_at(side));
                 return Err(Trouble::Unknown(Unknown { side, what }));
             }
         }
-        let is_torn = |copy: &Copy| matches!(copy.version, Version::Damaged(_) | Version::Absent);
-        if (is_torn(&working) && agent_lives) || matches!(stored.version, Version::Damaged(_)) {
+        let is_torn = |copy: &LoginFile| matches!(copy.state, LoginState::Damaged(_) | LoginState::Absent);
+        if (is_torn(&working) && agent_lives) || matches!(stored.state, LoginState::Damaged(_)) {
             // A file that changes is being written, however often we meet it in the middle.
-            let known = self.torn.filter(|(_, mark)| *mark == working.mark);
-            let (since, _) = *self.torn.insert(known.unwrap_or((now, working.mark)));
+            let known = self.torn.filter(|(_, mark)| *mark == working.stamp);
+            let (since, _) = *self.torn.insert(known.unwrap_or((now, working.stamp)));
             if now < since + TORN {
                 return Err(Trouble::Torn);
             }
@@ -484,13 +485,13 @@ impl Link {
     /// The login file of one end, for messages.
     fn login_at(&self, side: Side) -> String {
         match side {
-            Side::Working => self.ends.working.path.join(&self.ends.rule.file).display().to_string(),
-            Side::Stored => format!("the login in {}", self.ends.store.place()),
+            Side::Working => self.config.working.path.join(&self.config.rule.file).display().to_string(),
+            Side::Stored => format!("the login in {}", self.config.store.place()),
         }
     }
 
-    fn read(&self) -> (Copy, Copy) {
-        let Ends { rule, working, store, .. } = &self.ends;
+    fn read(&self) -> (LoginFile, LoginFile) {
+        let SessionConfig { rule, working, store, .. } = &self.config;
         (file::login(&working.dir, rule, &working.owners(), false), store.read(rule))
     }
 }
@@ -503,8 +504,8 @@ fn takes_no_turns(agent: &str, why: &dyn std::fmt::Display) -> Message {
         .hint("containers that share this login may refresh at the same time")
 }
 
-fn shares_working_copy(ends: &Ends) -> Message {
-    let (agent, path) = (&ends.agent, ends.working.path.display());
+fn shares_working_copy(config: &SessionConfig) -> Message {
+    let (agent, path) = (&config.agent, config.working.path.display());
     Message::warning(format!(
         "{agent}: another run that is under way uses {path} too: it takes the turns at refreshing"
     ))

@@ -16,29 +16,29 @@ pub enum Side {
 
 /// What is heard.
 #[derive(Debug)]
-pub struct Hearing {
+pub struct WatchState {
     working: bool,
     stored: bool,
     /// A watch there hears of everything.
-    hears_all: bool,
+    watches_all: bool,
     /// There is no stored login, and there was: its directory may be on its way out, which inotify does not tell as long
     /// as somebody has it open.
     is_missing: bool,
     next: Option<Instant>,
 }
 
-impl Hearing {
-    /// Nothing is heard yet. `hears_all`: the capture's file system tells of all that happens to it.
+impl WatchState {
+    /// Nothing is heard yet. `watches_all`: the capture's file system tells of all that happens to it.
     #[must_use]
-    pub fn new(hears_all: bool, now: Instant) -> Hearing {
-        Hearing { working: false, stored: false, hears_all, is_missing: false, next: Some(now + LOOK) }
+    pub fn new(watches_all: bool, now: Instant) -> WatchState {
+        WatchState { working: false, stored: false, watches_all, is_missing: false, next: Some(now + LOOK) }
     }
 
     /// The ends that are to be watched, and are not.
     #[must_use]
-    pub fn unheard(&self) -> Vec<Side> {
+    pub fn unwatched(&self) -> Vec<Side> {
         let sides = [(Side::Working, self.working), (Side::Stored, self.stored)];
-        sides.into_iter().filter(|(_, heard)| !heard).map(|(side, _)| side).collect()
+        sides.into_iter().filter(|(_, watched)| !watched).map(|(side, _)| side).collect()
     }
 
     /// This end is watched.
@@ -54,8 +54,8 @@ impl Hearing {
     }
 
     /// The capture is another directory now.
-    pub fn moved(&mut self, hears_all: bool, now: Instant) {
-        self.hears_all = hears_all;
+    pub fn moved(&mut self, watches_all: bool, now: Instant) {
+        self.watches_all = watches_all;
         self.lost(Side::Stored, now);
     }
 
@@ -91,7 +91,7 @@ impl Hearing {
     }
 
     fn settle(&mut self) {
-        if self.working && self.stored && self.hears_all && !self.is_missing {
+        if self.working && self.stored && self.watches_all && !self.is_missing {
             self.next = None;
         }
     }
@@ -104,31 +104,31 @@ mod tests {
     #[test]
     fn nobody_looks_while_everything_is_heard() {
         let now = Instant::now();
-        let mut hearing = Hearing::new(true, now);
-        assert_eq!(hearing.unheard(), [Side::Working, Side::Stored]);
-        hearing.watched(Side::Working);
-        assert!(hearing.due().is_some());
-        hearing.watched(Side::Stored);
-        assert_eq!((hearing.due(), hearing.unheard()), (None, vec![]));
-        hearing.missing(true, now);
-        assert_eq!((hearing.due(), hearing.unheard()), (Some(now + LOOK), vec![]));
-        hearing.missing(false, now);
-        assert_eq!(hearing.due(), None);
-        hearing.lost(Side::Stored, now);
-        assert_eq!((hearing.due(), hearing.unheard()), (Some(now + LOOK), vec![Side::Stored]));
-        assert!(!hearing.is_due(now));
-        assert!(hearing.is_due(now + LOOK) && hearing.due() == Some(now + LOOK + LOOK));
+        let mut watch_state = WatchState::new(true, now);
+        assert_eq!(watch_state.unwatched(), [Side::Working, Side::Stored]);
+        watch_state.watched(Side::Working);
+        assert!(watch_state.due().is_some());
+        watch_state.watched(Side::Stored);
+        assert_eq!((watch_state.due(), watch_state.unwatched()), (None, vec![]));
+        watch_state.missing(true, now);
+        assert_eq!((watch_state.due(), watch_state.unwatched()), (Some(now + LOOK), vec![]));
+        watch_state.missing(false, now);
+        assert_eq!(watch_state.due(), None);
+        watch_state.lost(Side::Stored, now);
+        assert_eq!((watch_state.due(), watch_state.unwatched()), (Some(now + LOOK), vec![Side::Stored]));
+        assert!(!watch_state.is_due(now));
+        assert!(watch_state.is_due(now + LOOK) && watch_state.due() == Some(now + LOOK + LOOK));
     }
 
     #[test]
     fn what_other_machines_change_is_looked_at_for_ever() {
         let now = Instant::now();
-        let mut hearing = Hearing::new(false, now);
-        hearing.watched(Side::Working);
-        hearing.watched(Side::Stored);
-        assert_eq!((hearing.due(), hearing.unheard()), (Some(now + LOOK), vec![]));
-        hearing.moved(true, now);
-        hearing.watched(Side::Stored);
-        assert_eq!(hearing.due(), None);
+        let mut watch_state = WatchState::new(false, now);
+        watch_state.watched(Side::Working);
+        watch_state.watched(Side::Stored);
+        assert_eq!((watch_state.due(), watch_state.unwatched()), (Some(now + LOOK), vec![]));
+        watch_state.moved(true, now);
+        watch_state.watched(Side::Stored);
+        assert_eq!(watch_state.due(), None);
     }
 }

@@ -27,7 +27,7 @@ pub fn is_there(path: &Path) -> bool {
 /// for want of an answer.
 ///
 /// # Errors
-/// It can not be told.
+/// It cannot be told.
 pub fn exists(path: &Path) -> io::Result<bool> {
     match lstat(path) {
         Ok(_) => Ok(true),
@@ -94,7 +94,7 @@ fn by_real_user(at: BorrowedFd<'_>, path: &Path, access: AccessFlags) -> io::Res
     Ok(())
 }
 
-/// Bytes that a process which is not root may still write there; `None` where that can not be told.
+/// Bytes that a process which is not root may still write there; `None` where that cannot be told.
 #[must_use]
 pub fn room(path: &Path) -> Option<u64> {
     let found = statvfs(path).ok()?;

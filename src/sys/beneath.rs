@@ -29,7 +29,7 @@ pub(super) fn open(base: &impl AsFd, path: &Path, flags: OFlag) -> nix::Result<O
 
 fn walk(base: &impl AsFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
     let mut way = Way::default();
-    way.lay_ahead(path);
+    way.prepend(path);
     // The directories from the base, which is none of them, to where we are.
     let mut passed: Vec<OwnedFd> = Vec::new();
     let mut links = 0;
@@ -49,7 +49,7 @@ fn walk(base: &impl AsFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
                 if links > LINKS {
                     return Err(Errno::ELOOP);
                 }
-                way.lay_ahead(Path::new(&readlinkat(&next, "")?));
+                way.prepend(Path::new(&readlinkat(&next, "")?));
             }
             // A link that takes its place in this moment is refused.
             _ if way.is_over() => return openat(here, name.as_os_str(), flags | OFlag::O_NOFOLLOW, Mode::empty()),

@@ -79,7 +79,7 @@ impl Dir {
         match mkdirat(&self.0, name, Mode::from_bits_truncate(0o700)) {
             Ok(()) => {
                 let made = self.sub(name)?;
-                made.dress(attributes)?;
+                made.set_mode_and_owner(attributes)?;
                 Ok(made)
             }
             Err(Errno::EEXIST) => self.sub(name),
@@ -91,8 +91,8 @@ impl Dir {
     ///
     /// # Errors
     /// As fchown(2) and fchmod(2).
-    pub fn dress(&self, attributes: Attributes) -> io::Result<()> {
-        dress(&self.0, attributes)
+    pub fn set_mode_and_owner(&self, attributes: Attributes) -> io::Result<()> {
+        set_mode_and_owner(&self.0, attributes)
     }
 
     /// A directory beneath this one; symbolic links in `path` are followed as long as they stay beneath it.
@@ -200,22 +200,22 @@ impl Dir {
         self.write_whole_by_way_of(self, name, bytes, attributes)
     }
 
-    /// As [`Dir::write_whole`], with the new file made in `nursery`, a directory of the same file system: watchers of
+    /// As [`Dir::write_whole`], with the new file made in `staging`, a directory of the same file system: watchers of
     /// this one then hear of a single rename.
     ///
     /// # Errors
     /// As [`Dir::write_whole`].
     pub fn write_whole_by_way_of(
         &self,
-        nursery: &Dir,
+        staging: &Dir,
         name: &OsStr,
         bytes: &[u8],
         attributes: Attributes,
     ) -> io::Result<()> {
-        let temporary = nursery.write_temporary(name, bytes, attributes)?;
-        let renamed = renameat(&nursery.0, temporary.as_os_str(), &self.0, name);
+        let temporary = staging.write_temporary(name, bytes, attributes)?;
+        let renamed = renameat(&staging.0, temporary.as_os_str(), &self.0, name);
         if renamed.is_err() {
-            let _ = nursery.remove(&temporary);
+            let _ = staging.remove(&temporary);
         }
         Ok(renamed?)
     }
@@ -229,7 +229,8 @@ impl Dir {
         let temporary = temporary_name(name);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mut file = File::from(openat(&self.0, temporary.as_os_str(), flags, Mode::from_bits_truncate(0o600))?);
-        let written = dress(&file, attributes).and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all());
+        let written =
+            set_mode_and_owner(&file, attributes).and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all());
         if written.is_err() {
             let _ = self.remove(&temporary);
         }
@@ -345,7 +346,7 @@ pub fn stat_file(file: &File) -> io::Result<Stat> {
 ///
 /// # Errors
 /// As fchown(2) and fchmod(2).
-pub fn dress(file: impl AsFd, attributes: Attributes) -> io::Result<()> {
+pub fn set_mode_and_owner(file: impl AsFd, attributes: Attributes) -> io::Result<()> {
     let now = Stat::from(fstat(&file)?);
     let give = |(uid, gid)| fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
     let mut owner = (now.uid, now.gid);

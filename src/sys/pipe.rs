@@ -68,7 +68,7 @@ impl Stream {
         self.0.as_ref().map(AsFd::as_fd)
     }
 
-    /// Reads what is there, and keeps it up to a length of `limit`; never waits, and returns to one who writes for ever.
+    /// Reads what is there, and keeps it up to a length of `limit`; never waits, and returns to one who writes forever.
     ///
     /// # Errors
     /// As read(2).

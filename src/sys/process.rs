@@ -327,7 +327,7 @@ pub fn on_parent_death(signal: Signal) -> io::Result<()> {
 ///
 /// # Errors
 /// As prctl(2).
-pub fn forbid_dumps() -> io::Result<()> {
+pub fn set_undumpable() -> io::Result<()> {
     Ok(prctl::set_dumpable(false)?)
 }
 
@@ -340,7 +340,7 @@ pub fn no_core() -> io::Result<()> {
     Ok(setrlimit(Resource::RLIMIT_CORE, 0, hard)?)
 }
 
-/// The children of a process, from /proc (`CONFIG_PROC_CHILDREN`), or of ourselves; empty when it can not be read.
+/// The children of a process, from /proc (`CONFIG_PROC_CHILDREN`), or of ourselves; empty when it cannot be read.
 #[must_use]
 pub fn children_of(pid: Pid) -> Vec<Pid> {
     let task = Path::new("/proc").join(pid.to_string()).join("task");

@@ -165,7 +165,7 @@ impl Outer {
     pub fn make_raw(&self) -> io::Result<()> {
         let mut raw = self.modes.clone();
         cfmakeraw(&mut raw);
-        // Not after a drain, here and in `drop`: a terminal whose person has pressed Ctrl-S would keep us for ever.
+        // Not after a drain, here and in `drop`: a terminal whose person has pressed Ctrl-S would keep us forever.
         Ok(tcsetattr(&self.input, SetArg::TCSANOW, &raw)?)
     }
 
@@ -222,7 +222,7 @@ impl Drop for Outer {
 }
 
 /// The terminal behind a standard descriptor, opened anew: one that waits for nobody, while the shell that shares the
-/// standard one keeps one that does. Where it can not be opened the shared one has to do.
+/// standard one keeps one that does. Where it cannot be opened the shared one has to do.
 fn own_description(fd: BorrowedFd<'_>, shared: &mut Vec<(OwnedFd, OFlag)>) -> io::Result<File> {
     if let Ok(own) = open_again(fd, OFlag::O_RDWR) {
         return Ok(File::from(own));

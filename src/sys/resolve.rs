@@ -34,7 +34,7 @@ pub(super) fn open(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
 
 fn follow(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
     let (mut here, mut way) = (openat(AT_FDCWD, OsStr::new("."), PASSAGE, Mode::empty())?, Way::default());
-    way.lay_ahead(path);
+    way.prepend(path);
     let mut links = 0;
     while let Some(name) = way.next() {
         let next = openat(&here, name.as_os_str(), PASSAGE, Mode::empty())?;
@@ -48,7 +48,7 @@ fn follow(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
             return Err(Errno::ELOOP.into());
         }
         if stat.uid == 0 || stat.uid == Uid::effective().as_raw() {
-            way.lay_ahead(Path::new(&readlinkat(&next, "")?));
+            way.prepend(Path::new(&readlinkat(&next, "")?));
         } else {
             let flags = PASSAGE.difference(OFlag::O_NOFOLLOW);
             here = beneath::open(&here, Path::new(&name), flags).map_err(|errno| match errno {

@@ -220,7 +220,7 @@ pub struct Signals {
 
 impl Signals {
     /// Blocks every signal and opens a descriptor for them. SIGCHLD becomes default first: while it is ignored (as
-    /// `nohup`-like parents leave it) the kernel reaps children itself and an init waits for ever.
+    /// `nohup`-like parents leave it) the kernel reaps children itself and an init waits forever.
     ///
     /// # Errors
     /// As signalfd(2): no descriptor or no memory left.

@@ -18,7 +18,7 @@ pub(super) struct Way(VecDeque<OsString>);
 
 impl Way {
     /// Puts the components of a path before what is ahead.
-    pub(super) fn lay_ahead(&mut self, path: &Path) {
+    pub(super) fn prepend(&mut self, path: &Path) {
         for component in path.components().rev() {
             if component != Component::CurDir {
                 self.0.push_front(component.as_os_str().to_owned());

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::sys::poll::Wish;
+use crate::sys::poll::Interest;
 use crate::sys::process::Pid;
 use crate::terminal::foreground::Foreground;
 use crate::terminal::relay::Relay;
@@ -29,12 +29,12 @@ impl Console {
     }
 
     /// What to wait for.
-    pub fn wishes(&self) -> impl Iterator<Item = Wish<'_>> {
+    pub fn interests(&self) -> impl Iterator<Item = Interest<'_>> {
         let relay: Option<&Relay> = match self {
             Console::Lent(_) | Console::Gone => None,
             Console::Relayed(relay) => Some(relay),
         };
-        relay.into_iter().flat_map(Relay::wishes)
+        relay.into_iter().flat_map(Relay::interests)
     }
 
     /// We were continued. `group`: the agent's, as long as it lives.

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::sys::poll;
-use crate::sys::poll::Wish;
+use crate::sys::poll::Interest;
 use crate::sys::process::Pid;
 use crate::sys::pty::{Master, Outer};
 
 /// What is read at once, in bytes; the next read comes when all of it is written.
 const CHUNK: usize = 16 * 1024;
-/// How often both ways are tried before signals have their turn: a program that writes for ever shall not keep us.
+/// How often both ways are tried before signals have their turn: a program that writes forever shall not keep us.
 const ROUNDS: usize = 16;
 /// How long the last words may take to a screen that takes none.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -37,26 +37,26 @@ pub struct Relay {
     outer: Outer,
     /// Dropped, the agent's terminal hangs up.
     master: Option<Master>,
-    keys: Underway,
-    screen: Underway,
+    keys: WriteBuffer,
+    screen: WriteBuffer,
     /// Looks at what is shown before it is.
     filter: Option<Box<dyn ScreenFilter>>,
     /// The outer terminal has gone.
     hung_up: bool,
-    /// Nobody has the agent's terminal open: poll(2) would say so for ever.
-    let_go: bool,
+    /// Nobody has the agent's terminal open: poll(2) would say so forever.
+    is_closed_by_agent: bool,
     /// The agent is a shell, which ignores TERM.
     is_shell: bool,
 }
 
 /// Bytes that were read and are not all written.
 #[derive(Default)]
-struct Underway {
+struct WriteBuffer {
     bytes: Zeroizing<Vec<u8>>,
     written: usize,
 }
 
-impl Underway {
+impl WriteBuffer {
     fn is_empty(&self) -> bool {
         self.written >= self.bytes.len()
     }
@@ -82,9 +82,10 @@ impl Relay {
         filter: Option<Box<dyn ScreenFilter>>,
         is_shell: bool,
     ) -> io::Result<Relay> {
-        let (keys, screen) = (Underway::default(), Underway::default());
+        let (keys, screen) = (WriteBuffer::default(), WriteBuffer::default());
         let master = Some(master);
-        let mut relay = Relay { outer, master, keys, screen, filter, hung_up: false, let_go: false, is_shell };
+        let mut relay =
+            Relay { outer, master, keys, screen, filter, hung_up: false, is_closed_by_agent: false, is_shell };
         relay.resume()?;
         Ok(relay)
     }
@@ -111,16 +112,20 @@ impl Relay {
     }
 
     /// What to wait for.
-    pub fn wishes(&self) -> impl Iterator<Item = Wish<'_>> {
+    pub fn interests(&self) -> impl Iterator<Item = Interest<'_>> {
         let master = self.master.as_ref();
         let screen = match (self.screen.is_empty(), master) {
-            (true, Some(master)) if !self.let_go => Some(Wish::to_read(std::os::fd::AsFd::as_fd(master))),
-            (false, _) if !self.hung_up => Some(Wish::to_write(self.outer.output())),
+            (true, Some(master)) if !self.is_closed_by_agent => {
+                Some(Interest::to_read(std::os::fd::AsFd::as_fd(master)))
+            }
+            (false, _) if !self.hung_up => Some(Interest::to_write(self.outer.output())),
             _ => None,
         };
         let keys = match (self.keys.is_empty(), master) {
-            (true, Some(_)) if !self.hung_up => Some(Wish::to_read(self.outer.input())),
-            (false, Some(master)) if !self.let_go => Some(Wish::to_write(std::os::fd::AsFd::as_fd(master))),
+            (true, Some(_)) if !self.hung_up => Some(Interest::to_read(self.outer.input())),
+            (false, Some(master)) if !self.is_closed_by_agent => {
+                Some(Interest::to_write(std::os::fd::AsFd::as_fd(master)))
+            }
             _ => None,
         };
         screen.into_iter().chain(keys)
@@ -177,7 +182,7 @@ impl Relay {
             if self.screen.is_empty() || self.hung_up || Instant::now() >= until {
                 return self.filter.take().and_then(ScreenFilter::found);
             }
-            if poll::wait(vec![Wish::to_write(self.outer.output())], Some(until)).is_err() {
+            if poll::wait(vec![Interest::to_write(self.outer.output())], Some(until)).is_err() {
                 return self.filter.take().and_then(ScreenFilter::found);
             }
         }
@@ -196,11 +201,11 @@ impl Relay {
                         Some(filter) => filter.pass(bytes, &mut self.screen.bytes),
                         None => self.screen.bytes.extend_from_slice(bytes),
                     }
-                    self.let_go = false;
+                    self.is_closed_by_agent = false;
                     true
                 }
                 Ok(None) => {
-                    self.let_go = true;
+                    self.is_closed_by_agent = true;
                     false
                 }
                 Err(_) => false,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::agent::definition::{FirstRun, Method};
 use crate::cli::RunOptions;
 use crate::error::in_words;
-use crate::facts::{Facts, Material};
+use crate::facts::{CandidateValue, Facts};
 use crate::fs::untrusted;
 use crate::fs::untrusted::Unreadable;
 use crate::log::Message;
@@ -21,7 +21,7 @@ use crate::plan::condition::Situation;
 use crate::workcopy::WorkingCopy;
 use crate::workcopy::overrides::{is_blank, parsed};
 
-/// Writes the first-run state of an agent. Settings that can not be read as what they should be are left alone: they
+/// Writes the first-run state of an agent. Settings that cannot be read as what they should be are left alone: they
 /// are the person's, and the agent says what is wrong with them better than we could.
 pub fn answer(
     options: &RunOptions,
@@ -61,7 +61,7 @@ pub fn answer(
     }
 }
 
-/// The directories that are trusted; one that JSON can not name is none.
+/// The directories that are trusted; one that JSON cannot name is none.
 fn trusted(options: &RunOptions, working_directory: &Path) -> Vec<String> {
     match &options.workplace.trust {
         Some(paths) => std::env::split_paths(paths)
@@ -76,8 +76,8 @@ fn trusted(options: &RunOptions, working_directory: &Path) -> Vec<String> {
 
 /// The end of the API key in use, by which an agent remembers its approval.
 fn key_tail(plan: &AgentPlan<'_, '_>, entry: &FirstRun) -> Option<String> {
-    let chosen = plan.chosen().filter(|offer| offer.rule.method == Method::ApiKey)?;
-    let Ok(Material::Value(secret)) = &chosen.found else { return None };
+    let chosen = plan.chosen().filter(|candidate| candidate.rule.method == Method::ApiKey)?;
+    let Ok(CandidateValue::Value(secret)) = &chosen.found else { return None };
     let key = std::str::from_utf8(secret.expose_secret()).ok()?;
     let start = key.char_indices().rev().nth(entry.key_tail.checked_sub(1)?).map_or(0, |(index, _)| index);
     key.get(start..).map(str::to_owned)

@@ -23,7 +23,7 @@ use crate::workcopy::WorkingCopy;
 
 /// Takes the settings out of the working copy that the agent would prefer to what was chosen. What they were copied from
 /// keeps them; a file that is nobody's copy is kept as it was.
-pub fn set_aside(plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnMut(Message)) {
+pub fn ignored(plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnMut(Message)) {
     for setting in plan.overriding_settings() {
         match edit(plan, copy, &setting.file, &|settings| settings.remove(&[], &|name| name == setting.key)) {
             Ok(done) => done.into_iter().for_each(&mut *say),
@@ -34,8 +34,9 @@ pub fn set_aside(plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnM
     // All of them are looked for: the agent would take any.
     let is_overriding = |name: &str| plan.overriding_variables().any(|variable| variable == name);
     let take_out = |settings: &mut Splice<'_>| settings.remove(&[&variables.key], &is_overriding);
-    // Nothing was offered by settings that can not be read.
-    let was_offered = plan.facts.offers.iter().any(|offer| offer.is_setting() && offer.rule.variable.is_some());
+    // Nothing was offered by settings that cannot be read.
+    let was_offered =
+        plan.facts.candidates.iter().any(|candidate| candidate.is_setting() && candidate.rule.variable.is_some());
     match edit(plan, copy, &variables.file, &take_out) {
         Ok(done) => done.into_iter().for_each(&mut *say),
         Err(why) if was_offered => say(stays(&variables.key, copy, &variables.file, &why)),
@@ -45,7 +46,10 @@ pub fn set_aside(plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnM
 
 /// Whether a file was found in the agent's own place, and not copied there from where it still is.
 fn is_its_own(plan: &AgentPlan<'_, '_>, path: &Path) -> bool {
-    plan.facts.offers.iter().any(|offer| offer.is_setting() && matches!(&offer.source, Source::Home(at) if at == path))
+    plan.facts
+        .candidates
+        .iter()
+        .any(|candidate| candidate.is_setting() && matches!(&candidate.source, Source::Home(at) if at == path))
 }
 
 fn stays(key: &str, copy: &WorkingCopy, file: &str, why: &str) -> Message {
@@ -71,7 +75,7 @@ fn edit(
     let Some(text) = settings.finish() else { return Ok(None) };
     let path = copy.path.join(file);
     let kept = is_its_own(plan, &path).then(|| copy.keep_beside(file, &content.bytes));
-    let kept = kept.transpose().map_err(|error| format!("it can not be kept as it was: {}", error::reason(&error)))?;
+    let kept = kept.transpose().map_err(|error| format!("it cannot be kept as it was: {}", error::reason(&error)))?;
     copy.write(file, &text).map_err(|error| in_words(&error))?;
     Ok(kept.map(|()| {
         let (agent, kept) = (&plan.facts.definition.name, copy.path.join(BOOKKEEPING).join("conflicts"));
@@ -80,7 +84,7 @@ fn edit(
     }))
 }
 
-/// The text of a file of settings with what [`set_aside`] took out of its copy, as it is in `there`; `None` where that is
+/// The text of a file of settings with what [`ignored`] took out of its copy, as it is in `there`; `None` where that is
 /// nothing.
 #[must_use]
 pub fn given_back(definition: &Definition, file: &Path, text: &[u8], there: &[u8]) -> Option<Vec<u8>> {

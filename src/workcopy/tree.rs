@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::agent::definition::{Settings, matches};
 use crate::cli::Scope;
 use crate::store::directory::BOOKKEEPING;
-use crate::sys::dir::{Attributes, Dir, Names, dress, read_limited, stat_file};
+use crate::sys::dir::{Attributes, Dir, Names, read_limited, set_mode_and_owner, stat_file};
 use crate::sys::errno;
 use crate::sys::stat::Kind;
 
@@ -193,7 +193,7 @@ impl Copying<'_> {
 }
 
 /// Gives everything in the agent's place to the agent: an image builds it as root. A file with a second link is left
-/// alone, because it may be another's; so is whatever can not be opened without following a link.
+/// alone, because it may be another's; so is whatever cannot be opened without following a link.
 /// Ceases where `is_stopped` says so.
 pub fn take_over(dir: &Dir, owner: Option<(u32, u32)>, is_stopped: &dyn Fn() -> bool) {
     let mut left = FILES;
@@ -219,8 +219,8 @@ fn give(dir: &Dir, name: &OsString, owner: Option<(u32, u32)>) {
     let given = dir.file(name).and_then(|file| {
         let stat = stat_file(&file)?;
         match stat.kind {
-            Kind::File if stat.links == 1 => dress(&file, Attributes { mode: stat.mode & 0o777, owner }),
-            Kind::Directory => dress(&file, Attributes { mode: stat.mode & 0o777, owner }),
+            Kind::File if stat.links == 1 => set_mode_and_owner(&file, Attributes { mode: stat.mode & 0o777, owner }),
+            Kind::Directory => set_mode_and_owner(&file, Attributes { mode: stat.mode & 0o777, owner }),
             _ => Ok(()),
         }
     });

@@ -5,26 +5,26 @@ use anyhow::Context;
 use crate::facts::{Facts, StoreFacts};
 use crate::fs::directories;
 use crate::login::format::SessionFile;
-use crate::login::merge::Base;
+use crate::login::merge::MergeBase;
 use crate::plan::{AgentPlan, WriteBack};
 use crate::store::helper::Helper;
 use crate::store::protocol::Stored;
 use crate::store::{Capture, Recovery, Remote, Store, directory, remote};
-use crate::sync::session::{Ends, Link};
+use crate::sync::session::{SessionConfig, SyncSession};
 use crate::sys::signal::Inherited;
 use crate::workcopy::WorkingCopy;
 
-/// The link of one agent; none where its store can not be opened, and the plan has said what that means.
+/// The link of one agent; none where its store cannot be opened, and the plan has said what that means.
 ///
 /// # Errors
-/// A store that can not be opened, and was thought to be writable.
+/// A store that cannot be opened, and was thought to be writable.
 pub(super) fn of(
     facts: &Facts<'_>,
     plan: &AgentPlan<'_, '_>,
     write_back: &WriteBack,
     working: WorkingCopy,
     inherited: Inherited,
-) -> anyhow::Result<Option<Link>> {
+) -> anyhow::Result<Option<SyncSession>> {
     let definition = plan.facts.definition;
     let rule = definition.session.clone().context("no session")?;
     let behind_helper = plan.facts.capture.as_ref().and_then(|capture| capture.store.as_ref());
@@ -42,7 +42,7 @@ pub(super) fn of(
         Err(error) => return Err(error),
     };
     let base = if write_back.replaces { replaced(&store, &rule) } else { plan.base };
-    Ok(Some(Link::new(Ends {
+    Ok(Some(SyncSession::new(SessionConfig {
         agent: definition.name.clone(),
         refresh_lock: definition.refresh_lock.clone(),
         recovery: Recovery::new(&facts.state_dir, &definition.name, &rule.file),
@@ -58,8 +58,8 @@ pub(super) fn of(
 }
 
 /// A login that replaces the stored one starts from it, so that the table says: publish.
-fn replaced(store: &Store, rule: &SessionFile) -> Option<Base> {
-    store.read(rule).version.login().map(Base::from)
+fn replaced(store: &Store, rule: &SessionFile) -> Option<MergeBase> {
+    store.read(rule).state.login().map(MergeBase::from)
 }
 
 fn capture(facts: &Facts<'_>, write_back: &WriteBack) -> anyhow::Result<Capture> {
@@ -82,7 +82,7 @@ fn behind(
     let path = remote::mirror_path(&facts.state_dir, agent);
     if !path.is_dir() {
         // The store did not answer yet; what loses is kept there.
-        remote::lay_down_mirror(&facts.state_dir, agent, None)?;
+        remote::install_mirror(&facts.state_dir, agent, None)?;
     }
     let mirror = Capture::open(&path).with_context(|| directories::failure("open", &path))?;
     let spec = &store.spec;

@@ -2,30 +2,30 @@
 
 use std::time::Instant;
 
-use crate::agent::definition::RefreshLock;
+use crate::agent::definition::RefreshLockRule;
 use crate::login::format::SessionFile;
-use crate::login::merge::Base;
+use crate::login::merge::MergeBase;
 use crate::store::directory::Presence;
 use crate::store::{Recovery, Store};
-use crate::sync::refresh_lock::{Gate, NoTurns};
-use crate::sync::watch_state::{Hearing, Side};
+use crate::sync::refresh_lock::{NoTurns, RefreshLock};
+use crate::sync::watch_state::{Side, WatchState};
 use crate::sys::watch;
 use crate::workcopy::WorkingCopy;
 
 /// What a link is made of.
-pub struct Ends {
+pub struct SessionConfig {
     /// The agent's name.
     pub agent: String,
     /// What a login of it is.
     pub rule: SessionFile,
     /// How it shows that it refreshes.
-    pub refresh_lock: Option<RefreshLock>,
+    pub refresh_lock: Option<RefreshLockRule>,
     /// Where the agent has its login.
     pub working: WorkingCopy,
     /// Where the login lives.
     pub store: Store,
     /// What is agreed.
-    pub base: Option<Base>,
+    pub base: Option<MergeBase>,
     /// What is stored is another login, which is replaced and kept.
     pub replaces: bool,
     /// Somebody is to log in here: until they have, nothing is adopted and nothing is written to the store, not even a
@@ -39,29 +39,29 @@ pub struct Ends {
     pub refusal_is_known: bool,
 }
 
-impl Ends {
+impl SessionConfig {
     /// The agent's refresh lock, where containers can take turns: live, and on a capture that can be written.
     ///
     /// # Errors
-    /// Why it can not be held. The agent then refreshes when it likes, as it would without us.
-    pub(super) fn gate(&self, now: Instant) -> Result<Option<Gate>, NoTurns> {
+    /// Why it cannot be held. The agent then refreshes when it likes, as it would without us.
+    pub(super) fn refresh_lock(&self, now: Instant) -> Result<Option<RefreshLock>, NoTurns> {
         let Some(rule) = self.refresh_lock.as_ref().filter(|_| self.live && !self.refusal_is_known) else {
             return Ok(None);
         };
-        Gate::new(rule, &self.working.dir, &self.working.path, now).map(Some)
+        RefreshLock::new(rule, &self.working.dir, &self.working.path, now).map(Some)
     }
 
     /// What there is to hear of changes. A store behind a helper is asked for them.
-    pub(super) fn hearing(&self, now: Instant) -> Option<Hearing> {
-        let hears_all = match &self.store {
-            Store::Directory(capture) => watch::hears_all(capture.handle()),
+    pub(super) fn watch_state(&self, now: Instant) -> Option<WatchState> {
+        let watches_all = match &self.store {
+            Store::Directory(capture) => watch::watches_all(capture.handle()),
             Store::Expected(_) | Store::Remote(_) => true,
         };
-        let mut hearing = self.live.then(|| Hearing::new(hears_all, now))?;
+        let mut watch_state = self.live.then(|| WatchState::new(watches_all, now))?;
         if matches!(self.store, Store::Remote(_)) {
-            hearing.watched(Side::Stored);
+            watch_state.watched(Side::Stored);
         }
-        Some(hearing)
+        Some(watch_state)
     }
 
     /// Removes temporary files that killed runs left in the store.
@@ -76,7 +76,7 @@ impl Ends {
     /// The mark of who uses the capture.
     pub(super) fn presence(&self) -> Option<Presence> {
         match &self.store {
-            // A mark that can not be made is missed by `status` alone.
+            // A mark that cannot be made is missed by `status` alone.
             Store::Directory(capture) if !self.anew => capture.presence().ok(),
             Store::Directory(_) | Store::Expected(_) | Store::Remote(_) => None,
         }

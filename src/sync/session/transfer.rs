@@ -1,4 +1,4 @@
-//! What travels over a link, and what is said and kept where it can not.
+//! What travels over a link, and what is said and kept where it cannot.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -9,35 +9,37 @@ use zeroize::Zeroizing;
 use crate::error::{in_words, reason};
 use crate::log::event::EventKey;
 use crate::log::{Level, Message};
-use crate::login::file::Copy;
-use crate::login::history::Lineage;
-use crate::login::merge::{Base, Outcome, Version};
+use crate::login::file::LoginFile;
+use crate::login::history::History;
+use crate::login::merge::{LoginState, MergeBase, Outcome};
 use crate::login::{Document, Login, file};
 use crate::plan::warning::log_in;
 use crate::store::Put;
 use crate::sync::dedup_log::About;
-use crate::sync::session::{AGAIN, Act, Failed, LEFT, Link, RETRY, TORN, Trouble, Unknown};
+use crate::sync::session::{AGAIN, Act, Failed, LEFT, RETRY, SyncSession, TORN, Trouble, Unknown};
 use crate::sync::watch_state::Side;
 use crate::sys::replace::{Exclusion, Replaced};
 
 /// A login on its way to a store that answers later.
 pub(super) struct Sent {
     login: Login,
-    lineage: Lineage,
+    history: History,
 }
 
-impl Link {
-    pub(super) fn nothing_travels(&mut self, outcome: Outcome, working: &Copy, stored: &Copy) {
+impl SyncSession {
+    pub(super) fn nothing_travels(&mut self, outcome: Outcome, working: &LoginFile, stored: &LoginFile) {
         match outcome {
             // Nobody has logged in yet.
-            Outcome::LoggedOut if self.ends.base.is_none() => {}
+            Outcome::LoggedOut if self.config.base.is_none() => {}
             Outcome::LoggedOut => {
                 self.last = Some("logged-out");
-                let text =
-                    format!("{}: the agent's login is blank or gone; the captured one stays as it is", self.ends.agent);
-                let again = log_in(&self.ends.agent);
+                let text = format!(
+                    "{}: the agent's login is blank or gone; the captured one stays as it is",
+                    self.config.agent
+                );
+                let again = log_in(&self.config.agent);
                 let hint = format!("someone logged out, or the vendor refused a refresh: log in again: {again}");
-                self.voice.once(self.warning(EventKey::LoggedOut, text).hint(hint));
+                self.log.once(self.warning(EventKey::LoggedOut, text).hint(hint));
             }
             Outcome::Damaged => {
                 self.last = Some("torn");
@@ -50,11 +52,11 @@ impl Link {
                 if !matches!(self.last, Some("published" | "adopted")) {
                     self.last = Some("unchanged");
                 }
-                if let Some(login) = working.version.login() {
+                if let Some(login) = working.state.login() {
                     // Both ends may have come to the same login by themselves.
-                    self.ends.base = Some(Base::from(login));
-                    self.ends.anew = false;
-                    if stored.version.login().is_some() {
+                    self.config.base = Some(MergeBase::from(login));
+                    self.config.anew = false;
+                    if stored.state.login().is_some() {
                         self.forget_recovery();
                     }
                 }
@@ -63,10 +65,10 @@ impl Link {
     }
 
     /// With the lock held.
-    pub(super) fn carry(&mut self, outcome: Outcome, working: &Copy, stored: &Copy) -> Result<(), Trouble> {
-        match (outcome, working.version.login(), stored.version.login()) {
+    pub(super) fn carry(&mut self, outcome: Outcome, working: &LoginFile, stored: &LoginFile) -> Result<(), Trouble> {
+        match (outcome, working.state.login(), stored.state.login()) {
             (Outcome::Publish { keep_other }, Some(ours), _) => {
-                if keep_other || self.ends.replaces {
+                if keep_other || self.config.replaces {
                     self.keep(stored)?;
                 }
                 self.publish(ours, working)
@@ -81,29 +83,29 @@ impl Link {
             (Outcome::Kept, ..) => {
                 self.keep(working)?;
                 self.last = Some("kept");
-                let (agent, at) = (&self.ends.agent, self.ends.store.place());
+                let (agent, at) = (&self.config.agent, self.config.store.place());
                 let text =
                     format!("{agent}: {at} holds another account's login: it stays, and ours is kept under conflicts/");
-                self.voice.once(self.warning(EventKey::Conflict, text).hint("give each account a capture of its own"));
+                self.log.once(self.warning(EventKey::Conflict, text).hint("give each account a capture of its own"));
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    fn publish(&mut self, ours: &Login, working: &Copy) -> Result<(), Trouble> {
+    fn publish(&mut self, ours: &Login, working: &LoginFile) -> Result<(), Trouble> {
         let Some(bytes) = &working.bytes else { return Ok(()) };
-        let mut lineage = self.lineage.clone();
-        lineage.push(ours.digest);
-        let sent = Sent { login: ours.clone(), lineage };
-        match self.ends.store.put(&self.ends.rule, bytes, &sent.lineage).map_err(Act::Publish.failed())? {
+        let mut history = self.history.clone();
+        history.push(ours.digest);
+        let sent = Sent { login: ours.clone(), history };
+        match self.config.store.put(&self.config.rule, bytes, &sent.history).map_err(Act::Publish.failed())? {
             Put::Done => {
                 self.published(sent);
                 Ok(())
             }
             Put::Sent => {
                 // Until it has arrived, this is where it survives us.
-                self.may_be_recovered = self.ends.recovery.keep(bytes).is_ok() || self.may_be_recovered;
+                self.may_be_recovered = self.config.recovery.keep(bytes).is_ok() || self.may_be_recovered;
                 self.sent = Some(sent);
                 Err(Trouble::Sent)
             }
@@ -111,15 +113,15 @@ impl Link {
     }
 
     fn published(&mut self, sent: Sent) {
-        self.lineage = sent.lineage;
-        self.ends.replaces = false;
-        self.ends.anew = false;
+        self.history = sent.history;
+        self.config.replaces = false;
+        self.config.anew = false;
         self.has_published = true;
-        self.voice.all_is_well();
-        self.ends.refusal_is_known = false;
+        self.log.is_healthy();
+        self.config.refusal_is_known = false;
         self.agreed(&sent.login, EventKey::Published);
-        if let Some(gate) = &mut self.gate {
-            gate.renewed();
+        if let Some(refresh_lock) = &mut self.refresh_lock {
+            refresh_lock.renewed();
         }
     }
 
@@ -149,7 +151,7 @@ impl Link {
         self.refused = true;
         self.due = Some(now + RETRY);
         self.last = Some(if is_at_stake { "failed" } else { "not-adopted" });
-        let (agent, store, why) = (&self.ends.agent, self.ends.store.place(), &failed.why);
+        let (agent, store, why) = (&self.config.agent, self.config.store.place(), &failed.why);
         let (event, text) = match failed.act {
             Act::Publish => (EventKey::PublishFailed, format!("{agent}: cannot carry the login to {store}: {why}")),
             Act::Adopt => (EventKey::AdoptFailed, format!("{agent}: cannot adopt the login of {store}: {why}")),
@@ -163,8 +165,8 @@ impl Link {
         } else {
             "the agent's file stays as it is, and it is tried again".to_owned()
         };
-        if !self.ends.refusal_is_known {
-            self.voice.once(self.warning(event, text).hint(hint));
+        if !self.config.refusal_is_known {
+            self.log.once(self.warning(event, text).hint(hint));
         }
     }
 
@@ -187,42 +189,42 @@ impl Link {
         } else {
             String::new()
         };
-        let text = format!("{}: cannot read {}", self.ends.agent, unknown.what);
+        let text = format!("{}: cannot read {}", self.config.agent, unknown.what);
         let hint = format!("{kept}nothing is carried or replaced until it can be read, and it is tried again");
-        self.voice.once_of(About::End(unknown.side), self.warning(EventKey::Unreadable, text).hint(hint));
+        self.log.once_of(About::End(unknown.side), self.warning(EventKey::Unreadable, text).hint(hint));
     }
 
     /// Whether the agent has a login that is not stored and would be lost with the working copy.
-    fn is_at_stake(&self, working: &Copy, stored: &Copy) -> bool {
-        let Some(login) = working.version.login() else { return false };
+    fn is_at_stake(&self, working: &LoginFile, stored: &LoginFile) -> bool {
+        let Some(login) = working.state.login() else { return false };
         match self.judge(working, stored) {
             Outcome::Publish { .. } => true,
             Outcome::Adopt { keep_other } => keep_other,
             // Until it is in conflicts/.
             Outcome::Kept => self.last != Some("kept"),
-            Outcome::Unknown => self.ends.base != Some(Base::from(login)),
+            Outcome::Unknown => self.config.base != Some(MergeBase::from(login)),
             Outcome::Unchanged | Outcome::LoggedOut | Outcome::Damaged => false,
         }
     }
 
-    fn adopt(&mut self, theirs: &Login, working: &Copy, stored: &Copy) -> Result<(), Trouble> {
+    fn adopt(&mut self, theirs: &Login, working: &LoginFile, stored: &LoginFile) -> Result<(), Trouble> {
         let Some(bytes) = &stored.bytes else { return Ok(()) };
         let merged = self.beside_siblings(bytes, working);
         let bytes = merged.as_ref().unwrap_or(bytes);
         let failed = |error| Trouble::Failed(Failed { act: Act::Adopt, why: in_words(&error) });
-        file::check_merged(&self.ends.rule, bytes).map_err(|error| failed(error.into()))?;
+        file::check_merged(&self.config.rule, bytes).map_err(|error| failed(error.into()))?;
         let exclusion = self.exclusion(Instant::now());
-        let replaced = self.ends.working.replace(&self.ends.rule.file, bytes, working, exclusion.as_ref());
+        let replaced = self.config.working.replace(&self.config.rule.file, bytes, working, exclusion.as_ref());
         match replaced.map_err(failed)? {
             Replaced::Done => {}
-            // The agent wrote in this moment: its new login would have been lost for ever.
+            // The agent wrote in this moment: its new login would have been lost forever.
             Replaced::Unexpected => return Err(Trouble::Busy),
             Replaced::Locked => {
                 self.written.get_or_insert_with(Instant::now);
                 return Err(Trouble::Written);
             }
         }
-        self.lineage.push(theirs.digest);
+        self.history.push(theirs.digest);
         self.agreed(theirs, EventKey::Adopted);
         self.has_adopted = true;
         Ok(())
@@ -232,7 +234,7 @@ impl Link {
     /// it back beside something new, would undo what is adopted. An agent holds it for milliseconds, so it is not waited
     /// for beyond the time after which it is nobody's.
     fn exclusion(&self, now: Instant) -> Option<Exclusion<'_>> {
-        let lock = self.ends.refresh_lock.as_ref()?.write.as_ref()?;
+        let lock = self.config.refresh_lock.as_ref()?.write.as_ref()?;
         let longest = if self.agent_lives { lock.dead_after() } else { LEFT };
         let is_patient = self.written.is_none_or(|since| now < since + longest);
         Some(Exclusion { name: OsStr::new(&lock.name), dead_after: lock.dead_after(), is_patient })
@@ -240,16 +242,16 @@ impl Link {
 
     fn agreed(&mut self, login: &Login, event: EventKey) {
         let word = event.word();
-        self.ends.base = Some(Base::from(login));
+        self.config.base = Some(MergeBase::from(login));
         self.last = Some(word);
         self.forget_recovery();
-        let text = format!("{}: {word} the login ({})", self.ends.agent, self.ends.store.place());
-        self.voice.say(Message::detail(text).event(event).agent(&self.ends.agent));
+        let text = format!("{}: {word} the login ({})", self.config.agent, self.config.store.place());
+        self.log.say(Message::detail(text).event(event).agent(&self.config.agent));
     }
 
     /// What the agent keeps beside its login stays the agent's.
-    fn beside_siblings(&self, bytes: &[u8], working: &Copy) -> Option<Zeroizing<Vec<u8>>> {
-        Document::beside_siblings(&self.ends.rule, bytes, working.bytes.as_ref().map(|there| there.as_slice()))
+    fn beside_siblings(&self, bytes: &[u8], working: &LoginFile) -> Option<Zeroizing<Vec<u8>>> {
+        Document::beside_siblings(&self.config.rule, bytes, working.bytes.as_ref().map(|there| there.as_slice()))
     }
 
     /// Both ends agree: nothing needs to be recovered.
@@ -257,40 +259,40 @@ impl Link {
         if !std::mem::take(&mut self.may_be_recovered) {
             return;
         }
-        if let Err(error) = self.ends.recovery.clear() {
-            let text = format!("{}: cannot remove the recovery copy: {}", self.ends.agent, reason(&error));
-            self.voice.once(self.warning(EventKey::RecoveryNotRemoved, text));
+        if let Err(error) = self.config.recovery.clear() {
+            let text = format!("{}: cannot remove the recovery copy: {}", self.config.agent, reason(&error));
+            self.log.once(self.warning(EventKey::RecoveryNotRemoved, text));
         }
     }
 
-    fn keep(&self, copy: &Copy) -> Result<(), Trouble> {
+    fn keep(&self, copy: &LoginFile) -> Result<(), Trouble> {
         match &copy.bytes {
-            Some(bytes) => self.ends.store.keep_conflict(&self.ends.rule, bytes).map_err(Act::Keep.failed()),
+            Some(bytes) => self.config.store.keep_conflict(&self.config.rule, bytes).map_err(Act::Keep.failed()),
             None => Ok(()),
         }
     }
 
     /// A word about a file of the agent's that is no login.
-    fn say_damaged(&mut self, working: &Copy) {
-        if let Version::Damaged(why) = &working.version {
-            let path = self.ends.working.path.join(&self.ends.rule.file);
-            let text = format!("{}: {} is not carried back: {why}", self.ends.agent, path.display());
-            self.voice.once(self.warning(EventKey::DamagedLogin, text));
+    fn say_damaged(&mut self, working: &LoginFile) {
+        if let LoginState::Damaged(why) = &working.state {
+            let path = self.config.working.path.join(&self.config.rule.file);
+            let text = format!("{}: {} is not carried back: {why}", self.config.agent, path.display());
+            self.log.once(self.warning(EventKey::DamagedLogin, text));
         }
     }
 
     /// Keeps the agent's login where it survives the working copy.
-    fn keep_copy(&mut self, working: &Copy) -> Kept {
-        let (Version::Valid(_), Some(bytes)) = (&working.version, &working.bytes) else {
+    fn keep_copy(&mut self, working: &LoginFile) -> Kept {
+        let (LoginState::Valid(_), Some(bytes)) = (&working.state, &working.bytes) else {
             return Kept::Nothing;
         };
-        match self.ends.recovery.keep(bytes) {
+        match self.config.recovery.keep(bytes) {
             Ok(()) => {
                 self.may_be_recovered = true;
-                Kept::At(self.ends.recovery.directory())
+                Kept::At(self.config.recovery.directory())
             }
             Err(error) => {
-                Kept::Nowhere { working: self.ends.working.path.join(&self.ends.rule.file), why: reason(&error) }
+                Kept::Nowhere { working: self.config.working.path.join(&self.config.rule.file), why: reason(&error) }
             }
         }
     }
@@ -298,8 +300,8 @@ impl Link {
     /// The end has come, and something was still to be done: says what is lost with the working copy, if anything is.
     pub(super) fn give_up(&mut self) {
         let (working, stored) = self.read();
-        let (agent, file, to) = (self.ends.agent.clone(), self.login_at(Side::Working), self.ends.store.place());
-        let (text, hint) = if let Version::Unreadable(why) = &working.version {
+        let (agent, file, to) = (self.config.agent.clone(), self.login_at(Side::Working), self.config.store.place());
+        let (text, hint) = if let LoginState::Unreadable(why) = &working.state {
             let text = format!("{agent}: {file} could not be read, so it was not carried back to {to}: {why}");
             (text, "a refreshed login in it is nowhere else: copy it before this container is removed".to_owned())
         } else if self.is_at_stake(&working, &stored) {
@@ -314,7 +316,7 @@ impl Link {
             return;
         };
         let error = Message::new(Level::Error, text).event(EventKey::NotPublished).agent(agent);
-        self.voice.say(error.hint(hint));
+        self.log.say(error.hint(hint));
     }
 }
 
