@@ -10,6 +10,7 @@ use crate::commands::Answer;
 use crate::env::Environment;
 use crate::facts::Facts;
 use crate::log::Reporter;
+use crate::login::merge::SyncResult;
 use crate::output::json_line;
 use crate::output::status::Document;
 use crate::output::style::Style;
@@ -78,7 +79,7 @@ pub fn of_running(running: &Running, catalog: &Catalog, clock: Clock) -> Vec<Age
 }
 
 fn exchange_of(served: &Served, recovery: Option<&Recovery>) -> Exchange {
-    let (last, at) = (served.last.clone(), served.at.clone());
+    let (last, at) = (served.last, served.at.clone());
     let Some(target) = served.write_back.as_deref() else { return Exchange { last, at, ..Exchange::default() } };
     let capture = Capture::open(target).ok();
     Exchange {
@@ -120,8 +121,8 @@ fn exchange(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Exchange {
     let published = capture.as_ref().and_then(|capture| capture.record().ok()?.published_at);
     let remembered = facts.remembered(plan.facts);
     let (last, at) = match remembered.filter(|remembered| remembered.last.is_some()) {
-        Some(remembered) => (remembered.last.clone(), remembered.at.clone()),
-        None => (published.as_ref().map(|_| "published".to_owned()), published),
+        Some(remembered) => (remembered.last, remembered.at.clone()),
+        None => (published.as_ref().map(|_| SyncResult::Published), published),
     };
     let writable = target.is_some_and(|target| target.writable);
     let session = plan.facts.definition.session.as_ref();

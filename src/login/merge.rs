@@ -1,5 +1,7 @@
 //! Pure. The three-way table: what was agreed, what the agent has, what is stored.
 
+use serde::{Deserialize, Serialize};
+
 use crate::login::defect::Defect;
 use crate::login::digest::Digest;
 use crate::login::document::Login;
@@ -49,6 +51,45 @@ pub struct MergeBase {
 impl From<&Login> for MergeBase {
     fn from(login: &Login) -> MergeBase {
         MergeBase { digest: login.digest, content: login.content }
+    }
+}
+
+/// What the last sync with the store came to: one word in the log, the state file, `status` and docs/sync.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SyncResult {
+    Unchanged,
+    Published,
+    Adopted,
+    /// Another account's login is stored and stays; ours is under `conflicts/`.
+    Kept,
+    LoggedOut,
+    /// The agent's file is no login.
+    Torn,
+    /// A login that is not stored could not be stored.
+    Failed,
+    NotAdopted,
+    Unreadable,
+    /// A word of another version of this program.
+    #[serde(other)]
+    Unknown,
+}
+
+impl SyncResult {
+    /// Its spelling, as in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            SyncResult::Unchanged => "unchanged",
+            SyncResult::Published => "published",
+            SyncResult::Adopted => "adopted",
+            SyncResult::Kept => "kept",
+            SyncResult::LoggedOut => "logged-out",
+            SyncResult::Torn => "torn",
+            SyncResult::Failed => "failed",
+            SyncResult::NotAdopted => "not-adopted",
+            SyncResult::Unreadable => "unreadable",
+            SyncResult::Unknown => "unknown",
+        }
     }
 }
 
@@ -193,6 +234,27 @@ mod tests {
         history.push(digest(4));
         history.push(digest(BASE));
         reconcile(Some(base), working, stored, &history)
+    }
+
+    #[test]
+    fn each_result_is_spelled_as_in_json() {
+        let all = [
+            SyncResult::Unchanged,
+            SyncResult::Published,
+            SyncResult::Adopted,
+            SyncResult::Kept,
+            SyncResult::LoggedOut,
+            SyncResult::Torn,
+            SyncResult::Failed,
+            SyncResult::NotAdopted,
+            SyncResult::Unreadable,
+            SyncResult::Unknown,
+        ];
+        for result in all {
+            assert_eq!(serde_json::to_value(result).unwrap(), result.word());
+            assert_eq!(serde_json::from_value::<SyncResult>(result.word().into()).unwrap(), result);
+        }
+        assert_eq!(serde_json::from_str::<SyncResult>(r#""of another version""#).unwrap(), SyncResult::Unknown);
     }
 
     #[test]

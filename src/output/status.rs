@@ -96,7 +96,7 @@ fn write_back(to: &WriteBackStatus) -> String {
     };
     let last = to.last.as_ref().map(|last| {
         let at = to.at.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
-        format!("; last: {last}{at}")
+        format!("; last: {}{at}", last.word())
     });
     target + &last.unwrap_or_default()
 }

@@ -16,7 +16,7 @@ use crate::log::Message;
 use crate::log::event::EventKey;
 use crate::login::file::{FileStamp, LoginFile};
 use crate::login::history::History;
-use crate::login::merge::{LoginState, Outcome, reconcile};
+use crate::login::merge::{LoginState, Outcome, SyncResult, reconcile};
 use crate::login::{file, merge};
 use crate::process::children::Children;
 use crate::state::Served;
@@ -71,7 +71,7 @@ pub struct SyncSession {
     unknown: Option<Instant>,
     /// The pair of versions that was last dealt with: a conflict is kept once, not at every event.
     settled: Option<(LoginState, LoginState)>,
-    last: Option<&'static str>,
+    last: Option<SyncResult>,
     /// A login of this working copy was stored.
     has_published: bool,
     /// The last exchange adopted a login.
@@ -288,7 +288,7 @@ impl SyncSession {
 
     /// What the state file remembers; whether that is news.
     pub fn remember(&self, served: &mut Served) -> bool {
-        served.set_base(self.config.base, self.last)
+        served.remember(self.config.base, self.last)
     }
 
     /// What there is to say since the last call.
