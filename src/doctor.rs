@@ -73,13 +73,10 @@ pub fn together(of_surroundings: Vec<Finding>, of_sources: Vec<Finding>) -> Vec<
     let causes = ["made-by-docker", "capture-closed", "login-closed", "secret-closed"];
     let is_cause = |cause: &&Finding| causes.contains(&cause.check);
     let is_explained = |finding: &Finding| {
-        let path = Path::new(finding.subject.split_once(':').map_or("", |(_, path)| path));
-        finding.check == "unusable"
-            && path.is_absolute()
-            && of_surroundings
-                .iter()
-                .filter(is_cause)
-                .any(|cause| path.starts_with(&cause.subject) || Path::new(&cause.subject).starts_with(path))
+        let Some(path) = &finding.source else { return false };
+        let explains =
+            |cause: &Finding| path.starts_with(&cause.subject) || Path::new(&cause.subject).starts_with(path);
+        of_surroundings.iter().filter(is_cause).any(explains)
     };
     let rest: Vec<Finding> = of_sources.into_iter().filter(|finding| !is_explained(finding)).collect();
     let mut findings = of_surroundings;

@@ -56,6 +56,8 @@ pub struct Message {
     pub event: EventKey,
     /// The agent that it is about.
     pub agent: Option<String>,
+    /// The variable, path or store that it is about, where that is not the agent.
+    pub about: Option<String>,
     /// What happened.
     pub text: String,
     /// What to do about it.
@@ -66,7 +68,7 @@ impl Message {
     /// A message of this level.
     #[must_use]
     pub fn new(level: Level, text: impl Into<String>) -> Message {
-        Message { level, event: EventKey::Other, agent: None, text: text.into(), hint: None }
+        Message { level, event: EventKey::Other, agent: None, about: None, text: text.into(), hint: None }
     }
 
     /// A warning without a remedy.
@@ -104,6 +106,13 @@ impl Message {
     #[must_use]
     pub fn event(mut self, event: EventKey) -> Message {
         self.event = event;
+        self
+    }
+
+    /// About this variable, path or store.
+    #[must_use]
+    pub fn about(mut self, subject: impl Into<String>) -> Message {
+        self.about = Some(subject.into());
         self
     }
 

@@ -1,6 +1,6 @@
 //! What a check found, and how to fix it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -13,6 +13,9 @@ pub struct Finding {
     pub check: &'static str,
     /// What it is about: a path, a variable or an agent.
     pub subject: String,
+    /// The path of a source, whose owner, mode or mount may explain it.
+    #[serde(skip)]
+    pub source: Option<PathBuf>,
     /// What is wrong, and what comes of it.
     pub what: String,
     /// How to mend it.
@@ -37,7 +40,7 @@ impl Finding {
         what: impl Into<String>,
         fix: impl Into<String>,
     ) -> Finding {
-        Finding { check, subject: subject.into(), what: what.into(), fix: fix.into(), is_problem: true }
+        Finding { check, subject: subject.into(), source: None, what: what.into(), fix: fix.into(), is_problem: true }
     }
 
     pub(super) fn note(

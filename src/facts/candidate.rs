@@ -158,7 +158,9 @@ pub fn companions(given: &mut ExplicitSources, reading: &mut Reading<'_, '_>) ->
 }
 
 fn empty(form: &ExplicitSource) -> Message {
-    Message::warning(format!("{} is empty: it counts as not set", form.name())).event(EventKey::UnusableSource)
+    Message::warning(format!("{} is empty: it counts as not set", form.name()))
+        .event(EventKey::UnusableSource)
+        .about(form.name())
 }
 
 /// The value that a variable would have: less trailing newlines.

@@ -1,7 +1,7 @@
 //! Pure. Where credential material comes from, and the forms in which it is written.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine as _, alphabet};
@@ -33,6 +33,18 @@ impl Source {
     #[must_use]
     pub fn is_explicit(&self) -> bool {
         matches!(self, Source::Env(_) | Source::File(_) | Source::Command(_) | Source::Secret(_))
+    }
+
+    /// The file or directory that it is, where it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Source::Home(path)
+            | Source::File(path)
+            | Source::Secret(path)
+            | Source::Mount(path)
+            | Source::Capture(path) => Some(path),
+            Source::Env(_) | Source::Command(_) | Source::Store(_) => None,
+        }
     }
 
     /// Whether it is where logins live between containers.

@@ -83,6 +83,7 @@ proptest! {
         prop_assert!(is_safe(&json_line(&status::Document::of(&status)).unwrap()));
 
         let finding = |text: &str| Finding {
+            source: None,
             check: "check",
             subject: text.to_owned(),
             what: text.to_owned(),
