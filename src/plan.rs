@@ -14,7 +14,7 @@ use std::path::Path;
 
 pub use agent_plan::{AgentPlan, Enforcement, LoginFileStep, Plan};
 pub use requirement::required;
-pub use write_back::WriteBack;
+pub use write_back::{WriteBack, WriteBackTarget};
 
 use self::method::SelectionInput;
 use crate::account;

@@ -116,8 +116,8 @@ pub fn of_plan(facts: &Facts<'_>, plan: &Plan<'_, '_>, clock: Clock) -> Vec<Agen
 
 /// What an earlier run of this container, or another, noted.
 fn exchange(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Exchange {
-    let target = plan.write_back.as_ref().filter(|target| !target.single_file);
-    let capture = target.and_then(|target| Capture::open(&target.target).ok());
+    let target = plan.write_back.as_ref().filter(|to| !to.target.is_file());
+    let capture = target.and_then(|target| Capture::open(target.target.path()).ok());
     let published = capture.as_ref().and_then(|capture| capture.record().ok()?.published_at);
     let remembered = facts.remembered(plan.facts);
     let (last, at) = match remembered.filter(|remembered| remembered.last.is_some()) {

@@ -285,7 +285,7 @@ fn write_back(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> Step {
         return Step { what: "none", path: None, why: why.to_owned() };
     };
     let when = if target.live { "as it happens" } else { "at the end" };
-    let what = match (target.writable, target.single_file) {
+    let what = match (target.writable, target.target.is_file()) {
         (false, _) => "kept until it is writable",
         (true, true) => "overwritten in place",
         (true, false) => "published",

@@ -118,8 +118,8 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
     /// The directory that keeps it: where the chosen login is carried to, if that is one that can be written.
     #[must_use]
     pub fn keeping_capture(&self) -> Option<&Path> {
-        let target = self.write_back.as_ref().filter(|target| target.writable && !target.single_file)?;
-        Some(&target.target)
+        let target = self.write_back.as_ref().filter(|target| target.writable && !target.target.is_file())?;
+        Some(target.target.path())
     }
 
     /// Where such a login is kept, as messages name it: in that directory, else beside its own place, which lives as long

@@ -18,7 +18,7 @@ use crate::plan::{AgentPlan, Plan};
 use crate::process::interrupt::Interrupt;
 use crate::setup::capture::Place;
 use crate::store::{Capture, Recovery, Store};
-use crate::sync::session::{SessionConfig, SyncSession};
+use crate::sync::session::{Beginning, SessionConfig, SyncSession};
 use crate::sys::dir::Dir;
 use crate::workcopy;
 use crate::workcopy::{WorkingCopy, export, overrides, tree};
@@ -147,8 +147,7 @@ pub fn links(targets: &[LoginTarget<'_, '_>]) -> anyhow::Result<Vec<SyncSession>
                 Capture::open(&target.place.path).with_context(|| directories::failure("open", &target.place.path))?,
             ),
             base: None,
-            replaces: false,
-            anew: true,
+            beginning: Beginning::LogIn,
             live: true,
             recovery: target.recovery.clone(),
             refusal_is_known: false,

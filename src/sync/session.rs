@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::time::{Duration, Instant};
 
-pub use config::SessionConfig;
+pub use config::{Beginning, SessionConfig};
 
 use crate::error::reason;
 use crate::log::Message;
@@ -351,7 +351,7 @@ impl SyncSession {
         self.config.working.dir.sweep();
         self.config.sweep_store();
         // Whoever logs in at a terminal is told there.
-        if (self.due.is_some() || self.sent.is_some()) && !self.config.anew {
+        if (self.due.is_some() || self.sent.is_some()) && self.config.beginning != Beginning::LogIn {
             self.give_up();
         }
     }
@@ -452,7 +452,7 @@ impl SyncSession {
     }
 
     fn judge(&self, working: &LoginFile, stored: &LoginFile) -> Outcome {
-        if self.config.anew {
+        if self.config.beginning == Beginning::LogIn {
             merge::anew(&working.state, &stored.state)
         } else {
             reconcile(self.config.base, &working.state, &stored.state, &self.history)

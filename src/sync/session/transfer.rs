@@ -16,6 +16,7 @@ use crate::login::{Document, Login, file};
 use crate::plan::warning::log_in;
 use crate::store::Put;
 use crate::sync::dedup_log::About;
+use crate::sync::session::config::Beginning;
 use crate::sync::session::{AGAIN, Act, Failed, LEFT, RETRY, SyncSession, TORN, Trouble, Unknown};
 use crate::sync::watch_state::Side;
 use crate::sys::replace::{Exclusion, Replaced};
@@ -55,7 +56,9 @@ impl SyncSession {
                 if let Some(login) = working.state.login() {
                     // Both ends may have come to the same login by themselves.
                     self.config.base = Some(MergeBase::from(login));
-                    self.config.anew = false;
+                    if self.config.beginning == Beginning::LogIn {
+                        self.config.beginning = Beginning::Continue;
+                    }
                     if stored.state.login().is_some() {
                         self.forget_recovery();
                     }
@@ -68,7 +71,7 @@ impl SyncSession {
     pub(super) fn carry(&mut self, outcome: Outcome, working: &LoginFile, stored: &LoginFile) -> Result<(), Trouble> {
         match (outcome, working.state.login(), stored.state.login()) {
             (Outcome::Publish { keep_other }, Some(ours), _) => {
-                if keep_other || self.config.replaces {
+                if keep_other || self.config.beginning == Beginning::Replace {
                     self.keep(stored)?;
                 }
                 self.publish(ours, working)
@@ -114,8 +117,7 @@ impl SyncSession {
 
     fn published(&mut self, sent: Sent) {
         self.history = sent.history;
-        self.config.replaces = false;
-        self.config.anew = false;
+        self.config.beginning = Beginning::Continue;
         self.has_published = true;
         self.log.is_healthy();
         self.config.refusal_is_known = false;
