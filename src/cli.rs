@@ -79,7 +79,6 @@ pub struct Parsed {
 
 impl Parsed {
     /// In which manner a run is to be.
-    #[must_use]
     pub fn manner(&self) -> Manner {
         match &self.invocation {
             Invocation::Run(_, manner) => manner.clone(),
@@ -88,7 +87,6 @@ impl Parsed {
     }
 
     /// Who writes the messages.
-    #[must_use]
     pub fn reporter(&self) -> Reporter {
         match &self.invocation {
             Invocation::Run(run, _) => run.reporter(),
@@ -230,12 +228,10 @@ trait Layered: Parser + Default {
     const WARNS: bool;
 
     /// These options, and for what is not given the other's.
-    #[must_use]
     fn or(self, twins: Self) -> Self;
 
     /// These options, and for what is not given those of `run` before the command's name, as far as they mean something to
     /// it.
-    #[must_use]
     fn after(self, before: RunOptions) -> Self;
 }
 
@@ -374,7 +370,6 @@ fn with_program<'w>(words: impl IntoIterator<Item = &'w OsString>) -> impl Itera
 }
 
 /// The whole command line: for the help, the manual pages and the completions, which nobody waits for.
-#[must_use]
 pub fn whole() -> clap::Command {
     RunOptions::command().disable_help_subcommand(true).subcommands([
         RunOptions::command()

@@ -47,7 +47,6 @@ const CHECKS: [fn(&DoctorInput) -> Vec<Finding>; 4] =
     [capabilities::missing, leftovers::clock, secrets::hidden_by_tmpfs, mounts::working_copy_on_disk];
 
 /// Everything that is to be said of the surroundings, problems first.
-#[must_use]
 pub fn of_surroundings(input: &DoctorInput) -> Vec<Finding> {
     let of_spots = input
         .inspected_paths
@@ -68,7 +67,6 @@ fn is_said_above(finding: &Finding, all: &[Finding]) -> bool {
 
 /// Both kinds of findings, problems first. A source that is not usable because of its owner, its mode or its mount is
 /// spoken of once, with the fix of that.
-#[must_use]
 pub fn together(of_surroundings: Vec<Finding>, of_sources: Vec<Finding>) -> Vec<Finding> {
     let causes = ["made-by-docker", "capture-closed", "login-closed", "secret-closed"];
     let is_cause = |cause: &&Finding| causes.contains(&cause.check);

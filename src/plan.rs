@@ -41,7 +41,6 @@ pub fn plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> anyhow::Resul
 }
 
 /// Makes the plan, for those who look at it: a start may refuse it ([`required`]).
-#[must_use]
 pub fn draft<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> Plan<'f, 'c> {
     let mut agents: Vec<_> = facts.agents.iter().map(|agent| agent_plan(options, facts, agent)).collect();
     warning::of_conflicts(&mut agents);

@@ -97,7 +97,6 @@ pub struct Shadowed {
 
 impl Served {
     /// The login that was installed or last agreed.
-    #[must_use]
     pub fn agreed(&self) -> Option<MergeBase> {
         let part = |text: &Option<String>| text.as_deref().and_then(Digest::parse);
         Some(MergeBase { digest: part(&self.base)?, content: part(&self.content)? })

@@ -101,7 +101,6 @@ pub struct Exchange {
 }
 
 /// What `run` would authenticate the agent with.
-#[must_use]
 pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> AgentStatus {
     let definition = plan.facts.definition;
     let chosen = plan.chosen();
@@ -154,7 +153,6 @@ fn mode(is_carried: bool) -> &'static str {
 }
 
 /// What authenticates the agent that runs.
-#[must_use]
 pub fn served(
     served: &Served,
     definition: Option<&Definition>,
@@ -232,7 +230,6 @@ fn lost(version: &LoginState) -> (Health, Option<String>) {
 }
 
 /// An agent that was asked for and is not served by the run under way.
-#[must_use]
 pub fn not_served(definition: &Definition) -> AgentStatus {
     AgentStatus {
         agent: definition.name.clone(),
@@ -254,7 +251,6 @@ pub fn not_served(definition: &Definition) -> AgentStatus {
 }
 
 /// Whether a run is well with this agent: why not.
-#[must_use]
 pub fn complaint(status: &AgentStatus) -> Option<String> {
     let AgentStatus { agent, state, problem, .. } = status;
     (!state.is_well())

@@ -169,7 +169,6 @@ Examples:
 
 impl SetupOptions {
     /// What `run` would be asked, but for the agents, the COMMAND, and what has no place in a login.
-    #[must_use]
     pub fn run(&self) -> RunOptions {
         RunOptions {
             capture: self.capture.clone(),

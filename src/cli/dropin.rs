@@ -86,7 +86,6 @@ pub enum Name {
 
 impl Name {
     /// By the name under which we were started.
-    #[must_use]
     pub fn of(program: &OsStr) -> Option<Name> {
         match Path::new(program).file_name()?.to_str()? {
             "tini" | "tini-static" | "docker-init" => Some(Name::Tini),

@@ -35,7 +35,6 @@ impl Default for Manner {
 
 impl Manner {
     /// The exit status for a failure.
-    #[must_use]
     pub fn exit_status(&self, failure: u8) -> u8 {
         match failure {
             EXIT_FAILURE => self.failure,

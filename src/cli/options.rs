@@ -169,7 +169,6 @@ pub struct ConductOptions {
 
 impl WorkplaceOptions {
     /// These options, and for what is not given the other's.
-    #[must_use]
     pub fn or(self, twins: WorkplaceOptions) -> WorkplaceOptions {
         // Two ways to name the user exclude each other, so an option for one silences the twin of the other.
         let user_given = self.user.is_some() || self.user_from.is_some();
@@ -188,7 +187,6 @@ impl WorkplaceOptions {
 
 impl WorkplaceOptions {
     /// These options, and for what is not given those that stand before them on the command line.
-    #[must_use]
     pub fn after(self, before: WorkplaceOptions) -> WorkplaceOptions {
         // A user that either names is named on the command line; whether a variable does is not known yet.
         WorkplaceOptions { user_is_preset: false, ..self.or(before) }
@@ -197,7 +195,6 @@ impl WorkplaceOptions {
 
 impl ConductOptions {
     /// These options, and for what is not given the other's.
-    #[must_use]
     pub fn or(self, twins: ConductOptions) -> ConductOptions {
         ConductOptions {
             grace: self.grace.or(twins.grace),
@@ -223,7 +220,6 @@ fn methods(text: &str) -> Result<Methods, String> {
 
 impl RunOptions {
     /// Whether an agent's logins are synced: as they change (true) or at the end (false); `None` where they are not.
-    #[must_use]
     pub fn is_synced_live(&self, agent: &str) -> Option<bool> {
         let sync = self.sync.unwrap_or_default();
         let is_synced = sync != SyncMode::Off && self.auth_of(agent) != AuthMode::Copy;
@@ -231,7 +227,6 @@ impl RunOptions {
     }
 
     /// These options, and for what is not given the other's.
-    #[must_use]
     pub fn or(self, twins: RunOptions) -> RunOptions {
         RunOptions {
             agent: self.agent.or(twins.agent),
@@ -256,7 +251,6 @@ impl RunOptions {
     }
 
     /// These options, and for what is not given those that stand before them on the command line.
-    #[must_use]
     pub fn after(self, before: RunOptions) -> RunOptions {
         let workplace = self.workplace.clone().after(before.workplace.clone());
         RunOptions { workplace, ..self.or(before) }
@@ -264,7 +258,6 @@ impl RunOptions {
 
     /// Whether the user that is asked for is left aside: an image that presets one is also started as another, by `docker
     /// run --user` or with an arbitrary uid of `OpenShift`, and only root may change it.
-    #[must_use]
     pub fn user_is_void(&self, current: (u32, u32)) -> bool {
         self.workplace.user_is_preset && current.0 != 0
     }
@@ -300,7 +293,6 @@ impl RunOptions {
     }
 
     /// The helper of the store, if it is behind one.
-    #[must_use]
     pub fn store_helper(&self) -> Option<&StoreSpec> {
         match &self.store {
             Some(StoreChoice::Exec(spec)) => Some(spec),
@@ -309,19 +301,16 @@ impl RunOptions {
     }
 
     /// The mode of authentication of an agent.
-    #[must_use]
     pub fn auth_of(&self, agent: &str) -> AuthMode {
         self.auth.as_ref().and_then(|auth| auth.of(agent)).copied().unwrap_or_default()
     }
 
     /// The budget of the stop.
-    #[must_use]
     pub fn grace(&self) -> Duration {
         self.conduct.grace.unwrap_or(Duration::from_secs(8))
     }
 
     /// Who writes the messages.
-    #[must_use]
     pub fn reporter(&self) -> Reporter {
         let level = match (self.conduct.verbose, self.conduct.quiet) {
             (Some(true), _) => Level::Detail,

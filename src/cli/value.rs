@@ -57,7 +57,6 @@ pub enum AuthMode {
 
 impl AuthMode {
     /// Its spelling.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             AuthMode::Auto => "auto",
@@ -81,13 +80,11 @@ pub struct PerAgent<T> {
 
 impl<T> PerAgent<T> {
     /// The value for an agent.
-    #[must_use]
     pub fn of(&self, agent: &str) -> Option<&T> {
         self.of_named(agent).or(self.default.as_ref())
     }
 
     /// The value that an agent was given by its name.
-    #[must_use]
     pub fn of_named(&self, agent: &str) -> Option<&T> {
         self.named.iter().find(|(name, _)| name == agent).map(|(_, value)| value)
     }

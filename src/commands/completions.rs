@@ -4,7 +4,6 @@ use crate::cli::{CompletionsOptions, Shell};
 use crate::commands::Answer;
 
 /// Answers with a file that was generated from the command line's definition; see `cli/generated.rs`.
-#[must_use]
 pub fn completions(options: &CompletionsOptions) -> Answer {
     let text = match options.shell {
         Shell::Bash => include_str!("../../completions/agent-init.bash"),

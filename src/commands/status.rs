@@ -66,7 +66,6 @@ pub fn status(options: StatusOptions, environment: &Environment, reporter: Repor
 }
 
 /// What the agents of a run have now.
-#[must_use]
 pub fn of_running(running: &Running, catalog: &Catalog, clock: Clock) -> Vec<AgentStatus> {
     let one = |served: &Served| {
         let definition = catalog.named(&served.agent).and_then(Entry::definition).ok();
@@ -109,7 +108,6 @@ fn is_writable(target: &Path) -> bool {
 }
 
 /// What a run would have.
-#[must_use]
 pub fn of_plan(facts: &Facts<'_>, plan: &Plan<'_, '_>, clock: Clock) -> Vec<AgentStatus> {
     plan.agents.iter().map(|agent| status::planned(agent, clock, exchange(facts, agent))).collect()
 }

@@ -27,7 +27,6 @@ pub struct Finding {
 
 impl Finding {
     /// What stops a start, of one agent or of any, in the words of that start.
-    #[must_use]
     pub fn of_refusal(subject: impl Into<String>, error: &anyhow::Error) -> Finding {
         let Message { text, hint, .. } = Message::error(error);
         let fix = hint.unwrap_or_else(|| "agent-init --help shows the options".to_owned());

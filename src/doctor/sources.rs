@@ -25,7 +25,6 @@ pub struct Sources<'s, 'f, 'c> {
 }
 
 /// Everything that is to be said of the sources.
-#[must_use]
 pub fn of_sources(sources: &Sources<'_, '_, '_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = sources.warnings.iter().map(|message| of_message("given", message)).collect();
     if !sources.is_running {

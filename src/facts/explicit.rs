@@ -95,7 +95,6 @@ pub struct Search<'s> {
 }
 
 /// The directories of secret files.
-#[must_use]
 pub fn secret_directories(option: Option<&OsStr>, environment: &Environment) -> Vec<PathBuf> {
     let credentials = environment.get_filled("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let usual = || std::iter::once(PathBuf::from("/run/secrets")).chain(credentials).collect();
@@ -179,7 +178,6 @@ pub fn given(definition: &Definition, search: &Search<'_>) -> anyhow::Result<Exp
 
 impl ExplicitSources {
     /// Whether there is anything.
-    #[must_use]
     pub fn is_explicit(&self) -> bool {
         !self.forms.is_empty()
     }

@@ -24,7 +24,6 @@ pub enum LoginState {
 
 impl LoginState {
     /// The login, if it is one.
-    #[must_use]
     pub fn login(&self) -> Option<&Login> {
         match self {
             LoginState::Valid(login) => Some(login),
@@ -33,7 +32,6 @@ impl LoginState {
     }
 
     /// What a defect makes of a copy.
-    #[must_use]
     pub fn defective(defect: &Defect) -> LoginState {
         if defect.is_logged_out() { LoginState::LoggedOut } else { LoginState::Damaged(defect.to_string()) }
     }
@@ -120,7 +118,6 @@ pub enum Outcome {
 
 impl Outcome {
     /// Whether something is written to a store or a working copy, so that the lock is needed.
-    #[must_use]
     pub fn carries(self) -> bool {
         matches!(self, Outcome::Publish { .. } | Outcome::Adopt { .. } | Outcome::Kept)
     }
@@ -129,7 +126,6 @@ impl Outcome {
 /// Decides.
 ///
 /// A side that does not parse may be in the middle of a write: the caller asks with `Damaged` only after it has waited.
-#[must_use]
 pub fn reconcile(base: Option<MergeBase>, working: &LoginState, stored: &LoginState, history: &History) -> Outcome {
     let changed = |login: &Login| base != Some(MergeBase::from(login));
     match (working, stored) {
@@ -169,7 +165,6 @@ pub fn reconcile(base: Option<MergeBase>, working: &LoginState, stored: &LoginSt
 
 /// Decides for a working copy in which somebody is to log in anew. Nothing is installed there, and what is stored stays until
 /// there is a new login, which replaces it whoever it belongs to.
-#[must_use]
 pub fn anew(working: &LoginState, stored: &LoginState) -> Outcome {
     match (working, stored) {
         (LoginState::Unreadable(_), _) | (_, LoginState::Unreadable(_)) => Outcome::Unknown,

@@ -114,7 +114,6 @@ struct Stop {
 
 impl<'v> View<'v> {
     /// The plan as it is shown. `refusal`: why a start would not go by it.
-    #[must_use]
     pub fn of(
         options: &RunOptions,
         facts: &'v Facts<'_>,

@@ -62,14 +62,12 @@ pub fn find(state_dir: Option<&Path>, environment: &Environment) -> Result<Runni
 }
 
 /// Whether this process is one of the agent-init that runs the container with no agent served: it keeps no state.
-#[must_use]
 pub fn plain_init_has_child() -> bool {
     options_of_init().is_some() && !process::children_of(INIT).is_empty()
 }
 
 /// These options, and for what is not given those of the run under way: a command after `docker exec` then looks where
 /// that run looked.
-#[must_use]
 pub fn with_options_of_init(options: RunOptions) -> RunOptions {
     let Some(init) = options_of_init() else { return options };
     let command = if options.command.is_empty() { init.command.clone() } else { options.command.clone() };
@@ -86,7 +84,6 @@ pub enum Live {
 }
 
 /// Looks at the login of a served agent.
-#[must_use]
 pub fn live(served: &Served, session: &SessionFile, agent: &Process) -> Live {
     match Dir::open(&served.place) {
         Ok(dir) => Live::Seen(file::login(&dir, session, &Owners::These(vec![agent.uid]), false).state),
@@ -97,7 +94,6 @@ pub fn live(served: &Served, session: &SessionFile, agent: &Process) -> Live {
 }
 
 /// The options that PID 1 was given on its command line, if it is a run of ours.
-#[must_use]
 pub fn options_of_init() -> Option<RunOptions> {
     let words = table::command_line(INIT);
     let (program, arguments) = words.split_first()?;
