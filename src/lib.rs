@@ -20,6 +20,7 @@
 pub mod agent;
 pub mod cli;
 pub mod command;
+pub mod config;
 pub mod credential;
 pub mod discover;
 pub mod doctor;

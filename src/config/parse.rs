@@ -1,0 +1,335 @@
+//! From arguments and environment to a command with its configuration.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::choices::Shell;
+use super::command::{self, CommandName, CommandSpec, Operand};
+use super::compat::{Compat, Profile};
+use super::flag::Printed;
+use super::layers::{Layers, Origin, Settings, refuse_store};
+use super::reader::{Line, Request};
+use super::run_config::{LogConfig, RunConfig};
+use super::{help, reader, variables, words};
+use crate::discover::Environment;
+use crate::report::{Failure, Message, Reporter};
+
+/// What is to be done.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of them")]
+pub enum Command {
+    /// Run an agent.
+    Run(RunConfig),
+    /// Log in, and capture the login.
+    Setup(SetupConfig),
+    /// Show how the agents are logged in.
+    Status(StatusConfig),
+    /// Show what `run` would do.
+    Plan(PlanConfig),
+    /// Show what is wrong.
+    Doctor(DoctorConfig),
+    /// Say whether the running agent is healthy.
+    Healthcheck(HealthcheckConfig),
+    /// Run a command as the running agent.
+    Exec(ExecConfig),
+    /// Show the known agents.
+    Agents(AgentsConfig),
+    /// Copy this binary to a path.
+    Install(PathBuf),
+    /// Print the completions of a shell.
+    Completions(Shell),
+    /// Print this on standard output and exit with 0.
+    Print(String),
+}
+
+/// The configuration of `setup`.
+#[derive(Debug)]
+pub struct SetupConfig {
+    /// Agents, user, files and COMMAND, as for a run.
+    pub run: RunConfig,
+    /// Start the agent itself instead of its login command.
+    pub auto: bool,
+    /// Create a long-lived token.
+    pub token: bool,
+}
+
+/// The configuration of `plan`.
+#[derive(Debug)]
+pub struct PlanConfig {
+    /// The run that is planned.
+    pub run: RunConfig,
+    /// JSON instead of text.
+    pub json: bool,
+}
+
+/// The configuration of `status`.
+#[derive(Debug)]
+pub struct StatusConfig {
+    /// The run that is looked at.
+    pub inspection: Inspection,
+    /// From how long before its end a login counts as expiring.
+    pub warn_within: Duration,
+    /// JSON instead of text.
+    pub json: bool,
+}
+
+/// The configuration of `doctor`.
+#[derive(Debug)]
+pub struct DoctorConfig {
+    /// The run that is looked at.
+    pub inspection: Inspection,
+    /// JSON instead of text.
+    pub json: bool,
+}
+
+/// The configuration of `healthcheck`.
+#[derive(Debug)]
+pub struct HealthcheckConfig {
+    /// Where the run keeps its state, if it was given.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// The configuration of `exec`.
+#[derive(Debug)]
+pub struct ExecConfig {
+    /// Where the run keeps its state, if it was given.
+    pub state_dir: Option<PathBuf>,
+    /// The command and its arguments.
+    pub command: Vec<OsString>,
+}
+
+/// The configuration of `agents`.
+#[derive(Debug)]
+pub struct AgentsConfig {
+    /// The agent to show.
+    pub name: Option<String>,
+    /// JSON instead of text.
+    pub json: bool,
+}
+
+/// A run that is looked at.
+#[derive(Debug)]
+pub struct Inspection {
+    /// What `run` would do with the same words and variables.
+    pub run: RunConfig,
+    layers: Layers,
+}
+
+impl Inspection {
+    /// The same, but what was not given is as PID 1 was told: a command after `docker exec` then looks where the run looked.
+    ///
+    /// # Errors
+    /// None that is known: every value was accepted before.
+    pub fn with_init(&self, init: &InitConfig) -> anyhow::Result<RunConfig> {
+        let mut layers = init.layers.clone();
+        layers.0.extend(self.layers.0.iter().cloned());
+        let mut run = layers.resolve()?.run;
+        let is_given = !self.run.command.is_empty();
+        run.command.clone_from(if is_given { &self.run.command } else { &init.run.command });
+        Ok(run)
+    }
+}
+
+/// What the command line of PID 1 says.
+#[derive(Debug)]
+pub struct InitConfig {
+    /// The run, without its variables, which others cannot see.
+    pub run: RunConfig,
+    layers: Layers,
+}
+
+impl InitConfig {
+    /// Reads the command line of PID 1, if that is a run of ours.
+    #[must_use]
+    pub fn of(command_line: &[OsString]) -> Option<InitConfig> {
+        let (program, arguments) = command_line.split_first()?;
+        if std::path::Path::new(program).file_name() != Some(OsStr::new("agent-init")) {
+            return None;
+        }
+        let mut read = Read::of(arguments, &Environment::default()).ok()?;
+        for layer in &mut read.layers.0 {
+            layer.origin = Origin::Init;
+        }
+        let Ok(Command::Run(run)) = read.command() else { return None };
+        Some(InitConfig { run, layers: read.layers })
+    }
+}
+
+/// A command, and what is to be said before it is carried out.
+#[derive(Debug)]
+pub struct Parsed {
+    /// What is to be done.
+    pub command: Command,
+    /// What is said on standard error, and how.
+    pub log: LogConfig,
+    /// Variables that have no effect.
+    pub warnings: Vec<Message>,
+}
+
+impl Parsed {
+    /// What is different under the name of another init.
+    #[must_use]
+    pub fn compat(&self) -> Compat {
+        match &self.command {
+            Command::Run(run) => run.compat.clone(),
+            _ => Compat::default(),
+        }
+    }
+
+    /// Who writes the messages.
+    #[must_use]
+    pub fn reporter(&self) -> Reporter {
+        self.log.reporter()
+    }
+}
+
+/// Reads arguments and environment. `program`: the name under which we were started.
+///
+/// # Errors
+/// A [`Failure`] that names the option or variable and says what it takes.
+pub fn parse(program: &OsStr, arguments: &[OsString], environment: &Environment) -> anyhow::Result<Parsed> {
+    if let Some(profile) = Profile::of(program) {
+        let command = profile.parse(arguments, environment)?;
+        let log = command.log();
+        return Ok(Parsed { command, log, warnings: Vec::new() });
+    }
+    let read = Read::of(arguments, environment)?;
+    let command = read.command()?;
+    let log = command.log();
+    Ok(Parsed { command, log, warnings: read.warnings })
+}
+
+impl Command {
+    fn log(&self) -> LogConfig {
+        match self {
+            Command::Run(run)
+            | Command::Plan(PlanConfig { run, .. })
+            | Command::Setup(SetupConfig { run, .. })
+            | Command::Status(StatusConfig { inspection: Inspection { run, .. }, .. })
+            | Command::Doctor(DoctorConfig { inspection: Inspection { run, .. }, .. }) => run.log,
+            _ => LogConfig::default(),
+        }
+    }
+}
+
+/// What was read, before it is given its meaning.
+struct Read {
+    name: CommandName,
+    layers: Layers,
+    /// The words that are not options.
+    words: Vec<OsString>,
+    print: Option<Request>,
+    warnings: Vec<Message>,
+}
+
+impl Read {
+    /// Finds the command: the first word that is no option may be its name, unless `--` is before it. The options before the
+    /// name are those of `run`, so that an image's ENTRYPOINT may have some, and count as far as the command takes them.
+    fn of(arguments: &[OsString], environment: &Environment) -> Result<Read, Failure> {
+        let first = reader::read(&command::RUN, arguments, Origin::Words)?;
+        let (name, lines) = match named(&first) {
+            None => (CommandName::Run, vec![first]),
+            Some((name, words)) => {
+                let line = reader::read(name.spec(), words, Origin::Words)?;
+                (name, vec![before(name, first)?, line])
+            }
+        };
+        let (variables, warnings) = variables::read(name.spec(), environment);
+        let mut read = Read { name, layers: Layers(vec![variables]), words: Vec::new(), print: None, warnings };
+        for line in lines {
+            read.layers.0.push(line.options);
+            read.words = line.words;
+            read.print = line.print;
+        }
+        Ok(read)
+    }
+
+    fn spec(&self) -> &'static CommandSpec {
+        self.name.spec()
+    }
+
+    fn command(&self) -> Result<Command, Failure> {
+        if let Some(request) = self.print {
+            return Ok(Command::Print(printed(self.spec(), request)));
+        }
+        let mut settings = self.layers.resolve()?;
+        if self.name == CommandName::Setup {
+            refuse_store(&settings, &self.layers)?;
+        }
+        settings.check()?;
+        let operand = self.operand()?;
+        settings.run.command.clone_from(&self.words);
+        let Settings { run, auto, token, warn_within, json, .. } = settings;
+        Ok(match self.name {
+            CommandName::Run => Command::Run(run),
+            CommandName::Setup => Command::Setup(SetupConfig { run, auto, token }),
+            CommandName::Status => {
+                Command::Status(StatusConfig { inspection: self.inspection(run), warn_within, json })
+            }
+            CommandName::Plan => Command::Plan(PlanConfig { run, json }),
+            CommandName::Doctor => Command::Doctor(DoctorConfig { inspection: self.inspection(run), json }),
+            CommandName::Healthcheck => Command::Healthcheck(HealthcheckConfig { state_dir: run.state_dir }),
+            CommandName::Exec => Command::Exec(ExecConfig { state_dir: run.state_dir, command: run.command }),
+            CommandName::Agents => {
+                Command::Agents(AgentsConfig { name: operand.map(|name| self.text(name)).transpose()?, json })
+            }
+            CommandName::Install => Command::Install(operand.map(PathBuf::from).unwrap_or_default()),
+            CommandName::Completions => Command::Completions(self.shell(operand)?),
+        })
+    }
+
+    fn inspection(&self, run: RunConfig) -> Inspection {
+        Inspection { run, layers: self.layers.clone() }
+    }
+
+    /// The one word of commands that take one, and a failure if there are too few or too many words.
+    fn operand(&self) -> Result<Option<&OsString>, Failure> {
+        let spec = self.spec();
+        let missing = |what: String| Failure::new(what).hint(format!("usage: {}; {} --help", spec.usage, spec.program));
+        let unexpected = |word: &OsString| {
+            let what = format!("unexpected word '{}'", word.to_string_lossy());
+            Failure::new(what).hint(format!("usage: {}", spec.usage))
+        };
+        match (spec.operand, self.words.as_slice()) {
+            (Operand::Command { is_required: true }, []) => Err(missing("no COMMAND to run".to_owned())),
+            (Operand::Command { .. } | Operand::CommandToLookAt, _) | (Operand::None, []) => Ok(None),
+            (Operand::None, [word, ..]) | (Operand::One { .. }, [_, word, ..]) => Err(unexpected(word)),
+            (Operand::One { name, is_required: true, .. }, []) => Err(missing(format!("{name} is missing"))),
+            (Operand::One { .. }, words) => Ok(words.first()),
+        }
+    }
+
+    fn text(&self, word: &OsStr) -> Result<String, Failure> {
+        let refused = || Failure::new(format!("'{}' is not valid UTF-8", word.to_string_lossy()));
+        word.to_str().map(str::to_owned).ok_or_else(|| refused().hint(format!("usage: {}", self.spec().usage)))
+    }
+
+    fn shell(&self, operand: Option<&OsString>) -> Result<Shell, Failure> {
+        let word = operand.map(|word| self.text(word)).transpose()?.unwrap_or_default();
+        words::parse(&word).map_err(|invalid| Failure::new(invalid.what).hint(invalid.hint))
+    }
+}
+
+/// The command that a line names, and its words.
+fn named(line: &Line) -> Option<(CommandName, &[OsString])> {
+    let (name, words) = line.words.split_first().filter(|_| !line.is_separated)?;
+    Some((words::parse(name.to_str()?).ok()?, words))
+}
+
+/// The options of `run` before the name of a command: all of them are read, and those that the command takes count.
+fn before(name: CommandName, line: Line) -> Result<Line, Failure> {
+    let mut line = line;
+    line.options.origin = Origin::BeforeCommand;
+    Settings::default().apply(&line.options)?;
+    line.options.options.retain(|option| option.flag.is_taken_by(name));
+    Ok(line)
+}
+
+fn printed(spec: &CommandSpec, Request { printed, is_long }: Request) -> String {
+    match printed {
+        Printed::Help if is_long => help::long(spec),
+        Printed::Help => help::short(spec),
+        Printed::Version | Printed::License => concat!("agent-init ", env!("CARGO_PKG_VERSION"), "\n").to_owned(),
+    }
+}
