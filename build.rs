@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use serde_json::Value;
 
-#[path = "src/credential/names.rs"]
+#[path = "src/login/names.rs"]
 #[allow(dead_code, reason = "what it needs of it is one function")]
 mod names;
 
@@ -15,7 +15,7 @@ const DEFINITIONS: &str = "src/agent/definitions";
 
 fn main() {
     println!("cargo:rerun-if-changed={DEFINITIONS}");
-    println!("cargo:rerun-if-changed=src/credential/names.rs");
+    println!("cargo:rerun-if-changed=src/login/names.rs");
     let mut files: Vec<PathBuf> = fs::read_dir(DEFINITIONS)
         .unwrap_or_else(|error| panic!("{DEFINITIONS}: {error}"))
         .filter_map(|entry| Some(entry.ok()?.path()))

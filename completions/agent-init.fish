@@ -60,7 +60,7 @@ complete -c agent-init -n __agent_init_first -a doctor -d 'Looks for problems of
 complete -c agent-init -n __agent_init_first -a healthcheck -d 'Exits with 0 if the agent that runs here is well, else with 1 and one line; for HEALTHCHECK and probes'
 complete -c agent-init -n __agent_init_first -a exec -d 'Runs COMMAND as the running agents user and in its environment; for docker exec'
 complete -c agent-init -n __agent_init_first -a agents -d 'Shows the known agents, or one of them'
-complete -c agent-init -n __agent_init_first -a install -d 'Copies this binary to PATH, whole; for an init container that gives it to an image you can not rebuild'
+complete -c agent-init -n __agent_init_first -a install -d 'Copies this binary to PATH, whole; for an init container that gives it to an image you cannot rebuild'
 complete -c agent-init -n __agent_init_first -a completions -d 'Prints the completions of a shell'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l agent -d 'Agents to serve: names, auto (by COMMAND and by what was given) or none (a plain init)' -x -a 'auto none (__agent_init_agents)'
 complete -c agent-init -n '__agent_init_in run status plan doctor' -l auth -d 'auto, sync, copy, token, api-key or ignore, for all agents or for one: NAME=token' -x -a 'auto sync copy token api-key ignore'
@@ -76,7 +76,7 @@ complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l user
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l user-from -d 'Take user and group from the owner of PATH' -r -F
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l home -d 'HOME of the agent' -x -a '(__fish_complete_directories)'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l work-dir -d 'Parent of working copies' -x -a '(__fish_complete_directories)'
-complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l scope -d 'What of a captured directory is laid down: login, settings or all' -x -a 'login settings all'
+complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l scope -d 'What of a captured directory is installed: login, settings or all' -x -a 'login settings all'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l first-run -d 'Answer onboarding, trust and bypass dialogs beforehand: on or off' -x -a 'on off'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l trust -d 'Directories that are trusted from the start' -x -a '(__fish_complete_directories)'
 complete -c agent-init -n '__agent_init_in run status plan doctor' -l drop-caps -d 'Empty the agents capability sets and its bounding set: on, off, or auto: if it becomes another user, not root' -x -a 'on off auto'
@@ -93,7 +93,7 @@ complete -c agent-init -n '__agent_init_in run setup status plan doctor healthch
 complete -c agent-init -n '__agent_init_in run' -s V -l version -d 'Print version'
 complete -c agent-init -n '__agent_init_in setup' -l auto -d 'Run the agent itself, asking for no permission, instead of its login command'
 complete -c agent-init -n '__agent_init_in setup' -l token -d 'Make a long-lived token, for containers that share no login, and capture that'
-complete -c agent-init -n '__agent_init_in status' -l warn-within -d 'A login that can not be refreshed is expiring so long before its end' -x
+complete -c agent-init -n '__agent_init_in status' -l warn-within -d 'A login that cannot be refreshed is expiring so long before its end' -x
 complete -c agent-init -n '__agent_init_in status plan doctor agents' -l json -d 'One JSON object instead of text'
 # healthcheck takes nothing beside options
 complete -c agent-init -n '__agent_init_in agents' -a '(__agent_init_agents)'

@@ -46,7 +46,7 @@ need_image() {
 # The capture as docker mounts it: a directory, or the volume of compose.yaml.
 capture() {
     if [ -n "${CAPTURE_DIR-}" ]; then
-        (umask 077 && mkdir -p "$CAPTURE_DIR") || die "$CAPTURE_DIR can not be made"
+        (umask 077 && mkdir -p "$CAPTURE_DIR") || die "$CAPTURE_DIR cannot be made"
         (cd "$CAPTURE_DIR" && pwd)
     else
         echo "$volumes${CAPTURE:-main}"

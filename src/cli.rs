@@ -16,7 +16,6 @@ use std::ffi::{OsStr, OsString};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-
 pub use commands::{
     AgentsOptions, CompletionsOptions, DoctorOptions, ExecOptions, HealthcheckOptions, InstallOptions, PlanOptions,
     SetupOptions, Shell, StatusOptions,
@@ -29,8 +28,9 @@ pub use value::{
     StoreSpec, Switch, SyncMode,
 };
 
-use crate::discover::Environment;
-use crate::report::{Failure, Message, Reporter};
+use crate::env::Environment;
+use crate::error::Failure;
+use crate::log::{Message, Reporter};
 
 /// What was asked for.
 #[derive(Debug)]

@@ -6,15 +6,21 @@
 
 mod choices;
 mod command;
+mod command_name;
 mod compat;
 mod flag;
 mod flags;
+#[cfg(test)]
+mod generated;
 mod help;
 mod invalid;
 mod layers;
+mod outcome;
 mod parse;
+mod profile;
 mod reader;
 mod run_config;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -24,10 +30,11 @@ mod words;
 pub use choices::{AuthMode, Delivery, Forwarding, Scope, Shell, Switch, SyncMode};
 pub use compat::Compat;
 pub use invalid::Invalid;
-pub use parse::{
-    AgentsConfig, Command, DoctorConfig, ExecConfig, HealthcheckConfig, InitConfig, Inspection, Parsed, PlanConfig,
-    SetupConfig, StatusConfig, parse,
+pub use outcome::{
+    AgentsConfig, Command, DoctorConfig, ExecConfig, HealthcheckConfig, InitConfig, Inspection, PlanConfig,
+    SetupConfig, StatusConfig,
 };
+pub use parse::{Parsed, parse};
 pub use run_config::{LogConfig, RunConfig};
 pub use value::{
     AgentSelection, CaptureDirs, PerAgent, Requirement, Rewrite, StoreChoice, StoreSpec, UserChoice, boolean,

@@ -2,6 +2,8 @@
 //! function for each check, over what was looked at.
 
 mod capabilities;
+pub mod finding;
+pub mod input;
 mod leftovers;
 mod mounts;
 mod owners;
@@ -10,61 +12,15 @@ mod sources;
 
 use std::path::Path;
 
-use serde::Serialize;
-
-use crate::discover::surroundings::{Role, Spot, Surroundings};
-use crate::report::Message;
-
+pub use finding::Finding;
 pub use sources::{Sources, of_sources};
 
-/// Something that was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// The name of the check.
-    pub check: &'static str,
-    /// What it is about: a path, a variable or an agent.
-    pub subject: String,
-    /// What is wrong, and what comes of it.
-    pub what: String,
-    /// How to mend it.
-    pub fix: String,
-    /// Wrong; else worth knowing.
-    #[serde(skip)]
-    pub is_problem: bool,
-}
-
-impl Finding {
-    /// What stops a start, of one agent or of any, in the words of that start.
-    #[must_use]
-    pub fn of_refusal(subject: impl Into<String>, error: &anyhow::Error) -> Finding {
-        let Message { text, hint, .. } = Message::error(error);
-        let fix = hint.unwrap_or_else(|| "agent-init --help shows the options".to_owned());
-        Finding::problem("refused", subject, text, fix)
-    }
-
-    fn problem(
-        check: &'static str,
-        subject: impl Into<String>,
-        what: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Finding {
-        Finding { check, subject: subject.into(), what: what.into(), fix: fix.into(), is_problem: true }
-    }
-
-    fn note(
-        check: &'static str,
-        subject: impl Into<String>,
-        what: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Finding {
-        Finding { is_problem: false, ..Finding::problem(check, subject, what, fix) }
-    }
-}
+use self::input::{DoctorInput, InspectedPath, PathRole};
 
 /// A check of one path. The first that finds something speaks for the path: what is not a file has no mode to mend.
-type SpotCheck = fn(&Spot, &Surroundings) -> Option<Finding>;
+type PathCheck = fn(&InspectedPath, &DoctorInput) -> Option<Finding>;
 
-const SPOT_CHECKS: [SpotCheck; 19] = [
+const PATH_CHECKS: [PathCheck; 19] = [
     mounts::made_by_docker,
     mounts::sub_path,
     mounts::single_file,
@@ -87,17 +43,17 @@ const SPOT_CHECKS: [SpotCheck; 19] = [
 ];
 
 /// Checks of the whole.
-const CHECKS: [fn(&Surroundings) -> Vec<Finding>; 4] =
+const CHECKS: [fn(&DoctorInput) -> Vec<Finding>; 4] =
     [capabilities::missing, leftovers::clock, secrets::hidden_by_tmpfs, mounts::working_copy_on_disk];
 
 /// Everything that is to be said of the surroundings, problems first.
 #[must_use]
-pub fn of_surroundings(surroundings: &Surroundings) -> Vec<Finding> {
-    let of_spots = surroundings
-        .spots
+pub fn of_surroundings(input: &DoctorInput) -> Vec<Finding> {
+    let of_spots = input
+        .inspected_paths
         .iter()
-        .flat_map(|spot| SPOT_CHECKS.iter().filter_map(move |check| check(spot, surroundings)));
-    let all: Vec<Finding> = of_spots.chain(CHECKS.iter().flat_map(|check| check(surroundings))).collect();
+        .flat_map(|inspected| PATH_CHECKS.iter().filter_map(move |check| check(inspected, input)));
+    let all: Vec<Finding> = of_spots.chain(CHECKS.iter().flat_map(|check| check(input))).collect();
     let mut findings: Vec<Finding> = all.iter().filter(|finding| !is_said_above(finding, &all)).cloned().collect();
     findings.sort_by_key(|finding| !finding.is_problem);
     findings
@@ -132,14 +88,10 @@ pub fn together(of_surroundings: Vec<Finding>, of_sources: Vec<Finding>) -> Vec<
     findings
 }
 
-impl Surroundings {
-    fn spot(&self, role: &Role) -> Option<&Spot> {
-        self.spots.iter().find(|spot| spot.role == *role)
+impl DoctorInput {
+    fn inspected(&self, role: &PathRole) -> Option<&InspectedPath> {
+        self.inspected_paths.iter().find(|inspected| inspected.role == *role)
     }
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 #[cfg(test)]

@@ -5,22 +5,20 @@
 //! it would leave behind at its exec nobody would free.
 
 pub mod deliver;
-pub mod helper;
-pub mod interrupt;
-pub mod patience;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 
-use crate::plan::Firmness;
-use crate::plan::identity::Identity;
-use crate::report::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, EventKey, Failure, Message, Reporter};
-use crate::sys::process::{self, Pid, Program};
+use crate::account::Identity;
+use crate::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Failure, reason};
+use crate::log::event::EventKey;
+use crate::log::{Message, Reporter};
+use crate::plan::Enforcement;
+use crate::sys::process::{Pid, Program};
 use crate::sys::pty::Slave;
 use crate::sys::signal::{Inherited, Signal};
 use crate::sys::terminal::Terminal;
-use crate::sys::{errno, privilege};
-use crate::workcopy::read::reason;
+use crate::sys::{errno, privilege, process};
 
 /// What is started, and as whom.
 pub struct Launch<'l> {
@@ -29,7 +27,7 @@ pub struct Launch<'l> {
     /// The name of the command, for messages.
     pub command: &'l OsString,
     /// The user, and what is lost on the way there.
-    pub descent: Descent<'l>,
+    pub privilege_drop: PrivilegeDrop<'l>,
     /// The agent's terminal.
     pub terminal: Tty<'l>,
     /// The mask to restore.
@@ -47,15 +45,15 @@ pub enum Tty<'l> {
 
 /// The way down to the agent's user.
 #[derive(Debug, Clone, Copy)]
-pub struct Descent<'l> {
+pub struct PrivilegeDrop<'l> {
     /// The user.
     pub identity: &'l Identity,
     /// Whether user and groups are set at all.
     pub changes_user: bool,
     /// The bounding set and the capabilities are dropped.
-    pub drop_caps: Firmness,
+    pub drop_caps: Enforcement,
     /// `no_new_privs` is set.
-    pub no_new_privs: Firmness,
+    pub no_new_privs: Enforcement,
 }
 
 /// A step of the child.
@@ -110,7 +108,7 @@ impl Launch<'_> {
                 }
                 Tty::Own(slave) => slave.become_leader().map_err(at(Step::Session))?,
             }
-            self.descent.steps()?;
+            self.privilege_drop.steps()?;
             if parent != 1 {
                 // After the change of user, which clears it. PID 1 takes its whole namespace along anyway.
                 *unbound = process::on_parent_death(Signal::KILL).err();
@@ -127,7 +125,7 @@ impl Launch<'_> {
     }
 
     fn explain(&self, step: Step, error: &io::Error) -> Failure {
-        if step == Step::Exec { exec_failure(self.command, error) } else { self.descent.explain(step, error) }
+        if step == Step::Exec { exec_failure(self.command, error) } else { self.privilege_drop.explain(step, error) }
     }
 }
 
@@ -140,7 +138,7 @@ fn at(step: Step) -> impl Fn(io::Error) -> (Step, io::Error) {
     move |error| (step, error)
 }
 
-impl Descent<'_> {
+impl PrivilegeDrop<'_> {
     /// Goes down in this process, for good.
     ///
     /// # Errors
@@ -157,14 +155,14 @@ impl Descent<'_> {
             privilege::set_group(self.identity.gid).map_err(at(Step::Gid))?;
         }
         // It takes CAP_SETPCAP, which goes with the user.
-        firmly(self.drop_caps, privilege::drop_bounding_set).map_err(at(Step::BoundingSet))?;
+        enforced(self.drop_caps, privilege::drop_bounding_set).map_err(at(Step::BoundingSet))?;
         if self.changes_user {
             privilege::set_user(self.identity.uid).map_err(at(Step::Uid))?;
             // The change of user sets what fs.suid_dumpable says, on memory that may be shared with the parent.
-            process::forbid_dumps().map_err(at(Step::Uid))?;
+            process::set_undumpable().map_err(at(Step::Uid))?;
         }
-        firmly(self.drop_caps, privilege::drop_capabilities).map_err(at(Step::Capabilities))?;
-        firmly(self.no_new_privs, privilege::no_new_privileges).map_err(at(Step::NoNewPrivileges))
+        enforced(self.drop_caps, privilege::drop_capabilities).map_err(at(Step::Capabilities))?;
+        enforced(self.no_new_privs, privilege::no_new_privileges).map_err(at(Step::NoNewPrivileges))
     }
 
     fn explain(self, step: Step, error: &io::Error) -> Failure {
@@ -191,7 +189,7 @@ impl Descent<'_> {
     }
 }
 
-/// Why a command was not executed: 127 for what is not there, 126 for what can not be executed, as every shell has it.
+/// Why a command was not executed: 127 for what is not there, 126 for what cannot be executed, as every shell has it.
 #[must_use]
 pub fn exec_failure(command: &OsStr, error: &io::Error) -> Failure {
     let reason = reason(error);
@@ -216,12 +214,14 @@ pub fn exec_failure(command: &OsStr, error: &io::Error) -> Failure {
     Failure::new(format!("{command}: cannot execute: {reason}")).hint(hint).exit(EXIT_NOT_EXECUTABLE)
 }
 
-fn firmly(firmness: Firmness, step: fn() -> io::Result<()>) -> io::Result<()> {
-    match firmness {
-        Firmness::No => Ok(()),
+fn enforced(enforcement: Enforcement, step: fn() -> io::Result<()>) -> io::Result<()> {
+    match enforcement {
+        Enforcement::No => Ok(()),
         // Without CAP_SETPCAP the kernel refuses, and with no_new_privs nothing is left to gain.
-        Firmness::Tried => step().or_else(|error| if errno::is_refused_call(&error) { Ok(()) } else { Err(error) }),
-        Firmness::Insisted => step(),
+        Enforcement::BestEffort => {
+            step().or_else(|error| if errno::is_refused_call(&error) { Ok(()) } else { Err(error) })
+        }
+        Enforcement::Required => step(),
     }
 }
 

@@ -4,10 +4,11 @@
 
 use std::ffi::OsString;
 
-use agent_init::cli::{self, Manner};
-use agent_init::command;
-use agent_init::discover::Environment;
-use agent_init::report::{EXIT_FAILURE, Failure, Level, LogFormat, Message, Reporter};
+use agent_init::cli::Manner;
+use agent_init::env::Environment;
+use agent_init::error::{EXIT_FAILURE, Failure};
+use agent_init::log::{Level, LogFormat, Message, Reporter};
+use agent_init::{cli, commands};
 
 agent_init::entry!(start);
 
@@ -25,7 +26,7 @@ fn start(arguments: Vec<OsString>) -> u8 {
         reporter = parsed.reporter();
         reporter.say_all(&parsed.warnings);
         manner = parsed.manner();
-        command::perform(parsed.invocation, environment, reporter)
+        commands::perform(parsed.invocation, environment, reporter)
     });
     let status = match result {
         Ok(status) => status,

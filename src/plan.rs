@@ -2,91 +2,32 @@
 //!
 //! A plan refers to what was found and holds none of its bytes, so it can be printed.
 
+pub mod agent_plan;
 pub mod condition;
 pub mod environment;
-pub mod identity;
 pub mod method;
-pub mod place;
 mod requirement;
-pub mod select;
 pub mod warning;
 mod write_back;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::agent::definition::{Method, SessionFile, Setting};
-use crate::cli::{AuthMode, Delivery, RunOptions, Switch};
-use crate::credential::Source;
-use crate::discover::{AgentFacts, Facts, ForeignFile, Offer};
-use crate::report::{EventKey, Message};
-use crate::state::{Served, Shadowed};
-use crate::store::{Recovery, directory};
-use crate::sync::lineage::Lineage;
-use crate::sync::reconcile::Base;
-
+pub use agent_plan::{AgentPlan, Enforcement, LoginFileStep, Plan};
 pub use requirement::required;
-pub use write_back::{WriteBack, carries};
+pub use write_back::WriteBack;
 
-use environment::Changes;
-use method::{Choice, Question, SetAside};
-
-/// What `run` will do.
-pub struct Plan<'f, 'c> {
-    /// The served agents.
-    pub agents: Vec<AgentPlan<'f, 'c>>,
-    /// What changes in the environment.
-    pub environment: Changes,
-    /// HOME is made, with this path, if it is not there.
-    pub makes_home: Option<PathBuf>,
-    /// The bounding set and the capabilities are dropped.
-    pub drop_caps: Firmness,
-    /// `no_new_privs` is set.
-    pub no_new_privs: Firmness,
-}
-
-/// Whether a step of losing privilege is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Firmness {
-    /// No.
-    No,
-    /// As far as the kernel lets us: nobody asked for it.
-    Tried,
-    /// Yes, or the agent does not start.
-    Insisted,
-}
-
-/// What is done for one agent.
-pub struct AgentPlan<'f, 'c> {
-    /// What is known of it.
-    pub facts: &'f AgentFacts<'c>,
-    /// What authenticates it, and what does not.
-    pub choice: Choice,
-    /// The login file of the working copy.
-    pub login: LoginFile,
-    /// Where refreshed logins go.
-    pub write_back: Option<WriteBack>,
-    /// The directory whose settings belong to the working copy.
-    pub settings: Option<PathBuf>,
-    /// What was agreed between working copy and store before this start.
-    pub base: Option<Base>,
-    /// The operator's mode.
-    pub mode: AuthMode,
-    /// The variable that names a descriptor, when the value is delivered by one.
-    pub descriptor: Option<String>,
-    /// What the operator should know.
-    pub warnings: Vec<Message>,
-}
-
-/// What happens to the login file of the working copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoginFile {
-    /// The chosen login is written.
-    Written,
-    /// The login that is there stays.
-    Stays,
-    /// There is to be none; one that is there is kept under `conflicts/` or, when it is no login, removed.
-    Absent,
-}
+use self::method::SelectionInput;
+use crate::account;
+use crate::agent::definition::Method;
+use crate::cli::{Delivery, RunOptions, Switch};
+use crate::facts::agent_facts::AgentFacts;
+use crate::facts::{Candidate, Facts, place};
+use crate::login::Source;
+use crate::login::format::SessionFile;
+use crate::login::history::History;
+use crate::login::merge::MergeBase;
+use crate::state::Served;
+use crate::store::Recovery;
 
 /// Makes the plan, which a start may go by.
 ///
@@ -106,18 +47,18 @@ pub fn draft<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> Plan<'f, 'c>
     warning::of_conflicts(&mut agents);
     let changed = facts.identity.differs_from(facts.current);
     let is_home_named = options.workplace.home.is_some();
-    let is_fallback_needed = facts.home == Path::new(place::FALLBACK_HOME) && (changed || !agents.is_empty());
-    let firmness = |switch: Option<Switch>| match switch.unwrap_or_default() {
-        Switch::On => Firmness::Insisted,
-        Switch::Auto if changed && facts.identity.uid != 0 => Firmness::Tried,
-        Switch::Auto | Switch::Off => Firmness::No,
+    let is_fallback_needed = facts.home == Path::new(account::FALLBACK_HOME) && (changed || !agents.is_empty());
+    let enforcement = |switch: Option<Switch>| match switch.unwrap_or_default() {
+        Switch::On => Enforcement::Required,
+        Switch::Auto if changed && facts.identity.uid != 0 => Enforcement::BestEffort,
+        Switch::Auto | Switch::Off => Enforcement::No,
     };
     Plan {
         environment: environment::changes(facts, &agents, changed || is_home_named),
         makes_home: (is_home_named || is_fallback_needed).then(|| facts.home.clone()),
         agents,
-        drop_caps: firmness(options.drop_caps),
-        no_new_privs: firmness(options.no_new_privs),
+        drop_caps: enforcement(options.drop_caps),
+        no_new_privs: enforcement(options.no_new_privs),
     }
 }
 
@@ -130,24 +71,24 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
     let recovered = definition.session.as_ref().map(recovery);
     let left_at: Vec<Source> = in_place.iter().cloned().chain(recovered).collect();
     let remembered = facts.remembered(agent);
-    let none = Lineage::default();
-    let choice = method::choose(&Question {
-        offers: &agent.offers,
+    let none = History::default();
+    let choice = method::choose(&SelectionInput {
+        candidates: &agent.candidates,
         rules: &definition.methods,
         mode,
         prefer: options.prefer.as_ref().map_or(&[], |prefer| prefer.0.as_slice()),
         left_at: &left_at,
         remembered,
-        captured: agent.capture.as_ref().map_or(&none, |capture| &capture.lineage),
+        captured: agent.capture.as_ref().map_or(&none, |capture| &capture.history),
         now: facts.now,
     });
-    let chosen = choice.chosen.and_then(|index| agent.offers.get(index));
-    let session = chosen.and_then(Offer::session);
+    let chosen = choice.chosen.and_then(|index| agent.candidates.get(index));
+    let session = chosen.and_then(Candidate::session);
     let is_in_place = chosen.is_some_and(|chosen| Some(&chosen.source) == in_place.as_ref());
     let login = match session {
-        Some(_) if is_in_place => LoginFile::Stays,
-        Some(_) => LoginFile::Written,
-        None => LoginFile::Absent,
+        Some(_) if is_in_place => LoginFileStep::Stays,
+        Some(_) => LoginFileStep::Written,
+        None => LoginFileStep::Absent,
     };
     let write_back = match (chosen, session) {
         (Some(chosen), Some(_)) => write_back::of(options, agent, chosen),
@@ -158,146 +99,14 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
     let base = if chosen.is_some_and(|chosen| left_at.contains(&chosen.source)) {
         remembered.and_then(Served::agreed)
     } else {
-        session.map(|session| Base::from(&session.login))
+        session.map(|session| MergeBase::from(&session.login))
     };
     let capture = agent.capture.as_ref().map(|capture| capture.path.as_path());
     let settings = place::settings_source(&agent.place, &agent.working_copy, capture).map(|(path, _)| path.to_owned());
-    let by_descriptor = chosen.filter(|offer| options.deliver == Some(Delivery::Fd) && !offer.is_setting());
-    let descriptor = by_descriptor.and_then(|offer| offer.rule.descriptor.clone());
+    let by_descriptor = chosen.filter(|candidate| options.deliver == Some(Delivery::Fd) && !candidate.is_setting());
+    let descriptor = by_descriptor.and_then(|candidate| candidate.rule.descriptor.clone());
     let mut plan =
         AgentPlan { facts: agent, mode, settings, choice, login, write_back, base, descriptor, warnings: Vec::new() };
     plan.warnings = warning::of(&plan, options, facts);
     plan
-}
-
-impl<'f, 'c> AgentPlan<'f, 'c> {
-    /// Whether this is the agent of that name; without a name any is.
-    fn is(&self, name: Option<&str>) -> bool {
-        name.is_none_or(|name| self.facts.definition.name == name)
-    }
-
-    /// The offer that authenticates the agent.
-    #[must_use]
-    pub fn chosen(&self) -> Option<&'f Offer<'c>> {
-        self.choice.chosen.and_then(|index| self.facts.offers.get(index))
-    }
-
-    /// Whether what was chosen is of use: it has not ended.
-    #[must_use]
-    pub fn is_authenticated(&self) -> bool {
-        self.choice.chosen.is_some() && !self.choice.has_ended
-    }
-
-    /// The offers that were not chosen, each with the reason.
-    pub fn set_aside(&self) -> impl Iterator<Item = (&'f Offer<'c>, &SetAside)> {
-        self.choice.set_aside.iter().filter_map(|aside| Some((self.facts.offers.get(aside.offer)?, aside)))
-    }
-
-    /// The login that was found at the place of the working copy and gives way: it is kept under `conflicts/`.
-    #[must_use]
-    pub fn kept_login(&self) -> Option<&'f Offer<'c>> {
-        let place = Source::Home(self.facts.login_file().filter(|_| self.choice.keep_left)?);
-        self.facts.offers.iter().find(|offer| offer.source == place && offer.session().is_some())
-    }
-
-    /// The directory that keeps it: where the chosen login is carried to, if that is one that can be written.
-    #[must_use]
-    pub fn keeping_capture(&self) -> Option<&Path> {
-        let target = self.write_back.as_ref().filter(|target| target.writable && !target.single_file)?;
-        Some(&target.target)
-    }
-
-    /// Where such a login is kept, as messages name it: in that directory, else beside its own place, which lives as long
-    /// as it would have.
-    #[must_use]
-    pub fn keeps_at(&self) -> PathBuf {
-        let parent = self.keeping_capture().unwrap_or(&self.facts.working_copy);
-        parent.join(directory::BOOKKEEPING).join("conflicts")
-    }
-
-    /// Why the chosen offer was chosen, in words.
-    #[must_use]
-    pub fn why_chosen(&self, options: &RunOptions) -> &'static str {
-        let Some(chosen) = self.chosen() else { return "nothing was chosen" };
-        let usable = self.facts.offers.iter().filter(|offer| offer.found.is_ok()).count();
-        let is_session = chosen.session().is_some();
-        if options.auth_of(&self.facts.definition.name) != AuthMode::Auto {
-            "--auth asks for it"
-        } else if options.prefer.as_ref().is_some_and(|prefer| prefer.0.contains(&chosen.rule.method)) {
-            "--prefer asks for it"
-        } else if usable == 1 {
-            "it is the only one that is usable"
-        } else if is_session && matches!(chosen.source, Source::Home(_)) {
-            "an earlier run of this container left it, and no other is newer"
-        } else if is_session {
-            "the first in the agent's order of methods and places that is not spent"
-        } else {
-            "the first in the agent's order of methods"
-        }
-    }
-
-    /// What was found beside the chosen offer, and why it is not used.
-    #[must_use]
-    pub fn shadowed(&self) -> Vec<Shadowed> {
-        let shadowed = |(offer, aside): (&Offer<'_>, &SetAside)| Shadowed {
-            source: offer.source.to_string(),
-            why: aside.why.to_string(),
-        };
-        self.set_aside().map(shadowed).collect()
-    }
-
-    /// The files that are copied for the agent's user.
-    pub fn files(&self) -> impl Iterator<Item = &'f ForeignFile> {
-        let rule = self.chosen().map(|offer| offer.rule);
-        let goes_along = move |file: &&ForeignFile| {
-            rule.is_some_and(|rule| rule.files.iter().any(|known| known.variable == file.variable))
-        };
-        self.facts.files.iter().filter(goes_along)
-    }
-
-    /// The setting that the agent would prefer to what was chosen, and that is therefore taken out of the working copy.
-    pub fn overriding_settings(&self) -> impl Iterator<Item = &'f Setting> {
-        let settings = self.set_aside().filter_map(|(offer, _)| offer.rule.setting.as_ref());
-        settings.filter(|setting| setting.overrides)
-    }
-
-    /// The variables in the agent's settings that it would prefer to what was chosen: all of its methods', but for those
-    /// that authenticate it.
-    pub fn overriding_variables(&self) -> impl Iterator<Item = &'f str> {
-        let chosen = self.chosen();
-        let stays = move |name: &str| {
-            chosen.is_some_and(|offer| {
-                let is_its = offer.is_setting() && offer.rule.variable.as_deref() == Some(name);
-                is_its || offer.rule.with.iter().any(|known| known == name)
-            })
-        };
-        let rules = self.facts.definition.methods.iter().filter(|rule| !rule.shared);
-        rules.filter_map(|rule| rule.variable.as_deref()).filter(move |name| !stays(name))
-    }
-
-    /// The auth line.
-    #[must_use]
-    pub fn auth_line(&self) -> Message {
-        let agent = &self.facts.definition.name;
-        let Some(chosen) = self.chosen() else {
-            let text = format!("{agent} auth: none (manual /login required)");
-            return Message::notice(text).event(EventKey::Auth).agent(agent);
-        };
-        let mut words = vec![chosen.source.to_string()];
-        let mut how = "";
-        if let Some(session) = chosen.session() {
-            how = match (self.login, &self.write_back) {
-                (_, Some(_)) => " (sync)",
-                (LoginFile::Stays, None) => " (in place)",
-                _ => " (copy)",
-            };
-            words.extend(session.login.account.clone());
-            let expiry = |expires| format!("access token expires {}", humantime::format_rfc3339_seconds(expires));
-            words.extend(session.login.expires_at.map(expiry));
-        }
-        words
-            .extend(chosen.expires_at.map(|expires| format!("expires {}", humantime::format_rfc3339_seconds(expires))));
-        let text = format!("{agent} auth: {}{how}, {}", chosen.rule.label, words.join(", "));
-        Message::notice(text).event(EventKey::Auth).agent(agent)
-    }
 }

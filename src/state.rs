@@ -8,14 +8,14 @@ use std::time::SystemTime;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::credential::source::LIMIT;
-use crate::credential::{Digest, weight};
-use crate::report::Failure;
-use crate::sync::lineage::Lineage;
-use crate::sync::reconcile::Base;
+use crate::error::Failure;
+use crate::fs::untrusted;
+use crate::fs::untrusted::{LIMIT, Owners, Unreadable};
+use crate::login::history::History;
+use crate::login::merge::MergeBase;
+use crate::login::{Digest, limits};
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::process::Pid;
-use crate::workcopy::read::{self, Owners, Unreadable};
 
 /// The file's name.
 const FILE: &str = "state.json";
@@ -71,13 +71,14 @@ pub struct Served {
     /// What was found beside the source, and why it is not used.
     #[serde(default)]
     pub shadowed: Vec<Shadowed>,
-    /// Tokens of the login that was laid down or last agreed; see [`Base`].
+    /// Tokens of the login that was installed or last agreed; see [`MergeBase`].
     pub base: Option<String>,
     /// All of that login that travels.
     pub content: Option<String>,
     /// The logins that were in place here.
-    #[serde(default)]
-    pub lineage: Lineage,
+    // `lineage` in the files of every version.
+    #[serde(default, rename = "lineage")]
+    pub history: History,
     /// What the last exchange with the store came to.
     pub last: Option<String>,
     /// When it came to that, RFC 3339.
@@ -95,22 +96,22 @@ pub struct Shadowed {
 }
 
 impl Served {
-    /// The login that was laid down or last agreed.
+    /// The login that was installed or last agreed.
     #[must_use]
-    pub fn agreed(&self) -> Option<Base> {
+    pub fn agreed(&self) -> Option<MergeBase> {
         let part = |text: &Option<String>| text.as_deref().and_then(Digest::parse);
-        Some(Base { digest: part(&self.base)?, content: part(&self.content)? })
+        Some(MergeBase { digest: part(&self.base)?, content: part(&self.content)? })
     }
 
     /// Remembers it.
-    pub fn agree(&mut self, base: Base) {
+    pub fn agree(&mut self, base: MergeBase) {
         self.base = Some(base.digest.to_string());
         self.content = Some(base.content.to_string());
-        self.lineage.push(base.digest);
+        self.history.push(base.digest);
     }
 
     /// Remembers what the last exchange with the store came to, if that is news; the moment counts from then.
-    pub fn came_to(&mut self, base: Option<Base>, last: Option<&str>) -> bool {
+    pub fn set_base(&mut self, base: Option<MergeBase>, last: Option<&str>) -> bool {
         let another = base.filter(|base| self.agreed() != Some(*base));
         let is_news = another.is_some() || self.last.as_deref() != last;
         if let Some(base) = another {
@@ -131,7 +132,7 @@ impl Served {
 /// from it.
 pub fn load(state_dir: &Path, uid: u32) -> anyhow::Result<State> {
     let owners = Owners::These(vec![uid, 0]);
-    match read::read_again(|| read(state_dir, &owners)) {
+    match untrusted::read_again(|| read(state_dir, &owners)) {
         Ok(found) => Ok(found.map(|(state, _)| state).unwrap_or_default()),
         Err(why) => {
             let file = state_dir.join(FILE);
@@ -151,13 +152,13 @@ pub fn read(state_dir: &Path, owners: &Owners) -> Result<Option<(State, u32)>, U
     let found = || -> Result<_, Unreadable> {
         // Others than its owner may pass through the directory, and not list it.
         let dir = Dir::passage(state_dir)?;
-        let content = read::entry(&dir, OsStr::new(FILE), owners)?;
+        let content = untrusted::entry(&dir, OsStr::new(FILE), owners)?;
         Ok((content, dir.stat()?))
     };
     match found() {
         Ok((content, stat)) => {
             let is_theirs = stat.uid == content.stat.uid && stat.mode & 0o022 == 0;
-            let state = weight::parse(&content.bytes).ok();
+            let state = limits::parse(&content.bytes).ok();
             Ok(state.filter(|_| is_theirs).map(|state| (state, stat.uid)))
         }
         Err(why) if why.is_unknown() => Err(why),
@@ -191,19 +192,19 @@ mod tests {
             "base": null, "content": null, "last": null }"#;
         let mut served: Served = serde_json::from_str(served).unwrap();
         let digest = |number: u8| Digest::parse(&format!("sha256:{number:064x}")).unwrap();
-        let base = |number| Some(Base { digest: digest(number), content: digest(0) });
-        assert!(!served.came_to(None, None) && served.at.is_none());
+        let base = |number| Some(MergeBase { digest: digest(number), content: digest(0) });
+        assert!(!served.set_base(None, None) && served.at.is_none());
         for (base, last) in
             [(None, "logged-out"), (base(1), "logged-out"), (base(1), "published"), (base(2), "published")]
         {
-            assert!(served.came_to(base, Some(last)), "{base:?} {last}");
+            assert!(served.set_base(base, Some(last)), "{base:?} {last}");
             let known = served.clone();
-            assert!(!served.came_to(base, Some(last)), "{base:?} {last}");
+            assert!(!served.set_base(base, Some(last)), "{base:?} {last}");
             assert_eq!(served, known);
         }
         // Nothing agreed takes nothing away.
-        assert!(served.came_to(None, Some("failed")));
+        assert!(served.set_base(None, Some("failed")));
         assert_eq!((served.agreed(), served.last.as_deref()), (base(2), Some("failed")));
-        assert!(served.lineage.is_ancestor(base(1).unwrap().digest));
+        assert!(served.history.is_ancestor(base(1).unwrap().digest));
     }
 }

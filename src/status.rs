@@ -1,19 +1,19 @@
 //! Pure. What authenticates an agent, until when, and what is wrong with it.
 
 mod health;
+pub mod running;
 
 use std::time::SystemTime;
 
+pub use health::{Clock, Health};
 use serde::{Serialize, Serializer};
 
+use self::running::Live;
 use crate::agent::Definition;
 use crate::agent::definition::Method;
-use crate::discover::running::Live;
+use crate::login::merge::LoginState;
 use crate::plan::{AgentPlan, WriteBack};
 use crate::state::{Served, Shadowed};
-use crate::sync::reconcile::Version;
-
-pub use health::{Clock, Health};
 
 /// The status of one agent; its JSON is that of `status --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -105,7 +105,7 @@ pub struct Exchange {
 pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> AgentStatus {
     let definition = plan.facts.definition;
     let chosen = plan.chosen();
-    let login = chosen.and_then(|offer| offer.session()).map(|session| &session.login);
+    let login = chosen.and_then(|candidate| candidate.session()).map(|session| &session.login);
     let (state, problem) = match (chosen, login) {
         (Some(_), Some(login)) => clock.judge(login),
         (Some(chosen), None) => clock.judge_token(chosen.expires_at),
@@ -124,13 +124,13 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
     AgentStatus {
         agent: definition.name.clone(),
         title: definition.title.clone(),
-        detected: !plan.facts.offers.is_empty(),
-        method: chosen.map_or("none", |offer| offer.rule.method.word()).to_owned(),
-        label: chosen.map(|offer| offer.rule.label.clone()),
-        source: chosen.map(|offer| offer.source.to_string()),
+        detected: !plan.facts.candidates.is_empty(),
+        method: chosen.map_or("none", |candidate| candidate.rule.method.word()).to_owned(),
+        label: chosen.map(|candidate| candidate.rule.label.clone()),
+        source: chosen.map(|candidate| candidate.source.to_string()),
         account: login.and_then(|login| login.account.clone()),
         plan: login.and_then(|login| login.plan.clone()),
-        access_expires_at: login.map_or(chosen.and_then(|offer| offer.expires_at), |login| login.expires_at),
+        access_expires_at: login.map_or(chosen.and_then(|candidate| candidate.expires_at), |login| login.expires_at),
         refreshable: login.is_some_and(|login| login.refreshable),
         state,
         problem,
@@ -141,9 +141,9 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
 }
 
 fn nothing_usable(plan: &AgentPlan<'_, '_>) -> (Health, Option<String>) {
-    let defect = plan.facts.offers.iter().find_map(|offer| Some((offer, offer.found.as_ref().err()?)));
+    let defect = plan.facts.candidates.iter().find_map(|candidate| Some((candidate, candidate.found.as_ref().err()?)));
     match (defect, plan.shadowed().first()) {
-        (Some((offer, why)), _) => (Health::Invalid, Some(format!("{}: {why}", offer.source))),
+        (Some((candidate, why)), _) => (Health::Invalid, Some(format!("{}: {why}", candidate.source))),
         (None, Some(aside)) => (Health::Missing, Some(format!("{} is not used: {}", aside.source, aside.why))),
         (None, None) => (Health::Missing, Some("nothing was found".to_owned())),
     }
@@ -164,7 +164,7 @@ pub fn served(
 ) -> AgentStatus {
     let is_session = served.method == Method::Session.word();
     let login = match live {
-        Some(Live::Seen(Version::Valid(login))) if is_session || served.method == "none" => Some(login),
+        Some(Live::Seen(LoginState::Valid(login))) if is_session || served.method == "none" => Some(login),
         _ => None,
     };
     let noted = served.expires_at.as_deref().and_then(|text| humantime::parse_rfc3339(text).ok());
@@ -173,7 +173,7 @@ pub fn served(
         (None, _) if served.method == "none" => (Health::Missing, Some("nobody has logged in".to_owned())),
         (None, Some(Live::Seen(version))) if is_session => lost(version),
         (None, Some(Live::Hidden)) if is_session => {
-            (Health::Ok, Some(format!("{} can not be looked into by this user", served.place.display())))
+            (Health::Ok, Some(format!("{} cannot be looked into by this user", served.place.display())))
         }
         (None, _) => clock.judge_token(noted),
     };
@@ -220,13 +220,13 @@ fn verdict(login: (Health, Option<String>), write_back: Option<&WriteBackStatus>
 }
 
 /// What became of the login that the agent had.
-fn lost(version: &Version) -> (Health, Option<String>) {
+fn lost(version: &LoginState) -> (Health, Option<String>) {
     let problem = match version {
-        Version::LoggedOut => "logged out by the vendor".to_owned(),
-        Version::Absent => "its login is gone: someone logged out".to_owned(),
-        Version::Damaged(why) => format!("its login is damaged: {why}"),
-        Version::Unreadable(why) => format!("its login cannot be read: {why}"),
-        Version::Valid(_) => return (Health::Ok, None),
+        LoginState::LoggedOut => "logged out by the vendor".to_owned(),
+        LoginState::Absent => "its login is gone: someone logged out".to_owned(),
+        LoginState::Damaged(why) => format!("its login is damaged: {why}"),
+        LoginState::Unreadable(why) => format!("its login cannot be read: {why}"),
+        LoginState::Valid(_) => return (Health::Ok, None),
     };
     (Health::Invalid, Some(problem))
 }
@@ -273,8 +273,8 @@ fn rfc3339<S: Serializer>(moment: &Option<SystemTime>, to: S) -> Result<S::Ok, S
 
 #[cfg(test)]
 mod tests {
-    use super::health::tests::{clock, login};
     use super::*;
+    use crate::status::health::tests::{clock, login};
 
     fn remembered(method: &str, last: Option<&str>) -> Served {
         let text =
@@ -285,18 +285,18 @@ mod tests {
     #[test]
     fn what_a_running_agent_has() {
         let seen = |version| Some(Live::Seen(version));
-        let good = || Version::Valid(login(true, Some(1)));
+        let good = || LoginState::Valid(login(true, Some(1)));
         let rows = [
             ("session", seen(good()), Health::Ok, "session"),
-            ("session", seen(Version::LoggedOut), Health::Invalid, "session"),
-            ("session", seen(Version::Absent), Health::Invalid, "session"),
-            ("session", seen(Version::Damaged("torn".into())), Health::Invalid, "session"),
-            ("session", seen(Version::Valid(login(false, Some(1)))), Health::Expired, "session"),
+            ("session", seen(LoginState::LoggedOut), Health::Invalid, "session"),
+            ("session", seen(LoginState::Absent), Health::Invalid, "session"),
+            ("session", seen(LoginState::Damaged("torn".into())), Health::Invalid, "session"),
+            ("session", seen(LoginState::Valid(login(false, Some(1)))), Health::Expired, "session"),
             ("session", Some(Live::Hidden), Health::Ok, "session"),
-            ("none", seen(Version::Absent), Health::Missing, "none"),
+            ("none", seen(LoginState::Absent), Health::Missing, "none"),
             ("none", None, Health::Missing, "none"),
             ("none", seen(good()), Health::Ok, "session"),
-            ("api-key", seen(Version::Absent), Health::Ok, "api-key"),
+            ("api-key", seen(LoginState::Absent), Health::Ok, "api-key"),
             ("api-key", None, Health::Ok, "api-key"),
         ];
         for (method, live, state, shown) in rows {
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_login_that_stays_in_the_container_is_a_complaint() {
-        let live = Live::Seen(Version::Valid(login(true, None)));
+        let live = Live::Seen(LoginState::Valid(login(true, None)));
         let exchange = Exchange { last: Some("failed".into()), ..Exchange::default() };
         let status = served(&remembered("session", None), None, Some(&live), clock(), exchange);
         assert_eq!((status.state, status.state.is_well()), (Health::Unsaved, false));
@@ -325,7 +325,7 @@ mod tests {
         ];
         for (login, alone) in logins {
             for last in [None, Some("unchanged"), Some("published"), Some("adopted"), Some("kept"), Some("failed")] {
-                let live = Live::Seen(Version::Valid(login.clone()));
+                let live = Live::Seen(LoginState::Valid(login.clone()));
                 let exchange = Exchange { last: last.map(str::to_owned), ..Exchange::default() };
                 let status = served(&remembered("session", None), None, Some(&live), clock(), exchange);
                 let expected = if last == Some("failed") { alone.max(Health::Unsaved) } else { alone };

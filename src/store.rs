@@ -2,7 +2,7 @@
 
 pub mod directory;
 pub mod helper;
-mod pace;
+mod poll_interval;
 pub mod protocol;
 pub mod recovery;
 pub mod remote;
@@ -12,15 +12,16 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::agent::definition::SessionFile;
-use crate::sync::lineage::Lineage;
-use crate::sync::reconcile::Version;
-use crate::sys::lock::Lock;
-use crate::workcopy::read::{Copy, Unreadable};
-
 pub use directory::{Capture, Record};
 pub use recovery::Recovery;
 pub use remote::Remote;
+
+use crate::fs::untrusted::Unreadable;
+use crate::login::file::LoginFile;
+use crate::login::format::SessionFile;
+use crate::login::history::History;
+use crate::login::merge::LoginState;
+use crate::sys::lock::Lock;
 
 /// A store.
 pub enum Store {
@@ -42,7 +43,7 @@ pub enum Put {
 }
 
 /// What came of asking for something that one container has at a time.
-pub enum Asked {
+pub enum LockOutcome {
     /// It is ours, for as long as this is held.
     Granted(Option<Lock>),
     /// Another has it.
@@ -64,10 +65,10 @@ impl Store {
 
     /// The login as it is stored.
     #[must_use]
-    pub fn read(&self, rule: &SessionFile) -> Copy {
+    pub fn read(&self, rule: &SessionFile) -> LoginFile {
         match self {
             Store::Directory(capture) => capture.read(rule),
-            Store::Expected(_) => Copy { version: Version::Absent, bytes: None, mark: None },
+            Store::Expected(_) => LoginFile { state: LoginState::Absent, bytes: None, stamp: None },
             Store::Remote(remote) => remote.read(rule),
         }
     }
@@ -88,11 +89,13 @@ impl Store {
     ///
     /// # Errors
     /// As [`Capture::lock`].
-    pub fn lock(&self) -> io::Result<Asked> {
+    pub fn lock(&self) -> io::Result<LockOutcome> {
         match self {
-            Store::Directory(capture) => Ok(capture.lock()?.map_or(Asked::Refused, |lock| Asked::Granted(Some(lock)))),
-            Store::Remote(remote) if remote.is_putting() => Ok(Asked::Later),
-            Store::Remote(_) | Store::Expected(_) => Ok(Asked::Granted(None)),
+            Store::Directory(capture) => {
+                Ok(capture.lock()?.map_or(LockOutcome::Refused, |lock| LockOutcome::Granted(Some(lock))))
+            }
+            Store::Remote(remote) if remote.is_putting() => Ok(LockOutcome::Later),
+            Store::Remote(_) | Store::Expected(_) => Ok(LockOutcome::Granted(None)),
         }
     }
 
@@ -100,15 +103,15 @@ impl Store {
     ///
     /// # Errors
     /// As [`Capture::lease`].
-    pub fn lease(&mut self) -> io::Result<Asked> {
+    pub fn lease(&mut self) -> io::Result<LockOutcome> {
         match self {
             Store::Directory(capture) => {
-                Ok(capture.lease()?.map_or(Asked::Refused, |lease| Asked::Granted(Some(lease))))
+                Ok(capture.lease()?.map_or(LockOutcome::Refused, |lease| LockOutcome::Granted(Some(lease))))
             }
-            Store::Expected(_) => Ok(Asked::Granted(None)),
+            Store::Expected(_) => Ok(LockOutcome::Granted(None)),
             Store::Remote(remote) => {
                 remote.ask_turn();
-                Ok(Asked::Later)
+                Ok(LockOutcome::Later)
             }
         }
     }
@@ -124,11 +127,11 @@ impl Store {
     ///
     /// # Errors
     /// As [`Capture::put`].
-    pub fn put(&mut self, rule: &SessionFile, bytes: &[u8], lineage: &Lineage) -> io::Result<Put> {
+    pub fn put(&mut self, rule: &SessionFile, bytes: &[u8], history: &History) -> io::Result<Put> {
         match self {
-            Store::Directory(capture) => capture.put(rule, bytes, lineage).map(|()| Put::Done),
+            Store::Directory(capture) => capture.put(rule, bytes, history).map(|()| Put::Done),
             Store::Expected(_) => Err(io::ErrorKind::NotFound.into()),
-            Store::Remote(remote) => remote.put(rule, bytes, lineage).map(|()| Put::Sent),
+            Store::Remote(remote) => remote.put(rule, bytes, history).map(|()| Put::Sent),
         }
     }
 

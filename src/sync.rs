@@ -1,12 +1,10 @@
 //! Carries logins between working copies and captures: three versions are compared, and what changed travels.
 
+pub mod dedup_log;
 pub mod engine;
-pub mod gate;
-pub mod hearing;
-pub mod lineage;
-pub mod link;
-pub mod reconcile;
+pub mod refresh_lock;
+pub mod session;
 pub mod turn;
-pub mod voice;
+pub mod watch_state;
 
 pub use engine::Engine;

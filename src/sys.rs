@@ -4,6 +4,7 @@
 //! reason why it is sound.
 #![allow(unsafe_code)]
 
+pub mod access;
 mod beneath;
 pub mod descriptors;
 pub mod dir;
@@ -11,7 +12,6 @@ pub mod entry;
 pub mod errno;
 mod listing;
 pub mod lock;
-pub mod look;
 pub mod memory;
 pub mod output;
 pub mod pipe;
@@ -22,6 +22,8 @@ pub mod pty;
 pub mod replace;
 mod resolve;
 pub mod signal;
+pub mod stat;
 pub mod terminal;
+pub mod walk;
 pub mod watch;
 pub mod wipe;

@@ -3,11 +3,9 @@
 //! The agent does not run yet, but an earlier one may have: everything below HOME is opened by handle, link by link
 //! refused.
 
+pub mod export;
 pub mod first_run;
-pub mod ground;
-pub mod harvest;
-pub mod overriding;
-pub mod read;
+pub mod overrides;
 pub mod tree;
 
 use std::ffi::OsStr;
@@ -16,23 +14,27 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::agent::definition::SessionFile;
 use crate::cli::{RunOptions, Scope};
-use crate::credential::Document;
-use crate::credential::source::LIMIT;
-use crate::discover::{Cache, Facts, Material, Offer};
-use crate::launch::interrupt::Interrupt;
-use crate::plan::place::{copied_file, under_home};
-use crate::plan::{AgentPlan, LoginFile, Plan};
-use crate::report::{EventKey, Failure, Message, in_words};
+use crate::error;
+use crate::error::{Failure, in_words};
+use crate::facts::place::{copied_file, under_home};
+use crate::facts::{Cache, Candidate, CandidateValue, Facts};
+use crate::fs::untrusted::{LIMIT, Owners};
+use crate::fs::{directories, untrusted};
+use crate::log::Message;
+use crate::log::event::EventKey;
+use crate::login::Document;
+use crate::login::file::LoginFile;
+use crate::login::format::SessionFile;
+use crate::login::merge::LoginState;
+use crate::plan::{AgentPlan, LoginFileStep, Plan};
+use crate::process::interrupt::Interrupt;
 use crate::store::Capture;
 use crate::store::directory::{BOOKKEEPING, keep_conflict};
-use crate::sync::reconcile::Version;
-use crate::sys::dir::{Attributes, Dir, Kind};
+use crate::sys::dir::{Attributes, Dir};
 use crate::sys::replace::{Exclusion, Replaced};
-use crate::sys::{look, privilege};
-
-use read::{Copy, Owners};
+use crate::sys::stat::Kind;
+use crate::sys::{access, privilege};
 
 /// A working copy.
 pub struct WorkingCopy {
@@ -56,8 +58,8 @@ pub fn agent_owner(facts: &Facts<'_>) -> Option<(u32, u32)> {
 /// Lays the working copy of one agent down.
 ///
 /// # Errors
-/// A directory or file that can not be made, with the path and the capability that is missing; a stop.
-pub fn lay_down(
+/// A directory or file that cannot be made, with the path and the capability that is missing; a stop.
+pub fn install(
     options: &RunOptions,
     facts: &Facts<'_>,
     plan: &AgentPlan<'_, '_>,
@@ -69,7 +71,7 @@ pub fn lay_down(
     let is_stopped = &|| interrupt.has_come();
     let path = plan.facts.working_copy.clone();
     let trusted = trusted_part(options, facts, plan)?;
-    let (dir, was_anothers) = ground::private_directory(&path, &trusted, owner)?;
+    let (dir, was_anothers) = directories::private_directory(&path, &trusted, owner)?;
     let copy = WorkingCopy { path, dir, trusted, owner };
     copy.sweep_kept();
     if was_anothers {
@@ -79,16 +81,16 @@ pub fn lay_down(
     interrupt.check("the working copy was made")?;
     if let Some(session) = &plan.facts.definition.session {
         clear_left(plan, session, &copy, (state_dir, &facts.state_dir), say)?;
-        if plan.login == LoginFile::Stays {
+        if plan.login == LoginFileStep::Stays {
             copy.make_private(plan, session)?;
         }
-        if let (LoginFile::Written, Some(Ok(Material::Session(login)))) =
-            (plan.login, plan.chosen().map(|offer| &offer.found))
+        if let (LoginFileStep::Written, Some(Ok(CandidateValue::Session(login)))) =
+            (plan.login, plan.chosen().map(|candidate| &candidate.found))
         {
             copy.write(&session.file, login.bytes.expose_secret())?;
         }
     }
-    overriding::set_aside(plan, &copy, say);
+    overrides::ignored(plan, &copy, say);
     // Last: an agent may keep its login and its answers in one file.
     if options.workplace.first_run.unwrap_or(true) {
         first_run::answer(options, facts, plan, &copy, say);
@@ -103,11 +105,11 @@ pub fn lay_down(
 /// What a start by that plan would say.
 pub fn possible(options: &RunOptions, facts: &Facts<'_>, plan: &Plan<'_, '_>) -> anyhow::Result<()> {
     if let Some(home) = options.workplace.home.as_ref() {
-        ground::can_be_made(home)?;
+        directories::can_be_made(home)?;
     }
-    if plan.agents.iter().any(|agent| agent.login != LoginFile::Absent) {
-        ground::state_directory_is_possible(&facts.state_dir)?;
-        options.workplace.work_dir.iter().try_for_each(|work_dir| ground::can_be_made(work_dir))?;
+    if plan.agents.iter().any(|agent| agent.login != LoginFileStep::Absent) {
+        directories::state_directory_is_possible(&facts.state_dir)?;
+        options.workplace.work_dir.iter().try_for_each(|work_dir| directories::can_be_made(work_dir))?;
     }
     Ok(())
 }
@@ -116,13 +118,13 @@ pub fn possible(options: &RunOptions, facts: &Facts<'_>, plan: &Plan<'_, '_>) ->
 fn trusted_part(options: &RunOptions, facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> anyhow::Result<PathBuf> {
     let (path, own) = (&plan.facts.working_copy, &plan.facts.place.path);
     if let Some(work_dir) = options.workplace.work_dir.as_ref().filter(|work_dir| path.starts_with(work_dir)) {
-        ground::parent_of_working_copies(work_dir, agent_owner(facts))?;
+        directories::parent_of_working_copies(work_dir, agent_owner(facts))?;
         return Ok(work_dir.clone());
     }
     if path != own {
         return Ok(facts.state_dir.clone());
     }
-    if path.starts_with(&facts.home) && look::is_directory(&facts.home) {
+    if path.starts_with(&facts.home) && access::is_directory(&facts.home) {
         return Ok(facts.home.clone());
     }
     // The operator's home variable names it.
@@ -143,7 +145,7 @@ impl WorkingCopy {
         }
         self.dir
             .write_whole(OsStr::new(name), bytes, Attributes { mode: 0o600, owner: self.owner })
-            .with_context(|| ground::failure("write", &self.path.join(name)))
+            .with_context(|| directories::failure("write", &self.path.join(name)))
     }
 
     /// Keeps what a file held beside it, for root or us alone.
@@ -153,7 +155,7 @@ impl WorkingCopy {
     }
 
     /// Removes temporary files that killed runs left among what is kept beside. The directory itself is swept when it is
-    /// made ([`ground::private_directory`]).
+    /// made ([`directories::private_directory`]).
     fn sweep_kept(&self) {
         let kept = self.dir.sub(OsStr::new(BOOKKEEPING)).and_then(|notes| notes.sub(OsStr::new("conflicts")));
         if let Ok(kept) = kept {
@@ -165,7 +167,7 @@ impl WorkingCopy {
     fn make_private(&self, plan: &AgentPlan<'_, '_>, session: &SessionFile) -> anyhow::Result<()> {
         let there = self.dir.stat_entry(OsStr::new(&session.file));
         let is_private = there.is_ok_and(|there| there.uid == self.uid() && there.mode | 0o600 == 0o600);
-        match plan.chosen().and_then(Offer::session) {
+        match plan.chosen().and_then(Candidate::session) {
             Some(login) if !is_private => self.write(&session.file, login.bytes.expose_secret()),
             _ => Ok(()),
         }
@@ -180,17 +182,18 @@ impl WorkingCopy {
         &self,
         name: &str,
         bytes: &[u8],
-        there: &Copy,
+        there: &LoginFile,
         exclusion: Option<&Exclusion<'_>>,
     ) -> anyhow::Result<Replaced> {
-        let is_there = there.version != Version::Absent;
+        let is_there = there.state != LoginState::Absent;
         if is_there && there.bytes.is_none() {
             // A link, a fifo, another's file: no login of the agent's is lost with it.
             return self.write(name, bytes).map(|()| Replaced::Done);
         }
         let owners = self.owners();
-        let is_same =
-            |moved: &OsStr| read::entry(&self.dir, moved, &owners).ok().map(|content| content.bytes) == there.bytes;
+        let is_same = |moved: &OsStr| {
+            untrusted::entry(&self.dir, moved, &owners).ok().map(|content| content.bytes) == there.bytes
+        };
         self.dir
             .replace_whole(
                 OsStr::new(name),
@@ -199,7 +202,7 @@ impl WorkingCopy {
                 is_there.then_some(&is_same as &dyn Fn(&OsStr) -> bool),
                 exclusion,
             )
-            .with_context(|| ground::failure("write", &self.path.join(name)))
+            .with_context(|| directories::failure("write", &self.path.join(name)))
     }
 
     /// Opens the directory that is at the path now: the agent may have replaced its own.
@@ -207,14 +210,14 @@ impl WorkingCopy {
     /// # Errors
     /// It is not there, or leads through a link, or is not the agent's.
     pub fn reopen(&mut self) -> std::io::Result<()> {
-        self.dir = ground::directory_of(&self.path, &self.trusted, self.uid())?;
+        self.dir = directories::directory_of(&self.path, &self.trusted, self.uid())?;
         Ok(())
     }
 
     /// Whether the directory is still what its path leads to.
     #[must_use]
     pub fn is_current(&self) -> bool {
-        let there = ground::directory_of(&self.path, &self.trusted, self.uid());
+        let there = directories::directory_of(&self.path, &self.trusted, self.uid());
         there.and_then(|there| Ok(there.stat()?.id == self.dir.stat()?.id)).unwrap_or(false)
     }
 
@@ -244,11 +247,11 @@ fn files(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, say: &mut dyn FnMut(Messag
     for file in plan.files() {
         let path = copied_file(&facts.state_dir, &plan.facts.definition.name, &file.variable);
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
-        let (dir, _) = ground::private_directory(parent, &facts.state_dir, owner)?;
+        let (dir, _) = directories::private_directory(parent, &facts.state_dir, owner)?;
         dir.write_whole(name, file.bytes.expose_secret(), Attributes { mode: 0o600, owner })
-            .with_context(|| ground::failure("write", &path))?;
+            .with_context(|| directories::failure("write", &path))?;
         if let Some(cache) = &file.cache
-            && let Err(error) = lay_down_cache(cache, &facts.home, owner)
+            && let Err(error) = install_cache(cache, &facts.home, owner)
         {
             let (agent, variable) = (&plan.facts.definition.name, &file.variable);
             let text = format!("{agent}: the cache of {variable} is not copied: {}", in_words(&error));
@@ -260,18 +263,18 @@ fn files(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, say: &mut dyn FnMut(Messag
 }
 
 /// Lays a cache down in HOME. What is newer there is the agent's own, of an earlier run: it may have refreshed it.
-fn lay_down_cache(cache: &Cache, home: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
+fn install_cache(cache: &Cache, home: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
     let path = home.join(&cache.place);
-    let (dir, _) = ground::private_directory(&path, home, owner)?;
+    let (dir, _) = directories::private_directory(&path, home, owner)?;
     for file in &cache.files {
         let is_newer = match dir.stat_entry(&file.name) {
             Ok(there) => there.kind != Kind::File || there.changed < file.changed,
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
-            Err(error) => return Err(error).with_context(|| ground::failure("look at", &path.join(&file.name))),
+            Err(error) => return Err(error).with_context(|| directories::failure("look at", &path.join(&file.name))),
         };
         if is_newer {
             dir.write_whole(&file.name, file.bytes.expose_secret(), Attributes { mode: 0o600, owner })
-                .with_context(|| ground::failure("write", &path.join(&file.name)))?;
+                .with_context(|| directories::failure("write", &path.join(&file.name)))?;
         }
     }
     Ok(())
@@ -286,12 +289,12 @@ fn clear_left(
     say: &mut dyn FnMut(Message),
 ) -> anyhow::Result<()> {
     let name = OsStr::new(&session.file);
-    if plan.login == LoginFile::Stays
-        || !is_there(&copy.dir, name).with_context(|| ground::failure("look at", &copy.path))?
+    if plan.login == LoginFileStep::Stays
+        || !is_there(&copy.dir, name).with_context(|| directories::failure("look at", &copy.path))?
     {
         return Ok(());
     }
-    if let Some(left) = plan.kept_login().and_then(Offer::session) {
+    if let Some(left) = plan.kept_login().and_then(Candidate::session) {
         let kept = keep_login(plan, session, left.bytes.expose_secret(), copy, state_dir)?;
         if kept != plan.keeps_at() {
             let agent = &plan.facts.definition.name;
@@ -300,8 +303,8 @@ fn clear_left(
             say(warning(plan, text).hint(format!("it is kept under {}", kept.display())));
         }
     }
-    if plan.login == LoginFile::Absent {
-        let siblings = match read::entry(&copy.dir, name, &copy.owners()) {
+    if plan.login == LoginFileStep::Absent {
+        let siblings = match untrusted::entry(&copy.dir, name, &copy.owners()) {
             Err(why) if why.is_unknown() => {
                 let what = format!("cannot read {}, which is to be removed: {why}", copy.path.join(name).display());
                 return Err(Failure::new(what).hint("make it readable for agent-init, or remove it").into());
@@ -311,14 +314,14 @@ fn clear_left(
         match siblings.and_then(|content| Document::without_login(session, &content.bytes)) {
             // A file that holds more than the login keeps the rest.
             Some(rest) => copy.write(&session.file, &rest)?,
-            None => copy.dir.remove(name).with_context(|| ground::failure("remove", &copy.path.join(name)))?,
+            None => copy.dir.remove(name).with_context(|| directories::failure("remove", &copy.path.join(name)))?,
         }
     }
     Ok(())
 }
 
 /// Keeps a login that gives way: in the capture, else beside its own place, else in our state, where an agent that is in
-/// the way at its place can not prevent it. The directory that has it.
+/// the way at its place cannot prevent it. The directory that has it.
 fn keep_login(
     plan: &AgentPlan<'_, '_>,
     session: &SessionFile,
@@ -364,7 +367,7 @@ fn settings(
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
-                say(warning(plan, format!("no settings from {}: {}", from.display(), read::reason(&error))));
+                say(warning(plan, format!("no settings from {}: {}", from.display(), error::reason(&error))));
             }
         }
     }
@@ -398,8 +401,10 @@ fn is_there(dir: &Dir, name: &OsStr) -> io::Result<bool> {
     }
 }
 
-fn outside_file(path: &Path, facts: &Facts<'_>) -> Result<zeroize::Zeroizing<Vec<u8>>, read::Unreadable> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(read::Unreadable::Missing) };
+fn outside_file(path: &Path, facts: &Facts<'_>) -> Result<zeroize::Zeroizing<Vec<u8>>, untrusted::Unreadable> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(untrusted::Unreadable::Missing);
+    };
     let owners = Owners::These(vec![facts.identity.uid, 0, facts.current.0]);
-    Ok(read::entry(&Dir::open(parent)?, name, &owners)?.bytes)
+    Ok(untrusted::entry(&Dir::open(parent)?, name, &owners)?.bytes)
 }

@@ -4,12 +4,11 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::Report;
 use crate::ground::Ground;
 use crate::inits::{Inits, Launch};
-use crate::role;
 use crate::sample::Sample;
 use crate::table::Table;
+use crate::{Report, role};
 
 const ROUNDS: usize = 3;
 

@@ -1,5 +1,5 @@
-use crate::plan::identity::{Accounts, Wanted, mapped, resolve};
-use crate::report::Failure;
+use crate::account::{Accounts, Wanted, mapped, resolve};
+use crate::error::Failure;
 
 /// `/etc/passwd`, `/etc/group`, USER and the map of a user namespace, a NUL after each: nobody becomes root by accident.
 pub fn accounts(input: &[u8]) {

@@ -2,9 +2,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use crate::cli::{Invocation, parse};
-use crate::credential::command;
-use crate::discover::Environment;
-use crate::report::Failure;
+use crate::env::Environment;
+use crate::error::Failure;
+use crate::process::argv;
 
 /// The name under which we were started, the arguments, an empty word, and the environment, each ended by a NUL.
 pub fn cli(input: &[u8]) {
@@ -34,13 +34,12 @@ pub fn cli(input: &[u8]) {
 
 /// The words of a command in a variable are the same once each is quoted.
 fn split(text: &OsStr) {
-    let Some(words) = command::argv(text) else { return };
+    let Some(words) = argv::argv(text) else { return };
     assert!(!words.is_empty());
-    if let Some(words) = command::words(text).filter(|words| !words.iter().any(|word| word.as_bytes().contains(&b'\'')))
-    {
+    if let Some(words) = argv::words(text).filter(|words| !words.iter().any(|word| word.as_bytes().contains(&b'\''))) {
         let quoted: Vec<String> = words.iter().filter_map(|word| Some(format!("'{}'", word.to_str()?))).collect();
         if quoted.len() == words.len() {
-            assert_eq!(command::words(OsStr::new(&quoted.join(" "))), Some(words));
+            assert_eq!(argv::words(OsStr::new(&quoted.join(" "))), Some(words));
         }
     }
 }

@@ -1,5 +1,6 @@
 use crate::agent::{Catalog, rules};
 use crate::setup::scanner::Scanner;
+use crate::terminal::relay::ScreenFilter as _;
 
 /// A definition that an image adds: refused with the line, or sound in everything that other code relies on.
 pub fn definitions(input: &[u8]) {
@@ -38,6 +39,6 @@ pub fn definitions(input: &[u8]) {
     let entry = catalog.named(&definition.name).unwrap();
     assert_eq!(entry.text(), text);
     assert!(definition.commands.iter().all(|name| entry.has_command(name)));
-    let json = crate::report::agents::json(&[(&definition, text)]).unwrap();
+    let json = crate::output::agents::json(&[(&definition, text)]).unwrap();
     assert!(json.ends_with('\n') && json.matches('\n').count() == 1);
 }

@@ -2,9 +2,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::assert_clean;
-use crate::credential::lines::parse;
-use crate::credential::weight::DEPTH;
+use crate::fuzzing::assert_clean;
+use crate::login::limits::DEPTH;
+use crate::login::yaml::parse;
 
 /// The subset of YAML: what was read is read again once it is written.
 pub fn lines(input: &[u8]) {
@@ -24,7 +24,7 @@ fn levels(object: &Map<String, Value>) -> usize {
     1 + object.values().filter_map(Value::as_object).map(levels).max().unwrap_or(0)
 }
 
-/// Writes it with every text quoted. False for a key that can not be written: one with `": "` in it.
+/// Writes it with every text quoted. False for a key that cannot be written: one with `": "` in it.
 fn write(text: &mut String, object: &Map<String, Value>, indent: usize) -> bool {
     object.iter().all(|(key, value)| {
         if key.contains(": ") {

@@ -1,11 +1,12 @@
 use serde_json::{Map, Value};
 
-use super::{assert_clean, halves, with_definition};
-use crate::agent::definition::{Format, SessionFile};
-use crate::credential::source::{LIMIT, decode_base64};
-use crate::credential::{Defect, Digest, Document, weight};
-use crate::sync::lineage::Lineage;
-use crate::sync::reconcile::{Base, Outcome, Version, anew, reconcile};
+use crate::fs::untrusted::LIMIT;
+use crate::fuzzing::{assert_clean, halves, with_definition};
+use crate::login::format::{Format, SessionFile};
+use crate::login::history::History;
+use crate::login::merge::{LoginState, MergeBase, Outcome, anew, reconcile};
+use crate::login::source::decode_base64;
+use crate::login::{Defect, Digest, Document, limits};
 
 /// Two login documents of one agent: what each says, what a merge makes of them, and who wins.
 pub fn login(input: &[u8]) {
@@ -22,7 +23,7 @@ pub fn login(input: &[u8]) {
 
 struct Copy<'t> {
     text: &'t [u8],
-    version: Version,
+    version: LoginState,
     document: Option<Document>,
 }
 
@@ -32,7 +33,7 @@ impl Copy<'_> {
             Ok(document) => document,
             Err(defect) => {
                 assert_clean(&defect.to_string());
-                return Copy { text, version: Version::defective(&defect), document: None };
+                return Copy { text, version: LoginState::defective(&defect), document: None };
             }
         };
         let version = match document.login(rule) {
@@ -41,11 +42,11 @@ impl Copy<'_> {
                 assert!(tokens.any(|token| !token.trim().is_empty()), "a login without a token");
                 let again = again(&document.bytes(), Format::Json).map(|again| again.login(rule).unwrap());
                 assert!(again.is_none_or(|again| again == login), "it is another once it was written");
-                Version::Valid(login)
+                LoginState::Valid(login)
             }
             Err(defect) => {
                 assert_clean(&defect.to_string());
-                Version::defective(&defect)
+                LoginState::defective(&defect)
             }
         };
         if let Some(left) = Document::without_login(rule, text) {
@@ -61,7 +62,7 @@ impl Copy<'_> {
 }
 
 fn values(document: &Document) -> Map<String, Value> {
-    weight::parse(&document.bytes()).unwrap()
+    limits::parse(&document.bytes()).unwrap()
 }
 
 /// What was written by us, read again: it may be larger than what it was read from, and so than what is read.
@@ -69,7 +70,7 @@ fn again(text: &[u8], format: Format) -> Option<Document> {
     match Document::parse(text, format) {
         Err(Defect::TooMany) => None,
         Err(Defect::TooLarge) if text.len() as u64 > LIMIT => None,
-        document => Some(document.unwrap_or_else(|defect| panic!("it can not be read once it was written: {defect}"))),
+        document => Some(document.unwrap_or_else(|defect| panic!("it cannot be read once it was written: {defect}"))),
     }
 }
 
@@ -87,7 +88,7 @@ fn merge(ours: &Copy<'_>, theirs: &Copy<'_>, rule: &SessionFile) {
     let siblings = to.keys().filter(|key| !rule.travels.contains(key));
     let travellers = from.keys().filter(|key| rule.travels.contains(key));
     assert_eq!(siblings.chain(travellers).count(), whole.len(), "a key was lost");
-    if let (Version::Valid(ours), Ok(merged)) = (&ours.version, merged.login(rule)) {
+    if let (LoginState::Valid(ours), Ok(merged)) = (&ours.version, merged.login(rule)) {
         assert_eq!(ours.content, merged.content, "what travels is another after the way");
     }
     let twice = Document::beside_siblings(rule, ours.text, Some(&text));
@@ -95,15 +96,15 @@ fn merge(ours: &Copy<'_>, theirs: &Copy<'_>, rule: &SessionFile) {
 }
 
 /// Only a usable login wins, and a spent one never does.
-fn compare(ours: &Version, theirs: &Version) {
-    let base = |version: &Version| version.login().map(Base::from);
+fn compare(ours: &LoginState, theirs: &LoginState) {
+    let base = |version: &LoginState| version.login().map(MergeBase::from);
     for base in [None, base(ours), base(theirs)] {
         for known in [&[][..], &[ours], &[theirs], &[ours, theirs], &[theirs, ours]] {
-            let mut history = Lineage::default();
+            let mut history = History::default();
             known.iter().filter_map(|version| version.login()).for_each(|login| history.push(login.digest));
             let outcome = reconcile(base, ours, theirs, &history);
             let is_spent = |login: Option<Digest>| login.is_none_or(|login| history.is_ancestor(login));
-            let digest = |version: &Version| version.login().map(|login| login.digest);
+            let digest = |version: &LoginState| version.login().map(|login| login.digest);
             match outcome {
                 Outcome::Publish { .. } => assert!(!is_spent(digest(ours))),
                 Outcome::Adopt { .. } => assert!(theirs.login().is_some()),

@@ -11,18 +11,18 @@ mod settings;
 mod state;
 mod store;
 
-pub use self::accounts::accounts;
-pub use self::cli::cli;
-pub use self::definitions::definitions;
-pub use self::lines::lines;
-pub use self::login::login;
-pub use self::mounts::mounts;
-pub use self::scanner::scanner;
-pub use self::settings::settings;
-pub use self::state::state;
-pub use self::store::store;
-
 use std::sync::OnceLock;
+
+pub use accounts::accounts;
+pub use cli::cli;
+pub use definitions::definitions;
+pub use lines::lines;
+pub use login::login;
+pub use mounts::mounts;
+pub use scanner::scanner;
+pub use settings::settings;
+pub use state::state;
+pub use store::store;
 
 use crate::agent::{Catalog, Definition, rules};
 

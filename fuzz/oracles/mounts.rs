@@ -1,8 +1,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::discover::Mounts;
-use crate::discover::mounts::Mount;
+use crate::fs::mounts::{Mount, Mounts};
 
 /// `/proc/self/mountinfo`: of two mounts at one point the last is found, and what was read is read again once it is written.
 pub fn mounts(input: &[u8]) {

@@ -1,6 +1,7 @@
-use super::built_in;
 use crate::agent::definition::TokenRule;
+use crate::fuzzing::built_in;
 use crate::setup::scanner::Scanner;
+use crate::terminal::relay::ScreenFilter as _;
 
 /// What a program shows that makes a token: the pieces in which it comes do not matter, and nothing of a token is shown
 /// behind its prefix. The first byte is the width of the screen, the second where the input is cut.
@@ -30,5 +31,5 @@ fn pass(rule: &TokenRule, width: u16, pieces: &[&[u8]]) -> (Vec<u8>, Option<Vec<
     for piece in pieces {
         scanner.pass(piece, &mut shown);
     }
-    (shown, scanner.token().map(|token| token.to_vec()))
+    (shown, Box::new(scanner).found().map(|token| token.to_vec()))
 }

@@ -1,9 +1,9 @@
 use std::path::Path;
 
-use super::{assert_clean, halves, with_definition};
-use crate::agent::definition::Format;
+use crate::fuzzing::{assert_clean, halves, with_definition};
+use crate::login::format::Format;
 use crate::workcopy::first_run::merged;
-use crate::workcopy::overriding::{given_back, parsed};
+use crate::workcopy::overrides::{given_back, parsed};
 
 /// Settings of an agent: first-run state is merged into them, and what was taken out of a copy is given back. No key that
 /// is there is lost.

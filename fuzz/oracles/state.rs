@@ -1,12 +1,13 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::credential::{Digest, weight};
-use crate::discover::{Environment, processes};
+use crate::env::Environment;
+use crate::login::history::History;
+use crate::login::{Digest, limits};
+use crate::process::table;
 use crate::state::State;
 use crate::store::Record;
-use crate::store::token::Mint;
-use crate::sync::lineage::Lineage;
+use crate::store::token::TokenMetadata;
 
 /// What we read back: our own state, a capture's record and the note of a token; and what `/proc` says of a process.
 pub fn state(input: &[u8]) {
@@ -17,11 +18,11 @@ pub fn state(input: &[u8]) {
         }
     }
     if let Some(record) = read_back::<Record>(input) {
-        assert_eq!(Lineage::default().or_longer(record.lineage.clone()), record.lineage);
+        assert_eq!(History::default().or_longer(record.history.clone()), record.history);
     }
-    read_back::<Mint>(input);
+    read_back::<TokenMetadata>(input);
     let text = String::from_utf8_lossy(input);
-    if let Some(process) = processes::parse(7, &text) {
+    if let Some(process) = table::parse(7, &text) {
         assert_eq!(process.pid, 7);
     }
     let environment = Environment::parse(input);
@@ -33,8 +34,8 @@ pub fn state(input: &[u8]) {
 
 /// What is read is read again once it is written.
 fn read_back<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(input: &[u8]) -> Option<T> {
-    let value: T = weight::parse(input).ok()?;
+    let value: T = limits::parse(input).ok()?;
     let text = serde_json::to_vec_pretty(&value).unwrap();
-    assert_eq!(weight::parse::<T>(&text).unwrap(), value);
+    assert_eq!(limits::parse::<T>(&text).unwrap(), value);
     Some(value)
 }

@@ -2,10 +2,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::assert_clean;
-use crate::credential::source::LIMIT;
-use crate::credential::weight;
-use crate::store::protocol::{self, Files, Stored, went_backwards};
+use crate::fs::untrusted::LIMIT;
+use crate::fuzzing::assert_clean;
+use crate::login::limits;
+use crate::store::protocol;
+use crate::store::protocol::{Files, Stored, went_backwards};
 
 /// An answer of a store's helper, read as the answer to each question.
 pub fn store(input: &[u8]) {
@@ -32,13 +33,13 @@ pub fn store(input: &[u8]) {
         assert_clean(&why);
     }
     let text = String::from_utf8_lossy(input);
-    let request: Value = weight::parse(&protocol::lock(&text, &text, Duration::from_secs(20))).unwrap();
+    let request: Value = limits::parse(&protocol::lock(&text, &text, Duration::from_secs(20))).unwrap();
     assert_eq!((request["agent"].as_str(), request["owner"].as_str()), (Some(&*text), Some(&*text)));
 }
 
 /// What is put is got.
 fn put(version: &str, files: &Files) {
-    let request: Value = weight::parse(&protocol::put("x", Some(version), files)).unwrap();
+    let request: Value = limits::parse(&protocol::put("x", Some(version), files)).unwrap();
     assert_eq!(request["expect"], version);
     let answer = json!({ "v": 1, "found": true, "version": version, "files": request["files"] }).to_string();
     let again = protocol::got(answer.as_bytes()).unwrap().unwrap();

@@ -52,7 +52,7 @@ launch claude -p hello
     vendor control release >/dev/null
 } &
 reader=$!
-# Until the prompt has reached the vendor, which holds its answer back: Claude Code can not end meanwhile.
+# Until the prompt has reached the vendor, which holds its answer back: Claude Code cannot end meanwhile.
 vendor control wait path=$messages >/dev/null || :
 show <"$temp/err"
 check "it names the session" grep -q "claude auth: forwarded host session (sync)" "$temp/err"

@@ -6,11 +6,11 @@ use std::cell::OnceCell;
 
 use anyhow::Context;
 
-use super::definition::{Definition, MethodRule};
-use super::rules;
-use crate::credential::names::is_form_of;
-use crate::report::Failure;
-use crate::report::words::listed;
+use crate::agent::definition::{Definition, MethodRule};
+use crate::agent::rules;
+use crate::error::Failure;
+use crate::login::names::is_form_of;
+use crate::words::listed;
 
 /// What there is to know of a definition before it is read; made when this is built.
 #[derive(Debug)]

@@ -1,23 +1,21 @@
 //! Pure. What there is to know about an agent, as JSON.
 //!
-//! A key that is not known is an error, so a typing mistake in a definition can not be silent.
+//! A key that is not known is an error, so a typing mistake in a definition cannot be silent.
 
 mod condition;
 mod locks;
 mod login;
-mod session;
 
 use std::collections::BTreeMap;
 
+pub use condition::Condition;
+pub use locks::{RefreshLockRule, Sign, WriteLockRule};
+pub use login::{LoginRule, TokenRule};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::credential::names::Names;
-
-pub use condition::Condition;
-pub use locks::{RefreshLock, Sign, WriteLock};
-pub use login::{LoginRule, TokenRule};
-pub use session::{Expiry, ExpiryUnit, Field, Form, Format, Required, SessionFile};
+use crate::login::format::{Format, SessionFile};
+use crate::login::names::Names;
 
 /// One agent.
 #[derive(Debug, Deserialize)]
@@ -43,12 +41,12 @@ pub struct Definition {
     pub first_run: Vec<FirstRun>,
     /// Variables to set in the agent's environment, or to keep out of it.
     #[serde(default)]
-    pub environment: Vec<Surroundings>,
+    pub environment: Vec<EnvironmentRules>,
     /// What is known to go wrong.
     #[serde(default)]
     pub hints: Vec<Hint>,
     /// The agent's own lock around a refresh.
-    pub refresh_lock: Option<RefreshLock>,
+    pub refresh_lock: Option<RefreshLockRule>,
     /// How a person logs in.
     pub login: Option<LoginRule>,
 }
@@ -131,7 +129,7 @@ pub struct MethodRule {
     /// Variables that go with this method: read from files and commands like it, and never removed for it.
     #[serde(default)]
     pub with: Vec<String>,
-    /// Files that go with this method: copied for an agent's user who can not be expected to read ours.
+    /// Files that go with this method: copied for an agent's user who cannot be expected to read ours.
     #[serde(default)]
     pub files: Vec<CredentialFile>,
     /// The agent's own setting that stands for this method, instead of a variable.
@@ -224,7 +222,7 @@ pub struct FirstRun {
 /// Variables to set or to remove.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Surroundings {
+pub struct EnvironmentRules {
     /// Only when this holds.
     #[serde(default)]
     pub when: Condition,

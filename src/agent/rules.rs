@@ -1,8 +1,10 @@
 //! Pure. What a definition must be beyond its types: the rules that other code relies on.
 
-use super::definition::{Condition, Definition, Field, Format, Method, RefreshLock, SessionFile};
-use super::keys::Keys;
-use crate::credential::weight::{self, Unparsed};
+use crate::agent::definition::{Condition, Definition, Method, RefreshLockRule};
+use crate::agent::keys::Keys;
+use crate::login::format::{Field, Format, SessionFile};
+use crate::login::limits;
+use crate::login::limits::Unparsed;
 
 /// Reads a definition.
 ///
@@ -13,7 +15,7 @@ pub fn read(text: &str) -> Result<Definition, String> {
         // Serde would take a list for the fields in their order.
         return Err("line 1: it is not a JSON object".to_owned());
     }
-    let definition: Definition = weight::parse(text.as_bytes()).map_err(|why| match why {
+    let definition: Definition = limits::parse(text.as_bytes()).map_err(|why| match why {
         Unparsed::NotJson { error: Some(error), .. } => refused(&Keys::of(text), &error),
         why => why.to_string(),
     })?;
@@ -99,7 +101,7 @@ fn broken(definition: &Definition) -> Option<Broken> {
         .or_else(|| conditions(definition).find_map(|(key, when)| condition(&key, when)))
 }
 
-fn refresh_lock(lock: &RefreshLock) -> Option<Broken> {
+fn refresh_lock(lock: &RefreshLockRule) -> Option<Broken> {
     let seconds = |key: &'static str, seconds: u64, most: u64| {
         let what = format!("{seconds} is not a number of seconds from 1 to {most}");
         (!(1..=most).contains(&seconds)).then(|| breaks(key, what))
@@ -207,7 +209,7 @@ fn methods(definition: &Definition) -> Option<Broken> {
             return unsound;
         }
         let is_same =
-            |other: &&super::definition::MethodRule| rule.variable.is_some() && other.variable == rule.variable;
+            |other: &&crate::agent::definition::MethodRule| rule.variable.is_some() && other.variable == rule.variable;
         if let Some(name) = definition.methods.iter().take(index).find(is_same).and(rule.variable.as_ref()) {
             return Some(breaks(key("variable"), format!("{name} stands twice")));
         }
@@ -282,7 +284,7 @@ fn condition(key: &str, when: &Condition) -> Option<Broken> {
     let is_known = |word: &str| word == "none" || Method::ALL.iter().any(|method| method.word() == word);
     let word = |key: String, word: &str| (!is_known(word)).then(|| breaks(key, format!("'{word}' is no method")));
     listed(&format!("{key}.method"), &when.method, word)
-        .or_else(|| listed(&format!("{key}.set-aside"), &when.set_aside, word))
+        .or_else(|| listed(&format!("{key}.set-aside"), &when.ignored, word))
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use std::time::Duration;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Arg, Parser, ValueHint};
 
-use super::options::{ConductOptions, RunOptions, WorkplaceOptions};
-use super::value::{AgentSelection, CaptureSpec};
-use super::{Layered, value};
-use crate::report::Failure;
+use crate::cli::options::{ConductOptions, RunOptions, WorkplaceOptions};
+use crate::cli::value::{AgentSelection, CaptureSpec};
+use crate::cli::{Layered, value};
+use crate::error::Failure;
 
 /// What `run` does once it starts: no matter to a command that only looks.
 const NOT_LOOKED_AT: &[&str] = &[
@@ -57,7 +57,7 @@ pub struct StatusOptions {
     #[command(flatten)]
     pub run: RunOptions,
 
-    /// A login that can not be refreshed is 'expiring' so long before its end [default: 7d]
+    /// A login that cannot be refreshed is 'expiring' so long before its end [default: 7d]
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub warn_within: Option<Duration>,
 
@@ -231,7 +231,7 @@ pub struct AgentsOptions {
 #[derive(Debug, Parser)]
 #[command(
     name = "agent-init install",
-    about = "Copies this binary to PATH, whole; for an init container that gives it to an image you can not rebuild",
+    about = "Copies this binary to PATH, whole; for an init container that gives it to an image you cannot rebuild",
     override_usage = "agent-init install PATH"
 )]
 pub struct InstallOptions {

@@ -10,12 +10,13 @@ use std::path::Path;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Parser};
 
-use super::explain::explain;
-use super::options::{ConductOptions, RunOptions};
-use super::value::{self, AgentSelection, Forwarding, Rewrite};
-use super::{Invocation, Manner, Request};
-use crate::discover::Environment;
-use crate::report::Failure;
+use crate::cli::explain::explain;
+use crate::cli::manner::Manner;
+use crate::cli::options::{ConductOptions, RunOptions};
+use crate::cli::value::{AgentSelection, Forwarding, Rewrite};
+use crate::cli::{Invocation, Request, value};
+use crate::env::Environment;
+use crate::error::Failure;
 use crate::sys::signal::Signal;
 
 /// The version of tini whose options these are. docker's daemon reads `tini version NUMBER`.

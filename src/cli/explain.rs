@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::report::Failure;
+use crate::error::Failure;
 
 /// The finding as a failure. `program`: what shows the help; `name` turns an option into the name by which it was given.
 pub fn explain(error: &clap::Error, program: &str, name: Option<fn(&str) -> String>) -> Failure {

@@ -5,7 +5,7 @@ mod completions;
 
 use std::path::{Path, PathBuf};
 
-use super::whole;
+use crate::cli::whole;
 
 /// `agent-init.1`, and a page for each command.
 fn pages() -> Vec<(PathBuf, Vec<u8>)> {

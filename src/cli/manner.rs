@@ -1,6 +1,6 @@
 //! Pure. What the name under which we were started changes.
 
-use crate::report::{EXIT_FAILURE, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND};
+use crate::error::{EXIT_FAILURE, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND};
 use crate::sys::signal::Signal;
 
 /// What the name under which we were started changes.
@@ -16,7 +16,7 @@ pub struct Manner {
     pub says_reaped: bool,
     /// The exit status of our own failures.
     pub failure: u8,
-    /// The exit status when COMMAND can not be executed; else 127 or 126.
+    /// The exit status when COMMAND cannot be executed; else 127 or 126.
     pub exec_failure: Option<u8>,
 }
 

@@ -7,12 +7,14 @@ use std::time::Duration;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, ValueHint};
 
-use super::value::{
-    self, AgentSelection, AuthMode, CaptureSpec, Delivery, Forwarding, PerAgent, Requirement, Rewrite, Scope,
-    StoreChoice, StoreSpec, Switch, SyncMode,
-};
 use crate::agent::definition::Method;
-use crate::report::{Failure, Level, LogFormat, Reporter};
+use crate::cli::value;
+use crate::cli::value::{
+    AgentSelection, AuthMode, CaptureSpec, Delivery, Forwarding, PerAgent, Requirement, Rewrite, Scope, StoreChoice,
+    StoreSpec, Switch, SyncMode,
+};
+use crate::error::Failure;
+use crate::log::{Level, LogFormat, Reporter};
 use crate::sys::signal::Signal;
 
 const USAGE: &str = "agent-init [run] [OPTIONS] [--] COMMAND [ARG...]";
@@ -128,7 +130,7 @@ pub struct WorkplaceOptions {
     #[arg(long, value_name = "DIR", value_parser = PathBufValueParser::new().try_map(value::absolute))]
     pub work_dir: Option<PathBuf>,
 
-    /// What of a captured directory is laid down: login, settings or all [default: settings]
+    /// What of a captured directory is installed: login, settings or all [default: settings]
     #[arg(long, value_name = "SCOPE", value_enum, hide_possible_values = true)]
     pub scope: Option<Scope>,
 
@@ -220,6 +222,14 @@ fn methods(text: &str) -> Result<Methods, String> {
 }
 
 impl RunOptions {
+    /// Whether an agent's logins are synced: as they change (true) or at the end (false); `None` where they are not.
+    #[must_use]
+    pub fn is_synced_live(&self, agent: &str) -> Option<bool> {
+        let sync = self.sync.unwrap_or_default();
+        let is_synced = sync != SyncMode::Off && self.auth_of(agent) != AuthMode::Copy;
+        is_synced.then_some(sync == SyncMode::Live)
+    }
+
     /// These options, and for what is not given the other's.
     #[must_use]
     pub fn or(self, twins: RunOptions) -> RunOptions {
@@ -284,7 +294,7 @@ impl RunOptions {
             return Err(failure.hint("to move a login into the store, give it once by NAME_CREDENTIALS_FILE").into());
         }
         if self.stop_signal.is_some_and(|signal| !signal.can_be_forwarded()) {
-            return Err(Failure::new("--stop-signal: a signal that can not be caught, or SIGCHLD").into());
+            return Err(Failure::new("--stop-signal: a signal that cannot be caught, or SIGCHLD").into());
         }
         Ok(self)
     }

@@ -4,9 +4,10 @@ use std::ffi::{OsStr, OsString};
 
 use clap::{Command, CommandFactory};
 
-use super::options::RunOptions;
-use crate::discover::Environment;
-use crate::report::{EventKey, Message};
+use crate::cli::options::RunOptions;
+use crate::env::Environment;
+use crate::log::Message;
+use crate::log::event::EventKey;
 
 /// The prefix of the environment twins.
 pub const PREFIX: &str = "AGENT_INIT_";

@@ -4,9 +4,10 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use super::twins::PREFIX;
-use super::{RunOptions, value};
-use crate::discover::Environment;
+use crate::cli::options::RunOptions;
+use crate::cli::twins::PREFIX;
+use crate::cli::value;
+use crate::env::Environment;
 
 type Set = fn(&mut RunOptions, &str) -> Option<()>;
 

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::credential::command;
+use crate::process::argv;
 use crate::sys::signal::Signal;
 
 /// Which agents are served.
@@ -53,6 +53,21 @@ pub enum AuthMode {
     ApiKey,
     /// Nothing at all.
     Ignore,
+}
+
+impl AuthMode {
+    /// Its spelling.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            AuthMode::Auto => "auto",
+            AuthMode::Sync => "sync",
+            AuthMode::Copy => "copy",
+            AuthMode::Token => "token",
+            AuthMode::ApiKey => "api-key",
+            AuthMode::Ignore => "ignore",
+        }
+    }
 }
 
 /// A value for all agents, and others for some.
@@ -148,7 +163,7 @@ pub fn store(text: &str) -> Result<StoreChoice, String> {
     let Some(command) = text.strip_prefix("exec:") else {
         return Err(format!("'{text}' is no store: use dir, or exec: and a command"));
     };
-    match command::words(OsStr::new(command)) {
+    match argv::words(OsStr::new(command)) {
         Some(argv) => Ok(StoreChoice::Exec(StoreSpec { text: text.to_owned(), argv })),
         None => Err("exec: takes a command as plain words: for a pipe or a variable, write a script".to_owned()),
     }
@@ -248,7 +263,7 @@ pub fn rewrite(text: &str) -> Result<Rewrite, String> {
     let to = if to == "0" { None } else { Some(to.parse()?) };
     let from: Signal = from.parse()?;
     if !from.can_be_forwarded() {
-        return Err(format!("{from} can not be caught and forwarded"));
+        return Err(format!("{from} cannot be caught and forwarded"));
     }
     Ok(Rewrite { from, to })
 }

@@ -2,7 +2,7 @@
 
 use super::words::{word_enum, words_of};
 use crate::agent::definition::Method;
-use crate::report::LogFormat;
+use crate::log::LogFormat;
 
 word_enum! {
     /// How an agent authenticates.

@@ -3,9 +3,9 @@
 
 use std::ffi::OsStr;
 
-use super::command::CommandName;
+use super::command_name::CommandName::{self, Doctor, Exec, Healthcheck, Plan, Run, Setup, Status};
 use super::invalid::{Invalid, text};
-use super::layers::{Origin, Settings};
+use super::settings::{Origin, Settings};
 use super::words::{Word, Words};
 
 /// One option.
@@ -92,6 +92,17 @@ pub(crate) struct TakenBy {
 }
 
 impl TakenBy {
+    /// What a run depends on. `status` and `doctor` take it too, so that the same words give the same answer.
+    pub const FACTS: TakenBy = TakenBy::only(&[Run, Plan, Status, Doctor]);
+    /// The same, where it also matters to a login.
+    pub const FACTS_AND_SETUP: TakenBy = TakenBy::only(&[Run, Setup, Plan, Status, Doctor]);
+    /// What `run` does once it starts: `status` and `doctor` accept it, and it means nothing to them.
+    pub const START: TakenBy = TakenBy { shown: &[Run, Plan], hidden: &[Status, Doctor] };
+    /// The same, where it also matters to a login.
+    pub const START_AND_SETUP: TakenBy = TakenBy { shown: &[Run, Setup, Plan], hidden: &[Status, Doctor] };
+    /// Where a run keeps its state matters to whoever looks for it.
+    pub const STATE: TakenBy = TakenBy::only(&[Run, Setup, Plan, Status, Doctor, Healthcheck, Exec]);
+
     pub const fn only(shown: &'static [CommandName]) -> TakenBy {
         TakenBy { shown, hidden: &[] }
     }

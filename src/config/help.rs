@@ -1,6 +1,7 @@
 //! Help: `-h` is one line an option, `--help` is everything. Nothing is wider than 80 columns.
 
-use super::command::{CommandName, CommandSpec, Variables};
+use super::command::{CommandSpec, Variables};
+use super::command_name::CommandName;
 use super::flag::{Flag, Group, Name, Takes, Values};
 use super::words::Words;
 

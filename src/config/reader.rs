@@ -7,9 +7,10 @@ use lexopt::{Arg, Error, Parser};
 use super::command::CommandSpec;
 use super::flag::{Action, Flag, Name, Printed, Takes};
 use super::flags;
-use super::layers::{Layer, Occurrence, Origin};
+use super::layers::{Layer, Occurrence};
+use super::settings::Origin;
 use super::words::listed;
-use crate::report::Failure;
+use crate::error::Failure;
 
 /// What a command line says.
 pub(crate) struct Line {

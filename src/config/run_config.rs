@@ -9,7 +9,7 @@ use super::choices::{AuthMode, Delivery, Forwarding, Scope, Switch, SyncMode};
 use super::compat::Compat;
 use super::value::{AgentSelection, CaptureDirs, PerAgent, Requirement, Rewrite, StoreChoice, UserChoice};
 use crate::agent::definition::Method;
-use crate::report::{Level, LogFormat, Reporter};
+use crate::log::{Level, LogFormat, Reporter};
 use crate::sys::signal::Signal;
 
 /// The options of `run` and its COMMAND.

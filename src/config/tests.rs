@@ -1,9 +1,11 @@
-use super::command::{self, CommandName, CommandSpec, Operand, Variables};
-use super::compat::PROFILES;
+use super::command::{self, CommandSpec, Operand, Variables};
+use super::command_name::CommandName;
 use super::flag::{Action, Flag, Printed, Takes};
+use super::profile::PROFILES;
 use super::*;
-use crate::discover::Environment;
-use crate::report::{Level, LogFormat, Message};
+use crate::env::Environment;
+use crate::error::Failure;
+use crate::log::{Level, LogFormat, Message};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -49,7 +51,7 @@ struct Refusal {
 
 fn refusal(words: &[&str], variables: &[(&str, &str)]) -> Refusal {
     let error = command(words, variables).map(|_| ()).unwrap_err();
-    let failure = error.downcast::<crate::report::Failure>().unwrap();
+    let failure = error.downcast::<Failure>().unwrap();
     Refusal { what: failure.what, hint: failure.hint.unwrap_or_default(), exit: failure.exit }
 }
 

@@ -9,7 +9,7 @@ use super::choices::{AuthMode, Boolean};
 use super::invalid::Invalid;
 use super::words;
 use crate::agent::definition::Method;
-use crate::credential::command;
+use crate::process::argv;
 use crate::sys::signal::Signal;
 
 /// Which agents are served.
@@ -181,7 +181,7 @@ pub(crate) fn store(text: &str) -> Result<StoreChoice, Invalid> {
     let Some(command) = text.strip_prefix("exec:") else {
         return Err(Invalid::new(format!("unknown store '{text}'"), "use dir, or exec: followed by a command"));
     };
-    match command::words(OsStr::new(command)) {
+    match argv::words(OsStr::new(command)) {
         Some(argv) => Ok(StoreChoice::Exec(StoreSpec { text: text.to_owned(), argv })),
         None => Err(Invalid::new(
             "the command after exec: is not a list of plain words",

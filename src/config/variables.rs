@@ -5,9 +5,11 @@ use std::ffi::OsStr;
 use super::command::{CommandSpec, Variables};
 use super::flag::Flag;
 use super::flags;
-use super::layers::{Layer, Occurrence, Origin};
-use crate::discover::Environment;
-use crate::report::{EventKey, Message};
+use super::layers::{Layer, Occurrence};
+use super::settings::Origin;
+use crate::env::Environment;
+use crate::log::Message;
+use crate::log::event::EventKey;
 
 /// What the names of our variables begin with.
 pub const PREFIX: &str = "AGENT_INIT_";

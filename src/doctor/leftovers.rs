@@ -2,11 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::discover::surroundings::{Role, Spot, Surroundings};
-use crate::plan::place;
-use crate::sys::dir::Kind;
-
-use super::{Finding, shown};
+use crate::doctor::finding::{Finding, shown};
+use crate::doctor::input::{DoctorInput, InspectedPath, PathRole};
+use crate::fs::directories;
+use crate::sys::stat::Kind;
 
 /// 2025-01-01, before any release of this program.
 const EPOCH: Duration = Duration::from_secs(1_735_689_600);
@@ -14,41 +13,44 @@ const EPOCH: Duration = Duration::from_secs(1_735_689_600);
 const SKEW: Duration = Duration::from_secs(300);
 
 /// A state directory that is not ours alone.
-pub fn state_directory(spot: &Spot, around: &Surroundings) -> Option<Finding> {
+pub fn state_directory(inspected: &InspectedPath, around: &DoctorInput) -> Option<Finding> {
     // While a run is under way it is that run's, and a command beside it may be another user's.
-    let found = spot.found.filter(|_| spot.role == Role::State && !around.is_running)?;
+    let found = inspected.found.filter(|_| inspected.role == PathRole::State && !around.is_running)?;
     let uid = around.current.0;
-    let why = match place::not_ours(&found.stat(), uid) {
+    let why = match directories::why_not_ours(&found.stat(), uid) {
         None if found.kind == Kind::Directory => return None,
         None => "is not a directory".to_owned(),
         // A start closes it.
-        Some(_) if found.uid == uid && place::is_named_ours(&spot.path) && spot.is_empty => return None,
+        Some(_) if found.uid == uid && directories::is_named_ours(&inspected.path) && inspected.is_empty => {
+            return None;
+        }
         Some(why) => why,
     };
     Some(Finding::problem(
         "state-directory",
-        shown(&spot.path),
+        shown(&inspected.path),
         format!("it {why}"),
-        place::make_it_ours(&spot.path, uid),
+        directories::make_it_ours(&inspected.path, uid),
     ))
 }
 
 /// A login that a store refused.
-pub fn recovery(spot: &Spot, around: &Surroundings) -> Option<Finding> {
-    spot.found.filter(|_| spot.role == Role::Recovery && !around.is_running)?;
+pub fn recovery(inspected: &InspectedPath, around: &DoctorInput) -> Option<Finding> {
+    inspected.found.filter(|_| inspected.role == PathRole::Recovery && !around.is_running)?;
     let what = "a refreshed login is kept there that the capture refused: what is stored is spent";
     let fix = "make the capture writable and start this container again: it is published then";
-    Some(Finding::problem("recovery", shown(&spot.path), what, fix))
+    Some(Finding::problem("recovery", shown(&inspected.path), what, fix))
 }
 
 /// Logins that lost.
-pub fn conflicts(spot: &Spot, _: &Surroundings) -> Option<Finding> {
-    let matters = matches!(spot.role, Role::Capture | Role::State | Role::WorkingCopy) && spot.conflicts > 0;
-    let directory = match spot.role {
-        Role::State => spot.path.join("conflicts"),
-        _ => spot.path.join(".agent-init/conflicts"),
+pub fn conflicts(inspected: &InspectedPath, _: &DoctorInput) -> Option<Finding> {
+    let matters = matches!(inspected.role, PathRole::Capture | PathRole::State | PathRole::WorkingCopy)
+        && inspected.conflicts > 0;
+    let directory = match inspected.role {
+        PathRole::State => inspected.path.join("conflicts"),
+        _ => inspected.path.join(".agent-init/conflicts"),
     };
-    let what = match spot.conflicts {
+    let what = match inspected.conflicts {
         1 => "a login is kept there that lost to another".to_owned(),
         count => format!("{count} logins are kept there that lost to another"),
     };
@@ -57,35 +59,38 @@ pub fn conflicts(spot: &Spot, _: &Surroundings) -> Option<Finding> {
 }
 
 /// What stands where the agent makes its lock: a file delays it, and so does a lock of ours that outlived a killed run.
-pub fn refresh_lock(spot: &Spot, around: &Surroundings) -> Option<Finding> {
-    let found = spot.found.filter(|_| spot.role == Role::RefreshLock)?;
-    let fix = format!("remove it: rm -r {}", spot.path.display());
+pub fn refresh_lock(inspected: &InspectedPath, around: &DoctorInput) -> Option<Finding> {
+    let found = inspected.found.filter(|_| inspected.role == PathRole::RefreshLock)?;
+    let fix = format!("remove it: rm -r {}", inspected.path.display());
     if found.kind != Kind::Directory {
         let what = "the agent locks there while it refreshes, by a directory: this is none, and delays each refresh";
-        return Some(Finding::problem("refresh-lock", shown(&spot.path), what, fix));
+        return Some(Finding::problem("refresh-lock", shown(&inspected.path), what, fix));
     }
     let is_stuck = found.modified.duration_since(around.now).is_ok_and(|ahead| ahead > SKEW);
     if !is_stuck || around.is_running {
         return None;
     }
-    let what = "a lock of an earlier run that was killed: the agent can not refresh until it is gone";
-    Some(Finding::problem("refresh-lock", shown(&spot.path), what, fix))
+    let what = "a lock of an earlier run that was killed: the agent cannot refresh until it is gone";
+    Some(Finding::problem("refresh-lock", shown(&inspected.path), what, fix))
 }
 
 /// A clock that no expiry can be judged by.
-pub fn clock(around: &Surroundings) -> Vec<Finding> {
+pub fn clock(around: &DoctorInput) -> Vec<Finding> {
     let fix = "set the machine's clock (NTP): agents refresh by it, and vendors refuse requests from another time";
     let shown_now = humantime::format_rfc3339_seconds(around.now.max(UNIX_EPOCH)).to_string();
     if around.now.duration_since(UNIX_EPOCH).is_ok_and(|since| since < EPOCH) {
         let what = format!("it says {shown_now}: every token looks good for years");
         return vec![Finding::problem("clock", "clock", what, fix)];
     }
-    let stored = around.spots.iter().filter(|spot| matches!(spot.role, Role::CapturedLogin | Role::PlacedLogin));
+    let stored = around
+        .inspected_paths
+        .iter()
+        .filter(|inspected| matches!(inspected.role, PathRole::CapturedLogin | PathRole::PlacedLogin));
     let ahead = |at: SystemTime| at.duration_since(around.now).is_ok_and(|ahead| ahead > SKEW);
-    let newest = stored.filter(|spot| spot.found.is_some_and(|found| ahead(found.modified)));
+    let newest = stored.filter(|inspected| inspected.found.is_some_and(|found| ahead(found.modified)));
     newest
-        .map(|spot| {
-            let what = format!("it says {shown_now}, and {} was written later than that", spot.path.display());
+        .map(|inspected| {
+            let what = format!("it says {shown_now}, and {} was written later than that", inspected.path.display());
             Finding::problem("clock", "clock", what, fix)
         })
         .collect()

@@ -2,12 +2,11 @@
 
 use crate::agent::definition::Method;
 use crate::cli::{AgentSelection, AuthMode, RunOptions};
-use crate::credential::Source;
-use crate::plan::{AgentPlan, Plan, method, warning};
-use crate::report::Message;
+use crate::doctor::finding::Finding;
+use crate::log::Message;
+use crate::login::Source;
+use crate::plan::{AgentPlan, Plan, warning};
 use crate::status::{AgentStatus, Health, complaint};
-
-use super::Finding;
 
 /// What is known of the sources.
 pub struct Sources<'s, 'f, 'c> {
@@ -31,13 +30,13 @@ pub fn of_sources(sources: &Sources<'_, '_, '_>) -> Vec<Finding> {
         for agent in &sources.plan.agents {
             findings.extend(unusable(agent));
             findings.extend(shadowed(agent));
-            findings.extend(warning::stranded(agent).iter().map(|message| of_message("stranded", message)));
+            findings.extend(warning::invalidates_source(agent).iter().map(|message| of_message("stranded", message)));
         }
     }
     // Without a run, what is no login was said above of each source.
     let is_news =
         |status: &&AgentStatus| sources.is_running || matches!(status.state, Health::Expired | Health::Unsaved);
-    findings.extend(sources.status.iter().filter(is_news).filter_map(unwell));
+    findings.extend(sources.status.iter().filter(is_news).filter_map(unhealthy));
     findings.extend(sources.status.iter().filter_map(ending));
     findings.extend(nothing(sources));
     findings.sort_by_key(|finding| !finding.is_problem);
@@ -52,29 +51,29 @@ fn of_message(check: &'static str, message: &Message) -> Finding {
 
 /// Sources that are no login.
 fn unusable(agent: &AgentPlan<'_, '_>) -> impl Iterator<Item = Finding> {
-    agent.facts.offers.iter().filter_map(|offer| {
-        let why = offer.found.as_ref().err()?;
-        let fix = warning::mend(agent.facts.definition, offer);
-        Some(Finding::problem("unusable", offer.source.to_string(), format!("it is no usable login: {why}"), fix))
+    agent.facts.candidates.iter().filter_map(|candidate| {
+        let why = candidate.found.as_ref().err()?;
+        let fix = warning::fix(agent.facts.definition, candidate);
+        Some(Finding::problem("unusable", candidate.source.to_string(), format!("it is no usable login: {why}"), fix))
     })
 }
 
 /// Sources that are usable and not used.
 fn shadowed(agent: &AgentPlan<'_, '_>) -> impl Iterator<Item = Finding> {
-    let worth = agent.set_aside().filter(|(offer, aside)| aside.is_warning && offer.found.is_ok());
-    worth.map(|(offer, aside)| {
+    let worth = agent.ignored().filter(|(candidate, aside)| aside.is_warning && candidate.found.is_ok());
+    worth.map(|(candidate, aside)| {
         let what = format!("it is not used: {}", aside.why);
-        let fix = warning::prefer(agent, offer).unwrap_or_else(|| match (&offer.source, agent.mode) {
+        let fix = warning::prefer(agent, candidate).unwrap_or_else(|| match (&candidate.source, agent.mode) {
             (Source::Home(_), AuthMode::Auto) => "nothing has to be done: a start takes it out of the way".to_owned(),
             (_, AuthMode::Auto) => "remove the one that is not meant".to_owned(),
-            (_, mode) => format!("remove it, or choose another mode than --auth {}", method::word(mode)),
+            (_, mode) => format!("remove it, or choose another mode than --auth {}", mode.word()),
         });
-        Finding::note("set-aside", offer.source.to_string(), what, fix)
+        Finding::note("set-aside", candidate.source.to_string(), what, fix)
     })
 }
 
-/// An agent that can not authenticate although something was found, or whose refreshed login is refused.
-fn unwell(status: &AgentStatus) -> Option<Finding> {
+/// An agent that cannot authenticate although something was found, or whose refreshed login is refused.
+fn unhealthy(status: &AgentStatus) -> Option<Finding> {
     let what = complaint(status).filter(|_| status.detected)?;
     let fix = if status.state == Health::Unsaved {
         let to = status.write_back.as_ref().and_then(|to| to.target.as_deref()).unwrap_or("the capture");

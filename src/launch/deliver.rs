@@ -4,11 +4,12 @@ use std::ffi::OsString;
 
 use anyhow::Context;
 
-use crate::discover::Material;
+use crate::error::Failure;
+use crate::facts::CandidateValue;
 use crate::plan::AgentPlan;
-use crate::report::Failure;
-use crate::sys::dir::{Attributes, dress};
-use crate::sys::pipe::{self, Reader};
+use crate::sys::dir::{Attributes, set_mode_and_owner};
+use crate::sys::pipe;
+use crate::sys::pipe::Reader;
 
 /// Descriptors that the agent inherits; closed here when this is dropped.
 #[derive(Default)]
@@ -23,12 +24,12 @@ impl Deliveries {
     /// The descriptors survive every exec from here on: no other child may be started until this is dropped.
     ///
     /// # Errors
-    /// The pipe can not be made or given away, or does not hold the value.
+    /// The pipe cannot be made or given away, or does not hold the value.
     pub fn prepare(plans: &[AgentPlan<'_, '_>], owner: Option<(u32, u32)>) -> anyhow::Result<Deliveries> {
         let mut deliveries = Deliveries::default();
         for plan in plans {
-            let (Some(variable), Some(Ok(Material::Value(value)))) =
-                (&plan.descriptor, plan.chosen().map(|offer| &offer.found))
+            let (Some(variable), Some(Ok(CandidateValue::Value(value)))) =
+                (&plan.descriptor, plan.chosen().map(|candidate| &candidate.found))
             else {
                 continue;
             };
@@ -36,7 +37,7 @@ impl Deliveries {
             writer.write_now(value.expose_secret()).with_context(|| {
                 Failure::new(format!("--deliver fd: {variable}")).hint("a pipe holds 64 kB: use --deliver env")
             })?;
-            dress(&reader, Attributes { mode: 0o600, owner }).with_context(|| {
+            set_mode_and_owner(&reader, Attributes { mode: 0o600, owner }).with_context(|| {
                 Failure::new("--deliver fd: cannot give the pipe to the agent's user")
                     .hint("add the capability CHOWN, or use --deliver env")
             })?;

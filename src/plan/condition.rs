@@ -1,16 +1,16 @@
 //! Pure. Whether a condition of a definition holds.
 
 use crate::agent::definition::{Condition, Method};
-use crate::discover::{Environment, Facts, Offer};
-
-use super::AgentPlan;
+use crate::env::Environment;
+use crate::facts::{Candidate, Facts};
+use crate::plan::agent_plan::AgentPlan;
 
 /// What conditions are about.
 pub struct Situation<'s, 'c> {
     /// What authenticates the agent.
-    pub chosen: Option<&'s Offer<'c>>,
-    /// The methods of what was set aside.
-    pub set_aside: Vec<Method>,
+    pub chosen: Option<&'s Candidate<'c>>,
+    /// The methods of what was ignored.
+    pub ignored: Vec<Method>,
     /// A refreshed login is carried back.
     pub carried_back: bool,
     /// The environment that we were started with.
@@ -27,10 +27,10 @@ impl<'s, 'c> Situation<'s, 'c> {
     /// The situation of an agent.
     #[must_use]
     pub fn of(plan: &AgentPlan<'s, 'c>, facts: &'s Facts<'c>) -> Situation<'s, 'c> {
-        let aside = plan.set_aside().map(|(offer, _)| offer).filter(|offer| offer.found.is_ok());
+        let aside = plan.ignored().map(|(candidate, _)| candidate).filter(|candidate| candidate.found.is_ok());
         Situation {
             chosen: plan.chosen(),
-            set_aside: aside.map(|offer| offer.rule.method).collect(),
+            ignored: aside.map(|candidate| candidate.rule.method).collect(),
             carried_back: plan.write_back.as_ref().is_some_and(|target| target.writable),
             environment: facts.environment,
             arguments: &facts.arguments,
@@ -42,8 +42,8 @@ impl<'s, 'c> Situation<'s, 'c> {
     /// Whether every word of the condition holds.
     #[must_use]
     pub fn meets(&self, when: &Condition) -> bool {
-        let method = self.chosen.map_or("none", |offer| offer.rule.method.word());
-        let variable = self.chosen.and_then(|offer| offer.rule.variable.as_deref());
+        let method = self.chosen.map_or("none", |candidate| candidate.rule.method.word());
+        let variable = self.chosen.and_then(|candidate| candidate.rule.variable.as_deref());
         let is_set = |name: &String| self.environment.get_filled(name).is_some();
         let has_argument = |word: &String| self.arguments.contains(word);
         let differs = |(name, value): (&String, &String)| {
@@ -54,9 +54,9 @@ impl<'s, 'c> Situation<'s, 'c> {
             && when
                 .value_prefix
                 .as_deref()
-                .is_none_or(|prefix| self.chosen.is_some_and(|offer| offer.value_starts_with(prefix)))
-            && (when.set_aside.is_empty()
-                || self.set_aside.iter().any(|method| when.set_aside.iter().any(|word| word == method.word())))
+                .is_none_or(|prefix| self.chosen.is_some_and(|candidate| candidate.value_starts_with(prefix)))
+            && (when.ignored.is_empty()
+                || self.ignored.iter().any(|method| when.ignored.iter().any(|word| word == method.word())))
             && when.carried_back.is_none_or(|expected| expected == self.carried_back)
             && when.set.iter().all(is_set)
             && !when.unset.iter().any(is_set)
@@ -70,11 +70,12 @@ impl<'s, 'c> Situation<'s, 'c> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::agent::definition::MethodRule;
-    use crate::credential::{Secret, Source};
-    use crate::discover::Material;
-    use serde_json::{Value, json};
+    use crate::facts::CandidateValue;
+    use crate::login::{Secret, Source};
 
     fn holds(situation: &Situation<'_, '_>, when: &Value) -> bool {
         situation.meets(&serde_json::from_value(when.clone()).unwrap())
@@ -84,17 +85,17 @@ mod tests {
     fn the_vocabulary() {
         let rule: MethodRule =
             serde_json::from_value(json!({ "method": "api-key", "label": "key", "variable": "X_KEY" })).unwrap();
-        let offer = Offer {
+        let candidate = Candidate {
             rule: &rule,
             source: Source::Env("X_KEY".into()),
-            found: Ok(Material::Value(Secret::copied(b"FAKE-key"))),
+            found: Ok(CandidateValue::Value(Secret::copied(b"FAKE-key"))),
             expires_at: None,
         };
         let environment = Environment::new([("A", "1"), ("B", "")].map(|(k, v)| (k.into(), v.into())));
         let arguments = ["exec".to_owned()];
         let situation = Situation {
-            chosen: Some(&offer),
-            set_aside: vec![Method::Session],
+            chosen: Some(&candidate),
+            ignored: vec![Method::Session],
             carried_back: false,
             environment: &environment,
             arguments: &arguments,

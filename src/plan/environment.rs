@@ -1,28 +1,15 @@
 //! Pure. What changes in the agent's environment.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use crate::agent::definition::MethodRule;
-use crate::credential::names::Suffix;
-use crate::discover::offers::as_variable;
-use crate::discover::{Facts, Material, Offer};
+use crate::facts::candidate::as_variable;
+use crate::facts::{Candidate, CandidateValue, Facts, place};
+use crate::login::names::Suffix;
+use crate::plan::agent_plan::{AgentPlan, Changes, Plan};
+use crate::plan::condition::Situation;
+use crate::plan::method::agent_prefers;
 use crate::state::Handed;
-
-use super::condition::Situation;
-use super::method::agent_prefers;
-use super::place;
-use super::{AgentPlan, Plan};
-
-/// Variables to remove and to set. What is set by name alone is printable; credential values are taken from the offers
-/// when the agent starts.
-#[derive(Debug, Default)]
-pub struct Changes {
-    /// Removed.
-    pub unset: BTreeSet<String>,
-    /// Set.
-    pub set: Vec<(String, OsString)>,
-}
 
 /// The changes: no variable of a method that was not chosen, no blob, no `_FILE`; the home variable; the places of
 /// copied files; what the definition sets.
@@ -51,7 +38,7 @@ pub fn changes(facts: &Facts<'_>, agents: &[AgentPlan<'_, '_>], sets_home: bool)
     changes
 }
 
-/// What a command that joins the agent must know of its environment. A value that JSON can not hold is the agent's to
+/// What a command that joins the agent must know of its environment. A value that JSON cannot hold is the agent's to
 /// tell, as those of credentials are.
 #[must_use]
 pub fn handed(plan: &Plan<'_, '_>) -> Handed {
@@ -72,14 +59,16 @@ pub fn handed(plan: &Plan<'_, '_>) -> Handed {
 
 /// The names of the variables that [`credentials`] sets.
 pub fn credential_names(agents: &[AgentPlan<'_, '_>]) -> impl Iterator<Item = String> {
-    agents.iter().filter_map(|plan| plan.chosen().filter(|offer| offer.session().is_none())?.rule.variable.clone())
+    agents
+        .iter()
+        .filter_map(|plan| plan.chosen().filter(|candidate| candidate.session().is_none())?.rule.variable.clone())
 }
 
 /// The agent's own variables that are removed.
 #[must_use]
 pub fn removed(plan: &AgentPlan<'_, '_>) -> Vec<String> {
     let definition = plan.facts.definition;
-    let chosen = plan.chosen().map(|offer| offer.rule);
+    let chosen = plan.chosen().map(|candidate| candidate.rule);
     let goes_along = |name: &String| chosen.is_some_and(|chosen| chosen.with.contains(name));
     let of_methods = definition.methods.iter().filter(|rule| !stays(plan, rule)).flat_map(MethodRule::variables);
     let blobs =
@@ -96,11 +85,11 @@ pub fn stays(plan: &AgentPlan<'_, '_>, rule: &MethodRule) -> bool {
     rule.shared && (!plan.facts.is_certain || is_after_chosen)
 }
 
-/// The credential variables of the chosen offers, with their values: for the agent's environment alone.
+/// The credential variables of the chosen candidates, with their values: for the agent's environment alone.
 #[must_use]
 pub fn credentials(agents: &[AgentPlan<'_, '_>]) -> Vec<(String, OsString)> {
-    let value = |offer: &Offer<'_>| match (&offer.rule.variable, &offer.found) {
-        (Some(variable), Ok(Material::Value(secret))) => Some((variable.clone(), as_variable(secret))),
+    let value = |candidate: &Candidate<'_>| match (&candidate.rule.variable, &candidate.found) {
+        (Some(variable), Ok(CandidateValue::Value(secret))) => Some((variable.clone(), as_variable(secret))),
         _ => None,
     };
     let mut values = Vec::new();

@@ -1,4 +1,4 @@
-//! Pure. Which offer authenticates the agent, and why the others do not: exactly one method is in place.
+//! Pure. Which candidate authenticates the agent, and why the others do not: exactly one method is in place.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -6,16 +6,16 @@ use std::time::SystemTime;
 use crate::agent::Definition;
 use crate::agent::definition::{Method, MethodRule};
 use crate::cli::AuthMode;
-use crate::credential::Source;
-use crate::discover::{Offer, Session};
+use crate::facts::{Candidate, Session};
+use crate::login::Source;
+use crate::login::history::History;
+use crate::login::merge::{LoginState, Outcome, reconcile};
 use crate::state::Served;
-use crate::sync::lineage::Lineage;
-use crate::sync::reconcile::{Outcome, Version, reconcile};
 
 /// What the choice depends on.
-pub struct Question<'q, 'c> {
+pub struct SelectionInput<'q, 'c> {
     /// What was found.
-    pub offers: &'q [Offer<'c>],
+    pub candidates: &'q [Candidate<'c>],
     /// The methods of the definition, in its order.
     pub rules: &'q [MethodRule],
     /// The operator's mode.
@@ -27,36 +27,36 @@ pub struct Question<'q, 'c> {
     /// What an earlier run remembers of the same place.
     pub remembered: Option<&'q Served>,
     /// The logins that were stored in the capture.
-    pub captured: &'q Lineage,
+    pub captured: &'q History,
     /// By which clock something has ended.
     pub now: SystemTime,
 }
 
-/// The answer, by indexes of the offers.
+/// The answer, by indexes of the candidates.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Choice {
-    /// The offer that authenticates the agent.
+pub struct Selection {
+    /// The candidate that authenticates the agent.
     pub chosen: Option<usize>,
     /// It has ended, and nothing better was found.
     pub has_ended: bool,
     /// The others, and why.
-    pub set_aside: Vec<SetAside>,
+    pub ignored: Vec<Ignored>,
     /// The login that was left at the place is to be kept under `conflicts/`.
     pub keep_left: bool,
 }
 
-/// An offer that was not chosen.
+/// A candidate that was not chosen.
 #[derive(Debug, PartialEq, Eq)]
-pub struct SetAside {
+pub struct Ignored {
     /// Which.
-    pub offer: usize,
+    pub candidate: usize,
     /// Why.
     pub why: Why,
     /// Worth a warning; else a detail.
     pub is_warning: bool,
 }
 
-/// Why an offer was not chosen; its text is the reason in words.
+/// Why a candidate was not chosen; its text is the reason in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Why {
     /// It is no credential: the reason.
@@ -65,7 +65,7 @@ pub enum Why {
     Ended,
     /// The operator's mode does not let its method authenticate.
     Mode(AuthMode),
-    /// The chosen offer comes before it.
+    /// The chosen candidate comes before it.
     Preferred(Source),
     /// The capture holds this login or a descendant of it.
     Superseded,
@@ -80,7 +80,7 @@ pub enum Why {
 }
 
 impl Why {
-    /// Whether the offer could authenticate nobody, whatever else was found.
+    /// Whether the candidate could authenticate nobody, whatever else was found.
     #[must_use]
     pub fn is_useless(&self) -> bool {
         matches!(self, Why::Unusable(_) | Why::Ended)
@@ -91,9 +91,9 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Why::Unusable(reason) => return write!(f, "not usable: {reason}"),
-            Why::Mode(mode) => return write!(f, "the mode is {}", word(*mode)),
+            Why::Mode(mode) => return write!(f, "the mode is {}", mode.word()),
             Why::Preferred(source) => return write!(f, "{source} is preferred"),
-            Why::Ended => "it has expired, and can not be refreshed",
+            Why::Ended => "it has expired, and cannot be refreshed",
             Why::Superseded => "the capture holds this login or one that was refreshed from it",
             Why::Refreshed => "the working copy of an earlier run was refreshed from it",
             Why::Same => "it is the same login",
@@ -105,21 +105,21 @@ impl fmt::Display for Why {
 
 /// Chooses.
 #[must_use]
-pub fn choose(question: &Question<'_, '_>) -> Choice {
-    let mut choice = Choice::default();
+pub fn choose(question: &SelectionInput<'_, '_>) -> Selection {
+    let mut choice = Selection::default();
     let mut usable = Vec::new();
-    for (index, offer) in question.offers.iter().enumerate() {
-        match &offer.found {
+    for (index, candidate) in question.candidates.iter().enumerate() {
+        match &candidate.found {
             // A login left by an earlier run that went bad is what that run warned of.
-            Err(_) if question.is_left(offer) => {}
-            Err(reason) => choice.set_aside(index, Why::Unusable(reason.clone()), true),
-            Ok(_) if !allows(question.mode, offer.rule.method) => {
-                choice.set_aside(index, Why::Mode(question.mode), true);
+            Err(_) if question.is_left(candidate) => {}
+            Err(reason) => choice.ignore(index, Why::Unusable(reason.clone()), true),
+            Ok(_) if !allows(question.mode, candidate.rule.method) => {
+                choice.ignore(index, Why::Mode(question.mode), true);
             }
             Ok(_) => usable.push(index),
         }
     }
-    usable.sort_by_key(|index| question.offers.get(*index).map(|offer| question.rank(offer)));
+    usable.sort_by_key(|index| question.candidates.get(*index).map(|candidate| question.rank(candidate)));
     let Some(first) = usable.first().copied() else {
         choice.keep_left = question.has_left_login();
         return choice;
@@ -132,87 +132,88 @@ pub fn choose(question: &Question<'_, '_>) -> Choice {
     } else {
         choice.keep_left = question.has_left_login();
     }
-    let Some(chosen) = choice.chosen.and_then(|chosen| question.offers.get(chosen)) else { return choice };
+    let Some(chosen) = choice.chosen.and_then(|chosen| question.candidates.get(chosen)) else { return choice };
     choice.has_ended = chosen.has_ended(question.now);
     for index in usable {
-        let is_known = choice.chosen == Some(index) || choice.set_aside.iter().any(|aside| aside.offer == index);
-        let Some(offer) = question.offers.get(index).filter(|_| !is_known) else { continue };
-        if let Some(is_warning) = question.is_worth_a_warning(offer, chosen) {
-            let has_lost = offer.has_ended(question.now) && !choice.has_ended;
+        let is_known = choice.chosen == Some(index) || choice.ignored.iter().any(|aside| aside.candidate == index);
+        let Some(candidate) = question.candidates.get(index).filter(|_| !is_known) else { continue };
+        if let Some(is_warning) = question.is_worth_a_warning(candidate, chosen) {
+            let has_lost = candidate.has_ended(question.now) && !choice.has_ended;
             let why = if has_lost { Why::Ended } else { Why::Preferred(chosen.source.clone()) };
-            choice.set_aside(index, why, is_warning);
+            choice.ignore(index, why, is_warning);
         }
     }
     choice
 }
 
-impl Choice {
-    fn set_aside(&mut self, offer: usize, why: Why, is_warning: bool) {
-        self.set_aside.push(SetAside { offer, why, is_warning });
+impl Selection {
+    fn ignore(&mut self, candidate: usize, why: Why, is_warning: bool) {
+        self.ignored.push(Ignored { candidate, why, is_warning });
     }
 }
 
-impl Question<'_, '_> {
+impl SelectionInput<'_, '_> {
     fn session(&self, index: usize) -> Option<&Session> {
-        self.offers.get(index).and_then(Offer::session)
+        self.candidates.get(index).and_then(Candidate::session)
     }
 
-    fn is_left(&self, offer: &Offer<'_>) -> bool {
-        self.left_at.contains(&offer.source)
+    fn is_left(&self, candidate: &Candidate<'_>) -> bool {
+        self.left_at.contains(&candidate.source)
     }
 
     /// Whether a login is at the place of the working copy, which is lost if it is only removed.
     fn has_left_login(&self) -> bool {
-        self.offers.iter().any(|offer| self.is_left(offer) && offer.session().is_some())
+        self.candidates.iter().any(|candidate| self.is_left(candidate) && candidate.session().is_some())
     }
 
     /// What has ended comes last: it is better than nothing only where our clock is wrong.
-    fn rank(&self, offer: &Offer<'_>) -> (bool, usize, usize, usize) {
-        let preferred = self.prefer.iter().position(|method| *method == offer.rule.method).unwrap_or(self.prefer.len());
-        let place = match &offer.source {
+    fn rank(&self, candidate: &Candidate<'_>) -> (bool, usize, usize, usize) {
+        let preferred =
+            self.prefer.iter().position(|method| *method == candidate.rule.method).unwrap_or(self.prefer.len());
+        let place = match &candidate.source {
             Source::Env(_) | Source::File(_) | Source::Command(_) | Source::Secret(_) => 0,
             Source::Mount(_) => 1,
             Source::Capture(_) | Source::Store(_) => 2,
             Source::Home(_) => 3,
         };
-        (offer.has_ended(self.now), preferred, position(self.rules, offer.rule), place)
+        (candidate.has_ended(self.now), preferred, position(self.rules, candidate.rule), place)
     }
 
-    /// How an offer that is of use is set aside for the chosen one; not at all when it goes with it.
-    fn is_worth_a_warning(&self, offer: &Offer<'_>, chosen: &Offer<'_>) -> Option<bool> {
-        if offer.rule.variable.as_ref().is_some_and(|variable| chosen.rule.with.contains(variable)) {
+    /// How a candidate that is of use is ignored for the chosen one; not at all when it goes with it.
+    fn is_worth_a_warning(&self, candidate: &Candidate<'_>, chosen: &Candidate<'_>) -> Option<bool> {
+        if candidate.rule.variable.as_ref().is_some_and(|variable| chosen.rule.with.contains(variable)) {
             return None;
         }
-        let stays = offer.rule.shared || offer.rule.setting.as_ref().is_some_and(|setting| !setting.overrides);
-        Some(!(stays && agent_prefers(self.rules, self.mode, chosen.rule, offer.rule)))
+        let stays = candidate.rule.shared || candidate.rule.setting.as_ref().is_some_and(|setting| !setting.overrides);
+        Some(!(stays && agent_prefers(self.rules, self.mode, chosen.rule, candidate.rule)))
     }
 
     /// Among sessions the first wins, but an ancestor never: what was refreshed from it is newer.
-    fn choose_session(&self, sessions: &[usize], choice: &mut Choice) {
-        let by = |test: &dyn Fn(&Offer<'_>) -> bool| {
-            sessions.iter().copied().find(|index| self.offers.get(*index).is_some_and(test))
+    fn choose_session(&self, sessions: &[usize], choice: &mut Selection) {
+        let by = |test: &dyn Fn(&Candidate<'_>) -> bool| {
+            sessions.iter().copied().find(|index| self.candidates.get(*index).is_some_and(test))
         };
         let Some(mut chosen) = sessions.first().copied() else { return };
-        let captured = by(&|offer| offer.source.is_store());
+        let captured = by(&|candidate| candidate.source.is_store());
         if let (Some(given), Some(stored)) = (self.session(chosen), captured.filter(|stored| *stored != chosen))
             && self.captured.contains(given.login.digest)
         {
-            choice.set_aside(chosen, Why::Superseded, true);
+            choice.ignore(chosen, Why::Superseded, true);
             chosen = stored;
         }
         choice.chosen = Some(chosen);
-        let Some(left) = by(&|offer| self.is_left(offer)).filter(|left| *left != chosen) else { return };
+        let Some(left) = by(&|candidate| self.is_left(candidate)).filter(|left| *left != chosen) else { return };
         let (Some(ours), Some(theirs)) = (self.session(left), self.session(chosen)) else { return };
-        let is_new = self.offers.get(chosen).is_some_and(|offer| offer.source.is_explicit());
+        let is_new = self.candidates.get(chosen).is_some_and(|candidate| candidate.source.is_explicit());
         match self.continues(ours, theirs, is_new) {
-            Continuation::Same => choice.set_aside(left, Why::Same, false),
+            Continuation::Same => choice.ignore(left, Why::Same, false),
             Continuation::Newer => {
-                choice.set_aside(chosen, Why::Refreshed, is_new);
+                choice.ignore(chosen, Why::Refreshed, is_new);
                 choice.chosen = Some(left);
             }
-            Continuation::Older => choice.set_aside(left, Why::Older, false),
+            Continuation::Older => choice.ignore(left, Why::Older, false),
             Continuation::Stranger => {
-                choice.set_aside(left, Why::Stranger, true);
+                choice.ignore(left, Why::Stranger, true);
                 choice.keep_left = true;
             }
         }
@@ -224,15 +225,15 @@ impl Question<'_, '_> {
         if left.login.digest == chosen.login.digest {
             return Continuation::Same;
         }
-        let none = Lineage::default();
-        let remembered = self.remembered.map_or(&none, |served| &served.lineage);
+        let none = History::default();
+        let remembered = self.remembered.map_or(&none, |served| &served.history);
         let line = if remembered.is_empty() { self.captured } else { remembered };
         let knows_chosen = line.contains(chosen.login.digest);
         if (is_new && !knows_chosen) || (remembered.is_empty() && !line.contains(left.login.digest)) {
             return Continuation::Stranger;
         }
         let base = self.remembered.and_then(Served::agreed);
-        let (ours, theirs) = (Version::Valid(left.login.clone()), Version::Valid(chosen.login.clone()));
+        let (ours, theirs) = (LoginState::Valid(left.login.clone()), LoginState::Valid(chosen.login.clone()));
         match reconcile(base, &ours, &theirs, line) {
             Outcome::Publish { .. } => Continuation::Newer,
             Outcome::Adopt { keep_other: false } => Continuation::Older,
@@ -278,17 +279,4 @@ pub fn words(definition: &Definition) -> String {
     let has = |method: &Method| definition.methods.iter().any(|rule| rule.method == *method);
     let words: Vec<&str> = Method::ALL.iter().filter(|method| has(method)).map(|method| method.word()).collect();
     words.join(", ")
-}
-
-/// The word for a mode.
-#[must_use]
-pub fn word(mode: AuthMode) -> &'static str {
-    match mode {
-        AuthMode::Auto => "auto",
-        AuthMode::Sync => "sync",
-        AuthMode::Copy => "copy",
-        AuthMode::Token => "token",
-        AuthMode::ApiKey => "api-key",
-        AuthMode::Ignore => "ignore",
-    }
 }

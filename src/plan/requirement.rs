@@ -2,10 +2,10 @@
 //! be there.
 
 use crate::cli::{AuthMode, Requirement, RunOptions};
-use crate::report::Failure;
-
-use super::method::Why;
-use super::{AgentPlan, Plan, method, warning};
+use crate::error::Failure;
+use crate::plan::agent_plan::{AgentPlan, Plan};
+use crate::plan::method::Why;
+use crate::plan::{method, warning};
 
 /// A mode that was asked for by an agent's name must be one of its own.
 pub(super) fn possible(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
@@ -15,7 +15,7 @@ pub(super) fn possible(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> an
         let has = definition.methods.iter().any(|rule| method::allows(plan.mode, rule.method));
         if is_named && !has && plan.mode != AuthMode::Ignore {
             let name = &definition.name;
-            let what = format!("--auth {name}={}: {} has no such method", method::word(plan.mode), definition.title);
+            let what = format!("--auth {name}={}: {} has no such method", plan.mode.word(), definition.title);
             let hint = format!("its methods are {}", method::words(definition));
             return Err(Failure::new(what).hint(hint).into());
         }
@@ -56,8 +56,8 @@ fn found_in_vain(agents: &[AgentPlan<'_, '_>], name: Option<&str>) -> String {
     let mut found = Vec::new();
     for plan in agents.iter().filter(|plan| plan.is(name)) {
         let ended = plan.chosen().filter(|_| plan.choice.has_ended);
-        found.extend(ended.map(|offer| format!("{}: {}", offer.source, Why::Ended)));
-        found.extend(plan.set_aside().map(|(offer, aside)| format!("{}: {}", offer.source, aside.why)));
+        found.extend(ended.map(|candidate| format!("{}: {}", candidate.source, Why::Ended)));
+        found.extend(plan.ignored().map(|(candidate, aside)| format!("{}: {}", candidate.source, aside.why)));
     }
     if found.is_empty() { "nothing was found".to_owned() } else { found.join("; ") }
 }

@@ -1,30 +1,31 @@
-//! Pure. What the operator should know of a plan: what was set aside, what will be lost, and what a definition knows to
+//! Pure. What the operator should know of a plan: what was ignored, what will be lost, and what a definition knows to
 //! go wrong.
 
 use crate::agent::Definition;
 use crate::agent::definition::Method;
 use crate::cli::{AuthMode, Delivery, RunOptions};
-use crate::discover::{Facts, Offer};
-use crate::report::{EventKey, Message};
-
-use super::condition::Situation;
-use super::method::SetAside;
-use super::{AgentPlan, LoginFile, environment, method};
+use crate::facts::{Candidate, Facts};
+use crate::log::Message;
+use crate::log::event::EventKey;
+use crate::plan::agent_plan::{AgentPlan, LoginFileStep};
+use crate::plan::condition::Situation;
+use crate::plan::method::Ignored;
+use crate::plan::{environment, method};
 
 /// What there is to say of one agent.
 #[must_use]
 pub fn of(plan: &AgentPlan<'_, '_>, options: &RunOptions, facts: &Facts<'_>) -> Vec<Message> {
-    let mut messages = set_aside(plan);
+    let mut messages = ignored(plan);
     messages.extend(no_such_method(plan, options));
     messages.extend(ended(plan));
-    messages.extend(stranded(plan));
+    messages.extend(invalidates_source(plan));
     messages.extend(out_of_turn(plan));
     messages.extend(delivery(plan, options));
     messages.extend(hints(plan, facts));
     messages
 }
 
-/// What was asked for of an agent that can not do it.
+/// What was asked for of an agent that cannot do it.
 fn no_such_method(plan: &AgentPlan<'_, '_>, options: &RunOptions) -> Vec<Message> {
     let definition = plan.facts.definition;
     let has = |test: &dyn Fn(Method) -> bool| definition.methods.iter().any(|rule| test(rule.method));
@@ -41,7 +42,7 @@ fn no_such_method(plan: &AgentPlan<'_, '_>, options: &RunOptions) -> Vec<Message
     let preferred = options.prefer.iter().flat_map(|prefer| &prefer.0);
     let preferred = preferred.filter(|preferred| plan.facts.is_certain && !has(&|method| method == **preferred));
     let preferred = preferred.map(|method| say(format!("--prefer {}: it has no such method", method.word())));
-    mode.map(|mode| say(format!("--auth {}: it has no such method", method::word(mode))))
+    mode.map(|mode| say(format!("--auth {}: it has no such method", mode.word())))
         .into_iter()
         .chain(preferred)
         .collect()
@@ -68,20 +69,21 @@ fn ended(plan: &AgentPlan<'_, '_>) -> Option<Message> {
     Some(message.event(EventKey::Expired).agent(agent))
 }
 
-fn set_aside(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
+fn ignored(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
     let agent = &plan.facts.definition.name;
-    let message = |(offer, aside): (&Offer<'_>, &SetAside)| {
-        let key = offer.rule.setting.as_ref().map(|setting| &setting.key).or(offer.rule.variable.as_ref());
-        let key = key.filter(|_| offer.is_setting()).map(|key| format!(" ({key})")).unwrap_or_default();
-        let is_kept = plan.kept_login().is_some_and(|kept| std::ptr::eq(kept, offer));
+    let message = |(candidate, aside): (&Candidate<'_>, &Ignored)| {
+        let key = candidate.rule.setting.as_ref().map(|setting| &setting.key).or(candidate.rule.variable.as_ref());
+        let key = key.filter(|_| candidate.is_setting()).map(|key| format!(" ({key})")).unwrap_or_default();
+        let is_kept = plan.kept_login().is_some_and(|kept| std::ptr::eq(kept, candidate));
         let kept = is_kept.then(|| format!("; a start keeps it under {}", plan.keeps_at().display()));
-        let text = format!("{agent}: {}{key} is set aside: {}{}", offer.source, aside.why, kept.unwrap_or_default());
+        let text =
+            format!("{agent}: {}{key} is set aside: {}{}", candidate.source, aside.why, kept.unwrap_or_default());
         let message = if aside.is_warning { Message::warning(text) } else { Message::detail(text) };
         let remedy =
-            if aside.why.is_useless() { Some(mend(plan.facts.definition, offer)) } else { prefer(plan, offer) };
+            if aside.why.is_useless() { Some(fix(plan.facts.definition, candidate)) } else { prefer(plan, candidate) };
         Message { hint: remedy.filter(|_| aside.is_warning), ..message.event(EventKey::Ignored).agent(agent) }
     };
-    plan.set_aside().map(message).collect()
+    plan.ignored().map(message).collect()
 }
 
 /// How a person logs in to an agent, in a container of its own.
@@ -92,19 +94,19 @@ pub fn log_in(agent: &str) -> String {
 
 /// What to do about something that is no usable credential.
 #[must_use]
-pub fn mend(definition: &Definition, offer: &Offer<'_>) -> String {
-    if offer.source.is_explicit() || definition.login.is_none() {
+pub fn fix(definition: &Definition, candidate: &Candidate<'_>) -> String {
+    if candidate.source.is_explicit() || definition.login.is_none() {
         return "give a good one, or take it away".to_owned();
     }
     format!("log in again: {}; or remove it", log_in(&definition.name))
 }
 
-/// How an offer that is of use is chosen instead, where an option does that.
+/// How a candidate that is of use is chosen instead, where an option does that.
 #[must_use]
-pub fn prefer(plan: &AgentPlan<'_, '_>, offer: &Offer<'_>) -> Option<String> {
+pub fn prefer(plan: &AgentPlan<'_, '_>, candidate: &Candidate<'_>) -> Option<String> {
     let chosen = plan.chosen().filter(|_| plan.mode == AuthMode::Auto)?;
-    let word = offer.rule.method.word();
-    (chosen.rule.method != offer.rule.method).then(|| {
+    let word = candidate.rule.method.word();
+    (chosen.rule.method != candidate.rule.method).then(|| {
         format!(
             "--prefer {word} (AGENT_INIT_PREFER={word}) takes it instead of {}; or remove one of them",
             chosen.source
@@ -112,15 +114,15 @@ pub fn prefer(plan: &AgentPlan<'_, '_>, offer: &Offer<'_>) -> Option<String> {
     })
 }
 
-/// What becomes of a refreshed login that can not get out of the container.
+/// What becomes of a refreshed login that cannot get out of the container.
 #[must_use]
-pub fn stranded(plan: &AgentPlan<'_, '_>) -> Option<Message> {
+pub fn invalidates_source(plan: &AgentPlan<'_, '_>) -> Option<Message> {
     let chosen = plan.chosen()?;
     let agent = &plan.facts.definition.name;
     let is_spent_by_refresh = plan.facts.definition.session.as_ref().is_some_and(|session| session.rotates)
         && chosen.session().is_some_and(|session| session.login.refreshable);
     match &plan.write_back {
-        None if is_spent_by_refresh && plan.login != LoginFile::Stays => {
+        None if is_spent_by_refresh && plan.login != LoginFileStep::Stays => {
             let text = format!(
                 "{agent}: the login from {} is not carried back: its first refresh strands the source",
                 chosen.source
@@ -142,7 +144,7 @@ pub fn stranded(plan: &AgentPlan<'_, '_>) -> Option<Message> {
 /// Other containers use the login, and this one will not take turns with them.
 fn out_of_turn(plan: &AgentPlan<'_, '_>) -> Option<Message> {
     let others = plan.facts.capture.as_ref().map_or(0, |capture| capture.others);
-    let chosen = plan.chosen().filter(|offer| others > 0 && offer.source.is_store())?;
+    let chosen = plan.chosen().filter(|candidate| others > 0 && candidate.source.is_store())?;
     let is_spent_by_refresh = plan.facts.definition.session.as_ref().is_some_and(|session| session.rotates);
     chosen.session().filter(|session| is_spent_by_refresh && session.login.refreshable)?;
     let agent = &plan.facts.definition.name;
@@ -155,7 +157,7 @@ fn out_of_turn(plan: &AgentPlan<'_, '_>) -> Option<Message> {
 }
 
 fn delivery(plan: &AgentPlan<'_, '_>, options: &RunOptions) -> Option<Message> {
-    let variable = plan.chosen().filter(|offer| !offer.is_setting())?.rule.variable.as_deref()?;
+    let variable = plan.chosen().filter(|candidate| !candidate.is_setting())?.rule.variable.as_deref()?;
     (options.deliver == Some(Delivery::Fd) && plan.descriptor.is_none()).then(|| {
         let Definition { title, name, .. } = plan.facts.definition;
         let text = format!("--deliver fd: {title} reads {variable} from its environment only, and finds it there");
@@ -188,7 +190,7 @@ pub fn of_conflicts(plans: &mut [AgentPlan<'_, '_>]) {
         .collect();
     for plan in plans {
         let agent = &plan.facts.definition.name;
-        let own = plan.chosen().and_then(|offer| offer.rule.variable.as_ref());
+        let own = plan.chosen().and_then(|candidate| candidate.rule.variable.as_ref());
         let disturbing = given.iter().filter(|(other, variable)| {
             other != agent && Some(variable) != own && environment::removed(plan).contains(variable)
         });

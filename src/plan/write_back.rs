@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::{AuthMode, RunOptions, SyncMode};
-use crate::credential::Source;
-use crate::discover::{AgentFacts, Offer};
+use crate::cli::RunOptions;
+use crate::facts::Candidate;
+use crate::facts::agent_facts::AgentFacts;
+use crate::login::Source;
 
 /// Where refreshed logins go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +34,8 @@ impl WriteBack {
 
 /// Where refreshed logins go: back to where the login came from, or, for one that was given for this start, to the
 /// capture.
-pub(super) fn of(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Offer<'_>) -> Option<WriteBack> {
-    let live = carries(options, &agent.definition.name)?;
+pub(super) fn of(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Candidate<'_>) -> Option<WriteBack> {
+    let live = options.is_synced_live(&agent.definition.name)?;
     let session = agent.definition.session.as_ref()?;
     let file = agent.place.path.join(&session.file);
     let in_place = |target: &Path, single_file, writable| {
@@ -42,29 +43,21 @@ pub(super) fn of(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Offer<'_
     };
     match &chosen.source {
         Source::Mount(path) if agent.place.mount_writable => return in_place(path, *path == file, true),
-        // The agent's own place, where the working copy can not be.
+        // The agent's own place, where the working copy cannot be.
         Source::Home(path) if *path == file && !agent.place.is_usable() => {
             return in_place(&agent.place.path, false, agent.place.writable);
         }
         _ => {}
     }
-    let stored = agent.offers.iter().filter(|offer| offer.source.is_store()).find_map(Offer::session);
+    let stored = agent.candidates.iter().filter(|candidate| candidate.source.is_store()).find_map(Candidate::session);
     let replaces = !(chosen.source.is_store() || matches!(chosen.source, Source::Home(_)))
         && stored.map(|stored| stored.login.digest) != chosen.session().map(|session| session.login.digest);
     to_store(options, agent, replaces)
 }
 
-/// Whether an agent's logins are carried as they happen, or at the end; `None` where they are not.
-#[must_use]
-pub fn carries(options: &RunOptions, agent: &str) -> Option<bool> {
-    let sync = options.sync.unwrap_or_default();
-    let is_carried = sync != SyncMode::Off && options.auth_of(agent) != AuthMode::Copy;
-    is_carried.then_some(sync == SyncMode::Live)
-}
-
 /// To the capture, or to the store behind a helper.
 pub(super) fn to_store(options: &RunOptions, agent: &AgentFacts<'_>, replaces: bool) -> Option<WriteBack> {
-    let live = carries(options, &agent.definition.name)?;
+    let live = options.is_synced_live(&agent.definition.name)?;
     let capture = agent.capture.as_ref()?;
     Some(WriteBack {
         target: capture.path.clone(),

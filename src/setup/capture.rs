@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use crate::agent::Definition;
 use crate::cli::{CaptureSpec, PerAgent};
-use crate::report::Failure;
+use crate::error::{Failure, reason};
 use crate::store::{Capture, directory};
-use crate::sys::dir::{Attributes, Dir, Stat};
-use crate::sys::{errno, look, privilege};
-use crate::workcopy::read::reason;
+use crate::sys::dir::{Attributes, Dir};
+use crate::sys::stat::Stat;
+use crate::sys::{access, errno, privilege};
 
 /// Where another setup container has its capture; it is flat.
 const FLAT: &str = "/auth-output";
@@ -65,7 +65,7 @@ impl Place {
     /// # Errors
     /// Why not, with the remedy.
     pub fn open(path: &Path) -> Result<(Place, Capture), Failure> {
-        let is_new = !look::is_there(path);
+        let is_new = !access::is_there(path);
         let refused = |error: io::Error| refusal(path, &error);
         directory::make(path).map_err(refused)?;
         let place = Place { path: path.to_owned(), is_new };
@@ -113,13 +113,13 @@ fn refusal(path: &Path, error: &io::Error) -> Failure {
     } else {
         "mount a directory or a volume that can be written there".to_owned()
     };
-    Failure::new(format!("the login can not be stored in {at}: {}", reason(error))).hint(hint)
+    Failure::new(format!("the login cannot be stored in {at}: {}", reason(error))).hint(hint)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::dir::Kind;
+    use crate::sys::stat::Kind;
 
     #[test]
     fn what_is_mounted_counts() {

@@ -8,6 +8,7 @@
 use zeroize::Zeroizing;
 
 use crate::agent::definition::TokenRule;
+use crate::terminal::relay::ScreenFilter;
 
 /// How far from an edge a program may begin or break a line that is full: what it leaves for padding and borders.
 const SLACK: usize = 4;
@@ -61,6 +62,26 @@ enum Escape {
     StringEnds,
 }
 
+impl ScreenFilter for Scanner {
+    fn pass(&mut self, written: &[u8], shown: &mut Vec<u8>) {
+        for byte in written {
+            self.byte(*byte, shown);
+        }
+    }
+
+    fn resized(&mut self, columns: u16) {
+        if columns > 0 {
+            self.width = usize::from(columns);
+        }
+    }
+
+    /// The last token that was shown whole.
+    fn found(mut self: Box<Self>) -> Option<Zeroizing<Vec<u8>>> {
+        self.end();
+        self.found
+    }
+}
+
 impl Scanner {
     /// Looks for tokens of this rule.
     #[must_use]
@@ -86,27 +107,6 @@ impl Scanner {
             runs_over: false,
             found: None,
         }
-    }
-
-    /// The screen has so many columns.
-    pub fn resized(&mut self, columns: u16) {
-        if columns > 0 {
-            self.width = usize::from(columns);
-        }
-    }
-
-    /// Looks at bytes on their way to the screen, and appends what is to be shown instead.
-    pub fn pass(&mut self, bytes: &[u8], shown: &mut Vec<u8>) {
-        for byte in bytes {
-            self.byte(*byte, shown);
-        }
-    }
-
-    /// The last token that was shown whole; once the program has ended.
-    #[must_use]
-    pub fn token(mut self) -> Option<Zeroizing<Vec<u8>>> {
-        self.end();
-        self.found
     }
 
     fn byte(&mut self, byte: u8, shown: &mut Vec<u8>) {
@@ -213,8 +213,8 @@ impl Scanner {
     }
 
     /// Whether a character here goes on with the candidate: beside its last one, or in the next line of one that is full,
-    /// or that can not be all.
-    fn goes_on(&self) -> bool {
+    /// or that cannot be all.
+    fn continues(&self) -> bool {
         let Position { row, column } = self.last;
         if self.at.row == row {
             return self.at.column == column + 1;
@@ -232,7 +232,7 @@ impl Scanner {
         if byte == b' ' && !self.candidate.is_empty() && self.at.row == self.last.row + 1 && self.at.column < SLACK {
             return false;
         }
-        if !self.candidate.is_empty() && !self.goes_on() {
+        if !self.candidate.is_empty() && !self.continues() {
             self.end();
         }
         if self.is_inside() {
@@ -275,8 +275,9 @@ impl Scanner {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     const TOKEN: &str = "tok-FAKE-0123456789-abcdefghij";
 
@@ -295,7 +296,7 @@ mod tests {
         for piece in pieces {
             scanner.pass(piece, &mut shown);
         }
-        let token = scanner.token().map(|token| String::from_utf8(token.to_vec()).unwrap());
+        let token = Box::new(scanner).found().map(|token| String::from_utf8(token.to_vec()).unwrap());
         (String::from_utf8_lossy(&shown).into_owned(), token)
     }
 

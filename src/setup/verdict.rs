@@ -1,15 +1,15 @@
 //! Pure. What came of a login, judged by what is where at the end.
 
-use crate::credential::Login;
-use crate::sync::reconcile::Version;
+use crate::login::Login;
+use crate::login::merge::LoginState;
 
 /// What is where.
 #[derive(Debug)]
 pub struct Seen<'s> {
     /// What the agent has.
-    pub working: &'s Version,
+    pub working: &'s LoginState,
     /// What the capture holds, read back.
-    pub stored: &'s Version,
+    pub stored: &'s LoginState,
     /// A login of the agent's was stored.
     pub has_published: bool,
     /// What authenticates the agent without a login file, and is stored too: what people call it.
@@ -45,24 +45,24 @@ impl Verdict {
 #[must_use]
 pub fn judge(seen: &Seen<'_>) -> Verdict {
     match (seen.working, seen.stored) {
-        (Version::Valid(ours), Version::Valid(theirs)) if ours.digest == theirs.digest || seen.has_published => {
+        (LoginState::Valid(ours), LoginState::Valid(theirs)) if ours.digest == theirs.digest || seen.has_published => {
             // One that is stored and differs was refreshed from ours meanwhile, by a container that runs.
             Verdict::Captured(theirs.clone())
         }
-        (Version::Valid(ours), _) => Verdict::NotStored(ours.clone()),
-        (_, Version::Valid(_)) if seen.has_published => Verdict::LoggedOut,
+        (LoginState::Valid(ours), _) => Verdict::NotStored(ours.clone()),
+        (_, LoginState::Valid(_)) if seen.has_published => Verdict::LoggedOut,
         _ if seen.setting.is_some() => Verdict::Setting(seen.setting.unwrap_or_default().to_owned()),
-        (Version::LoggedOut, _) => Verdict::Unusable("its tokens are blank".to_owned()),
-        (Version::Damaged(why), _) => Verdict::Unusable(why.clone()),
-        (Version::Unreadable(why), _) => Verdict::Unusable(format!("it cannot be read: {why}")),
-        (Version::Absent, _) => Verdict::Nothing,
+        (LoginState::LoggedOut, _) => Verdict::Unusable("its tokens are blank".to_owned()),
+        (LoginState::Damaged(why), _) => Verdict::Unusable(why.clone()),
+        (LoginState::Unreadable(why), _) => Verdict::Unusable(format!("it cannot be read: {why}")),
+        (LoginState::Absent, _) => Verdict::Nothing,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credential::Digest;
+    use crate::login::Digest;
 
     fn login(name: &str) -> Login {
         let digest = Digest::of(&[name.as_bytes()]);
@@ -71,23 +71,23 @@ mod tests {
 
     #[test]
     fn the_table() {
-        let valid = |name: &str| Version::Valid(login(name));
-        let damaged = || Version::Damaged("it is not JSON".into());
+        let valid = |name: &str| LoginState::Valid(login(name));
+        let damaged = || LoginState::Damaged("it is not JSON".into());
         let captured = |name: &str| Verdict::Captured(login(name));
         let unusable = |why: &str| Verdict::Unusable(why.into());
-        let rows: Vec<(Version, Version, bool, Option<&str>, Verdict)> = vec![
+        let rows: Vec<(LoginState, LoginState, bool, Option<&str>, Verdict)> = vec![
             (valid("new"), valid("new"), true, None, captured("new")),
             (valid("new"), valid("newer"), true, None, captured("newer")),
             (valid("same"), valid("same"), false, None, captured("same")),
             (valid("new"), valid("old"), false, None, Verdict::NotStored(login("new"))),
-            (valid("new"), Version::Absent, true, None, Verdict::NotStored(login("new"))),
+            (valid("new"), LoginState::Absent, true, None, Verdict::NotStored(login("new"))),
             (valid("new"), damaged(), false, Some("key"), Verdict::NotStored(login("new"))),
-            (Version::Absent, valid("new"), true, None, Verdict::LoggedOut),
-            (Version::LoggedOut, valid("new"), true, None, Verdict::LoggedOut),
-            (Version::Absent, valid("old"), false, None, Verdict::Nothing),
-            (Version::Absent, Version::Absent, false, None, Verdict::Nothing),
-            (Version::Absent, Version::Absent, false, Some("key"), Verdict::Setting("key".into())),
-            (Version::LoggedOut, valid("old"), false, None, unusable("its tokens are blank")),
+            (LoginState::Absent, valid("new"), true, None, Verdict::LoggedOut),
+            (LoginState::LoggedOut, valid("new"), true, None, Verdict::LoggedOut),
+            (LoginState::Absent, valid("old"), false, None, Verdict::Nothing),
+            (LoginState::Absent, LoginState::Absent, false, None, Verdict::Nothing),
+            (LoginState::Absent, LoginState::Absent, false, Some("key"), Verdict::Setting("key".into())),
+            (LoginState::LoggedOut, valid("old"), false, None, unusable("its tokens are blank")),
             (damaged(), valid("old"), false, None, unusable("it is not JSON")),
         ];
         for (working, stored, has_published, setting, expected) in rows {

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::credential::Login;
+use crate::login::Login;
 
 /// A verdict, from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -12,11 +12,11 @@ use crate::credential::Login;
 pub enum Health {
     /// It authenticates.
     Ok,
-    /// It can not be refreshed and ends soon.
+    /// It cannot be refreshed and ends soon.
     Expiring,
     /// It authenticates, and what was refreshed is in this container alone: the last publish failed.
     Unsaved,
-    /// It can not be refreshed and has ended.
+    /// It cannot be refreshed and has ended.
     Expired,
     /// Something was found, and is no login.
     Invalid,
@@ -90,7 +90,7 @@ impl Clock {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::credential::Digest;
+    use crate::login::Digest;
 
     const DAY: u64 = 86_400;
 

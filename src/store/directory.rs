@@ -10,14 +10,16 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::definition::SessionFile;
-use crate::credential::{Document, weight};
-use crate::sync::lineage::Lineage;
-use crate::sync::reconcile::Version;
+use crate::fs::untrusted;
+use crate::fs::untrusted::{Owners, Unreadable};
+use crate::login::file::LoginFile;
+use crate::login::format::SessionFile;
+use crate::login::history::History;
+use crate::login::merge::LoginState;
+use crate::login::{Document, file, limits};
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::lock::Lock;
 use crate::sys::{dir, lock, privilege, process};
-use crate::workcopy::read::{self, Copy, Owners, Unreadable};
 
 /// Where captures are when nobody says otherwise.
 pub const DEFAULT: &str = "/capture";
@@ -66,8 +68,9 @@ pub struct Record {
     /// The form of this file.
     pub version: u32,
     /// The logins that were stored here.
-    #[serde(default)]
-    pub lineage: Lineage,
+    // `lineage` in the files of every version.
+    #[serde(default, rename = "lineage")]
+    pub history: History,
     /// When the last one was published, RFC 3339.
     pub published_at: Option<String>,
 }
@@ -75,9 +78,9 @@ pub struct Record {
 impl Record {
     /// What is known once the last of these was stored now.
     #[must_use]
-    pub fn of(lineage: &Lineage) -> Record {
+    pub fn of(history: &History) -> Record {
         let published_at = Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
-        Record { version: 1, lineage: lineage.clone(), published_at }
+        Record { version: 1, history: history.clone(), published_at }
     }
 }
 
@@ -92,7 +95,7 @@ impl Capture {
         Ok(Capture { path: path.to_owned(), dir, whose, notes_parent: None, single_file: false })
     }
 
-    /// Opens the directory of a login file that is a mount of its own. Such a file can not be renamed over (EBUSY), and
+    /// Opens the directory of a login file that is a mount of its own. Such a file cannot be renamed over (EBUSY), and
     /// what lies beside it is not ours: the notes go to `notes`.
     ///
     /// # Errors
@@ -141,14 +144,14 @@ impl Capture {
 
     /// The login as it is stored. Files of the directory's owner, of root and of ours are read.
     #[must_use]
-    pub fn read(&self, rule: &SessionFile) -> Copy {
-        read::login(&self.dir, rule, &self.owners(), true)
+    pub fn read(&self, rule: &SessionFile) -> LoginFile {
+        file::login(&self.dir, rule, &self.owners(), true)
     }
 
     /// The same at a start, which may wait for a file that cannot be read for the moment.
     #[must_use]
-    pub fn read_at_start(&self, rule: &SessionFile) -> Copy {
-        read::login_at_start(&self.dir, rule, &self.owners(), true)
+    pub fn read_at_start(&self, rule: &SessionFile) -> LoginFile {
+        file::login_at_start(&self.dir, rule, &self.owners(), true)
     }
 
     /// Whose files are read here.
@@ -161,9 +164,9 @@ impl Capture {
     /// # Errors
     /// The record cannot be read now. Without it a spent login would look like a new one.
     pub fn record(&self) -> Result<Record, Unreadable> {
-        let read = || read::entry(&self.notes_there()?, OsStr::new(RECORD), &Owners::Any);
+        let read = || untrusted::entry(&self.notes_there()?, OsStr::new(RECORD), &Owners::Any);
         match read() {
-            Ok(content) => Ok(weight::parse(&content.bytes).unwrap_or_default()),
+            Ok(content) => Ok(limits::parse(&content.bytes).unwrap_or_default()),
             Err(why) if why.is_unknown() => Err(why),
             Err(_) => Ok(Record::default()),
         }
@@ -226,12 +229,12 @@ impl Capture {
     /// Ends what a killed writer began, with the lock held: the whole login is in the notes for as long as the file may be
     /// half of it.
     fn end_overwriting(&self, rule: &SessionFile, notes: &Dir) -> io::Result<()> {
-        let Some(whole) = interrupted(notes, rule).filter(|whole| whole.version.login().is_some()) else {
+        let Some(whole) = interrupted(notes, rule).filter(|whole| whole.state.login().is_some()) else {
             return Ok(());
         };
-        match (self.read(rule).version, whole.bytes) {
-            (Version::Damaged(_), Some(bytes)) => self.dir.overwrite(OsStr::new(&rule.file), &bytes)?,
-            (Version::Valid(_), _) => {}
+        match (self.read(rule).state, whole.bytes) {
+            (LoginState::Damaged(_), Some(bytes)) => self.dir.overwrite(OsStr::new(&rule.file), &bytes)?,
+            (LoginState::Valid(_), _) => {}
             _ => return Ok(()),
         }
         notes.remove(OsStr::new(WHOLE))
@@ -293,17 +296,17 @@ impl Capture {
     /// # Errors
     /// What the kernel says; the stored file is then the old one. (A mounted single file may be damaged by a failure in
     /// the middle, and `recovery` in the notes holds the whole.)
-    pub fn put(&self, rule: &SessionFile, bytes: &[u8], lineage: &Lineage) -> io::Result<()> {
+    pub fn put(&self, rule: &SessionFile, bytes: &[u8], history: &History) -> io::Result<()> {
         let there = if rule.travels.is_empty() { None } else { self.read(rule).bytes };
         let merged = Document::beside_siblings(rule, bytes, there.as_ref().map(|there| there.as_slice()));
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
         // Beside its siblings, and with its numbers written out, a login may be larger than it was: nobody would read it.
-        read::check_merged(rule, bytes)?;
+        file::check_merged(rule, bytes)?;
         let name = OsStr::new(&rule.file);
         let notes = self.notes()?;
         // The line is written first: after a crash between the two, the record knows one login too many, which harms
         // nobody; the other way round a stored login would look like a stranger's.
-        self.write_record(&notes, lineage)?;
+        self.write_record(&notes, history)?;
         if self.single_file {
             let whole = OsStr::new(WHOLE);
             notes.write_whole(whole, bytes, self.attributes(0o600))?;
@@ -323,8 +326,8 @@ impl Capture {
         keep_conflict(&self.notes()?, &rule.file, bytes, self.attributes(0o600))
     }
 
-    fn write_record(&self, notes: &Dir, lineage: &Lineage) -> io::Result<()> {
-        let text = serde_json::to_vec_pretty(&Record::of(lineage)).map_err(io::Error::other)?;
+    fn write_record(&self, notes: &Dir, history: &History) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(&Record::of(history)).map_err(io::Error::other)?;
         notes.write_whole(OsStr::new(RECORD), &text, self.attributes(0o644))
     }
 
@@ -350,17 +353,17 @@ impl Capture {
 }
 
 /// The login that was being written to a file of its own mount when its writer was killed, among the notes in `notes`.
-fn interrupted(notes: &Dir, rule: &SessionFile) -> Option<Copy> {
+fn interrupted(notes: &Dir, rule: &SessionFile) -> Option<LoginFile> {
     let rule = SessionFile { file: WHOLE.to_owned(), ..rule.clone() };
-    let copy = read::login(notes, &rule, &Owners::These(vec![privilege::current().0]), false);
-    (copy.version != Version::Absent).then_some(copy)
+    let copy = file::login(notes, &rule, &Owners::These(vec![privilege::current().0]), false);
+    (copy.state != LoginState::Absent).then_some(copy)
 }
 
 /// The same below our state directory, for a start.
 #[must_use]
-pub fn interrupted_at(state_dir: &Path, rule: &SessionFile) -> Option<Copy> {
+pub fn interrupted_at(state_dir: &Path, rule: &SessionFile) -> Option<LoginFile> {
     let notes = Dir::open(&state_dir.join(BOOKKEEPING)).ok()?;
-    interrupted(&notes, rule).filter(|whole| whole.version.login().is_some())
+    interrupted(&notes, rule).filter(|whole| whole.state.login().is_some())
 }
 
 fn owner_of(dir: &Dir) -> io::Result<(u32, u32)> {
@@ -401,7 +404,7 @@ pub fn keep_conflict(parent: &Dir, file: &str, bytes: &[u8], attributes: Attribu
     conflicts.write_whole(&kept, bytes, attributes)?;
     others.retain(|name| *name != kept);
     for oldest in others.iter().take((others.len() + 1).saturating_sub(CONFLICTS)) {
-        // One too many is kept where it can not be removed; a login that waited for that would be lost.
+        // One too many is kept where it cannot be removed; a login that waited for that would be lost.
         let _ = conflicts.remove(oldest);
     }
     Ok(())
@@ -415,9 +418,10 @@ fn sequence(name: &OsStr) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::credential::source::LIMIT;
     use serde_json::json;
+
+    use super::*;
+    use crate::fs::untrusted::LIMIT;
 
     fn rule() -> SessionFile {
         serde_json::from_value(json!({ "file": "login.json", "access-token": ["/oauth/access"], "travels": ["oauth"] }))
@@ -431,13 +435,13 @@ mod tests {
         std::fs::write(temp.path().join("login.json"), r#"{"oauth":{"access":"FAKE-old"},"theirs":1}"#).unwrap();
         let new = r#"{"oauth":{"access":"FAKE-new"},"mine":2}"#;
         let login = Document::parse(new.as_bytes(), rule().format).unwrap().login(&rule()).unwrap();
-        let mut lineage = Lineage::default();
-        lineage.push(login.digest);
-        capture.put(&rule(), new.as_bytes(), &lineage).unwrap();
+        let mut history = History::default();
+        history.push(login.digest);
+        capture.put(&rule(), new.as_bytes(), &history).unwrap();
         let stored: serde_json::Value =
             serde_json::from_slice(&std::fs::read(temp.path().join("login.json")).unwrap()).unwrap();
         assert_eq!(stored, json!({ "oauth": { "access": "FAKE-new" }, "theirs": 1 }));
-        assert!(capture.record().unwrap().lineage.contains(login.digest));
+        assert!(capture.record().unwrap().history.contains(login.digest));
     }
 
     #[test]
@@ -478,7 +482,7 @@ mod tests {
         let pad = "x".repeat(usize::try_from(LIMIT).unwrap() - 64);
         let large = format!(r#"{{"oauth":{{"access":"FAKE-new","pad":"{pad}"}}}}"#);
         assert!(large.len() as u64 <= LIMIT);
-        assert!(capture.put(&rule(), large.as_bytes(), &Lineage::default()).is_err());
+        assert!(capture.put(&rule(), large.as_bytes(), &History::default()).is_err());
         assert_eq!(std::fs::read_to_string(temp.path().join("login.json")).unwrap(), stored);
     }
 
@@ -491,7 +495,7 @@ mod tests {
         std::fs::write(&file, r#"{"oauth":{"access":"FAKE-a-long-old-token"}}"#).unwrap();
         let before = std::fs::metadata(&file).unwrap().ino();
         let capture = Capture::of_single_file(&file, notes.path()).unwrap();
-        capture.put(&rule(), br#"{"oauth":{"access":"FAKE-n"}}"#, &Lineage::default()).unwrap();
+        capture.put(&rule(), br#"{"oauth":{"access":"FAKE-n"}}"#, &History::default()).unwrap();
         assert_eq!(std::fs::metadata(&file).unwrap().ino(), before);
         assert_eq!(std::fs::read_to_string(&file).unwrap(), r#"{"oauth":{"access":"FAKE-n"}}"#);
         assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 1);

@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::io;
 use std::time::Duration;
 
-use crate::report::Failure;
-use crate::supervise::children::Children;
-use crate::supervise::task::{Bounds, Job, Task};
+use crate::error::Failure;
+use crate::process::children::Children;
+use crate::process::task::{Bounds, Job, Task};
+use crate::store::protocol;
+use crate::store::protocol::Verb;
 use crate::sys::process::Program;
 use crate::sys::signal::Inherited;
-
-use super::protocol::{self, Verb};
 
 /// What a helper may take.
 pub const BOUNDS: Bounds = Bounds { time: Duration::from_secs(30), output: protocol::LONGEST };
@@ -50,6 +50,6 @@ pub fn called(text: &str, verb: Verb) -> String {
 /// A failure to understand an answer.
 #[must_use]
 pub fn misunderstood(text: &str, verb: Verb, why: &str) -> Failure {
-    let what = format!("{}: the answer can not be used: {why}", called(text, verb));
+    let what = format!("{}: the answer cannot be used: {why}", called(text, verb));
     Failure::new(what).hint("the helper must write one JSON object and nothing else on standard output: run it by hand")
 }

@@ -9,10 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::credential::source::{LIMIT, decode_base64};
-use crate::credential::{Secret, weight};
-
-use super::directory::BOOKKEEPING;
+use crate::fs::untrusted::LIMIT;
+use crate::login::source::decode_base64;
+use crate::login::{Secret, limits};
+use crate::store::directory::BOOKKEEPING;
 
 /// Where the record of a store's logins is among its files. In a capture it is a note of ours.
 pub const RECORD: &str = "agent-init.record.json";
@@ -240,7 +240,7 @@ pub fn locked(answer: &[u8]) -> Result<Lease, String> {
 
 fn parse<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, String> {
     // What serde says may quote the answer; this does not.
-    weight::parse(answer).map_err(|why| why.to_string())
+    limits::parse(answer).map_err(|why| why.to_string())
 }
 
 fn speaks(version: u64) -> Result<(), String> {
@@ -256,9 +256,10 @@ pub fn went_backwards(known: &str, answered: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
     use serde_json::{Value, json};
+
+    use super::*;
 
     #[test]
     fn answers_to_get() {

@@ -4,11 +4,11 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::agent::definition::SessionFile;
-use crate::credential::Login;
+use crate::fs::untrusted::Owners;
+use crate::login::format::SessionFile;
+use crate::login::{Login, file};
 use crate::sys::dir::{Attributes, Dir};
-use crate::sys::{look, privilege};
-use crate::workcopy::read::{self, Owners};
+use crate::sys::{access, privilege};
 
 /// The recovery copy of one agent's login.
 #[derive(Debug, Clone)]
@@ -42,15 +42,15 @@ impl Recovery {
     /// The copy, if there is, or may be, one.
     #[must_use]
     pub fn found(&self) -> Option<PathBuf> {
-        Some(self.path()).filter(|path| look::is_there(path))
+        Some(self.path()).filter(|path| access::is_there(path))
     }
 
     /// Whether the copy is this login.
     #[must_use]
     pub fn holds(&self, rule: &SessionFile, login: &Login) -> bool {
         let owners = Owners::These(vec![privilege::current().0]);
-        let there = Dir::open(&self.directory()).map(|dir| read::login(&dir, rule, &owners, false));
-        there.is_ok_and(|copy| copy.version.login().is_some_and(|kept| kept.content == login.content))
+        let there = Dir::open(&self.directory()).map(|dir| file::login(&dir, rule, &owners, false));
+        there.is_ok_and(|copy| copy.state.login().is_some_and(|kept| kept.content == login.content))
     }
 
     /// Keeps these bytes.

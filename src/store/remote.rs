@@ -1,7 +1,7 @@
 //! A store behind a helper command: the platform's own tools fetch and keep the login, and we never wait for them.
 //!
 //! One question is under way at a time. What was last read is held here; `mirror`, a capture in our state directory, has
-//! the files for a start to lay down, and the conflicts.
+//! the files for a start to install, and the conflicts.
 
 use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
@@ -12,20 +12,21 @@ use std::time::{Duration, Instant, SystemTime};
 
 use zeroize::Zeroizing;
 
-use crate::agent::definition::SessionFile;
-use crate::credential::{Document, Secret, weight};
-use crate::report::Failure;
-use crate::supervise::children::Children;
-use crate::supervise::task::Task;
-use crate::sync::lineage::Lineage;
-use crate::sys::dir::{Attributes, Kind};
-use crate::workcopy::ground;
-use crate::workcopy::read::{self, Copy};
-
-use super::directory::{BOOKKEEPING, Capture, Record};
-use super::helper::{Helper, called, misunderstood};
-use super::pace::Pace;
-use super::protocol::{self, Files, Lease, RECORD, Stored, Verb};
+use crate::error::Failure;
+use crate::fs::directories;
+use crate::login::file::LoginFile;
+use crate::login::format::SessionFile;
+use crate::login::history::History;
+use crate::login::{Document, Secret, file, limits};
+use crate::process::children::Children;
+use crate::process::task::Task;
+use crate::store::directory::{BOOKKEEPING, Capture, Record};
+use crate::store::helper::{Helper, called, misunderstood};
+use crate::store::poll_interval::PollInterval;
+use crate::store::protocol;
+use crate::store::protocol::{Files, Lease, RECORD, Stored, Verb};
+use crate::sys::dir::Attributes;
+use crate::sys::stat::Kind;
 
 /// A lease is free again so long after its last renewal: a dead holder must be replaced before a waiting agent gives up,
 /// after 31 s.
@@ -36,7 +37,7 @@ const LEASE: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(12);
 
 /// Something that a store said.
-pub enum News {
+pub enum StoreEvent {
     /// What is stored was read.
     Read,
     /// What was put is stored.
@@ -58,7 +59,7 @@ enum Asking {
 }
 
 /// What is put: in the place of the version that was compared with it, and of no later one.
-struct Parcel {
+struct PendingPut {
     expect: Option<String>,
     files: Files,
 }
@@ -71,7 +72,7 @@ pub struct Remote {
     mirror: Capture,
     stored: Option<Stored>,
     task: Option<(Verb, Task)>,
-    sending: Option<Parcel>,
+    sending: Option<PendingPut>,
     asking: Asking,
     /// Until when a turn may be asked for.
     patient_until: Option<Instant>,
@@ -79,7 +80,7 @@ pub struct Remote {
     lease: Option<Instant>,
     releases: bool,
     wants_look: bool,
-    pace: Pace,
+    pace: PollInterval,
     is_ending: bool,
 }
 
@@ -100,7 +101,7 @@ impl Remote {
             lease: None,
             releases: false,
             wants_look: false,
-            pace: Pace::new(live, Instant::now()),
+            pace: PollInterval::new(live, Instant::now()),
             is_ending: false,
         }
     }
@@ -119,23 +120,23 @@ impl Remote {
 
     /// The login as it was last read.
     #[must_use]
-    pub fn read(&self, rule: &SessionFile) -> Copy {
+    pub fn read(&self, rule: &SessionFile) -> LoginFile {
         let bytes = |secret: &Secret| Zeroizing::new(secret.expose_secret().to_vec());
-        Copy::among(|name| self.stored.as_ref()?.files.get(name).map(bytes), rule)
+        LoginFile::among(|name| self.stored.as_ref()?.files.get(name).map(bytes), rule)
     }
 
     /// What is known of the logins that were stored here.
     #[must_use]
     pub fn record(&self) -> Record {
         let text = self.stored.as_ref().and_then(|stored| stored.files.get(RECORD));
-        text.and_then(|text| weight::parse(text.expose_secret()).ok()).unwrap_or_default()
+        text.and_then(|text| limits::parse(text.expose_secret()).ok()).unwrap_or_default()
     }
 
-    /// Asks to store the login of `bytes` beside the other files; [`News::Stored`] tells when it is.
+    /// Asks to store the login of `bytes` beside the other files; [`StoreEvent::Stored`] tells when it is.
     ///
     /// # Errors
     /// What is stored beside it makes it more than readers take.
-    pub fn put(&mut self, rule: &SessionFile, bytes: &[u8], lineage: &Lineage) -> io::Result<()> {
+    pub fn put(&mut self, rule: &SessionFile, bytes: &[u8], history: &History) -> io::Result<()> {
         let mut files = Files::new();
         for (name, secret) in self.stored.iter().flat_map(|stored| &stored.files) {
             files.insert(name.clone(), secret.duplicate());
@@ -143,14 +144,14 @@ impl Remote {
         let there = files.get(&rule.file).map(Secret::expose_secret);
         let merged = Document::beside_siblings(rule, bytes, there);
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
-        read::check_merged(rule, bytes)?;
-        let record = serde_json::to_vec_pretty(&Record::of(lineage)).map_err(io::Error::other)?;
+        file::check_merged(rule, bytes)?;
+        let record = serde_json::to_vec_pretty(&Record::of(history)).map_err(io::Error::other)?;
         files.insert(rule.file.clone(), Secret::copied(bytes));
         files.insert(RECORD.to_owned(), Secret::copied(&record));
         protocol::check(&files)
             .map_err(|why| io::Error::other(format!("it is not stored where no reader takes it: {why}")))?;
         let expect = self.stored.as_ref().map(|stored| stored.version.clone());
-        self.sending = Some(Parcel { expect, files });
+        self.sending = Some(PendingPut { expect, files });
         Ok(())
     }
 
@@ -160,7 +161,7 @@ impl Remote {
         self.sending.is_some()
     }
 
-    /// Asks for the lease, and to look at what is stored with it in hand; [`News::Turn`] tells.
+    /// Asks for the lease, and to look at what is stored with it in hand; [`StoreEvent::Turn`] tells.
     pub fn ask_turn(&mut self) {
         if self.asking == Asking::Nothing && !self.is_ending {
             self.asking = Asking::ToLock;
@@ -242,9 +243,9 @@ impl Remote {
     }
 
     /// Hears what was answered, and asks what is next. The caller has reaped before.
-    pub fn step(&mut self, now: Instant, children: &mut Children) -> Vec<News> {
+    pub fn step(&mut self, now: Instant, children: &mut Children) -> Vec<StoreEvent> {
         let mut news = Vec::new();
-        self.lose_patience(now, children, &mut news);
+        self.give_up_lock(now, children, &mut news);
         if let Some((verb, task)) = &mut self.task {
             let verb = *verb;
             let answer = match task.step(now, children) {
@@ -280,7 +281,7 @@ impl Remote {
                 protocol::get(&self.agent)
             }
             Verb::Put => {
-                let nothing = Parcel { expect: None, files: Files::new() };
+                let nothing = PendingPut { expect: None, files: Files::new() };
                 let parcel = self.sending.as_ref().unwrap_or(&nothing);
                 protocol::put(&self.agent, parcel.expect.as_deref(), &parcel.files)
             }
@@ -295,23 +296,23 @@ impl Remote {
         }
     }
 
-    fn hear(&mut self, verb: Verb, answer: &[u8], news: &mut Vec<News>) -> Result<(), Failure> {
+    fn hear(&mut self, verb: Verb, answer: &[u8], news: &mut Vec<StoreEvent>) -> Result<(), Failure> {
         let garbage = |why: String| misunderstood(&self.helper.text, verb, &why);
         match verb {
             Verb::Get => {
                 let stored = protocol::got(answer).map_err(garbage)?;
                 self.check_order(stored.as_ref())?;
                 self.stored = stored;
-                news.push(News::Read);
+                news.push(StoreEvent::Read);
             }
             Verb::Put => {
                 let version = protocol::stored(answer).map_err(garbage)?;
                 if let Some((version, parcel)) = version.zip(self.sending.take()) {
                     self.stored = Some(Stored { version, files: parcel.files, passed_over: 0 });
-                    news.push(News::Stored);
+                    news.push(StoreEvent::Stored);
                 } else {
                     self.wants_look = true;
-                    news.push(News::Conflict);
+                    news.push(StoreEvent::Conflict);
                 }
             }
             Verb::Lock => {
@@ -347,18 +348,18 @@ impl Remote {
         }
     }
 
-    fn failed(&mut self, verb: Verb, failure: Failure, news: &mut Vec<News>) {
+    fn failed(&mut self, verb: Verb, failure: Failure, news: &mut Vec<StoreEvent>) {
         match verb {
             Verb::Put => self.sending = None,
-            // A store that can not lock must not keep the agent from its refresh.
+            // A store that cannot lock must not keep the agent from its refresh.
             Verb::Lock => self.locked(true),
             Verb::Get | Verb::Unlock => {}
         }
-        news.push(News::Failed(verb, failure));
+        news.push(StoreEvent::Failed(verb, failure));
     }
 
     /// A turn that has been asked for too long is the agent's, lease or not.
-    fn lose_patience(&mut self, now: Instant, children: &mut Children, news: &mut Vec<News>) {
+    fn give_up_lock(&mut self, now: Instant, children: &mut Children, news: &mut Vec<StoreEvent>) {
         if self.patient_until.is_none_or(|until| now < until) {
             return;
         }
@@ -368,17 +369,20 @@ impl Remote {
         }
         if let Some(verb) = self.drop_question(children) {
             let what = format!("{} takes longer than an agent waits", called(&self.helper.text, verb));
-            news.push(News::Failed(verb, Failure::new(what).hint("the agent refreshes without a turn of its own")));
+            news.push(StoreEvent::Failed(
+                verb,
+                Failure::new(what).hint("the agent refreshes without a turn of its own"),
+            ));
         }
-        news.push(News::Turn(true));
+        news.push(StoreEvent::Turn(true));
     }
 
     /// Once the look that belongs to a turn has come to an end, whatever it is.
-    fn turn_is_known(&mut self, verb: Verb, news: &mut Vec<News>) {
+    fn turn_is_known(&mut self, verb: Verb, news: &mut Vec<StoreEvent>) {
         if let (Verb::Get, Asking::ToLook { granted }) = (verb, self.asking) {
             self.asking = Asking::Nothing;
             self.patient_until = None;
-            news.push(News::Turn(granted));
+            news.push(StoreEvent::Turn(granted));
         }
     }
 }
@@ -400,10 +404,10 @@ pub fn mirror(state_dir: &Path, agent: &str) -> io::Result<Capture> {
 /// Makes the mirror hold what is stored, and nothing else but our notes.
 ///
 /// # Errors
-/// What can not be written, with the path.
-pub fn lay_down_mirror(state_dir: &Path, agent: &str, stored: Option<&Stored>) -> anyhow::Result<()> {
+/// What cannot be written, with the path.
+pub fn install_mirror(state_dir: &Path, agent: &str, stored: Option<&Stored>) -> anyhow::Result<()> {
     let private = |mode| Attributes { mode, owner: None };
-    let dir = ground::state_directory(state_dir)?.make(OsStr::new("store"), private(0o700))?;
+    let dir = directories::state_directory(state_dir)?.make(OsStr::new("store"), private(0o700))?;
     let mirror = dir.make(OsStr::new(agent), private(0o700))?;
     let none = Files::new();
     let files = stored.map_or(&none, |stored| &stored.files);

@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::Definition;
 use crate::agent::definition::TokenRule;
-use crate::credential::source::without_trailing_newlines;
-use crate::credential::{Digest, Secret, weight};
+use crate::fs::untrusted;
+use crate::fs::untrusted::{Owners, Unreadable};
+use crate::login::source::without_trailing_newlines;
+use crate::login::{Digest, Secret, limits};
+use crate::store::directory::Capture;
 use crate::sys::lock::Lock;
-use crate::workcopy::read::{self, Owners, Unreadable};
-
-use super::Capture;
 
 /// The token's file; its note is this with `.json` at the end, in the notes of the capture.
 pub const FILE: &str = "oauth-token";
 
 /// The note: of which token, made when, good until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mint {
+pub struct TokenMetadata {
     /// The form of this file.
     pub version: u32,
     /// RFC 3339.
@@ -55,28 +55,28 @@ impl Capture {
     /// # Errors
     /// Why there is none, or it is not read.
     pub fn token(&self) -> Result<Found, Unreadable> {
-        let content = read::beneath(self.handle(), FILE.as_ref(), &self.owners())?;
+        let content = untrusted::beneath(self.handle(), FILE.as_ref(), &self.owners())?;
         let token = Secret::copied(without_trailing_newlines(&content.bytes));
         let expires_at = self.mint().filter(|mint| mint.digest == digest(without_trailing_newlines(&content.bytes)));
         let expires_at = expires_at.and_then(|mint| humantime::parse_rfc3339(&mint.expires_at).ok());
         Ok(Found { token, expires_at })
     }
 
-    fn mint(&self) -> Option<Mint> {
+    fn mint(&self) -> Option<TokenMetadata> {
         let notes = self.notes_there().ok()?;
-        let note = read::entry(&notes, OsStr::new(&format!("{FILE}.json")), &Owners::Any).ok()?;
-        weight::parse(&note.bytes).ok()
+        let note = untrusted::entry(&notes, OsStr::new(&format!("{FILE}.json")), &Owners::Any).ok()?;
+        limits::parse(&note.bytes).ok()
     }
 
     /// Stores a token that was made just now, in place of the one that is there; the lock orders writers.
     ///
     /// # Errors
     /// What the kernel says; the token that was there is then there still.
-    pub fn put_token(&self, token: &[u8], days: u32, _lock: &Lock) -> io::Result<Mint> {
+    pub fn put_token(&self, token: &[u8], days: u32, _lock: &Lock) -> io::Result<TokenMetadata> {
         let now = SystemTime::now();
         let until = now.checked_add(Duration::from_secs(u64::from(days) * 86_400)).unwrap_or(now);
         let said = |moment| humantime::format_rfc3339_seconds(moment).to_string();
-        let mint = Mint { version: 1, minted_at: said(now), expires_at: said(until), digest: digest(token) };
+        let mint = TokenMetadata { version: 1, minted_at: said(now), expires_at: said(until), digest: digest(token) };
         let notes = self.notes()?;
         // The note first: after a crash between the two it is about a token that is not there, and counts for nothing.
         let text = serde_json::to_vec_pretty(&mint).map_err(io::Error::other)?;

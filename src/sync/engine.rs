@@ -6,41 +6,43 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use crate::launch::interrupt::Interrupt;
-use crate::report::{EventKey, Message, Reporter};
-use crate::state::{self, State};
-use crate::supervise::children::Children;
+use crate::error::reason;
+use crate::fs::directories;
+use crate::log::event::EventKey;
+use crate::log::{Message, Reporter};
+use crate::process::children::Children;
+use crate::process::interrupt::Interrupt;
+use crate::state;
+use crate::state::State;
+use crate::sync::dedup_log::DedupLog;
+use crate::sync::session::SyncSession;
+use crate::sync::watch_state::Side;
 use crate::sys::dir::Dir;
 use crate::sys::poll;
 use crate::sys::process::Pid;
 use crate::sys::watch::{Change, Watched, Watcher};
-use crate::workcopy::ground;
-use crate::workcopy::read::reason;
-
-use super::hearing::Side;
-use super::link::Link;
-use super::voice::Voice;
 
 /// How long an exchange may take before the agent starts.
 const LAST: Duration = Duration::from_secs(5);
 
 /// All links of this process.
 pub struct Engine {
-    links: Vec<Link>,
+    links: Vec<SyncSession>,
     watcher: Option<Watcher>,
     /// Which links a watch is about: two may share a directory.
     watched: Vec<(Watched, usize, Side)>,
     state: Option<(Dir, State)>,
     /// What is said of all links together.
-    voice: Voice,
+    log: DedupLog,
     reporter: Reporter,
 }
 
 impl Engine {
     /// Starts to watch for the links that are live. `state`: where and what is remembered of this run.
     #[must_use]
-    pub fn new(links: Vec<Link>, state: Option<(Dir, State)>, reporter: Reporter) -> Engine {
-        let mut engine = Engine { links, watcher: None, watched: Vec::new(), state, voice: Voice::default(), reporter };
+    pub fn new(links: Vec<SyncSession>, state: Option<(Dir, State)>, reporter: Reporter) -> Engine {
+        let mut engine =
+            Engine { links, watcher: None, watched: Vec::new(), state, log: DedupLog::default(), reporter };
         engine.watch(Instant::now());
         engine
     }
@@ -48,7 +50,7 @@ impl Engine {
     /// Watches what is to be watched and is not yet, or no longer. What is not there will be tried again.
     fn watch(&mut self, now: Instant) {
         for (index, link) in self.links.iter_mut().enumerate() {
-            for (side, directory) in link.unheard() {
+            for (side, directory) in link.unwatched() {
                 let added = match &self.watcher {
                     Some(watcher) => watcher.add(&directory),
                     None => Watcher::new().and_then(|watcher| self.watcher.insert(watcher).add(&directory)),
@@ -77,20 +79,20 @@ impl Engine {
 
     /// The descriptors that are readable when something happened.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.watcher.iter().map(AsFd::as_fd).chain(self.links.iter().flat_map(Link::fds))
+        self.watcher.iter().map(AsFd::as_fd).chain(self.links.iter().flat_map(SyncSession::fds))
     }
 
     /// The next moment at which something is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let now = Instant::now();
-        self.links.iter().filter_map(|link| link.due(now)).chain(self.voice.deadline()).min()
+        self.links.iter().filter_map(|link| link.due(now)).chain(self.log.deadline()).min()
     }
 
     /// Whether an agent is in the middle of a refresh, so that its end now would lose a token.
     #[must_use]
     pub fn is_refreshing(&self) -> bool {
-        self.links.iter().any(Link::is_refreshing)
+        self.links.iter().any(SyncSession::is_refreshing)
     }
 
     /// Whether a login of this agent's working copy was stored.
@@ -99,7 +101,7 @@ impl Engine {
         self.links.iter().any(|link| link.agent() == agent && link.has_published())
     }
 
-    /// Before the agent starts: what is stored and what was laid down are made to agree, as far as that takes no helper.
+    /// Before the agent starts: what is stored and what was installed are made to agree, as far as that takes no helper.
     /// A stop ends it early.
     pub fn begin(&mut self, interrupt: &Interrupt) {
         let now = Instant::now();
@@ -107,7 +109,7 @@ impl Engine {
         self.links.iter_mut().for_each(|link| link.ask(now));
         loop {
             self.act(Instant::now(), false);
-            match self.links.iter().filter_map(Link::due_now).min() {
+            match self.links.iter().filter_map(SyncSession::due_now).min() {
                 Some(due) if due < deadline && !interrupt.has_come() => {
                     drop(poll::wait_readable(&[interrupt.as_fd()], Some(due)));
                 }
@@ -118,7 +120,7 @@ impl Engine {
 
     /// The agent was not started: nothing stays behind that is for a running one. What is not stored is where it was found.
     pub fn not_started(&mut self, children: &mut Children) {
-        self.links.iter_mut().for_each(|link| link.let_go(children));
+        self.links.iter_mut().for_each(|link| link.release(children));
     }
 
     /// Reads what happened and does what is due; never waits. The caller has reaped before.
@@ -131,11 +133,11 @@ impl Engine {
 
     /// The last exchange of every link begins: no agent lives any more. Until when it may take.
     pub fn last(&mut self, now: Instant, limit: Option<Instant>, children: &mut Children) -> Instant {
-        // Nobody reads what changes from here on, and a descriptor that is readable for ever lets nobody sleep.
+        // Nobody reads what changes from here on, and a descriptor that is readable forever lets nobody sleep.
         self.watcher = None;
         self.watched.clear();
         self.links.iter_mut().for_each(|link| link.last(now, children));
-        let longest = self.links.iter().map(Link::longest).max();
+        let longest = self.links.iter().map(SyncSession::longest).max();
         limit.unwrap_or(now + longest.unwrap_or_default())
     }
 
@@ -153,9 +155,9 @@ impl Engine {
             link.finish(children);
             self.reporter.say_all(&link.last_messages(now));
         }
-        self.reporter.say_all(&self.voice.last(now));
+        self.reporter.say_all(&self.log.last(now));
         if let Some((dir, _)) = &self.state {
-            ground::sweep(dir);
+            directories::sweep(dir);
         }
     }
 
@@ -169,7 +171,7 @@ impl Engine {
             Ok(changes) => changes,
             Err(error) => {
                 let text = format!("inotify: {}", reason(&error));
-                return self.voice.once(Message::warning(text).event(EventKey::SystemCallFailed));
+                return self.log.once(Message::warning(text).event(EventKey::SystemCallFailed));
             }
         };
         for change in changes {
@@ -198,7 +200,7 @@ impl Engine {
     }
 
     /// The links that a watch is about.
-    fn links_of(&mut self, watched: Watched) -> impl Iterator<Item = &mut Link> {
+    fn links_of(&mut self, watched: Watched) -> impl Iterator<Item = &mut SyncSession> {
         let about = &self.watched;
         self.links
             .iter_mut()
@@ -213,12 +215,12 @@ impl Engine {
             self.reporter.say_all(&link.messages(now));
         }
         self.save();
-        self.reporter.say_all(&self.voice.take(now));
+        self.reporter.say_all(&self.log.take(now));
     }
 
     /// A stop has begun: no agent starts a refresh any more.
     pub fn ending(&mut self) {
-        self.links.iter_mut().for_each(Link::ending);
+        self.links.iter_mut().for_each(SyncSession::ending);
     }
 
     /// Remembers what was agreed, if that changed.
@@ -241,15 +243,15 @@ impl Engine {
             state.agent_pid = Some(agent);
         }
         self.write_down();
-        self.reporter.say_all(&self.voice.take(Instant::now()));
+        self.reporter.say_all(&self.log.take(Instant::now()));
     }
 
     /// Writes down what is known of this run.
     pub fn write_down(&mut self) {
         let Some((dir, state)) = &self.state else { return };
         match state::save(dir, state) {
-            Ok(()) => self.voice.all_is_well(),
-            Err(error) => self.voice.once(Message::error(&error).as_warning().event(EventKey::StateNotSaved)),
+            Ok(()) => self.log.is_healthy(),
+            Err(error) => self.log.once(Message::error(&error).as_warning().event(EventKey::StateNotSaved)),
         }
     }
 }

@@ -139,8 +139,9 @@ impl Turn {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn granted(at: Instant) -> Turn {
         Turn::Idle.asked(at).granted(at)

@@ -11,8 +11,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::{Mode, fstat};
 
-use super::dir::{Kind, Stat};
-use super::resolve::{LINKS, PASSAGE, Way};
+use crate::sys::stat::{Kind, Stat};
+use crate::sys::walk::{LINKS, PASSAGE, Way};
 
 /// Opens `path` beneath `base`.
 ///
@@ -29,7 +29,7 @@ pub(super) fn open(base: &impl AsFd, path: &Path, flags: OFlag) -> nix::Result<O
 
 fn walk(base: &impl AsFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
     let mut way = Way::default();
-    way.lay_ahead(path);
+    way.prepend(path);
     // The directories from the base, which is none of them, to where we are.
     let mut passed: Vec<OwnedFd> = Vec::new();
     let mut links = 0;
@@ -49,7 +49,7 @@ fn walk(base: &impl AsFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
                 if links > LINKS {
                     return Err(Errno::ELOOP);
                 }
-                way.lay_ahead(Path::new(&readlinkat(&next, "")?));
+                way.prepend(Path::new(&readlinkat(&next, "")?));
             }
             // A link that takes its place in this moment is refused.
             _ if way.is_over() => return openat(here, name.as_os_str(), flags | OFlag::O_NOFOLLOW, Mode::empty()),
@@ -63,8 +63,9 @@ fn walk(base: &impl AsFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::os::unix::fs::symlink;
+
+    use super::*;
 
     #[test]
     fn the_walk_gets_where_the_kernel_gets() {

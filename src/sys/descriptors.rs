@@ -18,7 +18,7 @@ const CHUNK: u8 = 128;
 ///
 /// # Errors
 /// As open(2) of /dev/null and dup2(2). Without a /dev/null (a bare `chroot`) standard input and output stay.
-pub fn let_go() -> io::Result<()> {
+pub fn release_agents_descriptors() -> io::Result<()> {
     close_inherited();
     match OpenOptions::new().read(true).write(true).open("/dev/null") {
         Ok(null) => {

@@ -2,7 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -11,67 +12,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::libc;
-use nix::sys::stat::{self, FileStat, Mode, fchmod, fstat, fstatat, mkdirat};
+use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{AccessFlags, Gid, Uid, UnlinkatFlags, fchown, fsync, unlinkat};
 
-use super::listing::Listing;
-use super::{beneath, look, resolve};
-
-/// What kind of thing a name is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Link,
-    /// A device, socket or fifo.
-    Special,
-}
-
-/// The part of stat(2) that rules here look at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stat {
-    /// What it is.
-    pub kind: Kind,
-    /// Permission bits, 0o7777.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Hard links: 32 bits wide on some architectures, 64 on others.
-    pub links: libc::nlink_t,
-    /// Bytes.
-    pub size: u64,
-    /// Device and inode: the identity of a file.
-    pub id: (u64, u64),
-    /// Last change of the inode, seconds and nanoseconds: moves with every write, and no owner can set it back.
-    pub changed: (i64, i64),
-}
-
-impl From<FileStat> for Stat {
-    fn from(raw: FileStat) -> Stat {
-        let kind = match raw.st_mode & stat::SFlag::S_IFMT.bits() {
-            bits if bits == stat::SFlag::S_IFREG.bits() => Kind::File,
-            bits if bits == stat::SFlag::S_IFDIR.bits() => Kind::Directory,
-            bits if bits == stat::SFlag::S_IFLNK.bits() => Kind::Link,
-            _ => Kind::Special,
-        };
-        Stat {
-            kind,
-            mode: raw.st_mode & 0o7777,
-            uid: raw.st_uid,
-            gid: raw.st_gid,
-            links: raw.st_nlink,
-            size: u64::try_from(raw.st_size).unwrap_or(0),
-            id: (raw.st_dev, raw.st_ino),
-            changed: (raw.st_ctime, raw.st_ctime_nsec),
-        }
-    }
-}
+use crate::sys::listing::Listing;
+use crate::sys::stat::Stat;
+use crate::sys::{access, beneath, resolve};
 
 /// Mode and owner of something that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +79,7 @@ impl Dir {
         match mkdirat(&self.0, name, Mode::from_bits_truncate(0o700)) {
             Ok(()) => {
                 let made = self.sub(name)?;
-                made.dress(attributes)?;
+                made.set_mode_and_owner(attributes)?;
                 Ok(made)
             }
             Err(Errno::EEXIST) => self.sub(name),
@@ -145,8 +91,8 @@ impl Dir {
     ///
     /// # Errors
     /// As fchown(2) and fchmod(2).
-    pub fn dress(&self, attributes: Attributes) -> io::Result<()> {
-        dress(&self.0, attributes)
+    pub fn set_mode_and_owner(&self, attributes: Attributes) -> io::Result<()> {
+        set_mode_and_owner(&self.0, attributes)
     }
 
     /// A directory beneath this one; symbolic links in `path` are followed as long as they stay beneath it.
@@ -194,7 +140,7 @@ impl Dir {
     /// Whether this process may make entries here now: permission bits, capabilities and a read-only mount.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        look::may(&self.0, ".".as_ref(), AccessFlags::W_OK | AccessFlags::X_OK)
+        access::may(&self.0, ".".as_ref(), AccessFlags::W_OK | AccessFlags::X_OK)
     }
 
     /// Why this process may not make entries here now.
@@ -202,13 +148,13 @@ impl Dir {
     /// # Errors
     /// As faccessat(2): what making one would say.
     pub fn would_write(&self) -> io::Result<()> {
-        look::access(&self.0, ".".as_ref(), AccessFlags::W_OK | AccessFlags::X_OK)
+        access::access(&self.0, ".".as_ref(), AccessFlags::W_OK | AccessFlags::X_OK)
     }
 
     /// Whether this process may write to the entry `name` now.
     #[must_use]
     pub fn may_write(&self, name: &OsStr) -> bool {
-        single(name).is_ok() && look::may(&self.0, name.as_ref(), AccessFlags::W_OK)
+        single(name).is_ok() && access::may(&self.0, name.as_ref(), AccessFlags::W_OK)
     }
 
     /// The names in this directory, sorted, without `.` and `..`.
@@ -254,22 +200,22 @@ impl Dir {
         self.write_whole_by_way_of(self, name, bytes, attributes)
     }
 
-    /// As [`Dir::write_whole`], with the new file made in `nursery`, a directory of the same file system: watchers of
+    /// As [`Dir::write_whole`], with the new file made in `staging`, a directory of the same file system: watchers of
     /// this one then hear of a single rename.
     ///
     /// # Errors
     /// As [`Dir::write_whole`].
     pub fn write_whole_by_way_of(
         &self,
-        nursery: &Dir,
+        staging: &Dir,
         name: &OsStr,
         bytes: &[u8],
         attributes: Attributes,
     ) -> io::Result<()> {
-        let temporary = nursery.write_temporary(name, bytes, attributes)?;
-        let renamed = renameat(&nursery.0, temporary.as_os_str(), &self.0, name);
+        let temporary = staging.write_temporary(name, bytes, attributes)?;
+        let renamed = renameat(&staging.0, temporary.as_os_str(), &self.0, name);
         if renamed.is_err() {
-            let _ = nursery.remove(&temporary);
+            let _ = staging.remove(&temporary);
         }
         Ok(renamed?)
     }
@@ -283,7 +229,8 @@ impl Dir {
         let temporary = temporary_name(name);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mut file = File::from(openat(&self.0, temporary.as_os_str(), flags, Mode::from_bits_truncate(0o600))?);
-        let written = dress(&file, attributes).and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all());
+        let written =
+            set_mode_and_owner(&file, attributes).and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all());
         if written.is_err() {
             let _ = self.remove(&temporary);
         }
@@ -399,7 +346,7 @@ pub fn stat_file(file: &File) -> io::Result<Stat> {
 ///
 /// # Errors
 /// As fchown(2) and fchmod(2).
-pub fn dress(file: impl AsFd, attributes: Attributes) -> io::Result<()> {
+pub fn set_mode_and_owner(file: impl AsFd, attributes: Attributes) -> io::Result<()> {
     let now = Stat::from(fstat(&file)?);
     let give = |(uid, gid)| fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
     let mut owner = (now.uid, now.gid);
@@ -468,14 +415,15 @@ fn temporary_name(name: &OsStr) -> OsString {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let mut temporary = OsString::from(".");
     temporary.push(name);
-    temporary.push(format!(".{nanos:x}.{}.{}.tmp", super::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed)));
+    temporary.push(format!(".{nanos:x}.{}.{}.tmp", crate::sys::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed)));
     temporary
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
 
     fn dir() -> (tempfile::TempDir, Dir) {
         let temp = tempfile::tempdir().unwrap();

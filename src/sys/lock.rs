@@ -12,7 +12,8 @@ use nix::libc;
 use nix::sys::stat::{Mode, fstatat, futimens, mkdirat};
 use nix::sys::time::TimeSpec;
 
-use super::dir::{Attributes, Dir, Kind, Stat, dress, single, stat_file};
+use crate::sys::dir::{Attributes, Dir, set_mode_and_owner, single, stat_file};
+use crate::sys::stat::{Kind, Stat};
 
 /// A held flock(2); free again when this is dropped or the process ends, however it ends.
 ///
@@ -53,7 +54,7 @@ impl Dir {
             return Err(io::Error::other(format!("{} is no lock file of ours", name.display())));
         }
         // The umask has its say at open. Only its owner or root may widen the mode, and once is enough.
-        let _ = dress(&file, Attributes { mode: 0o666, owner });
+        let _ = set_mode_and_owner(&file, Attributes { mode: 0o666, owner });
         match flock(&file, libc::LOCK_EX) {
             Ok(()) => Ok(Some(Lock(Some(file)))),
             Err(Errno::EWOULDBLOCK) => Ok(None),
@@ -154,8 +155,9 @@ pub fn is_held(file: File) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::os::unix::fs::MetadataExt;
+
+    use super::*;
 
     #[test]
     fn a_lock_is_exclusive_and_ends_with_its_holder() {

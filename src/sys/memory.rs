@@ -1,7 +1,8 @@
 //! Files in memory (`memfd_create(2)`): what a child reads as its standard input, with no writer that could block.
 
 use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io;
+use std::io::{Seek, Write};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 

@@ -17,7 +17,8 @@ use nix::libc;
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{isatty, tcgetpgrp, write};
 
-use super::poll::{self, Wish};
+use crate::sys::poll;
+use crate::sys::poll::Interest;
 
 /// What a pipe takes as a whole, in bytes (pipe(7)); longer lines may be mixed with the agent's.
 const PIPE_BUF: usize = 4096;
@@ -63,7 +64,7 @@ impl Output<'static> {
         Output::of(unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) })
     }
 
-    /// Writes never wait from now on. To be called before /proc/self is closed to us by [`super::process::forbid_dumps`].
+    /// Writes never wait from now on. To be called before /proc/self is closed to us by [`crate::sys::process::set_undumpable`].
     pub fn stop_waiting(&mut self) {
         let kind = fstat(self.fd).map(|found| SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT);
         let own = match kind {
@@ -129,8 +130,8 @@ impl<'f> Output<'f> {
 
     /// What to wait for while something is left.
     #[must_use]
-    pub fn wish(&self) -> Option<Wish<'f>> {
-        (!self.pending.is_empty() && self.futile_until.is_none()).then(|| Wish::to_write(self.fd))
+    pub fn interest(&self) -> Option<Interest<'f>> {
+        (!self.pending.is_empty() && self.futile_until.is_none()).then(|| Interest::to_write(self.fd))
     }
 
     /// When to try again where waiting tells nothing.
@@ -250,8 +251,8 @@ mod tests {
             count += 1;
             assert!(count < 100_000);
         }
-        let wish = output.wish();
-        assert!(wish.is_some() && output.take_dropped().is_none() && output.length <= LIMIT);
+        let interest = output.interest();
+        assert!(interest.is_some() && output.take_dropped().is_none() && output.length <= LIMIT);
         assert!(!poll::is_writable(output.fd));
         let mut seen: Vec<u8> = Vec::new();
         while !output.pending.is_empty() || seen.len() < (count - 3) * 100 {
@@ -263,7 +264,7 @@ mod tests {
         let expected: Vec<u8> = (0..count - 3).flat_map(line).collect();
         assert!(seen == expected, "{} bytes, {} expected", seen.len(), expected.len());
         assert_eq!((output.take_dropped(), output.take_dropped()), (Some(3), None));
-        assert!(output.wish().is_none() && output.is_done());
+        assert!(output.interest().is_none() && output.is_done());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A pipe that exec closes.
 
-use std::io::{self, Read, Write};
+use std::io;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
@@ -67,7 +68,7 @@ impl Stream {
         self.0.as_ref().map(AsFd::as_fd)
     }
 
-    /// Reads what is there, and keeps it up to a length of `limit`; never waits, and returns to one who writes for ever.
+    /// Reads what is there, and keeps it up to a length of `limit`; never waits, and returns to one who writes forever.
     ///
     /// # Errors
     /// As read(2).

@@ -8,19 +8,19 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// A descriptor, and what is waited for on it.
-pub struct Wish<'f>(PollFd<'f>);
+pub struct Interest<'f>(PollFd<'f>);
 
-impl<'f> Wish<'f> {
+impl<'f> Interest<'f> {
     /// Something to read, or the end.
     #[must_use]
-    pub fn to_read(fd: BorrowedFd<'f>) -> Wish<'f> {
-        Wish(PollFd::new(fd, PollFlags::POLLIN))
+    pub fn to_read(fd: BorrowedFd<'f>) -> Interest<'f> {
+        Interest(PollFd::new(fd, PollFlags::POLLIN))
     }
 
     /// Room to write.
     #[must_use]
-    pub fn to_write(fd: BorrowedFd<'f>) -> Wish<'f> {
-        Wish(PollFd::new(fd, PollFlags::POLLOUT))
+    pub fn to_write(fd: BorrowedFd<'f>) -> Interest<'f> {
+        Interest(PollFd::new(fd, PollFlags::POLLOUT))
     }
 }
 
@@ -28,21 +28,21 @@ impl<'f> Wish<'f> {
 ///
 /// # Errors
 /// As poll(2), EINTR excepted.
-pub fn wait(wishes: Vec<Wish<'_>>, deadline: Option<Instant>) -> io::Result<()> {
-    let mut poll_fds: Vec<PollFd<'_>> = wishes.into_iter().map(|wish| wish.0).collect();
+pub fn wait(interests: Vec<Interest<'_>>, deadline: Option<Instant>) -> io::Result<()> {
+    let mut poll_fds: Vec<PollFd<'_>> = interests.into_iter().map(|interest| interest.0).collect();
     match poll(&mut poll_fds, timeout(deadline)) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(errno) => Err(errno.into()),
     }
 }
 
-/// Waits until one of `fds` is readable (or hung up), or `deadline` has come; without a deadline for ever, with no
+/// Waits until one of `fds` is readable (or hung up), or `deadline` has come; without a deadline forever, with no
 /// wake-up in between. A return before the deadline with nothing ready is possible (EINTR) and harmless.
 ///
 /// # Errors
 /// As poll(2), EINTR excepted.
 pub fn wait_readable(fds: &[BorrowedFd<'_>], deadline: Option<Instant>) -> io::Result<()> {
-    wait(fds.iter().map(|fd| Wish::to_read(*fd)).collect(), deadline)
+    wait(fds.iter().map(|fd| Interest::to_read(*fd)).collect(), deadline)
 }
 
 /// Whether a write to `fd` would not block now.

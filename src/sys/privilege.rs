@@ -4,9 +4,9 @@ use std::io;
 
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
-use nix::libc;
 use nix::sys::prctl;
-use nix::unistd::{self, Gid, Uid};
+use nix::unistd::{Gid, Uid};
+use nix::{libc, unistd};
 
 /// The effective user and group.
 #[must_use]

@@ -1,27 +1,21 @@
 //! Processes: fork, exec, wait, kill, and what this process is to the kernel.
 
 use std::cell::Cell;
-use std::env;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
-use std::fs;
-use std::io;
-use std::mem;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::ptr;
+use std::{env, fs, io, mem, ptr};
 
 use nix::errno::Errno;
-use nix::libc;
-use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::stat;
-use nix::unistd;
+use nix::sys::{prctl, stat};
+use nix::{libc, unistd};
 use zeroize::Zeroize;
 
-use super::listing::Listing;
-use super::signal::Signal;
-use super::wipe::Room;
+use crate::sys::listing::Listing;
+use crate::sys::signal::Signal;
+use crate::sys::wipe::Room;
 
 /// Enough for our own steps, and less than malloc(3) would map anew each time.
 const STACK: usize = 64 * 1024;
@@ -333,7 +327,7 @@ pub fn on_parent_death(signal: Signal) -> io::Result<()> {
 ///
 /// # Errors
 /// As prctl(2).
-pub fn forbid_dumps() -> io::Result<()> {
+pub fn set_undumpable() -> io::Result<()> {
     Ok(prctl::set_dumpable(false)?)
 }
 
@@ -346,7 +340,7 @@ pub fn no_core() -> io::Result<()> {
     Ok(setrlimit(Resource::RLIMIT_CORE, 0, hard)?)
 }
 
-/// The children of a process, from /proc (`CONFIG_PROC_CHILDREN`), or of ourselves; empty when it can not be read.
+/// The children of a process, from /proc (`CONFIG_PROC_CHILDREN`), or of ourselves; empty when it cannot be read.
 #[must_use]
 pub fn children_of(pid: Pid) -> Vec<Pid> {
     let task = Path::new("/proc").join(pid.to_string()).join("task");

@@ -1,7 +1,8 @@
 //! Pseudoterminals (pty(7)): one of our own for a program, and the terminal that a person sits at.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -11,8 +12,8 @@ use nix::pty::{PtyMaster, posix_openpt, unlockpt};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{getpgrp, isatty, setsid, tcgetpgrp};
 
-use super::output::open_again;
-use super::process::Pid;
+use crate::sys::output::open_again;
+use crate::sys::process::Pid;
 
 /// Rows, columns, and the pixels that nobody uses.
 pub type Size = libc::winsize;
@@ -101,7 +102,7 @@ impl Slave {
         setsid()?;
         // SAFETY: TIOCSCTTY takes an integer: 0 does not steal a terminal that is another session's.
         Errno::result(unsafe { libc::ioctl(self.0.as_raw_fd(), libc::TIOCSCTTY, 0) })?;
-        super::process::standard_streams(self.as_fd(), self.as_fd(), self.as_fd())
+        crate::sys::process::standard_streams(self.as_fd(), self.as_fd(), self.as_fd())
     }
 }
 
@@ -164,7 +165,7 @@ impl Outer {
     pub fn make_raw(&self) -> io::Result<()> {
         let mut raw = self.modes.clone();
         cfmakeraw(&mut raw);
-        // Not after a drain, here and in `drop`: a terminal whose person has pressed Ctrl-S would keep us for ever.
+        // Not after a drain, here and in `drop`: a terminal whose person has pressed Ctrl-S would keep us forever.
         Ok(tcsetattr(&self.input, SetArg::TCSANOW, &raw)?)
     }
 
@@ -221,7 +222,7 @@ impl Drop for Outer {
 }
 
 /// The terminal behind a standard descriptor, opened anew: one that waits for nobody, while the shell that shares the
-/// standard one keeps one that does. Where it can not be opened the shared one has to do.
+/// standard one keeps one that does. Where it cannot be opened the shared one has to do.
 fn own_description(fd: BorrowedFd<'_>, shared: &mut Vec<(OwnedFd, OFlag)>) -> io::Result<File> {
     if let Ok(own) = open_again(fd, OFlag::O_RDWR) {
         return Ok(File::from(own));

@@ -9,8 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::renameat;
 use nix::{NixPath, libc};
 
-use super::dir::{Attributes, Dir};
-use super::lock::DirectoryLock;
+use crate::sys::dir::{Attributes, Dir};
+use crate::sys::lock::DirectoryLock;
 
 /// What came of a replacement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Exclusion<'n> {
 enum Taken {
     Ours(DirectoryLock),
     Anothers,
-    /// It can not be made, as in a directory that nobody can write to.
+    /// It cannot be made, as in a directory that nobody can write to.
     Nobodys,
 }
 
@@ -47,7 +47,7 @@ impl Dir {
     /// Writes the entry `name` whole in the place of what is expected there: of nothing, without `is_expected`; else of
     /// the file that this says yes to when it is given the name under which the old file is then found.
     ///
-    /// rename(2) can not be told what it replaces; `RENAME_EXCHANGE` shows it afterwards, and is undone.
+    /// rename(2) cannot be told what it replaces; `RENAME_EXCHANGE` shows it afterwards, and is undone.
     ///
     /// # Errors
     /// As openat(2), fchown(2), write(2), fsync(2) and renameat2(2).

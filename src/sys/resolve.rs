@@ -4,48 +4,19 @@
 //! uid, a mount below HOME. There an agent could put a link in the place of a directory, and root would read and write
 //! wherever that leads. Nobody but root makes links of root's, so the owner of a link tells whose it is.
 
-use std::collections::VecDeque;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Component, Path};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::Uid;
 
-use super::beneath;
-use super::dir::{Kind, Stat};
-
-/// As many links as the kernel follows: `path_resolution(7)`.
-pub(super) const LINKS: usize = 40;
-
-/// A name on the way, whatever it is.
-pub(super) const PASSAGE: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
-
-/// The names that are still to be passed.
-#[derive(Default)]
-pub(super) struct Way(VecDeque<OsString>);
-
-impl Way {
-    /// Puts the components of a path before what is ahead.
-    pub(super) fn lay_ahead(&mut self, path: &Path) {
-        for component in path.components().rev() {
-            if component != Component::CurDir {
-                self.0.push_front(component.as_os_str().to_owned());
-            }
-        }
-    }
-
-    pub(super) fn next(&mut self) -> Option<OsString> {
-        self.0.pop_front()
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        self.0.is_empty()
-    }
-}
+use crate::sys::beneath;
+use crate::sys::stat::{Kind, Stat};
+use crate::sys::walk::{LINKS, PASSAGE, Way};
 
 /// Opens the directory at `path`. Links of root's and of ours are followed; another's only to what is beneath the directory
 /// that holds it.
@@ -63,7 +34,7 @@ pub(super) fn open(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
 
 fn follow(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
     let (mut here, mut way) = (openat(AT_FDCWD, OsStr::new("."), PASSAGE, Mode::empty())?, Way::default());
-    way.lay_ahead(path);
+    way.prepend(path);
     let mut links = 0;
     while let Some(name) = way.next() {
         let next = openat(&here, name.as_os_str(), PASSAGE, Mode::empty())?;
@@ -77,7 +48,7 @@ fn follow(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
             return Err(Errno::ELOOP.into());
         }
         if stat.uid == 0 || stat.uid == Uid::effective().as_raw() {
-            way.lay_ahead(Path::new(&readlinkat(&next, "")?));
+            way.prepend(Path::new(&readlinkat(&next, "")?));
         } else {
             let flags = PASSAGE.difference(OFlag::O_NOFOLLOW);
             here = beneath::open(&here, Path::new(&name), flags).map_err(|errno| match errno {
@@ -95,9 +66,10 @@ fn follow(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dir::Dir;
-    use super::*;
     use std::os::unix::fs::{lchown, symlink};
+
+    use super::*;
+    use crate::sys::dir::Dir;
 
     fn reaches(path: &Path) -> Result<u64, String> {
         Dir::open(path).and_then(|dir| dir.stat()).map(|stat| stat.id.1).map_err(|error| error.to_string())

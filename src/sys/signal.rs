@@ -3,11 +3,9 @@
 //! signalfd rather than handlers: every catchable signal is forwarded, SIGSEGV and its kin included when a user sent
 //! them, and a blocked signal costs nothing until it comes. See `docs/decisions.md`.
 
-use std::fmt;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::ptr;
 use std::str::FromStr;
+use std::{fmt, io, ptr};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -222,7 +220,7 @@ pub struct Signals {
 
 impl Signals {
     /// Blocks every signal and opens a descriptor for them. SIGCHLD becomes default first: while it is ignored (as
-    /// `nohup`-like parents leave it) the kernel reaps children itself and an init waits for ever.
+    /// `nohup`-like parents leave it) the kernel reaps children itself and an init waits forever.
     ///
     /// # Errors
     /// As signalfd(2): no descriptor or no memory left.

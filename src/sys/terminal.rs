@@ -66,7 +66,7 @@ impl Terminal {
     }
 
     /// Puts modes back that [`Terminal::modes`] gave. Not after a drain: a serial line whose output the agent has stopped
-    /// (TCOOFF in `ioctl_tty(2)`) would keep us for ever.
+    /// (TCOOFF in `ioctl_tty(2)`) would keep us forever.
     ///
     /// # Errors
     /// As tcsetattr(3).

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use nix::sys::statfs::{FsType, fstatfs, statfs};
 
-use super::dir::Dir;
+use crate::sys::dir::Dir;
 
 /// An inotify instance; its descriptor is readable when something happened.
 pub struct Watcher(Inotify);
@@ -57,17 +57,17 @@ pub const MORE_WATCHES: &str = "raise fs.inotify.max_user_instances and max_user
 
 /// Whether a watch hears of everything that changes in this directory.
 #[must_use]
-pub fn hears_all(directory: &Dir) -> bool {
-    fstatfs(directory).is_ok_and(|found| is_heard(found.filesystem_type()))
+pub fn watches_all(directory: &Dir) -> bool {
+    fstatfs(directory).is_ok_and(|found| is_watched(found.filesystem_type()))
 }
 
 /// The same of a path, for those who may not open it; true where there is nothing.
 #[must_use]
-pub fn would_hear_all(path: &Path) -> bool {
-    statfs(path).map_or(true, |found| is_heard(found.filesystem_type()))
+pub fn would_watch_all(path: &Path) -> bool {
+    statfs(path).map_or(true, |found| is_watched(found.filesystem_type()))
 }
 
-fn is_heard(kind: FsType) -> bool {
+fn is_watched(kind: FsType) -> bool {
     !SHARED.contains(&kind)
 }
 

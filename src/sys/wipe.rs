@@ -5,9 +5,8 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::CStr;
-use std::io;
 use std::mem::MaybeUninit;
-use std::ptr;
+use std::{io, ptr};
 
 use nix::libc;
 use nix::unistd::{SysconfVar, sysconf};

@@ -6,19 +6,22 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::agent::definition::{FirstRun, Format, Method};
+use crate::agent::definition::{FirstRun, Method};
 use crate::cli::RunOptions;
-use crate::credential::splice::Splice;
-use crate::discover::{Facts, Material};
+use crate::error::in_words;
+use crate::facts::{CandidateValue, Facts};
+use crate::fs::untrusted;
+use crate::fs::untrusted::Unreadable;
+use crate::log::Message;
+use crate::log::event::EventKey;
+use crate::login::format::Format;
+use crate::login::splice::Splice;
 use crate::plan::AgentPlan;
 use crate::plan::condition::Situation;
-use crate::report::{EventKey, Message, in_words};
+use crate::workcopy::WorkingCopy;
+use crate::workcopy::overrides::{is_blank, parsed};
 
-use super::WorkingCopy;
-use super::overriding::{is_blank, parsed};
-use super::read::{self, Unreadable};
-
-/// Writes the first-run state of an agent. Settings that can not be read as what they should be are left alone: they
+/// Writes the first-run state of an agent. Settings that cannot be read as what they should be are left alone: they
 /// are the person's, and the agent says what is wrong with them better than we could.
 pub fn answer(
     options: &RunOptions,
@@ -32,7 +35,7 @@ pub fn answer(
     for entry in plan.facts.definition.first_run.iter().filter(|entry| situation.meets(&entry.when)) {
         let name = OsStr::new(&entry.file);
         let path = copy.path.join(&entry.file);
-        let there = match read::entry(&copy.dir, name, &copy.owners()) {
+        let there = match untrusted::entry(&copy.dir, name, &copy.owners()) {
             Ok(content) => Some(content.bytes),
             Err(Unreadable::Missing) => None,
             Err(why) => {
@@ -58,7 +61,7 @@ pub fn answer(
     }
 }
 
-/// The directories that are trusted; one that JSON can not name is none.
+/// The directories that are trusted; one that JSON cannot name is none.
 fn trusted(options: &RunOptions, working_directory: &Path) -> Vec<String> {
     match &options.workplace.trust {
         Some(paths) => std::env::split_paths(paths)
@@ -73,8 +76,8 @@ fn trusted(options: &RunOptions, working_directory: &Path) -> Vec<String> {
 
 /// The end of the API key in use, by which an agent remembers its approval.
 fn key_tail(plan: &AgentPlan<'_, '_>, entry: &FirstRun) -> Option<String> {
-    let chosen = plan.chosen().filter(|offer| offer.rule.method == Method::ApiKey)?;
-    let Ok(Material::Value(secret)) = &chosen.found else { return None };
+    let chosen = plan.chosen().filter(|candidate| candidate.rule.method == Method::ApiKey)?;
+    let Ok(CandidateValue::Value(secret)) = &chosen.found else { return None };
     let key = std::str::from_utf8(secret.expose_secret()).ok()?;
     let start = key.char_indices().rev().nth(entry.key_tail.checked_sub(1)?).map_or(0, |(index, _)| index);
     key.get(start..).map(str::to_owned)
@@ -156,8 +159,9 @@ fn contains(text: &[u8], words: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     fn object(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()

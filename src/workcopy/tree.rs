@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::agent::definition::{Settings, matches};
 use crate::cli::Scope;
 use crate::store::directory::BOOKKEEPING;
-use crate::sys::dir::{Attributes, Dir, Kind, Names, dress, read_limited, stat_file};
+use crate::sys::dir::{Attributes, Dir, Names, read_limited, set_mode_and_owner, stat_file};
 use crate::sys::errno;
+use crate::sys::stat::Kind;
 
 /// How deep a tree is followed: a loop of links beneath the source ends here.
 const DEPTH: usize = 24;
@@ -85,7 +86,7 @@ pub fn copy(
     let is_taken = |name: &OsStr| name.to_str().is_some_and(|name| selection.takes(name));
     match copying.names(from, Path::new("."), &is_taken) {
         Ok(names) => names.iter().for_each(|name| copying.entry(Path::new(name), to, name, DEPTH)),
-        Err(error) => copying.skipped.push(format!(": not copied: {}", super::read::reason(&error))),
+        Err(error) => copying.skipped.push(format!(": not copied: {}", crate::error::reason(&error))),
     }
     copying.skipped
 }
@@ -152,7 +153,7 @@ impl Copying<'_> {
         if self.left == 0 {
             return Err(format!("not copied, nor what comes after it: more than {FILES} files"));
         }
-        let said = |error: std::io::Error| format!("not copied: {}", super::read::reason(&error));
+        let said = |error: std::io::Error| format!("not copied: {}", crate::error::reason(&error));
         let file = match self.root.file_beneath(path) {
             Ok(file) => file,
             // A link to nowhere is common (a cache that was not captured) and no news.
@@ -192,7 +193,7 @@ impl Copying<'_> {
 }
 
 /// Gives everything in the agent's place to the agent: an image builds it as root. A file with a second link is left
-/// alone, because it may be another's; so is whatever can not be opened without following a link.
+/// alone, because it may be another's; so is whatever cannot be opened without following a link.
 /// Ceases where `is_stopped` says so.
 pub fn take_over(dir: &Dir, owner: Option<(u32, u32)>, is_stopped: &dyn Fn() -> bool) {
     let mut left = FILES;
@@ -218,8 +219,8 @@ fn give(dir: &Dir, name: &OsString, owner: Option<(u32, u32)>) {
     let given = dir.file(name).and_then(|file| {
         let stat = stat_file(&file)?;
         match stat.kind {
-            Kind::File if stat.links == 1 => dress(&file, Attributes { mode: stat.mode & 0o777, owner }),
-            Kind::Directory => dress(&file, Attributes { mode: stat.mode & 0o777, owner }),
+            Kind::File if stat.links == 1 => set_mode_and_owner(&file, Attributes { mode: stat.mode & 0o777, owner }),
+            Kind::Directory => set_mode_and_owner(&file, Attributes { mode: stat.mode & 0o777, owner }),
             _ => Ok(()),
         }
     });
@@ -237,8 +238,9 @@ fn descend(dir: &Dir, path: &Path) -> Option<Dir> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
 
     fn settings() -> Settings {
         serde_json::from_str(r#"{ "take": ["keep", "k8s", "tools", "out", "zigzag", "fifo"], "leave": ["*.lock"] }"#)

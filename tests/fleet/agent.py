@@ -66,7 +66,7 @@ def write(login):
 
 @contextlib.contextmanager
 def locked(path):
-    """A directory as a lock; one that can not be made for another reason than that it is there is done without."""
+    """A directory as a lock; one that cannot be made for another reason than that it is there is done without."""
     made = False
     try:
         os.mkdir(path)

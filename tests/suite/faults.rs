@@ -49,7 +49,7 @@ const FAULTS: &[(&str, &str, &[&str], Ends)] = &[
     ("openat2", "error=ENOSYS", &["1", "1+"], Well),
     ("getrandom", "error=ENOSYS", &["1+"], Well),
     ("rseq,set_robust_list", "error=ENOSYS", &["1+"], Well),
-    // Limits that can not be asked for or set: the agent runs by then.
+    // Limits that cannot be asked for or set: the agent runs by then.
     ("prlimit64", "error=EPERM", &["1", "2", "3", "4", "1+"], Well),
     ("dup2,dup3", "error=EBUSY", &["1", "2"], Well),
     ("fcntl", "error=EINVAL", &["1", "1+"], Well),
@@ -190,7 +190,7 @@ fn a_user_that_cannot_be_changed() {
     }
 }
 
-/// With a login to lay down and to watch: what can not be had costs the sync, or is said before the agent runs.
+/// With a login to lay down and to watch: what cannot be had costs the sync, or is said before the agent runs.
 #[test]
 fn a_login_under_faults() {
     let rows = [

@@ -7,10 +7,10 @@ mod turns;
 
 use std::time::Duration;
 
+use members::{Fleet, Way};
 use nix::sys::signal::Signal;
 
 use crate::support::{Gate, Live, Sandbox, Session, Vendor, await_path, needs_root};
-use members::{Fleet, Way};
 
 /// Guards against hangs only: a rotation takes about 2 s, because an agent that finds the lock taken looks again after
 /// 1 to 2 s.

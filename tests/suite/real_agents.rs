@@ -63,7 +63,7 @@ fn claude_refreshes_and_the_capture_has_the_new_login_before_claude_ends() {
     vendor.ask(&format!("hold?path={MESSAGES}"));
     let run = vendor.run(&sandbox, &["claude", "-p", "hello"]).env("CLAUDE_CREDENTIALS_B64", base64(&login)).start();
 
-    // The answer is held back, so the agent can not end.
+    // The answer is held back, so the agent cannot end.
     let bearer = text(&vendor.request(MESSAGES)["bearer"]);
     assert_ne!(bearer, claude_access(&login));
     let stored = || std::fs::read_to_string(capture.join(".credentials.json")).unwrap_or_default();

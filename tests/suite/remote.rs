@@ -107,7 +107,7 @@ fn another_was_first() {
 fn a_store_that_does_not_answer_at_the_start() {
     let rows = [
         ("die", "stand-in", "it wrote: the store is on fire"),
-        ("garbage", "the answer can not be used: it is not the JSON", "run it by hand"),
+        ("garbage", "the answer cannot be used: it is not the JSON", "run it by hand"),
         ("huge", "wrote more than", "the value alone"),
     ];
     for (mode, why, hint) in rows {
@@ -125,7 +125,7 @@ fn a_store_that_does_not_answer_at_the_start() {
 fn a_store_that_refuses_what_was_refreshed() {
     let rows = [
         ("put:die", "it wrote: the store is on fire"),
-        ("put:garbage", "the answer can not be used"),
+        ("put:garbage", "the answer cannot be used"),
         ("put:huge", "wrote more than"),
     ];
     for (mode, why) in rows {

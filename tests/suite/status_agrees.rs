@@ -96,7 +96,7 @@ fn both(agent: &str, command: &[&str], captured: Captured, variable: Option<&str
     (status["agents"][0].clone(), format!("{}{}", outcome.stdout, outcome.stderr))
 }
 
-/// Codex refuses the whole file for an `id_token` that it can not read.
+/// Codex refuses the whole file for an `id_token` that it cannot read.
 #[test]
 fn about_which_files_are_logins_of_codex() {
     needs_root!();

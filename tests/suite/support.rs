@@ -15,6 +15,8 @@ mod store;
 mod tracer;
 mod vendor;
 
+use std::time::Duration;
+
 pub use await_path::await_path;
 pub use definition::{Definition, definitions};
 pub use kept::assert_kept;
@@ -29,8 +31,6 @@ pub use snapshot::assert_snapshot;
 pub use store::StandIn;
 pub use tracer::Tracer;
 pub use vendor::{ANSWER, CODEX_TOKEN, NODE, TOKEN, Vendor, agents, text, vendor_file};
-
-use std::time::Duration;
 
 /// A step of preparing a run; tables are made of them.
 pub type Give = fn(&Sandbox, Run) -> Run;

@@ -2,8 +2,7 @@
 
 mod jobs;
 
-use crate::support::Pty;
-use crate::support::{Live, Run, Sandbox, root_or_skip};
+use crate::support::{Live, Pty, Run, Sandbox, root_or_skip};
 
 /// A key and the signal that it is, what the agent does, and the exit status.
 const KEYS: &[(&str, i32, &str, i32)] = &[

@@ -14,8 +14,9 @@ pub struct Condition {
     pub variable: Vec<String>,
     /// That value begins with this.
     pub value_prefix: Option<String>,
-    /// A credential of one of these methods was found and set aside.
-    pub set_aside: Vec<String>,
+    /// A credential of one of these methods was found and ignored.
+    #[serde(rename = "set-aside")]
+    pub ignored: Vec<String>,
     /// Whether a refreshed login is carried back.
     pub carried_back: Option<bool>,
     /// All of these variables are set and not empty.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 /// The locks around a refresh.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct RefreshLock {
+pub struct RefreshLockRule {
     /// Made in its home for as long as a refresh is under way.
     pub intent: String,
     /// The suffix of the lock beside its home (`.lock` for `HOME/.x` is `HOME/.x.lock`).
@@ -23,7 +23,7 @@ pub struct RefreshLock {
     #[serde(default = "dead_after")]
     pub dead_after: u64,
     /// The lock around a write of the login file, if the agent has one.
-    pub write: Option<WriteLock>,
+    pub write: Option<WriteLockRule>,
 }
 
 /// The sign of life that a waiting agent looks for: an mtime that moves.
@@ -46,7 +46,7 @@ impl Default for Sign {
 /// A directory in the agent's home that is its lock around each write of its login file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct WriteLock {
+pub struct WriteLockRule {
     /// Its name.
     pub name: String,
     /// Seconds after which one is nobody's any more.
@@ -61,10 +61,10 @@ fn dead_after() -> u64 {
     10
 }
 
-/// At least so far from now is [`RefreshLock::rest`]: a clock that is wrong, and set forward by years, must not reach it.
+/// At least so far from now is [`RefreshLockRule::rest`]: a clock that is wrong, and set forward by years, must not reach it.
 const FUTURE: Duration = Duration::from_secs(366 * 86_400);
 
-impl RefreshLock {
+impl RefreshLockRule {
     /// The mtime of a lock that nobody waits for.
     #[must_use]
     pub fn at_rest(&self, now: SystemTime) -> SystemTime {
@@ -93,7 +93,7 @@ impl Sign {
     }
 }
 
-impl WriteLock {
+impl WriteLockRule {
     /// See the field.
     #[must_use]
     pub fn dead_after(&self) -> Duration {
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_lock_at_rest_is_far_ahead_of_every_clock() {
-        let lock: RefreshLock = serde_json::from_str(r#"{ "intent": "i", "beside": ".lock" }"#).unwrap();
+        let lock: RefreshLockRule = serde_json::from_str(r#"{ "intent": "i", "beside": ".lock" }"#).unwrap();
         let years = |count: u64| Duration::from_secs(count * 31_556_952);
         let at = |year: u64| SystemTime::UNIX_EPOCH + years(year - 1970);
         for year in [1970, 2025, 2036, 2040] {

@@ -5,15 +5,14 @@ mod bash;
 mod fish;
 mod zsh;
 
-use clap::{Arg, ArgAction, Command, ValueEnum};
-
-use crate::agent::definition::Method;
-use crate::cli::{AuthMode, whole};
-use crate::plan::method;
-
 pub use bash::script as bash;
+use clap::{Arg, ArgAction, Command, ValueEnum};
 pub use fish::script as fish;
 pub use zsh::script as zsh;
+
+use crate::agent::definition::Method;
+use crate::cli::value::AuthMode;
+use crate::cli::whole;
 
 /// What an option or an argument takes.
 enum Values {
@@ -58,7 +57,7 @@ fn values(argument: &Arg) -> Values {
     match name {
         "NAME[,NAME]" if argument.get_id() == "agent" => Values::Agents("auto none"),
         "NAME[,NAME]" | "NAME" => Values::Agents(""),
-        "MODE" => Values::Words(AuthMode::value_variants().iter().map(|mode| method::word(*mode).to_owned()).collect()),
+        "MODE" => Values::Words(AuthMode::value_variants().iter().map(|mode| mode.word().to_owned()).collect()),
         "METHOD[,...]" => words(&Method::ALL.map(Method::word)),
         "BOOL" => words(&["on", "off"]),
         "SIGNAL" => words(&["TERM", "INT", "HUP", "QUIT", "USR1", "USR2"]),

@@ -1,12 +1,11 @@
 //! The options for logins and other credentials.
 
-use super::super::choices::{AuthMode, Boolean, Delivery, SyncMode};
-use super::super::command::CommandName::{Doctor, Plan, Run, Setup, Status};
-use super::super::flag::Name::Long;
-use super::super::flag::{About, Action, Flag, Group, TakenBy, Takes, Values, put_text};
-use super::super::{value, words};
-use super::{FACTS, FACTS_AND_SETUP, START};
 use crate::agent::definition::Method;
+use crate::config::choices::{AuthMode, Boolean, Delivery, SyncMode};
+use crate::config::command_name::CommandName::{Doctor, Plan, Run, Setup, Status};
+use crate::config::flag::Name::Long;
+use crate::config::flag::{About, Action, Flag, Group, TakenBy, Takes, Values, put_text};
+use crate::config::{value, words};
 
 pub(super) const FLAGS: &[Flag] = &[
     Flag {
@@ -14,7 +13,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("NAME[,NAME]", Values::Agents(&["auto", "none"])),
         variable: Some("AGENT_INIT_AGENT"),
         group: Group::Login,
-        taken_by: FACTS_AND_SETUP,
+        taken_by: TakenBy::FACTS_AND_SETUP,
         about: About {
             short: "Agents to serve: names, auto or none",
             long: "\
@@ -67,7 +66,7 @@ shows asterisks instead of the token.",
         takes: Takes::Value("MODE", Values::words::<AuthMode>()),
         variable: Some("AGENT_INIT_AUTH"),
         group: Group::Login,
-        taken_by: FACTS,
+        taken_by: TakenBy::FACTS,
         about: About {
             short: "How agents log in: a MODE, or NAME=MODE for each",
             long: "One mode is for all agents. With names, each agent has its own: one=token,other=sync.",
@@ -81,7 +80,7 @@ shows asterisks instead of the token.",
         takes: Takes::Value("METHOD[,...]", Values::words::<Method>()),
         variable: Some("AGENT_INIT_PREFER"),
         group: Group::Login,
-        taken_by: FACTS,
+        taken_by: TakenBy::FACTS,
         about: About {
             short: "Methods to prefer if there are several",
             long: "They come before the agent's other methods in the mode auto.",
@@ -95,7 +94,7 @@ shows asterisks instead of the token.",
         takes: Takes::Value("DIR", Values::Directory),
         variable: Some("AGENT_INIT_CAPTURE"),
         group: Group::Login,
-        taken_by: FACTS_AND_SETUP,
+        taken_by: TakenBy::FACTS_AND_SETUP,
         about: About {
             short: "The login directory, or NAME=DIR for each agent",
             long: "\
@@ -135,7 +134,7 @@ the verb get, put, lock or unlock appended, and exchanges one JSON object on its
         takes: Takes::Value("DIR[:DIR]", Values::Directory),
         variable: Some("AGENT_INIT_SECRETS"),
         group: Group::Login,
-        taken_by: FACTS,
+        taken_by: TakenBy::FACTS,
         about: About {
             short: "Directories of secret files",
             long: "A credential is taken from the file that has the name of its variable, in upper or lower case.",
@@ -152,7 +151,7 @@ the verb get, put, lock or unlock appended, and exchanges one JSON object on its
         takes: Takes::Value("HOW", Values::words::<Delivery>()),
         variable: Some("AGENT_INIT_DELIVER"),
         group: Group::Login,
-        taken_by: FACTS,
+        taken_by: TakenBy::FACTS,
         about: About { short: "How a token or key reaches the agent: env or fd", long: "", default: "env" },
         about_in: &[],
         action: Action::Set(|settings, text| put_text(&mut settings.run.deliver, text, words::parse)),
@@ -162,7 +161,7 @@ the verb get, put, lock or unlock appended, and exchanges one JSON object on its
         takes: Takes::Value("WHEN", Values::words::<SyncMode>()),
         variable: Some("AGENT_INIT_SYNC"),
         group: Group::Login,
-        taken_by: FACTS,
+        taken_by: TakenBy::FACTS,
         about: About {
             short: "When to save refreshed logins: live, exit or off",
             long: "With live, a newer login in the capture is also given to the running agent.",
@@ -176,7 +175,7 @@ the verb get, put, lock or unlock appended, and exchanges one JSON object on its
         takes: Takes::Optional("NAME[,NAME]", Values::Agents(&[])),
         variable: Some("AGENT_INIT_REQUIRE"),
         group: Group::Login,
-        taken_by: START,
+        taken_by: TakenBy::START,
         about: About {
             short: "Do not start without a usable credential",
             long: "With names, each of these agents needs one; without, any agent does. The exit status is then 125.",
@@ -190,7 +189,7 @@ the verb get, put, lock or unlock appended, and exchanges one JSON object on its
         takes: Takes::Value("DURATION", Values::Anything),
         variable: Some("AGENT_INIT_WAIT"),
         group: Group::Login,
-        taken_by: START,
+        taken_by: TakenBy::START,
         about: About {
             short: "Wait this long for a login to appear in the capture",
             long: "It waits only if there is no usable credential, or if one that is required is missing.",

@@ -1,14 +1,13 @@
 //! The options for what is printed.
 
-use super::super::choices::Boolean;
-use super::super::command::CommandName::{
+use crate::config::choices::Boolean;
+use crate::config::command_name::CommandName::{
     Agents, Completions, Doctor, Exec, Healthcheck, Install, Plan, Run, Setup, Status,
 };
-use super::super::flag::Name::{Both, Long};
-use super::super::flag::{About, Action, Flag, Group, Printed, TakenBy, Takes, Values, put_text};
-use super::super::{value, words};
-use super::{FACTS_AND_SETUP, START_AND_SETUP};
-use crate::report::LogFormat;
+use crate::config::flag::Name::{Both, Long};
+use crate::config::flag::{About, Action, Flag, Group, Printed, TakenBy, Takes, Values, put_text};
+use crate::config::{value, words};
+use crate::log::LogFormat;
 
 pub(super) const FLAGS: &[Flag] = &[
     Flag {
@@ -16,7 +15,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("FORMAT", Values::words::<LogFormat>()),
         variable: Some("AGENT_INIT_LOG_FORMAT"),
         group: Group::Output,
-        taken_by: FACTS_AND_SETUP,
+        taken_by: TakenBy::FACTS_AND_SETUP,
         about: About { short: "Form of messages: text or json", long: "", default: "text" },
         about_in: &[],
         action: Action::Set(|settings, text| put_text(&mut settings.run.log.format, text, words::parse)),
@@ -26,7 +25,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Optional("BOOL", Values::words::<Boolean>()),
         variable: Some("AGENT_INIT_VERBOSE"),
         group: Group::Output,
-        taken_by: START_AND_SETUP,
+        taken_by: TakenBy::START_AND_SETUP,
         about: About { short: "Log each step", long: "", default: "off" },
         about_in: &[],
         action: Action::Set(|settings, text| put_text(&mut settings.verbose, text, value::boolean)),
@@ -36,7 +35,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Optional("BOOL", Values::words::<Boolean>()),
         variable: Some("AGENT_INIT_QUIET"),
         group: Group::Output,
-        taken_by: START_AND_SETUP,
+        taken_by: TakenBy::START_AND_SETUP,
         about: About { short: "Log warnings and errors only", long: "", default: "off" },
         about_in: &[],
         action: Action::Set(|settings, text| put_text(&mut settings.quiet, text, value::boolean)),

@@ -1,13 +1,12 @@
 //! The options for the agent's process: privilege, signals, the stop.
 
-use super::super::choices::{Forwarding, Switch};
-use super::super::flag::Name::Long;
-use super::super::flag::{About, Action, Flag, Group, Takes, Values, put_text};
-use super::super::invalid::text;
-use super::super::layers::Settings;
-use super::super::value;
-use super::super::words::{self, Word};
-use super::{START, START_AND_SETUP};
+use crate::config::choices::{Forwarding, Switch};
+use crate::config::flag::Name::Long;
+use crate::config::flag::{About, Action, Flag, Group, TakenBy, Takes, Values, put_text};
+use crate::config::invalid::text;
+use crate::config::settings::Settings;
+use crate::config::value;
+use crate::config::words::{self, Word};
 
 /// Signals that completions offer.
 const SIGNALS: &[Word] =
@@ -23,7 +22,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("SWITCH", Values::words::<Switch>()),
         variable: Some("AGENT_INIT_DROP_CAPS"),
         group: Group::Process,
-        taken_by: START,
+        taken_by: TakenBy::START,
         about: About {
             short: "Take all capabilities from the agent: on, off, auto",
             long: "This empties its capability sets and its bounding set.",
@@ -37,7 +36,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("SWITCH", Values::words::<Switch>()),
         variable: Some("AGENT_INIT_NO_NEW_PRIVS"),
         group: Group::Process,
-        taken_by: START,
+        taken_by: TakenBy::START,
         about: About {
             short: "Set no_new_privs for the agent: on, off, auto",
             long: "With it, setuid programs such as sudo give the agent no privilege.",
@@ -51,7 +50,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("SIGNAL", Values::Words(SIGNALS)),
         variable: Some("AGENT_INIT_STOP_SIGNAL"),
         group: Group::Process,
-        taken_by: START,
+        taken_by: TakenBy::START,
         about: About {
             short: "The signal that stops the container",
             long: "It is forwarded, and what still runs when the time of --grace ends is killed.",
@@ -65,7 +64,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("DURATION", Values::Anything),
         variable: Some("AGENT_INIT_GRACE"),
         group: Group::Process,
-        taken_by: START_AND_SETUP,
+        taken_by: TakenBy::START_AND_SETUP,
         about: About {
             short: "Time from the stop signal to the exit",
             long: "\
@@ -81,7 +80,7 @@ sets to 10 s.",
         takes: Takes::Value("WHO", Values::words::<Forwarding>()),
         variable: Some("AGENT_INIT_FORWARD_TO"),
         group: Group::Process,
-        taken_by: START,
+        taken_by: TakenBy::START,
         about: About { short: "Who gets forwarded signals: group or process", long: "", default: "group" },
         about_in: &[],
         action: Action::Set(|settings, text| put_text(&mut settings.run.forward_to, text, words::parse)),
@@ -91,7 +90,7 @@ sets to 10 s.",
         takes: Takes::Value("FROM:TO", Values::Anything),
         variable: Some("AGENT_INIT_REWRITE"),
         group: Group::Process,
-        taken_by: START,
+        taken_by: TakenBy::START,
         about: About {
             short: "Forward signal FROM as TO, or drop it with FROM:0",
             long: "It may be repeated, or take several pairs separated by commas.",

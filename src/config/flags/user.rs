@@ -2,15 +2,14 @@
 
 use std::ffi::OsStr;
 
-use super::super::choices::{Boolean, Scope};
-use super::super::command::CommandName::{Exec, Healthcheck, Setup};
-use super::super::flag::Name::Long;
-use super::super::flag::{About, Action, Flag, Group, Takes, Values, put_text};
-use super::super::invalid::{Invalid, text};
-use super::super::layers::Settings;
-use super::super::value::{self, UserChoice};
-use super::super::words;
-use super::{FACTS_AND_SETUP, START_AND_SETUP, STATE};
+use crate::config::choices::{Boolean, Scope};
+use crate::config::command_name::CommandName::{Exec, Healthcheck, Setup};
+use crate::config::flag::Name::Long;
+use crate::config::flag::{About, Action, Flag, Group, TakenBy, Takes, Values, put_text};
+use crate::config::invalid::{Invalid, text};
+use crate::config::settings::Settings;
+use crate::config::value::{self, UserChoice};
+use crate::config::words;
 
 /// Where `run` keeps its state, to commands that look for it.
 const STATE_OF_RUN: About = About {
@@ -25,7 +24,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("USER[:GROUP]", Values::User),
         variable: Some("AGENT_INIT_USER"),
         group: Group::UserAndFiles,
-        taken_by: FACTS_AND_SETUP,
+        taken_by: TakenBy::FACTS_AND_SETUP,
         about: About {
             short: "Run the agent as USER, by name or number",
             long: "\
@@ -44,7 +43,7 @@ number. Only root can change the user. Where agent-init was started as another u
         takes: Takes::Value("PATH", Values::Path),
         variable: Some("AGENT_INIT_USER_FROM"),
         group: Group::UserAndFiles,
-        taken_by: FACTS_AND_SETUP,
+        taken_by: TakenBy::FACTS_AND_SETUP,
         about: About {
             short: "Run the agent as the owner and group of PATH",
             long: "PATH may be a workspace from the host, so that the agent's files belong to the same user.",
@@ -61,7 +60,7 @@ number. Only root can change the user. Where agent-init was started as another u
         takes: Takes::Value("DIR", Values::Directory),
         variable: Some("AGENT_INIT_HOME"),
         group: Group::UserAndFiles,
-        taken_by: FACTS_AND_SETUP,
+        taken_by: TakenBy::FACTS_AND_SETUP,
         about: About {
             short: "HOME of the agent",
             long: "",
@@ -75,7 +74,7 @@ number. Only root can change the user. Where agent-init was started as another u
         takes: Takes::Value("DIR", Values::Directory),
         variable: Some("AGENT_INIT_WORK_DIR"),
         group: Group::UserAndFiles,
-        taken_by: FACTS_AND_SETUP,
+        taken_by: TakenBy::FACTS_AND_SETUP,
         about: About {
             short: "Directory for working copies of logins",
             long: "It gets one directory for each agent that is served.",
@@ -96,7 +95,7 @@ number. Only root can change the user. Where agent-init was started as another u
         takes: Takes::Value("SCOPE", Values::words::<Scope>()),
         variable: Some("AGENT_INIT_SCOPE"),
         group: Group::UserAndFiles,
-        taken_by: START_AND_SETUP,
+        taken_by: TakenBy::START_AND_SETUP,
         about: About { short: "What to copy from a capture: login, settings or all", long: "", default: "settings" },
         about_in: &[(
             Setup,
@@ -113,7 +112,7 @@ number. Only root can change the user. Where agent-init was started as another u
         takes: Takes::Value("BOOL", Values::words::<Boolean>()),
         variable: Some("AGENT_INIT_FIRST_RUN"),
         group: Group::UserAndFiles,
-        taken_by: START_AND_SETUP,
+        taken_by: TakenBy::START_AND_SETUP,
         about: About {
             short: "Answer the agent's questions of a first start",
             long: "These are its onboarding, trust and permission dialogs.",
@@ -127,7 +126,7 @@ number. Only root can change the user. Where agent-init was started as another u
         takes: Takes::Value("DIR[:DIR]", Values::Directory),
         variable: Some("AGENT_INIT_TRUST"),
         group: Group::UserAndFiles,
-        taken_by: START_AND_SETUP,
+        taken_by: TakenBy::START_AND_SETUP,
         about: About {
             short: "Directories that the agent trusts from the start",
             long: "",
@@ -144,7 +143,7 @@ number. Only root can change the user. Where agent-init was started as another u
         takes: Takes::Value("DIR", Values::Directory),
         variable: Some("AGENT_INIT_STATE_DIR"),
         group: Group::UserAndFiles,
-        taken_by: STATE,
+        taken_by: TakenBy::STATE,
         about: About {
             short: "Directory for the state of a run",
             long: "It holds state.json and logins that could not be saved, and working copies if need be.",

@@ -156,7 +156,7 @@ const STOPS: &[(&str, Option<u32>, Give)] = &[
         s.give("state", 0);
         run.env("CLAUDE_CREDENTIALS", Session::new("a").json())
     }),
-    ("a state directory that can not be made", Some(1000), |s, run| {
+    ("a state directory that cannot be made", Some(1000), |s, run| {
         s.chmod("root", 0o755);
         run.env("AGENT_INIT_STATE_DIR", s.text("root/state")).env("CLAUDE_CREDENTIALS", Session::new("a").json())
     }),
@@ -164,11 +164,11 @@ const STOPS: &[(&str, Option<u32>, Give)] = &[
         run.env("AGENT_INIT_STATE_DIR", s.write("file", "").to_str().unwrap())
             .env("CLAUDE_CREDENTIALS", Session::new("a").json())
     }),
-    ("a home that can not be made", Some(1000), |s, run| {
+    ("a home that cannot be made", Some(1000), |s, run| {
         s.chmod("root", 0o755);
         run.env("AGENT_INIT_HOME", s.text("root/home")).env("CLAUDE_CREDENTIALS", Session::new("a").json())
     }),
-    ("a place for working copies that can not be made", Some(1000), |s, run| {
+    ("a place for working copies that cannot be made", Some(1000), |s, run| {
         s.chmod("root", 0o755);
         run.env("AGENT_INIT_WORK_DIR", s.text("root/work")).env("CLAUDE_CREDENTIALS", Session::new("a").json())
     }),
@@ -208,7 +208,7 @@ fn what_stops_a_start_is_what_doctor_says() {
         let hint = if what.contains("nothing that is required") { anybody(&hint) } else { hint };
         let says = |finding: &serde_json::Value| finding["what"] == message && finding["fix"] == hint;
         let is_said = match doctor.code {
-            // An option that can not be read is refused by every command, which names its own help.
+            // An option that cannot be read is refused by every command, which names its own help.
             Some(125) => error(&doctor).is_some_and(|(what, fix)| {
                 let fix = fix.as_str().unwrap().replace("agent-init doctor", "agent-init");
                 what == message && hint == fix.as_str()

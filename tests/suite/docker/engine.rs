@@ -40,7 +40,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine, started and with its images at the first call; none if it said that it can not be had here.
+    /// The engine, started and with its images at the first call; none if it said that it cannot be had here.
     pub fn get() -> Option<&'static Self> {
         static ENGINE: OnceLock<Option<Engine>> = OnceLock::new();
         ENGINE.get_or_init(Self::start).as_ref()

@@ -1,4 +1,4 @@
-//! Material that can not be read is an error; material that is no login is a warning, and the next source is tried.
+//! Material that cannot be read is an error; material that is no login is a warning, and the next source is tried.
 
 use crate::support::{Give, Sandbox, Session, base64, needs_root};
 

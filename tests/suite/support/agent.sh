@@ -29,7 +29,7 @@ replace() {
 	(umask 077 && printf '%s' "$1" >"$F.tmp.$$") && mv "$F.tmp.$$" "$F"
 }
 # hold FIFO [WORDS]: says the words, then waits until the test opens the gate; traps run meanwhile. A shell in `read` can
-# miss a signal that comes just before it blocks; one in `wait` can not. When the reader says the words it has left our
+# miss a signal that comes just before it blocks; one in `wait` cannot. When the reader says the words it has left our
 # process group; a forwarded signal that is faster ends it, and it is started again.
 hold() {
 	while :; do

@@ -1,6 +1,6 @@
 //! Completions of bash.
 
-use super::{HEAD, Values, every, joined, with_value, words};
+use crate::cli::generated::completions::{HEAD, Values, every, joined, with_value, words};
 
 pub fn script() -> String {
     let words = words();

@@ -1,6 +1,6 @@
 //! Completions of fish.
 
-use super::{Choice, HEAD, Values, Word, every, joined, with_value, words};
+use crate::cli::generated::completions::{Choice, HEAD, Values, Word, every, joined, with_value, words};
 
 pub fn script() -> String {
     let words = words();

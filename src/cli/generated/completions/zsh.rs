@@ -1,6 +1,6 @@
 //! Completions of zsh.
 
-use super::{Choice, HEAD, Values, joined, with_value, words};
+use crate::cli::generated::completions::{Choice, HEAD, Values, joined, with_value, words};
 
 pub fn script() -> String {
     let words = words();

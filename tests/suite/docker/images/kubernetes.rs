@@ -124,7 +124,7 @@ fn every_manifest_is_what_the_api_takes() {
     assert!(!wrong.status.success());
 }
 
-/// What the helper is granted is two objects by name, and nothing that can not be confined to a name.
+/// What the helper is granted is two objects by name, and nothing that cannot be confined to a name.
 #[test]
 fn the_store_helper_has_the_least_rights() {
     let sandbox = Sandbox::new();
@@ -188,7 +188,7 @@ impl<'a> Pod<'a> {
     }
 }
 
-/// An image that can not be rebuilt: not one of ours, and its user is root.
+/// An image that cannot be rebuilt: not one of ours, and its user is root.
 fn foreign() {
     use std::sync::OnceLock;
     static DONE: OnceLock<()> = OnceLock::new();

@@ -1,0 +1,341 @@
+//! Pure. The agent's user: docker's USER grammar over /etc/passwd and /etc/group.
+//!
+//! Our own parser: getpwnam(3) in a static glibc binary loads the image's NSS modules as root.
+
+use std::path::PathBuf;
+
+use crate::error::Failure;
+
+/// The home of an agent for whose user no other is known.
+pub const FALLBACK_HOME: &str = "/tmp/agent-home";
+
+/// The texts of /etc/passwd and /etc/group; of entries with one name or number the first counts.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    /// /etc/passwd.
+    pub passwd: String,
+    /// /etc/group.
+    pub group: String,
+}
+
+/// Who the agent runs as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Supplementary groups to set; `None` leaves them as they are.
+    pub groups: Option<Vec<u32>>,
+    /// The home in the user's passwd entry.
+    pub home: Option<PathBuf>,
+    /// The user's name, where it has an entry.
+    pub name: Option<String>,
+}
+
+impl Identity {
+    /// Whether becoming it is a change from the user and group that we are.
+    #[must_use]
+    pub fn differs_from(&self, (uid, gid): (u32, u32)) -> bool {
+        (self.uid, self.gid) != (uid, gid)
+    }
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nothing: stay who we are.
+    Unchanged,
+    /// `USER[:GROUP]`.
+    Spec(String),
+    /// The owner of a path.
+    Owner {
+        /// Its user.
+        uid: u32,
+        /// Its group.
+        gid: u32,
+    },
+}
+
+/// One passwd line.
+struct User<'t> {
+    name: &'t str,
+    uid: &'t str,
+    gid: &'t str,
+    home: &'t str,
+    shell: &'t str,
+}
+
+impl Accounts {
+    fn users(&self) -> impl Iterator<Item = User<'_>> {
+        self.passwd.lines().filter_map(|line| {
+            let mut fields = line.split(':');
+            let (name, _, uid, gid, _, home) =
+                (fields.next()?, fields.next()?, fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+            (!name.is_empty()).then_some(User { name, uid, gid, home, shell: fields.next().unwrap_or_default() })
+        })
+    }
+
+    /// The login shell in a user's entry.
+    #[must_use]
+    pub fn shell_of(&self, uid: u32) -> Option<PathBuf> {
+        absolute(self.user_of(uid)?.shell)
+    }
+
+    /// Name, number and members of each group.
+    fn groups(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.group.lines().filter_map(|line| {
+            let mut fields = line.split(':');
+            let (name, _, gid) = (fields.next()?, fields.next()?, fields.next()?);
+            (!name.is_empty()).then_some((name, gid, fields.next().unwrap_or_default()))
+        })
+    }
+
+    fn user_of(&self, uid: u32) -> Option<User<'_>> {
+        self.users().find(|user| number(user.uid) == Some(uid))
+    }
+
+    fn memberships(&self, name: &str) -> Vec<u32> {
+        let mut groups: Vec<u32> = self
+            .groups()
+            .filter(|(_, _, members)| members.split(',').any(|member| member == name))
+            .filter_map(|(_, gid, _)| number(gid))
+            .collect();
+        groups.dedup();
+        groups
+    }
+}
+
+/// Who the agent will be.
+///
+/// # Errors
+/// An unknown name, a number out of range, an entry that is damaged, or a change that only root may make.
+pub fn resolve(wanted: &Wanted, accounts: &Accounts, current: (u32, u32)) -> anyhow::Result<Identity> {
+    let identity = match wanted {
+        Wanted::Unchanged => by_number(accounts, current.0, Some(current.1), None),
+        Wanted::Owner { uid, gid } => by_number(accounts, *uid, Some(*gid), Some(Vec::new())),
+        Wanted::Spec(spec) => by_spec(accounts, spec)?,
+    };
+    if current.0 != 0 && identity.differs_from(current) {
+        let what = format!("only root may change the user, and this is uid {}", current.0);
+        let hint = "start the container as root (no USER, no --user), or leave agent-init's --user out";
+        return Err(Failure::new(what).hint(hint).into());
+    }
+    // Nothing to set, and no right to set it.
+    let groups = if current.0 == 0 { identity.groups } else { None };
+    Ok(Identity { groups, ..identity })
+}
+
+/// Refuses a user or group that this user namespace does not have. `users` and `groups` are the texts of
+/// `/proc/self/uid_map` and `gid_map`; where they cannot be read nothing is known, and nothing refused.
+///
+/// # Errors
+/// The id, and those that there are. Rootless engines map a few ids only, and the kernel says no more than EINVAL.
+pub fn mapped(identity: &Identity, users: &str, groups: &str) -> anyhow::Result<()> {
+    for (what, id, map) in [("uid", identity.uid, users), ("gid", identity.gid, groups)] {
+        let ranges: Vec<(u64, u64)> = map.lines().filter_map(range).collect();
+        if ranges.is_empty() || ranges.iter().any(|(first, last)| (*first..=*last).contains(&u64::from(id))) {
+            continue;
+        }
+        let there: Vec<String> = ranges.iter().map(|(first, last)| format!("{first} to {last}")).collect();
+        let text = format!("{what} {id} is not in this container's user namespace, which has {}", there.join(", "));
+        let hint = "choose one of these, or give the engine more ids (/etc/subuid, /etc/subgid)";
+        return Err(Failure::new(text).hint(hint).into());
+    }
+    Ok(())
+}
+
+/// First and last id of a line of a map: first id inside, first id outside, length.
+fn range(line: &str) -> Option<(u64, u64)> {
+    let mut fields = line.split_ascii_whitespace().map(str::parse::<u64>);
+    let (first, _, length) = (fields.next()?.ok()?, fields.next()?.ok()?, fields.next()?.ok()?);
+    Some((first, first.checked_add(length.checked_sub(1)?)?))
+}
+
+fn by_number(accounts: &Accounts, uid: u32, gid: Option<u32>, groups: Option<Vec<u32>>) -> Identity {
+    let user = accounts.user_of(uid);
+    Identity {
+        uid,
+        // Never gid 0 for want of anything better: root's group can write too much in too many images.
+        gid: gid.unwrap_or(uid),
+        groups,
+        home: user.as_ref().and_then(|user| absolute(user.home)),
+        name: user.map(|user| user.name.to_owned()),
+    }
+}
+
+fn by_spec(accounts: &Accounts, spec: &str) -> anyhow::Result<Identity> {
+    let (user_text, group_text) = match spec.split_once(':') {
+        Some((user, group)) => (user, Some(group)),
+        None => (spec, None),
+    };
+    if user_text.is_empty() || group_text == Some("") {
+        return Err(Failure::new(format!("user '{spec}' is not USER or USER:GROUP")).hint(FORMS).into());
+    }
+    let asked = number(user_text);
+    let entry = accounts.users().find(|user| user.name == user_text || (asked.is_some() && number(user.uid) == asked));
+    let group = group_text.map(|text| group_id(accounts, text)).transpose()?;
+    let identity = match (entry, asked) {
+        (Some(user), _) => {
+            let damaged =
+                |what: &str| Failure::new(format!("the entry of '{user_text}' in /etc/passwd has no valid {what}"));
+            let uid = number(user.uid).ok_or_else(|| damaged("uid"))?;
+            let gid = match group {
+                Some(gid) => gid,
+                None => number(user.gid).ok_or_else(|| damaged("gid"))?,
+            };
+            // As docker and gosu: a group that is named replaces the memberships.
+            let groups = if group.is_some() { Vec::new() } else { accounts.memberships(user.name) };
+            Identity { uid, gid, groups: Some(groups), home: absolute(user.home), name: Some(user.name.to_owned()) }
+        }
+        (None, Some(uid)) => by_number(accounts, uid, group, Some(Vec::new())),
+        (None, None) if user_text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            return Err(Failure::new(format!("user '{user_text}' is out of range"))
+                .hint("uids go up to 4294967294")
+                .into());
+        }
+        (None, None) => {
+            return Err(Failure::new(format!("no user '{user_text}' in /etc/passwd")).hint(FORMS).into());
+        }
+    };
+    Ok(identity)
+}
+
+const FORMS: &str = "use a name in the image's /etc/passwd, or a number; with a group: name:group or 1000:1000";
+
+fn group_id(accounts: &Accounts, text: &str) -> anyhow::Result<u32> {
+    let asked = number(text);
+    let entry = accounts.groups().find(|(name, gid, _)| *name == text || (asked.is_some() && number(gid) == asked));
+    match (entry, asked) {
+        (Some((_, gid, _)), _) => {
+            Ok(number(gid)
+                .ok_or_else(|| Failure::new(format!("the entry of '{text}' in /etc/group has no valid gid")))?)
+        }
+        (None, Some(gid)) => Ok(gid),
+        (None, None) => Err(Failure::new(format!("no group '{text}' in /etc/group")).hint(FORMS).into()),
+    }
+}
+
+/// A uid or gid in decimal. 4294967295 is -1, which means "leave unchanged" to setresuid(2): never a user.
+fn number(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|number| digits && *number != u32::MAX)
+}
+
+fn absolute(home: &str) -> Option<PathBuf> {
+    home.starts_with('/').then(|| PathBuf::from(home))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn accounts() -> Accounts {
+        Accounts {
+            passwd: "root:x:0:0:root:/root:/bin/sh\n\
+                     garbage\n\
+                     ::::::\n\
+                     node:x:1000:1000::/home/node:/bin/sh\n\
+                     node:x:2000:2000::/second:/bin/sh\n\
+                     bad:x:zero:0::/bad:/bin/sh\n\
+                     minus:x:4294967295:1::/:/bin/sh\n\
+                     1234:x:50:60::/digits:/bin/sh\n"
+                .into(),
+            group: "root:x:0:\nwheel:x:10:node,root\ndocker:x:999:x,node\nno-gid:x:ten:node\nbroken\n".into(),
+        }
+    }
+
+    fn spec(text: &str) -> Result<(u32, u32, Vec<u32>), String> {
+        let found = resolve(&Wanted::Spec(text.into()), &accounts(), (0, 0)).map_err(|error| error.to_string())?;
+        Ok((found.uid, found.gid, found.groups.unwrap()))
+    }
+
+    #[test]
+    fn every_accepted_form() {
+        let rows: [(&str, (u32, u32, Vec<u32>)); 11] = [
+            ("node", (1000, 1000, vec![10, 999])),
+            ("1000", (1000, 1000, vec![10, 999])),
+            ("node:wheel", (1000, 10, vec![])),
+            ("node:0", (1000, 0, vec![])),
+            ("1000:5", (1000, 5, vec![])),
+            ("root", (0, 0, vec![10])),
+            ("0", (0, 0, vec![10])),
+            ("12345", (12345, 12345, vec![])),
+            ("12345:0", (12345, 0, vec![])),
+            ("12345:docker", (12345, 999, vec![])),
+            ("1234", (50, 60, vec![])),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(spec(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_user_is_never_root() {
+        for text in [
+            "",
+            ":",
+            "node:",
+            ":wheel",
+            "nobody",
+            "node:nogroup",
+            "bad",
+            "minus",
+            "4294967295",
+            "-1",
+            "+1",
+            "0x0",
+            "99999999999",
+            "node:no-gid",
+            "node:1:2",
+        ] {
+            assert!(spec(text).is_err(), "{text}: {:?}", spec(text));
+        }
+    }
+
+    #[test]
+    fn only_root_changes() {
+        let to = |text: &str| resolve(&Wanted::Spec(text.into()), &accounts(), (1000, 1000));
+        assert!(to("12345").is_err());
+        assert!(to("node:0").is_err());
+        assert_eq!(to("node").unwrap().groups, None);
+        assert_eq!(resolve(&Wanted::Unchanged, &accounts(), (77, 0)).unwrap().gid, 0);
+    }
+
+    #[test]
+    fn ids_of_a_user_namespace() {
+        let rows: [(u32, u32, &str, &str, Option<&str>); 8] = [
+            (1000, 1000, "         0          0 4294967295\n", "0 0 4294967295\n", None),
+            (1000, 1000, "0 1000 1\n1 100000 65536\n", "0 1000 1\n1 100000 65536\n", None),
+            (65536, 65536, "0 1000 1\n1 100000 65536\n", "0 1000 1\n1 100000 65536\n", None),
+            (65537, 0, "0 1000 1\n1 100000 65536\n", "0 0 1\n", Some("uid 65537")),
+            (1000, 5, "0 100000 1001\n", "0 100000 5\n", Some("gid 5")),
+            (1, 1, "0 100000 1\n", "0 100000 1\n", Some("0 to 0")),
+            (1, 1, "", "garbage\n", None),
+            (1, 1, "0 0 0\n", "0 0 -1\n", None),
+        ];
+        for (uid, gid, users, groups, refused) in rows {
+            let identity = Identity { uid, gid, groups: None, home: None, name: None };
+            let error = mapped(&identity, users, groups).err().map(|error| error.to_string());
+            assert_eq!(error.is_some(), refused.is_some(), "{uid}:{gid} {users}{groups}");
+            assert!(error.unwrap_or_default().contains(refused.unwrap_or_default()), "{uid}:{gid}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_becomes_root_by_accident(passwd in "([a-z0-9:]{0,20}\n){0,5}", spec in "[a-z0-9:]{0,12}") {
+            let accounts = Accounts { passwd: passwd.clone(), group: String::new() };
+            if let Ok(found) = resolve(&Wanted::Spec(spec.clone()), &accounts, (0, 0)) {
+                let user = spec.split(':').next().unwrap_or_default();
+                let named_root = passwd.lines().any(|line| {
+                    let fields: Vec<&str> = line.split(':').collect();
+                    fields.len() > 5 && fields[0] == user && fields[2].parse() == Ok(0_u32)
+                });
+                prop_assert!(found.uid != 0 || named_root || user.parse() == Ok(0_u32));
+            }
+        }
+    }
+}

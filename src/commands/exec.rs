@@ -1,0 +1,80 @@
+//! `exec`: beside the agent, as the agent.
+
+use std::ffi::OsString;
+
+use anyhow::Context;
+
+use crate::account::Identity;
+use crate::cli::ExecOptions;
+use crate::env::Environment;
+use crate::error::Failure;
+use crate::launch::{PrivilegeDrop, exec_failure};
+use crate::log::event::EventKey;
+use crate::log::{Message, Reporter};
+use crate::plan::Enforcement;
+use crate::process::table;
+use crate::process::table::Process;
+use crate::state::Handed;
+use crate::status::running;
+use crate::sys::privilege;
+use crate::sys::process::Program;
+use crate::sys::signal::Inherited;
+
+/// Becomes the command; returns only to fail.
+///
+/// # Errors
+/// No agent runs here, it is another's, a step down to its user that failed, or the command that cannot be executed.
+pub fn exec(options: &ExecOptions, environment: &Environment, reporter: Reporter) -> anyhow::Result<u8> {
+    let hint = "exec is for a container in which agent-init runs an agent; --state-dir names where it keeps its state";
+    let running = running::find(options.state_dir.as_deref(), environment)
+        .map_err(|why| Failure::new(format!("cannot join the agent: {why}")).hint(hint))?;
+    become_user_of(&running.agent)?;
+    let (set, missing) = variables(&running.state.environment, &running.agent);
+    if !missing.is_empty() {
+        let text = format!("the agent's environment cannot be read: without {}", missing.join(", "));
+        let hint = "docker exec with the agent's own user, or as root";
+        reporter.say(&Message::warning(text).event(EventKey::SharedEnvironment).hint(hint));
+    }
+    let unset = running.state.environment.unset.iter().chain(&missing).cloned().collect();
+    let program = Program::new(&options.command, environment.with(&unset, &set))
+        .context("COMMAND or environment has a NUL byte")?;
+    Inherited::current().and_then(|inherited| inherited.restore()).context("cannot restore the signals")?;
+    reporter.finish(None);
+    let error = program.exec();
+    Err(exec_failure(options.command.first().context("no COMMAND")?, &error).into())
+}
+
+/// Goes down to what the agent is: user, groups, and what it may gain.
+fn become_user_of(agent: &Process) -> anyhow::Result<()> {
+    let current = privilege::current();
+    if current.0 != 0 && current.0 != agent.uid {
+        let what = format!("the agent is uid {}, and this is uid {}", agent.uid, current.0);
+        return Err(Failure::new(what).hint(format!("docker exec --user {} (or 0) ...", agent.uid)).into());
+    }
+    let identity =
+        Identity { uid: agent.uid, gid: agent.gid, groups: Some(agent.groups.clone()), home: None, name: None };
+    let enforcement = |agent_has_lost: bool, enforcement| if agent_has_lost { enforcement } else { Enforcement::No };
+    let privilege_drop = PrivilegeDrop {
+        identity: &identity,
+        changes_user: current.0 == 0 && identity.differs_from(current),
+        drop_caps: enforcement(agent.bounding == 0, Enforcement::BestEffort),
+        no_new_privs: enforcement(agent.no_new_privs, Enforcement::Required),
+    };
+    Ok(privilege_drop.go()?)
+}
+
+/// What is set, and the names of what cannot be known. The agent's environment is read with its own rights, once we
+/// are it: it takes no capability then, and what an agent forged there is its own.
+fn variables(handed: &Handed, agent: &Process) -> (Vec<(String, OsString)>, Vec<String>) {
+    let mut set: Vec<(String, OsString)> =
+        handed.set.iter().map(|(name, value)| (name.clone(), value.into())).collect();
+    let its = if handed.kept.is_empty() { None } else { table::environment(agent.pid) };
+    let mut missing = Vec::new();
+    for name in &handed.kept {
+        match its.as_ref().and_then(|its| its.get(name)) {
+            Some(value) => set.push((name.clone(), value.to_owned())),
+            None => missing.push(name.clone()),
+        }
+    }
+    (set, missing)
+}

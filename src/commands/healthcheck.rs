@@ -1,0 +1,36 @@
+//! `healthcheck`: whether the agent that runs here is well.
+
+use std::time::SystemTime;
+
+use crate::cli::HealthcheckOptions;
+use crate::commands::status::{WARN_WITHIN, of_running};
+use crate::env::Environment;
+use crate::error::Failure;
+use crate::facts;
+use crate::log::{Message, Reporter};
+use crate::status::{Clock, complaint, running};
+
+/// The exit status: 0, or 1 after one line. Docker reserves every other one, so a definition that cannot be read is
+/// a 1 too.
+#[must_use]
+pub fn healthcheck(options: &HealthcheckOptions, environment: &Environment, reporter: Reporter) -> u8 {
+    let Some(why) = complaints(options, environment) else { return 0 };
+    reporter.say(&Message::error(&why));
+    1
+}
+
+fn complaints(options: &HealthcheckOptions, environment: &Environment) -> Option<anyhow::Error> {
+    let why = match running::find(options.state_dir.as_deref(), environment) {
+        Ok(running) => {
+            let catalog = match facts::catalog() {
+                Ok(catalog) => catalog,
+                Err(error) => return Some(error),
+            };
+            let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
+            of_running(&running, &catalog, clock).iter().find_map(complaint)
+        }
+        Err(_) if running::plain_init_has_child() => None,
+        Err(why) => Some(why),
+    };
+    why.map(|why| Failure::new(why).into())
+}

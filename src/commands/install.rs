@@ -1,0 +1,51 @@
+//! `install`: copies this binary whole, so that an init container can give it to an image that has none.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::cli::InstallOptions;
+use crate::error::{Failure, reason};
+use crate::log::event::EventKey;
+use crate::log::{Message, Reporter};
+use crate::sys::dir::{Attributes, Dir, read_limited};
+
+/// More than any build of ours: what is larger is not this program.
+const LIMIT: u64 = 256 * 1024 * 1024;
+
+/// Copies.
+///
+/// # Errors
+/// What cannot be read or written, with the path.
+pub fn install(options: &InstallOptions, reporter: Reporter) -> anyhow::Result<u8> {
+    // Not by our path: that may be replaced, or not be there, in the mount namespace that we are in.
+    let own = File::open("/proc/self/exe").and_then(|file| read_limited(&file, LIMIT));
+    let own = own.map_err(|error| {
+        Failure::new(format!("cannot read this binary by /proc/self/exe: {}", reason(&error))).hint("is /proc mounted?")
+    })?;
+    let bytes = own.context("this binary is too large")?;
+    let path = if options.path.is_dir() { options.path.join("agent-init") } else { options.path.clone() };
+    let failure = |error: &std::io::Error| {
+        Failure::new(format!("cannot write {}: {}", path.display(), reason(error))).hint(
+            "name a file in a directory that is there and that this user can write to: a volume of both containers",
+        )
+    };
+    let (Some(parent), Some(name)) = (parent(&path), path.file_name()) else {
+        return Err(Failure::new(format!("{} names no file", path.display())).into());
+    };
+    if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err(Failure::new(format!("{}: there is no such directory", path.display())).into());
+    }
+    let dir = Dir::open(parent).map_err(|error| failure(&error))?;
+    let attributes = Attributes { mode: 0o755, owner: None };
+    dir.write_whole(name, &bytes, attributes).and_then(|()| dir.sync()).map_err(|error| failure(&error))?;
+    reporter.say(&Message::notice(format!("installed {}", path.display())).event(EventKey::Installed));
+    Ok(0)
+}
+
+/// The directory of a path; of a bare name, where we are.
+fn parent(path: &Path) -> Option<&Path> {
+    path.parent().map(|parent| if parent == OsStr::new("") { Path::new(".") } else { parent })
+}

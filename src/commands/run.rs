@@ -1,0 +1,312 @@
+//! `run`: facts, a plan, acts.
+
+mod session;
+
+use std::ffi::OsString;
+
+use anyhow::Context;
+
+use crate::agent::Catalog;
+use crate::cli::{Manner, RunOptions};
+use crate::env::Environment;
+use crate::error::reason;
+use crate::facts::Facts;
+use crate::facts::wait::LoginWait;
+use crate::fs::directories;
+use crate::init::stop::Stop;
+use crate::init::{Ended, Supervisor};
+use crate::launch::deliver::Deliveries;
+use crate::launch::{Launch, PrivilegeDrop, Tty};
+use crate::log::event::EventKey;
+use crate::log::{Message, Reporter};
+use crate::plan::{AgentPlan, LoginFileStep, Plan, environment};
+use crate::process::children::Children;
+use crate::process::helpers::Helpers;
+use crate::process::interrupt::Interrupt;
+use crate::state::{Served, State};
+use crate::sync::Engine;
+use crate::sync::dedup_log::DedupLog;
+use crate::sync::session::SyncSession;
+use crate::sys::process::{Pid, Program};
+use crate::sys::signal::{Inherited, Signal, Signals};
+use crate::sys::{descriptors, process, wipe};
+use crate::terminal::console::Console;
+use crate::terminal::foreground::Foreground;
+use crate::{facts, log, plan, workcopy};
+
+/// Runs the agent and returns our exit status.
+///
+/// # Errors
+/// Everything that can go wrong before the agent runs. After that there are messages, and its exit status.
+pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> anyhow::Result<u8> {
+    let supervisor = start(options, manner, environment)?;
+    wipe::stack();
+    let Ended { status, .. } = supervisor.run();
+    Ok(if manner.expected.contains(&status) { 0 } else { status })
+}
+
+/// Starts the agent. A function of its own: what it leaves on the stack is below that of its caller, who wipes it.
+#[inline(never)]
+fn start(options: &RunOptions, manner: &Manner, environment: Environment) -> anyhow::Result<Supervisor> {
+    let reporter = options.reporter();
+    // From here on signals wait for us: as PID 1 one that comes too early would be lost, and with it a stop.
+    let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
+    log::stop_waiting();
+    // Before any secret is read. What is read of /proc/self later (mountinfo, children) stays readable.
+    process::set_undumpable().context("cannot forbid core dumps")?;
+    let catalog = facts::catalog()?;
+    wipe::environment(|variable| catalog.is_credential(variable));
+    let mut children = Children::default();
+    let stop = options.stop_signal.unwrap_or(Signal::TERM);
+    let interrupt = Interrupt::listen(&signals, stop).context("cannot listen for a stop")?;
+    let mut helpers = Helpers { signals: &interrupt, inherited, children: &mut children };
+    let facts = facts(options, &catalog, &environment, &mut helpers)?;
+    interrupt.check("the facts were read")?;
+    let plan = plan::plan(options, &facts)?;
+    announce(reporter, &facts, &plan);
+
+    let mut engine = prepare(options, &facts, &plan, &mut helpers, reporter)?;
+    let start = Start { options, manner, facts: &facts, plan: &plan, inherited };
+    let started = start.agent(&interrupt);
+    let (agent, foreground) = started.inspect_err(|_| engine.not_started(&mut children))?;
+    drop(plan);
+    drop(facts);
+    drop(environment);
+    drop(interrupt);
+
+    // From here on nothing but the agent's end ends us.
+    children.adopt(agent);
+    engine.started(agent);
+    // Neither hinders the other.
+    let steps = [
+        ("turn core dumps off", process::no_core()),
+        ("let go of the agent's descriptors", descriptors::release_agents_descriptors()),
+    ];
+    for (what, done) in steps {
+        if let Err(error) = done {
+            let text = format!("cannot {what}: {}", reason(&error));
+            reporter.say(&Message::warning(text).event(EventKey::SystemCallFailed));
+        }
+    }
+    Ok(Supervisor {
+        signals,
+        children,
+        stop: Stop::new(manner.escalates.then_some(stop), options.grace()),
+        console: Console::Lent(foreground),
+        rewrites: options.rewrite.clone(),
+        forward_to: options.forward_to.unwrap_or_default(),
+        engine,
+        reporter,
+        log: DedupLog::default(),
+        group: agent,
+        says_reaped: manner.says_reaped,
+        is_reaping: false,
+    })
+}
+
+/// What the agent is started from.
+struct Start<'s, 'f, 'c> {
+    options: &'s RunOptions,
+    manner: &'s Manner,
+    facts: &'f Facts<'c>,
+    plan: &'s Plan<'f, 'c>,
+    inherited: Inherited,
+}
+
+impl Start<'_, '_, '_> {
+    /// Starts the agent, unless a stop has come.
+    fn agent(&self, interrupt: &Interrupt) -> anyhow::Result<(Pid, Foreground)> {
+        let deliveries = Deliveries::prepare(&self.plan.agents, workcopy::agent_owner(self.facts))?;
+        let program = program(self.options, self.facts, self.plan, &deliveries)?;
+        let mut foreground = Foreground::at_start();
+        become_reaper(self.options.reporter());
+        if let Some(signal) = self.manner.parent_death {
+            process::on_parent_death(signal).context("cannot ask for a signal at the parent's death")?;
+        }
+        let launch = Launch {
+            program,
+            command: self.options.command.first().context("no COMMAND")?,
+            privilege_drop: privilege_drop(self.options, self.facts, self.plan),
+            terminal: Tty::Lent(foreground.lent()),
+            inherited: self.inherited,
+        };
+        interrupt.check("the start was prepared")?;
+        let started = launch.start(self.options.reporter());
+        drop(launch);
+        let agent = started.inspect_err(|_| foreground.take_back())?;
+        Ok((agent, foreground))
+    }
+}
+
+/// Orphans come to PID 1 by themselves, and to any other process only if it asks for them.
+pub(super) fn become_reaper(reporter: Reporter) {
+    if process::id() == 1 {
+        return;
+    }
+    if let Err(error) = process::become_subreaper() {
+        let text = format!("agent-init is not PID 1 and cannot become a subreaper: {}", reason(&error));
+        let hint =
+            "what the agent leaves behind may go on after it, or stay as zombies: make agent-init the ENTRYPOINT";
+        reporter.say(&Message::warning(text).event(EventKey::SystemCallFailed).hint(hint));
+    }
+}
+
+/// The facts; with `--wait` once there is a credential among them, or the time is over.
+fn facts<'c>(
+    options: &RunOptions,
+    catalog: &'c Catalog,
+    environment: &'c Environment,
+    helpers: &mut Helpers<'_>,
+) -> anyhow::Result<Facts<'c>> {
+    let mut facts = facts::facts(options, catalog, environment, Some(&mut *helpers))?;
+    let Some(limit) = options.wait.filter(|limit| !limit.is_zero()) else { return Ok(facts) };
+    if !plan::draft(options, &facts).lacks_credential(options) {
+        return Ok(facts);
+    }
+    let Some(mut login_wait) = LoginWait::begin(&facts, limit, options.reporter()) else { return Ok(facts) };
+    let mut is_time_left = true;
+    loop {
+        // Looked at again once it is watched, for it may have come in between; and once more when the time is over.
+        login_wait.watch(&facts);
+        let found = facts::facts(options, catalog, environment, Some(&mut *helpers));
+        helpers.signals.check("waiting for a login")?;
+        facts = found?;
+        if !is_time_left || !plan::draft(options, &facts).lacks_credential(options) {
+            return Ok(facts);
+        }
+        is_time_left = login_wait.wait(helpers)?;
+    }
+}
+
+fn announce(reporter: Reporter, facts: &Facts<'_>, plan: &Plan<'_, '_>) {
+    reporter.say_all(facts.warnings());
+    for agent in &plan.agents {
+        reporter.say_all(&agent.warnings);
+        reporter.say(&agent.auth_line());
+    }
+}
+
+/// Lays the working copies down and links them to their stores.
+///
+/// What cannot be made stops the start when a login is to be installed, or when the operator asked for it by name; else
+/// the agent may do without.
+fn prepare(
+    options: &RunOptions,
+    facts: &Facts<'_>,
+    plan: &Plan<'_, '_>,
+    helpers: &mut Helpers<'_>,
+    reporter: Reporter,
+) -> anyhow::Result<Engine> {
+    let interrupt = helpers.signals;
+    let or_say = |result: anyhow::Result<()>, is_fatal: bool| match result {
+        Err(error) if !is_fatal => {
+            reporter.say(&Message::error(&error).as_warning().event(EventKey::WorkingCopy));
+            Ok(())
+        }
+        other => other,
+    };
+    if let Some(home) = &plan.makes_home {
+        or_say(directories::home(home, workcopy::agent_owner(facts)), options.workplace.home.is_some())?;
+    }
+    let mut links = Vec::new();
+    let mut served = Vec::new();
+    let mut state_dir = None;
+    let mut install = |agent: &AgentPlan<'_, '_>, links: &mut Vec<SyncSession>| {
+        let state = directories::state_directory(&facts.state_dir)?;
+        let say = &mut |message| reporter.say(&message);
+        let copy = workcopy::install(options, facts, agent, &state, interrupt, say)?;
+        state_dir = Some(state);
+        let text = format!("{}: the working copy is {}", agent.facts.definition.name, copy.path.display());
+        let message = Message::detail(text).event(EventKey::WorkingCopy);
+        reporter.say(&message.agent(&agent.facts.definition.name));
+        served.push(remembered(facts, agent));
+        if let Some(write_back) = &agent.write_back {
+            links.extend(session::of(facts, agent, write_back, copy, helpers.inherited)?);
+        }
+        Ok(())
+    };
+    for agent in &plan.agents {
+        let laid = install(agent, &mut links);
+        // A stop is no trouble of this agent's.
+        let laid = interrupt.check("the working copy was made").and(laid);
+        let is_fatal = agent.login != LoginFileStep::Absent || interrupt.has_come();
+        if let Err(error) = or_say(laid, is_fatal) {
+            for link in &mut links {
+                link.release(helpers.children);
+            }
+            return Err(error);
+        }
+    }
+    let user = (facts.identity.uid, facts.identity.gid);
+    let environment = environment::handed(plan);
+    let state = State { version: 1, pid: process::id(), agent_pid: None, user, environment, agents: served };
+    if let Some(state_dir) = &state_dir {
+        directories::sweep(state_dir);
+    }
+    let mut engine = Engine::new(links, state_dir.map(|dir| (dir, state)), reporter);
+    if facts.previous.agent_pid.is_some() {
+        // Whoever asks meanwhile must not be told of the run before this one.
+        engine.write_down();
+    }
+    engine.begin(interrupt);
+    Ok(engine)
+}
+
+/// What the next run of this container must know.
+fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
+    let chosen = plan.chosen();
+    let before = facts.remembered(plan.facts);
+    let mut served = Served {
+        agent: plan.facts.definition.name.clone(),
+        method: chosen.map_or("none", |candidate| candidate.rule.method.word()).to_owned(),
+        source: chosen.map(|candidate| candidate.source.to_string()),
+        place: plan.facts.working_copy.clone(),
+        expires_at: chosen
+            .and_then(|candidate| candidate.expires_at)
+            .map(|expires| humantime::format_rfc3339_seconds(expires).to_string()),
+        write_back: plan.write_back.as_ref().map(|target| target.target.clone()),
+        store: plan.write_back.as_ref().and_then(|target| target.store.clone()),
+        base: None,
+        content: None,
+        history: before.map(|before| before.history.clone()).unwrap_or_default(),
+        shadowed: plan.shadowed(),
+        last: None,
+        at: None,
+    };
+    if let Some(base) = plan.base {
+        served.agree(base);
+    }
+    if let Some(session) = chosen.and_then(|candidate| candidate.session()).filter(|_| plan.write_back.is_none()) {
+        // Nobody carries it: what lies in the working copy at the next start is judged against this.
+        served.agree((&session.login).into());
+    }
+    served
+}
+
+/// The way down to the agent's user. Root that is asked for a user gets that user's groups, too, where it stays root.
+pub(super) fn privilege_drop<'f>(options: &RunOptions, facts: &'f Facts<'_>, plan: &Plan<'_, '_>) -> PrivilegeDrop<'f> {
+    let is_asked = options.workplace.user.is_some() || options.workplace.user_from.is_some();
+    PrivilegeDrop {
+        identity: &facts.identity,
+        changes_user: facts.current.0 == 0 && is_asked,
+        drop_caps: plan.drop_caps,
+        no_new_privs: plan.no_new_privs,
+    }
+}
+
+/// COMMAND with the agent's environment.
+///
+/// # Errors
+/// A NUL byte in either.
+pub(super) fn program(
+    options: &RunOptions,
+    facts: &Facts<'_>,
+    plan: &Plan<'_, '_>,
+    deliveries: &Deliveries,
+) -> anyhow::Result<Program> {
+    let credentials = environment::credentials(&plan.agents);
+    let set = plan.environment.set.iter().cloned().chain(credentials).chain(deliveries.variables());
+    let set: Vec<(String, OsString)> = set.collect();
+    Program::new(&options.command, facts.environment.with(&plan.environment.unset, &set))
+        .context("COMMAND or environment has a NUL byte")
+}

@@ -1,0 +1,136 @@
+//! `status`: what would authenticate each agent, or, where one runs, what does.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::agent::Catalog;
+use crate::agent::catalog::Entry;
+use crate::cli::{AgentSelection, StatusOptions};
+use crate::commands::Answer;
+use crate::env::Environment;
+use crate::facts::Facts;
+use crate::log::Reporter;
+use crate::output::json_line;
+use crate::output::status::Document;
+use crate::output::style::Style;
+use crate::plan::{AgentPlan, Plan};
+use crate::state::Served;
+use crate::status::running::Running;
+use crate::status::{AgentStatus, Clock, Exchange, Kept, running};
+use crate::store::{Capture, Recovery};
+use crate::sys::dir::Dir;
+use crate::{facts, output, plan, status};
+
+/// The default of `--warn-within`.
+pub const WARN_WITHIN: Duration = Duration::from_secs(7 * 86_400);
+
+/// Answers.
+///
+/// # Errors
+/// What would stop a start too.
+pub fn status(options: StatusOptions, environment: &Environment, reporter: Reporter) -> anyhow::Result<Answer> {
+    let catalog = facts::catalog()?;
+    let clock = Clock { now: SystemTime::now(), warn_within: options.warn_within.unwrap_or(WARN_WITHIN) };
+    let asked = match &options.run.agent {
+        Some(AgentSelection::Named(names)) => names.clone(),
+        _ => Vec::new(),
+    };
+    for name in &asked {
+        catalog.named(name)?;
+    }
+    let (heading, agents) = if let Ok(running) = running::find(options.run.conduct.state_dir.as_deref(), environment) {
+        let all = of_running(&running, &catalog, clock);
+        let wanted = |status: &AgentStatus| asked.is_empty() || asked.contains(&status.agent);
+        let mut agents: Vec<_> = all.into_iter().filter(wanted).collect();
+        for name in asked.iter().filter(|name| !running.state.agents.iter().any(|served| served.agent == **name)) {
+            agents.push(status::not_served(catalog.named(name)?.definition()?));
+        }
+        let who = (running.agent.pid, running.agent.uid, running.agent.gid);
+        (format!("Process {} runs here as {}:{}; this is what it has now.", who.0, who.1, who.2), agents)
+    } else {
+        let run = running::with_options_of_init(options.run);
+        let facts = facts::facts(&run, &catalog, environment, None)?;
+        reporter.say_all(facts.warnings());
+        let plan = plan::draft(&run, &facts);
+        ("No agent runs here; this is what `run` would use.".to_owned(), of_plan(&facts, &plan, clock))
+    };
+    let is_well = |status: &AgentStatus| status.state.is_well();
+    let good = if asked.is_empty() { agents.iter().any(is_well) } else { agents.iter().all(is_well) };
+    let text = if options.json {
+        json_line(&Document::of(&agents))?
+    } else {
+        output::status::page(&heading, &agents, clock.now).written(Style::of_stdout(environment))
+    };
+    Ok(Answer { text, exit: u8::from(!good) })
+}
+
+/// What the agents of a run have now.
+#[must_use]
+pub fn of_running(running: &Running, catalog: &Catalog, clock: Clock) -> Vec<AgentStatus> {
+    let one = |served: &Served| {
+        let definition = catalog.named(&served.agent).and_then(Entry::definition).ok();
+        let session = definition.and_then(|definition| definition.session.as_ref());
+        let live = session.map(|session| running::live(served, session, &running.agent));
+        let recovery = session.map(|session| Recovery::new(&running.state_dir, &served.agent, &session.file));
+        status::served(served, definition, live.as_ref(), clock, exchange_of(served, recovery.as_ref()))
+    };
+    running.state.agents.iter().map(one).collect()
+}
+
+fn exchange_of(served: &Served, recovery: Option<&Recovery>) -> Exchange {
+    let (last, at) = (served.last.clone(), served.at.clone());
+    let Some(target) = served.write_back.as_deref() else { return Exchange { last, at, ..Exchange::default() } };
+    let capture = Capture::open(target).ok();
+    Exchange {
+        last,
+        at,
+        writable: is_writable(target),
+        shared_by: capture.as_ref().map_or(0, Capture::users),
+        kept: kept(capture.as_ref(), recovery),
+    }
+}
+
+fn kept(capture: Option<&Capture>, recovery: Option<&Recovery>) -> Kept {
+    Kept {
+        recovery: recovery.and_then(Recovery::found).map(|path| path.display().to_string()),
+        conflicts: capture.map_or(0, Capture::conflicts),
+        conflicts_in: capture.map(|capture| capture.conflicts_path().display().to_string()),
+    }
+}
+
+/// A directory, or a file that is a mount of its own.
+fn is_writable(target: &Path) -> bool {
+    match (Dir::open(target), target.parent().zip(target.file_name())) {
+        (Ok(dir), _) => dir.is_writable(),
+        (Err(_), Some((parent, name))) => Dir::open(parent).is_ok_and(|parent| parent.may_write(name)),
+        (Err(_), None) => false,
+    }
+}
+
+/// What a run would have.
+#[must_use]
+pub fn of_plan(facts: &Facts<'_>, plan: &Plan<'_, '_>, clock: Clock) -> Vec<AgentStatus> {
+    plan.agents.iter().map(|agent| status::planned(agent, clock, exchange(facts, agent))).collect()
+}
+
+/// What an earlier run of this container, or another, noted.
+fn exchange(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Exchange {
+    let target = plan.write_back.as_ref().filter(|target| !target.single_file);
+    let capture = target.and_then(|target| Capture::open(&target.target).ok());
+    let published = capture.as_ref().and_then(|capture| capture.record().ok()?.published_at);
+    let remembered = facts.remembered(plan.facts);
+    let (last, at) = match remembered.filter(|remembered| remembered.last.is_some()) {
+        Some(remembered) => (remembered.last.clone(), remembered.at.clone()),
+        None => (published.as_ref().map(|_| "published".to_owned()), published),
+    };
+    let writable = target.is_some_and(|target| target.writable);
+    let session = plan.facts.definition.session.as_ref();
+    let recovery = session.map(|session| Recovery::new(&facts.state_dir, &plan.facts.definition.name, &session.file));
+    Exchange {
+        last,
+        at,
+        writable,
+        shared_by: capture.as_ref().map_or(0, Capture::users),
+        kept: kept(capture.as_ref(), recovery.as_ref()),
+    }
+}

@@ -1,0 +1,139 @@
+//! Pure. The mount table, from /proc/self/mountinfo (proc(5)).
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::fs::untrusted::{self, read_again};
+
+/// One mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Where.
+    pub point: PathBuf,
+    /// What of the file system is mounted: `/` for all of it.
+    pub root: PathBuf,
+    /// The file system's type.
+    pub kind: String,
+    /// Whether the mount or its file system is read-only.
+    pub read_only: bool,
+}
+
+/// The mount table; of mounts at one point the last is on top.
+#[derive(Debug, Clone, Default)]
+pub struct Mounts(Vec<Mount>);
+
+impl Mounts {
+    /// The mount table of this process. Without /proc nothing is known of mounts, and so nothing is one.
+    ///
+    /// # Errors
+    /// It cannot be read: what is mounted would be taken for the agent's own, and written over.
+    pub fn read() -> anyhow::Result<Mounts> {
+        let path = Path::new("/proc/self/mountinfo");
+        let read = || match untrusted::image_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            table => table,
+        };
+        let table = read_again(read).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Mounts::parse(&table))
+    }
+
+    /// Reads the table. A line that is none is passed over: the kernel writes no such line.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Mounts {
+        Mounts(text.split(|byte| *byte == b'\n').filter_map(line).collect())
+    }
+
+    /// The mount at this very path.
+    #[must_use]
+    pub fn at(&self, path: &Path) -> Option<&Mount> {
+        self.0.iter().rev().find(|mount| mount.point == path)
+    }
+
+    /// The mount that this path is on.
+    #[must_use]
+    pub fn holding(&self, path: &Path) -> Option<&Mount> {
+        path.ancestors().find_map(|ancestor| self.at(ancestor))
+    }
+
+    /// A mount somewhere below this path.
+    #[must_use]
+    pub fn below(&self, path: &Path) -> Option<&Mount> {
+        self.0.iter().find(|mount| mount.point != path && mount.point.starts_with(path))
+    }
+}
+
+fn line(line: &[u8]) -> Option<Mount> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let root = fields.nth(3)?;
+    let point = fields.next()?;
+    let options = fields.next()?;
+    let mut rest = fields.skip_while(|field| *field != b"-").skip(1);
+    let kind = String::from_utf8_lossy(rest.next()?).into_owned();
+    let super_options = rest.nth(1).unwrap_or_default();
+    let read_only = |options: &[u8]| options.split(|byte| *byte == b',').any(|option| option == b"ro");
+    Some(Mount {
+        point: PathBuf::from(OsString::from_vec(unescape(point))),
+        root: PathBuf::from(OsString::from_vec(unescape(root))),
+        kind,
+        read_only: read_only(options) || read_only(super_options),
+    })
+}
+
+/// The kernel writes space, tab, newline and backslash as three octal digits.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, tail)) = rest.split_first() {
+        let digits =
+            tail.get(..3).filter(|digits| *first == b'\\' && digits.iter().all(|digit| (b'0'..=b'7').contains(digit)));
+        if let Some(digits) = digits {
+            plain.push(digits.iter().fold(0_u8, |value, digit| value.wrapping_mul(8).wrapping_add(digit - b'0')));
+            rest = tail.get(3..).unwrap_or_default();
+        } else {
+            plain.push(*first);
+            rest = tail;
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TABLE: &[u8] = b"\
+22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+30 22 0:26 / /home/my\\040user/.x rw,relatime shared:3 master:1 - overlay overlay rw
+31 22 254:0 /f /data/.x/login ro,relatime - ext4 /dev/vda rw
+32 22 0:9 / /late rw - nfs4 host:/x ro,vers=4
+33 22 0:10 / /late rw - tmpfs t rw
+";
+
+    #[test]
+    fn what_is_mounted_where() {
+        let mounts = Mounts::parse(TABLE);
+        assert_eq!(mounts.at(Path::new("/home/my user/.x")).unwrap().kind, "overlay");
+        let login = mounts.at(Path::new("/data/.x/login")).unwrap();
+        assert_eq!((login.read_only, login.root.as_path()), (true, Path::new("/f")));
+        assert_eq!(mounts.holding(Path::new("/late/a/b")).unwrap().kind, "tmpfs");
+        assert_eq!(mounts.holding(Path::new("/elsewhere")).unwrap().point, Path::new("/"));
+        assert_eq!(mounts.at(Path::new("/late")).unwrap().kind, "tmpfs");
+        assert_eq!(mounts.at(Path::new("/data/.x")), None);
+        assert_eq!(mounts.below(Path::new("/data/.x")).unwrap().point, Path::new("/data/.x/login"));
+        assert_eq!(mounts.below(Path::new("/data/.x/login")), None);
+        assert_eq!(mounts.below(Path::new("/data/.xx")), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_table_is_read_without_panic(text in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Mounts::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Pure. The policy of the end: who is signalled when, and when it is over.
+//!
+//! ```text
+//! Running --stop signal--> Holding (a refresh is in flight, 3 s at most) --> Stopping (signal forwarded)
+//!    |                                                                           |  kill time, or a second stop signal
+//!    |agent ended                                                  agent ended   v
+//!    +------------------> Clearing (TERM to what is left, 2 s) <----------- Killing
+//!                               | nobody left, or KILL sent and a moment gone
+//!                               v
+//!                             Over: the last publish, and we exit
+//! ```
+
+use std::time::{Duration, Instant};
+
+use crate::sys::signal::Signal;
+
+/// How long a stop is held back for a refresh: a token that is under way when the agent ends is lost forever.
+const HOLD: Duration = Duration::from_secs(3);
+/// What is left after the agent has so long between TERM and KILL.
+const CLEARING: Duration = Duration::from_secs(2);
+/// KILL takes effect when the kernel gets to it; one that does not in this time hangs in the kernel.
+const DYING: Duration = Duration::from_millis(500);
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A signal came.
+    Signal(Signal),
+    /// The agent ended, and whether other processes are left.
+    AgentEnded {
+        /// See above.
+        any_left: bool,
+    },
+    /// The last process beside us ended.
+    NobodyLeft,
+    /// The refresh that held the stop back is done.
+    RefreshDone,
+    /// The deadline came.
+    Deadline,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Send this to the agent.
+    Forward(Signal),
+    /// Send TERM to everyone that is left.
+    TermRest,
+    /// Send KILL to everyone that is left.
+    KillAll,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Running,
+    Holding { until: Instant, kill_at: Instant },
+    Stopping { kill_at: Instant },
+    Clearing { kill_at: Instant },
+    Killing { over_at: Instant },
+    Over,
+}
+
+/// The state of the end.
+#[derive(Debug)]
+pub struct Stop {
+    signal: Option<Signal>,
+    grace: Duration,
+    phase: Phase,
+    /// When everything, our exit included, must be done; known once the stop has begun.
+    ends_at: Option<Instant>,
+}
+
+impl Stop {
+    /// The policy for this stop signal and this budget from it to our exit. Without a stop signal all are passed on.
+    #[must_use]
+    pub fn new(signal: Option<Signal>, grace: Duration) -> Stop {
+        Stop { signal, grace, phase: Phase::Running, ends_at: None }
+    }
+
+    /// The signal that starts the stop.
+    #[must_use]
+    pub fn signal(&self) -> Option<Signal> {
+        self.signal
+    }
+
+    /// The next moment at which something is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Running | Phase::Over => None,
+            Phase::Holding { until, kill_at } => Some(until.min(kill_at)),
+            Phase::Stopping { kill_at } | Phase::Clearing { kill_at } => Some(kill_at),
+            Phase::Killing { over_at } => Some(over_at),
+        }
+    }
+
+    /// Whether nothing is left but the last publish.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
+    /// Whether the end has begun.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.phase != Phase::Running
+    }
+
+    /// When our exit is due, once a stop has begun.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<Instant> {
+        self.ends_at
+    }
+
+    /// What to do about an event. `refreshing`: the agent is in the middle of a refresh.
+    pub fn step(&mut self, now: Instant, event: Event, refreshing: bool) -> Option<Act> {
+        let (phase, act) = match (self.phase, event) {
+            (Phase::Over, Event::Signal(signal)) if Some(signal) == self.signal => {
+                // The last publish may still be under way: from now on it has the budget of a stop.
+                self.ends_at.get_or_insert(now + self.grace);
+                (Phase::Over, None)
+            }
+            (Phase::Over, _) | (_, Event::NobodyLeft) => (Phase::Over, None),
+            (phase, Event::AgentEnded { any_left }) => Self::agent_ended(phase, now, any_left),
+            (Phase::Running, Event::Signal(signal)) if Some(signal) == self.signal => {
+                self.begin(now, signal, refreshing)
+            }
+            (Phase::Holding { .. } | Phase::Stopping { .. } | Phase::Clearing { .. }, Event::Signal(signal))
+                if Some(signal) == self.signal =>
+            {
+                self.kill(now)
+            }
+            (phase @ (Phase::Killing { .. } | Phase::Clearing { .. }), Event::Signal(_)) => (phase, None),
+            (phase, Event::Signal(signal)) => (phase, Some(Act::Forward(signal))),
+            (Phase::Holding { kill_at, .. }, Event::RefreshDone) => {
+                (Phase::Stopping { kill_at }, self.signal.map(Act::Forward))
+            }
+            (Phase::Holding { until, kill_at }, Event::Deadline) if now >= until && now < kill_at => {
+                (Phase::Stopping { kill_at }, self.signal.map(Act::Forward))
+            }
+            (
+                Phase::Holding { kill_at, .. } | Phase::Stopping { kill_at } | Phase::Clearing { kill_at },
+                Event::Deadline,
+            ) if now >= kill_at => self.kill(now),
+            (Phase::Killing { over_at }, Event::Deadline) if now >= over_at => (Phase::Over, None),
+            (phase, Event::RefreshDone | Event::Deadline) => (phase, None),
+        };
+        self.phase = phase;
+        act
+    }
+
+    fn begin(&mut self, now: Instant, signal: Signal, refreshing: bool) -> (Phase, Option<Act>) {
+        self.ends_at = Some(now + self.grace);
+        // An eighth of the budget, a second at most, is kept for dying and the last publish.
+        let kill_at = now + self.grace.saturating_sub((self.grace / 8).min(Duration::from_secs(1)));
+        if refreshing {
+            (Phase::Holding { until: now + HOLD, kill_at }, None)
+        } else {
+            (Phase::Stopping { kill_at }, Some(Act::Forward(signal)))
+        }
+    }
+
+    fn agent_ended(phase: Phase, now: Instant, any_left: bool) -> (Phase, Option<Act>) {
+        let clearing = |kill_at| (Phase::Clearing { kill_at }, Some(Act::TermRest));
+        match phase {
+            _ if !any_left => (Phase::Over, None),
+            Phase::Running => clearing(now + CLEARING),
+            Phase::Holding { kill_at, .. } | Phase::Stopping { kill_at } => clearing(kill_at.min(now + CLEARING)),
+            phase => (phase, None),
+        }
+    }
+
+    fn kill(&self, now: Instant) -> (Phase, Option<Act>) {
+        let dead = now + DYING;
+        (Phase::Killing { over_at: self.ends_at.map_or(dead, |ends| dead.min(ends.max(now))) }, Some(Act::KillAll))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(8);
+
+    /// Events at seconds from the start, each with what it must bring about.
+    fn play(script: &[(f64, Event, bool, Option<Act>)]) -> Stop {
+        let start = Instant::now();
+        let mut stop = Stop::new(Some(Signal::TERM), GRACE);
+        for (second, event, refreshing, expected) in script {
+            let act = stop.step(start + Duration::from_secs_f64(*second), *event, *refreshing);
+            assert_eq!(act, *expected, "at {second} s: {event:?}");
+        }
+        stop
+    }
+
+    const TERM: Event = Event::Signal(Signal::TERM);
+    const ENDED: Event = Event::AgentEnded { any_left: false };
+    const ENDED_WITH_REST: Event = Event::AgentEnded { any_left: true };
+
+    #[test]
+    fn the_table() {
+        use Event::{Deadline, NobodyLeft, RefreshDone};
+        let forward = Some(Act::Forward(Signal::TERM));
+        let usr1 = Event::Signal(Signal::USR1);
+        let forward_usr1 = Some(Act::Forward(Signal::USR1));
+        let scripts: [(&str, &[(f64, Event, bool, Option<Act>)]); 10] = [
+            ("the agent ends by itself", &[(1.0, ENDED, false, None)]),
+            (
+                "it leaves others behind",
+                &[(1.0, ENDED_WITH_REST, false, Some(Act::TermRest)), (1.1, NobodyLeft, false, None)],
+            ),
+            (
+                "who ignore TERM",
+                &[
+                    (1.0, ENDED_WITH_REST, false, Some(Act::TermRest)),
+                    (2.9, Deadline, false, None),
+                    (3.0, Deadline, false, Some(Act::KillAll)),
+                    (3.5, Deadline, false, None),
+                ],
+            ),
+            ("a stop that is obeyed", &[(1.0, TERM, false, forward), (1.2, ENDED, false, None)]),
+            (
+                "a stop that is ignored",
+                &[
+                    (1.0, TERM, false, forward),
+                    (7.9, Deadline, false, None),
+                    (8.0, Deadline, false, Some(Act::KillAll)),
+                    (8.1, ENDED, false, None),
+                ],
+            ),
+            (
+                "a second stop signal",
+                &[(1.0, TERM, false, forward), (1.1, TERM, false, Some(Act::KillAll)), (1.2, ENDED, false, None)],
+            ),
+            (
+                "a stop during a refresh",
+                &[
+                    (1.0, TERM, true, None),
+                    (1.5, RefreshDone, false, forward),
+                    (1.6, RefreshDone, false, None),
+                    (2.0, ENDED, false, None),
+                ],
+            ),
+            (
+                "a refresh that never ends",
+                &[
+                    (1.0, TERM, true, None),
+                    (3.9, Deadline, true, None),
+                    (4.0, Deadline, true, forward),
+                    (4.1, ENDED, false, None),
+                ],
+            ),
+            (
+                "impatience during a refresh",
+                &[(1.0, TERM, true, None), (1.1, TERM, true, Some(Act::KillAll)), (1.2, ENDED, false, None)],
+            ),
+            (
+                "other signals pass",
+                &[
+                    (1.0, usr1, false, forward_usr1),
+                    (1.1, TERM, false, forward),
+                    (1.2, usr1, false, forward_usr1),
+                    (1.3, ENDED, false, None),
+                ],
+            ),
+        ];
+        for (name, script) in scripts {
+            assert!(play(script).is_over(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_stop_after_the_end_limits_the_last_publish() {
+        let start = Instant::now();
+        let mut stop = Stop::new(Some(Signal::TERM), Duration::from_secs(8));
+        stop.step(start, ENDED, false);
+        assert!(stop.is_over() && stop.ends_at().is_none());
+        assert_eq!(stop.step(start, Event::Signal(Signal::USR1), false), None);
+        assert_eq!(stop.ends_at(), None);
+        stop.step(start + Duration::from_secs(1), TERM, false);
+        stop.step(start + Duration::from_secs(5), TERM, false);
+        assert_eq!(stop.ends_at(), Some(start + Duration::from_secs(9)));
+    }
+
+    proptest! {
+        #[test]
+        fn once_begun_it_is_over_within_the_grace(
+            grace in 0u64..20_000,
+            events in proptest::collection::vec((0u8..5, any::<bool>()), 0..12),
+        ) {
+            let start = Instant::now();
+            let grace = Duration::from_millis(grace);
+            let mut stop = Stop::new(Some(Signal::TERM), grace);
+            stop.step(start, TERM, true);
+            let mut now = start;
+            for (kind, refreshing) in events {
+                let event = match kind {
+                    0 => TERM,
+                    1 => Event::Signal(Signal::USR1),
+                    2 => ENDED_WITH_REST,
+                    3 => Event::RefreshDone,
+                    _ => Event::Deadline,
+                };
+                stop.step(now, event, refreshing);
+                if let Some(deadline) = stop.deadline().filter(|_| kind == 4) {
+                    now = deadline;
+                }
+            }
+            while let Some(deadline) = stop.deadline() {
+                prop_assert!(deadline >= start);
+                now = now.max(deadline);
+                stop.step(now, Event::Deadline, false);
+            }
+            prop_assert!(stop.is_over());
+            prop_assert!(now <= start + grace);
+        }
+    }
+}

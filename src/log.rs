@@ -1,0 +1,301 @@
+//! The log: lines on standard error, as text or JSON.
+
+pub mod event;
+pub mod safe;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use self::event::EventKey;
+use self::safe::sanitized;
+use crate::error::{Failure, in_words, without_number};
+use crate::sys::output::Output;
+use crate::sys::poll;
+use crate::sys::poll::Interest;
+
+/// How messages are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Errors.
+    Error,
+    /// What the operator should know.
+    Warning,
+    /// One line for each agent.
+    Notice,
+    /// Each step (`-v`).
+    Detail,
+}
+
+impl Level {
+    fn word(self) -> &'static str {
+        match self {
+            Level::Error => "error",
+            Level::Warning => "warning",
+            Level::Notice => "notice",
+            Level::Detail => "detail",
+        }
+    }
+}
+
+/// A thing to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// How grave it is.
+    pub level: Level,
+    /// What kind of thing happened, for programs that read the log.
+    pub event: EventKey,
+    /// The agent that it is about.
+    pub agent: Option<String>,
+    /// What happened.
+    pub text: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Message {
+    /// A message of this level.
+    #[must_use]
+    pub fn new(level: Level, text: impl Into<String>) -> Message {
+        Message { level, event: EventKey::Other, agent: None, text: text.into(), hint: None }
+    }
+
+    /// A warning without a remedy.
+    #[must_use]
+    pub fn warning(text: impl Into<String>) -> Message {
+        Message::new(Level::Warning, text)
+    }
+
+    /// A line that is always shown but with `-q`.
+    #[must_use]
+    pub fn notice(text: impl Into<String>) -> Message {
+        Message::new(Level::Notice, text)
+    }
+
+    /// A line for `-v`.
+    #[must_use]
+    pub fn detail(text: impl Into<String>) -> Message {
+        Message::new(Level::Detail, text)
+    }
+
+    /// An error, with its chain of causes and the hint of the [`Failure`] in it.
+    #[must_use]
+    pub fn error(error: &anyhow::Error) -> Message {
+        let hint = error.downcast_ref::<Failure>().and_then(|failure| failure.hint.clone());
+        Message { hint, ..Message::new(Level::Error, in_words(error)).event(EventKey::Failed) }
+    }
+
+    /// The same as a warning.
+    #[must_use]
+    pub fn as_warning(self) -> Message {
+        Message { level: Level::Warning, ..self }
+    }
+
+    /// Of this kind.
+    #[must_use]
+    pub fn event(mut self, event: EventKey) -> Message {
+        self.event = event;
+        self
+    }
+
+    /// About this agent.
+    #[must_use]
+    pub fn agent(mut self, agent: impl Into<String>) -> Message {
+        self.agent = Some(agent.into());
+        self
+    }
+
+    /// With a remedy.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Message {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// How long the last messages may take to a reader that is slow.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Standard error is one for the whole process, as its descriptor is.
+static STDERR: Mutex<Output<'static>> = Mutex::new(Output::standard_error());
+
+fn stderr() -> MutexGuard<'static, Output<'static>> {
+    STDERR.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Messages never wait for a reader from now on, whatever the agent does to the terminal or pipe that it shares with us.
+/// To be called before core dumps are forbidden.
+pub fn stop_waiting() {
+    stderr().stop_waiting();
+}
+
+/// Writes messages to standard error.
+///
+/// A write never fails and never waits: a log that nobody reads must not stop PID 1. What does not fit is kept, up to a
+/// bound, and written by [`Reporter::flush`].
+#[derive(Debug, Clone, Copy)]
+pub struct Reporter {
+    /// The form.
+    pub format: LogFormat,
+    /// The least grave level that is shown.
+    pub level: Level,
+    /// Standard error is a terminal in raw mode now: a line feed alone would not go back to its left.
+    pub on_raw_terminal: bool,
+}
+
+impl Reporter {
+    /// Says it, if this level is shown.
+    pub fn say(self, message: &Message) {
+        if message.level <= self.level {
+            let mut stderr = stderr();
+            self.tell_dropped(&mut stderr);
+            stderr.write(self.bytes(message));
+        }
+    }
+
+    /// Says all of them.
+    pub fn say_all<'m>(self, messages: impl IntoIterator<Item = &'m Message>) {
+        for message in messages {
+            self.say(message);
+        }
+    }
+
+    /// Writes what did not fit before, if there is room by now.
+    pub fn flush(self, now: Instant) {
+        let mut stderr = stderr();
+        stderr.flush(now);
+        self.tell_dropped(&mut stderr);
+    }
+
+    /// What to wait for while something is left to be written.
+    #[must_use]
+    pub fn interest(self) -> Option<Interest<'static>> {
+        stderr().interest()
+    }
+
+    /// When to flush where waiting tells nothing.
+    #[must_use]
+    pub fn deadline(self) -> Option<Instant> {
+        stderr().deadline()
+    }
+
+    /// Gives what is left a moment to be written, at the end, and then gives it up. `limit`: no later than that.
+    pub fn finish(self, limit: Option<Instant>) {
+        let until = Instant::now() + LAST_WORDS;
+        let until = limit.map_or(until, |limit| limit.min(until));
+        loop {
+            self.flush(Instant::now());
+            let left = stderr().interest();
+            if left.is_none() || Instant::now() >= until || poll::wait(left.into_iter().collect(), Some(until)).is_err()
+            {
+                return stderr().clear();
+            }
+        }
+    }
+
+    pub(crate) fn tell_dropped(self, stderr: &mut Output<'_>) {
+        let Some(count) = stderr.take_dropped().filter(|_| self.level >= Level::Warning) else { return };
+        let were = if count == 1 { "1 message was".to_owned() } else { format!("{count} messages were") };
+        let text = format!("{were} dropped: nobody read standard error fast enough");
+        stderr.write(self.bytes(&Message::warning(text).event(EventKey::MessagesDropped)));
+    }
+
+    fn bytes(self, message: &Message) -> Vec<u8> {
+        let text = self.render(message);
+        if self.on_raw_terminal { text.replace('\n', "\r\n").into_bytes() } else { text.into_bytes() }
+    }
+
+    pub(crate) fn render(self, message: &Message) -> String {
+        // Every message passes here, whoever made its text.
+        let text = without_number(&message.text);
+        let hint = message.hint.as_deref().map(without_number);
+        match self.format {
+            LogFormat::Text => {
+                let prefix = match message.level {
+                    Level::Error => "error: ",
+                    Level::Warning => "warning: ",
+                    Level::Notice | Level::Detail => "",
+                };
+                let hint = hint.map(|hint| format!("  hint: {}\n", sanitized(&hint))).unwrap_or_default();
+                format!("agent-init: {prefix}{}\n{hint}", sanitized(&text))
+            }
+            LogFormat::Json => {
+                let mut line = serde_json::json!({
+                    "level": message.level.word(),
+                    "event": message.event.word(),
+                    "message": text,
+                });
+                if let Some(agent) = &message.agent {
+                    line["agent"] = agent.as_str().into();
+                }
+                if let Some(hint) = hint {
+                    line["hint"] = hint.into();
+                }
+                safe::escaped(&line.to_string()) + "\n"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_its_chain_and_its_hint() {
+        let error = Err::<(), _>(io::Error::from(io::ErrorKind::NotFound))
+            .context(Failure::new("cannot read /x").hint("mount it"))
+            .unwrap_err();
+        let message = Message::error(&error);
+        assert_eq!(message.text, "cannot read /x: entity not found");
+        assert_eq!(message.hint.as_deref(), Some("mount it"));
+    }
+
+    /// Every error that Linux knows, in every way to a person.
+    #[test]
+    fn no_message_has_the_number_of_an_error() {
+        for number in 1..=133 {
+            let error = || io::Error::from_raw_os_error(number);
+            let words = without_number(&error().to_string());
+            assert!(!words.is_empty() && !words.contains("os error"), "{number}: {words}");
+            let chain = Err::<(), _>(error()).context(Failure::new("cannot read /x")).unwrap_err().context("outer");
+            let expected = format!("outer: cannot read /x: {words}");
+            assert_eq!(in_words(&chain), expected);
+            for text in [format!("{chain:#}"), format!("cannot read /x: {}: and more", error())] {
+                let message = Message::warning(text.clone()).hint(text);
+                for format in [LogFormat::Text, LogFormat::Json] {
+                    let line = Reporter { format, level: Level::Detail, on_raw_terminal: false }.render(&message);
+                    assert!(!line.contains("os error"), "{line}");
+                    assert!(line.matches(&words).count() == 2, "{line}");
+                }
+            }
+        }
+        assert_eq!(without_number("a (os error 5): b (os error x) c"), "a: b (os error x) c");
+    }
+
+    #[test]
+    fn both_forms() {
+        let message = Message::warning("a\u{1b}[31m\nb").hint("c");
+        let text = Reporter { format: LogFormat::Text, level: Level::Notice, on_raw_terminal: false };
+        assert_eq!(text.render(&message), "agent-init: warning: a\u{fffd}[31m\u{fffd}b\n  hint: c\n");
+        let json = Reporter { format: LogFormat::Json, ..text };
+        let message = message.event(EventKey::LoggedOut).agent("mine");
+        let line: serde_json::Value = serde_json::from_str(&json.render(&message)).unwrap();
+        assert_eq!((&line["level"], &line["message"]), (&"warning".into(), &"a\u{1b}[31m\nb".into()));
+        assert_eq!((&line["event"], &line["agent"]), (&"logged-out".into(), &"mine".into()));
+        assert_eq!(line["hint"], "c");
+    }
+}

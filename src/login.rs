@@ -1,0 +1,22 @@
+//! Credentials: secrets, the sources they come from, and what a login document says.
+
+mod defect;
+mod digest;
+pub mod document;
+pub mod file;
+pub mod format;
+pub mod history;
+mod jwt;
+pub mod limits;
+pub mod merge;
+pub mod names;
+pub mod secret;
+pub mod source;
+pub mod splice;
+pub mod yaml;
+
+pub use defect::Defect;
+pub use digest::Digest;
+pub use document::{Document, Login};
+pub use secret::Secret;
+pub use source::Source;

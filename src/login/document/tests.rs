@@ -1,0 +1,167 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn rule(rule: Value) -> SessionFile {
+    serde_json::from_value(rule).unwrap()
+}
+
+fn nested() -> SessionFile {
+    rule(json!({
+        "file": "login.json",
+        "access-token": ["/oauth/access", "/key"],
+        "refresh-token": ["/oauth/refresh"],
+        "expiry": { "field": "/oauth/expires", "unit": "milliseconds" },
+        "required": [{ "pointer": "/oauth/scopes", "contains": "run", "when": "/oauth" }],
+        "travels": ["oauth"]
+    }))
+}
+
+fn login(document: &Value, rule: &SessionFile) -> Result<Login, Defect> {
+    Document::parse(document.to_string().as_bytes(), rule.format)?.login(rule)
+}
+
+#[test]
+fn what_is_and_what_is_no_login() {
+    let rule = nested();
+    let good = json!({ "oauth": { "access": "FAKE-a", "refresh": "FAKE-r", "expires": 1_000, "scopes": ["run"] } });
+    let found = login(&good, &rule).unwrap();
+    assert!(found.refreshable);
+    assert_eq!(found.expires_at, Some(UNIX_EPOCH + Duration::from_secs(1)));
+    let rows = [
+        (json!({ "oauth": { "access": "", "refresh": "", "scopes": ["run"] } }), Defect::Blank),
+        (json!({}), Defect::NoToken("/oauth/access".into())),
+        (json!({ "oauth": { "access": 7 } }), Defect::NoToken("/oauth/access".into())),
+        (json!({ "oauth": { "access": "FAKE" } }), Defect::Missing("/oauth/scopes".into())),
+        (
+            json!({ "oauth": { "access": "FAKE", "scopes": ["other"] } }),
+            Defect::Lacks { pointer: "/oauth/scopes".into(), word: "run".into() },
+        ),
+        (json!([1]), Defect::NotAnObject),
+    ];
+    for (document, defect) in rows {
+        assert_eq!(login(&document, &rule), Err(defect), "{document}");
+    }
+    assert!(!login(&json!({ "key": "FAKE" }), &rule).unwrap().refreshable);
+}
+
+#[test]
+fn what_must_be_a_jwt() {
+    let rule = rule(json!({
+        "file": "login.json",
+        "access-token": ["/tokens/access", "/key"],
+        "required": [{ "pointer": "/tokens/id", "when": "/tokens", "form": "jwt" }]
+    }));
+    let jwt = format!("FAKE.{}.FAKE", URL_SAFE_NO_PAD.encode("{}"));
+    let with = |id: Value| json!({ "tokens": { "access": "FAKE", "id": id } });
+    let no_jwt = Err(Defect::NotAJwt("/tokens/id".into()));
+    let rows = [
+        (with(json!(jwt)), Ok(())),
+        (with(json!("FAKE")), no_jwt.clone()),
+        (with(json!({ "jwt": jwt })), no_jwt),
+        (with(Value::Null), Err(Defect::Missing("/tokens/id".into()))),
+        // A key alone: there are no tokens that could lack anything.
+        (json!({ "key": "FAKE", "tokens": null }), Ok(())),
+        (json!({ "key": "FAKE" }), Ok(())),
+    ];
+    for (document, expected) in rows {
+        assert_eq!(login(&document, &rule).map(drop), expected, "{document}");
+    }
+}
+
+#[test]
+fn damaged_text() {
+    let parse = |text: &[u8]| Document::parse(text, Format::Json).map(|_| ());
+    assert_eq!(parse(b""), Err(Defect::Empty));
+    assert_eq!(parse(b" \n"), Err(Defect::Empty));
+    assert_eq!(parse(b"{\n\"a\": "), Err(Defect::NotJson { line: 2, column: 5 }));
+    assert_eq!(parse(&vec![b' '; 1024 * 1024 + 1]), Err(Defect::TooLarge));
+    assert!(Document::parse(b"// made by hand\n{\"a\":1}", Format::Jsonc).is_ok());
+}
+
+#[test]
+fn the_digest_is_of_the_tokens_and_the_content_of_what_travels() {
+    let rule = nested();
+    let base = json!({ "oauth": { "access": "FAKE-a", "scopes": ["run"] }, "other": 1 });
+    let sibling = json!({ "other": 2, "oauth": { "scopes": ["run"], "access": "FAKE-a" } });
+    let extended = json!({ "oauth": { "access": "FAKE-a", "scopes": ["run"], "plan": "x" } });
+    let renewed = json!({ "oauth": { "access": "FAKE-b", "scopes": ["run"] } });
+    let [base, sibling, extended, renewed] = [base, sibling, extended, renewed].map(|d| login(&d, &rule).unwrap());
+    assert_eq!(base, sibling);
+    assert_eq!(base.digest, extended.digest);
+    assert_ne!(base.content, extended.content);
+    assert_ne!(base.digest, renewed.digest);
+}
+
+#[test]
+fn claims_of_a_token() {
+    let body = URL_SAFE_NO_PAD.encode(json!({ "exp": 60, "a/b": { "email": "user@example.com" } }).to_string());
+    let rule = rule(json!({
+        "file": "login.json",
+        "access-token": ["/*/access"],
+        "expiry": { "field": { "pointer": "/*/access", "claim": "/exp" }, "unit": "seconds" },
+        "account": [{ "pointer": "/*/access", "claim": "/a~1b/email" }]
+    }));
+    let found = login(&json!({ "x": { "access": format!("FAKE.{body}.FAKE") } }), &rule).unwrap();
+    assert_eq!(found.expires_at, Some(UNIX_EPOCH + Duration::from_secs(60)));
+    assert_eq!(found.account.as_deref(), Some("user@example.com"));
+    let opaque = login(&json!({ "x": { "access": "FAKE" } }), &rule).unwrap();
+    assert_eq!((opaque.expires_at, opaque.account), (None, None));
+}
+
+#[test]
+fn siblings_of_the_destination_stay() {
+    let rule = nested();
+    let from = br#"{"mine": 1, "oauth": {"access": "FAKE-new",  "n": 123456789012345678901234567890}}"#;
+    let to =
+        b"{\r\n  \"z\": 1e2,\r\n  \"oauth\": {\"access\": \"FAKE-old\", \"gone\": 1},\r\n  \"a\": 2, \"a\": 3\r\n}";
+    let beside = |bytes: &[u8], there: &[u8]| {
+        String::from_utf8(Document::beside_siblings(&rule, bytes, Some(there)).unwrap().to_vec()).unwrap()
+    };
+    let merged = "{\r\n  \"z\": 1e2,\r\n  \"oauth\": {\"access\": \"FAKE-new\",  \"n\": 123456789012345678901234567890},\r\n  \"a\": 2, \"a\": 3\r\n}";
+    assert_eq!(beside(from, to), merged);
+    assert_eq!(beside(b"{}", b"{\"oauth\":{},\"b\":1}"), "{\"b\":1}");
+    assert_eq!(beside(b"{\"oauth\":{}}", b"{\"b\":1}"), "{\"b\":1,\"oauth\":{}}");
+    let left = Document::without_login(&rule, to).unwrap();
+    assert_eq!(String::from_utf8_lossy(&left), "{\r\n  \"z\": 1e2,\r\n  \"a\": 2, \"a\": 3\r\n}");
+    assert_eq!(Document::without_login(&rule, b"{\"oauth\":{}}"), None);
+    assert_eq!(Document::without_login(&rule, b"no JSON"), None);
+}
+
+#[test]
+fn digests_round_trip() {
+    let digest = Digest::of(&[b"FAKE"]);
+    assert_eq!(Digest::parse(&digest.to_string()), Some(digest));
+    for text in ["", "sha256:", "sha256:zz", "md5:00"] {
+        assert_eq!(Digest::parse(text), None);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_judged_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let rule = nested();
+        let _ = Document::parse(&bytes, Format::Jsonc).map(|document| document.login(&rule));
+    }
+
+    #[test]
+    fn any_token_is_read_without_panic(token in ".{0,80}") {
+        let rule = rule(json!({
+            "file": "f", "access-token": ["/t"],
+            "expiry": { "field": { "pointer": "/t", "claim": "/exp" }, "unit": "seconds" }
+        }));
+        let _ = login(&json!({ "t": token }), &rule);
+    }
+
+    #[test]
+    fn any_expiry_is_a_moment_or_none(fraction in any::<f64>(), whole in any::<u64>()) {
+        for number in [json!(fraction), json!(whole)] {
+            let document = json!({ "oauth": { "access": "FAKE", "expires": number, "scopes": ["run"] } });
+            let expires = login(&document, &nested()).unwrap().expires_at;
+            let _ = expires.map(|at| humantime::format_rfc3339_seconds(at).to_string());
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Pure. `plan` as it is shown: each step of a start, with its reason. Names and paths, no value of a credential.
+
+pub mod text;
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::agent::definition::Method;
+use crate::cli::{Forwarding, RunOptions, Scope, Switch, SyncMode};
+use crate::facts::{CandidateValue, Facts};
+use crate::log::Message;
+use crate::output::status::Document;
+use crate::plan::{AgentPlan, Enforcement, LoginFileStep, Plan, environment};
+use crate::status::AgentStatus;
+use crate::sys::signal::Signal;
+
+/// The whole plan; its JSON is that of `plan --json`.
+#[derive(Debug, Serialize)]
+pub struct View<'v> {
+    version: u32,
+    command: String,
+    refuses: Option<Refusal>,
+    identity: IdentityView<'v>,
+    home: Home,
+    working_directory: String,
+    state_dir: Option<String>,
+    agents: Vec<AgentView>,
+    environment: Environment,
+    privileges: Privileges,
+    stop: Stop,
+    warnings: Vec<String>,
+    auth: Document<'v>,
+}
+
+#[derive(Debug, Serialize)]
+struct Refusal {
+    what: String,
+    hint: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct IdentityView<'v> {
+    uid: u32,
+    gid: u32,
+    groups: Option<&'v [u32]>,
+    name: Option<&'v str>,
+    changes: bool,
+    why: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Home {
+    path: String,
+    made: bool,
+    why: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct AgentView {
+    agent: String,
+    place: Place,
+    sources: Vec<SourceView>,
+    login_file: Option<Step>,
+    settings: Option<Step>,
+    first_run: Vec<String>,
+    write_back: Option<Step>,
+    warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Place {
+    path: String,
+    variable: String,
+    why: String,
+}
+
+#[derive(Debug, Serialize)]
+struct SourceView {
+    source: String,
+    method: &'static str,
+    verdict: &'static str,
+    why: String,
+}
+
+/// Something that is done, to what, and why.
+#[derive(Debug, Serialize)]
+struct Step {
+    what: &'static str,
+    path: Option<String>,
+    why: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Environment {
+    set: Vec<String>,
+    unset: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Privileges {
+    drop_caps: &'static str,
+    no_new_privs: &'static str,
+    why: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Stop {
+    signal: String,
+    grace_ms: u128,
+    forward_to: &'static str,
+    rewrites: Vec<String>,
+}
+
+impl<'v> View<'v> {
+    /// The plan as it is shown. `refusal`: why a start would not go by it.
+    #[must_use]
+    pub fn of(
+        options: &RunOptions,
+        facts: &'v Facts<'_>,
+        plan: &Plan<'_, '_>,
+        refusal: Option<&anyhow::Error>,
+        auth: &'v [AgentStatus],
+    ) -> View<'v> {
+        let changes = facts.identity.differs_from(facts.current);
+        View {
+            version: 1,
+            // Its arguments are the operator's own: a prompt may say anything.
+            command: options.command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default(),
+            refuses: refusal.map(|error| {
+                let Message { text, hint, .. } = Message::error(error);
+                Refusal { what: text, hint }
+            }),
+            identity: IdentityView {
+                uid: facts.identity.uid,
+                gid: facts.identity.gid,
+                groups: facts.identity.groups.as_deref(),
+                name: facts.identity.name.as_deref(),
+                changes,
+                why: identity_why(options, facts.current),
+            },
+            home: Home { path: shown(&facts.home), made: plan.makes_home.is_some(), why: facts.home_why },
+            working_directory: shown(&facts.working_directory),
+            state_dir: (!plan.agents.is_empty()).then(|| shown(&facts.state_dir)),
+            agents: plan.agents.iter().map(|agent| agent_view(options, agent)).collect(),
+            environment: environment_view(facts, plan),
+            privileges: privileges(options, plan, changes && facts.identity.uid != 0),
+            stop: stop(options),
+            warnings: facts.warnings().map(|message| message.text.clone()).collect(),
+            auth: Document::of(auth),
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn identity_why(options: &RunOptions, current: (u32, u32)) -> String {
+    match (&options.workplace.user, &options.workplace.user_from) {
+        (Some(_), _) | (_, Some(_)) if options.user_is_void(current) => {
+            "unchanged: the user that is preset is for a start as root".to_owned()
+        }
+        (Some(user), _) => format!("--user {user}"),
+        (None, Some(path)) => format!("the owner of {} (--user-from)", path.display()),
+        (None, None) => "unchanged: neither --user nor --user-from is given".to_owned(),
+    }
+}
+
+fn environment_view(facts: &Facts<'_>, plan: &Plan<'_, '_>) -> Environment {
+    let set = plan.environment.set.iter().map(|(name, _)| name.clone());
+    let mut set: Vec<String> = set.chain(environment::credential_names(&plan.agents)).collect();
+    set.sort();
+    set.dedup();
+    let is_there = |name: &&String| facts.environment.get(name).is_some() && !set.contains(name);
+    let mut unset: Vec<String> = plan.environment.unset.iter().filter(is_there).cloned().collect();
+    unset.sort();
+    Environment { set, unset }
+}
+
+fn privileges(options: &RunOptions, plan: &Plan<'_, '_>, becomes_less: bool) -> Privileges {
+    let asked = [options.drop_caps, options.no_new_privs].iter().flatten().any(|switch| *switch != Switch::Auto);
+    Privileges {
+        drop_caps: enforcement(plan.drop_caps),
+        no_new_privs: enforcement(plan.no_new_privs),
+        why: match (asked, becomes_less) {
+            (true, _) => "as --drop-caps and --no-new-privs say",
+            (false, true) => "auto: the user changes to one that is not root",
+            (false, false) => "auto: the user does not change to one that is not root",
+        },
+    }
+}
+
+fn enforcement(enforcement: Enforcement) -> &'static str {
+    match enforcement {
+        Enforcement::No => "no",
+        Enforcement::BestEffort => "as far as the kernel lets us",
+        Enforcement::Required => "yes, or the agent does not start",
+    }
+}
+
+fn stop(options: &RunOptions) -> Stop {
+    let rewrite = |rewrite: &crate::cli::Rewrite| match rewrite.to {
+        Some(to) => format!("{} as {to}", rewrite.from),
+        None => format!("{} not at all", rewrite.from),
+    };
+    Stop {
+        signal: options.stop_signal.unwrap_or(Signal::TERM).to_string(),
+        grace_ms: options.grace().as_millis(),
+        forward_to: match options.forward_to.unwrap_or_default() {
+            Forwarding::Group => "group",
+            Forwarding::Process => "process",
+        },
+        rewrites: options.rewrite.iter().map(rewrite).collect(),
+    }
+}
+
+fn agent_view(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> AgentView {
+    let definition = plan.facts.definition;
+    let place = &plan.facts.place;
+    let why = match (&options.workplace.work_dir, place.obstacle()) {
+        (Some(_), _) => "--work-dir names its parent".to_owned(),
+        (None, None) => "the agent's own place".to_owned(),
+        (None, Some(why)) => format!("not the agent's own place {}: {why}", place.path.display()),
+    };
+    let first_run: Vec<String> = definition.first_run.iter().map(|entry| entry.file.clone()).collect();
+    AgentView {
+        agent: definition.name.clone(),
+        place: Place { path: shown(&plan.facts.working_copy), variable: definition.home.variable.clone(), why },
+        sources: sources(options, plan),
+        login_file: definition.session.as_ref().map(|session| login_file(plan, &session.file)),
+        settings: settings(options, plan),
+        first_run: if options.workplace.first_run.unwrap_or(true) { first_run } else { Vec::new() },
+        write_back: plan.chosen().and_then(|candidate| candidate.session()).map(|_| write_back(options, plan)),
+        warnings: plan.warnings.iter().map(|message| message.text.clone()).collect(),
+    }
+}
+
+fn sources(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> Vec<SourceView> {
+    let one = |(index, candidate): (usize, &crate::facts::Candidate<'_>)| {
+        let aside = plan.choice.ignored.iter().find(|aside| aside.candidate == index);
+        let (verdict, why) = match (&candidate.found, aside) {
+            (Err(why), _) => ("unusable", why.clone()),
+            (Ok(_), Some(aside)) => ("set aside", aside.why.to_string()),
+            (Ok(_), None) => ("chosen", plan.why_chosen(options).to_owned()),
+        };
+        SourceView { source: candidate.source.to_string(), method: candidate.rule.method.word(), verdict, why }
+    };
+    plan.facts.candidates.iter().enumerate().map(one).collect()
+}
+
+fn login_file(plan: &AgentPlan<'_, '_>, file: &str) -> Step {
+    let path = Some(shown(&plan.facts.working_copy.join(file)));
+    let is_unread = plan.chosen().is_some_and(|candidate| {
+        candidate.rule.method == Method::Session && matches!(candidate.found, Ok(CandidateValue::Unread))
+    });
+    let (what, why) = match plan.login {
+        _ if is_unread => ("written", "a start asks for the login, and lays it down"),
+        LoginFileStep::Written => ("written", "the chosen login is laid down"),
+        LoginFileStep::Stays => ("stays", "it is the chosen login"),
+        LoginFileStep::Absent if plan.kept_login().is_some() => ("moved to conflicts/", "another method is in place"),
+        LoginFileStep::Absent => ("absent", "exactly one method is in place, and it is no session"),
+    };
+    Step { what, path, why: why.to_owned() }
+}
+
+fn settings(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> Option<Step> {
+    let scope = options.workplace.scope.unwrap_or_default();
+    let (what, why) = match scope {
+        Scope::Login => return None,
+        Scope::Settings => ("copied", "--scope settings: what the definition takes, where it is not there yet"),
+        Scope::All => ("copied", "--scope all: all but what the definition leaves, where it is not there yet"),
+    };
+    plan.settings.as_ref().map(|from| Step { what, path: Some(shown(from)), why: why.to_owned() })
+}
+
+fn write_back(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> Step {
+    let Some(target) = &plan.write_back else {
+        let why = match (options.sync.unwrap_or_default(), plan.login) {
+            (SyncMode::Off, _) => "--sync off",
+            (_, LoginFileStep::Stays) => "it stays where it is, and there is no capture",
+            _ if plan.facts.capture.is_some() => "--auth copy",
+            _ => "there is no capture",
+        };
+        return Step { what: "none", path: None, why: why.to_owned() };
+    };
+    let when = if target.live { "as it happens" } else { "at the end" };
+    let what = match (target.writable, target.single_file) {
+        (false, _) => "kept until it is writable",
+        (true, true) => "overwritten in place",
+        (true, false) => "published",
+    };
+    let replaces = if target.replaces { "; the login stored there is kept under conflicts/" } else { "" };
+    Step { what, path: Some(target.place()), why: format!("{when}{replaces}") }
+}
+
+/// A plan in which all data is this text.
+#[cfg(test)]
+pub(super) fn example<'v>(text: &'v str, auth: &'v [AgentStatus]) -> View<'v> {
+    let owned = || text.to_owned();
+    let step = || Some(Step { what: "stays", path: Some(owned()), why: owned() });
+    View {
+        version: 1,
+        command: owned(),
+        refuses: Some(Refusal { what: owned(), hint: Some(owned()) }),
+        identity: IdentityView { uid: 1, gid: 1, groups: Some(&[1]), name: Some(text), changes: true, why: owned() },
+        home: Home { path: owned(), made: true, why: "why" },
+        working_directory: owned(),
+        state_dir: Some(owned()),
+        agents: vec![AgentView {
+            agent: owned(),
+            place: Place { path: owned(), variable: owned(), why: owned() },
+            sources: vec![SourceView { source: owned(), method: "session", verdict: "unusable", why: owned() }],
+            login_file: step(),
+            settings: step(),
+            first_run: vec![owned()],
+            write_back: step(),
+            warnings: vec![owned()],
+        }],
+        environment: Environment { set: vec![owned()], unset: vec![owned()] },
+        privileges: Privileges { drop_caps: "no", no_new_privs: "no", why: "why" },
+        stop: Stop { signal: owned(), grace_ms: 1, forward_to: "group", rewrites: vec![owned()] },
+        warnings: vec![owned()],
+        auth: Document::of(auth),
+    }
+}

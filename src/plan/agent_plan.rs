@@ -1,0 +1,218 @@
+//! The plan itself: what is done for each agent, and for all.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::agent::definition::Setting;
+use crate::cli::{AuthMode, RunOptions};
+use crate::facts::agent_facts::AgentFacts;
+use crate::facts::{Candidate, ForeignFile};
+use crate::log::Message;
+use crate::log::event::EventKey;
+use crate::login::Source;
+use crate::login::merge::MergeBase;
+use crate::plan::method::{Ignored, Selection};
+use crate::plan::write_back::WriteBack;
+use crate::state::Shadowed;
+use crate::store::directory;
+
+/// What `run` will do.
+pub struct Plan<'f, 'c> {
+    /// The served agents.
+    pub agents: Vec<AgentPlan<'f, 'c>>,
+    /// What changes in the environment.
+    pub environment: Changes,
+    /// HOME is made, with this path, if it is not there.
+    pub makes_home: Option<PathBuf>,
+    /// The bounding set and the capabilities are dropped.
+    pub drop_caps: Enforcement,
+    /// `no_new_privs` is set.
+    pub no_new_privs: Enforcement,
+}
+
+/// Whether a step of losing privilege is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enforcement {
+    /// No.
+    No,
+    /// As far as the kernel lets us: nobody asked for it.
+    BestEffort,
+    /// Yes, or the agent does not start.
+    Required,
+}
+
+/// Variables to remove and to set. What is set by name alone is printable; credential values are taken from the candidates
+/// when the agent starts.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Removed.
+    pub unset: BTreeSet<String>,
+    /// Set.
+    pub set: Vec<(String, OsString)>,
+}
+
+/// What is done for one agent.
+pub struct AgentPlan<'f, 'c> {
+    /// What is known of it.
+    pub facts: &'f AgentFacts<'c>,
+    /// What authenticates it, and what does not.
+    pub choice: Selection,
+    /// The login file of the working copy.
+    pub login: LoginFileStep,
+    /// Where refreshed logins go.
+    pub write_back: Option<WriteBack>,
+    /// The directory whose settings belong to the working copy.
+    pub settings: Option<PathBuf>,
+    /// What was agreed between working copy and store before this start.
+    pub base: Option<MergeBase>,
+    /// The operator's mode.
+    pub mode: AuthMode,
+    /// The variable that names a descriptor, when the value is delivered by one.
+    pub descriptor: Option<String>,
+    /// What the operator should know.
+    pub warnings: Vec<Message>,
+}
+
+/// What happens to the login file of the working copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginFileStep {
+    /// The chosen login is written.
+    Written,
+    /// The login that is there stays.
+    Stays,
+    /// There is to be none; one that is there is kept under `conflicts/` or, when it is no login, removed.
+    Absent,
+}
+
+impl<'f, 'c> AgentPlan<'f, 'c> {
+    /// Whether this is the agent of that name; without a name any is.
+    pub(super) fn is(&self, name: Option<&str>) -> bool {
+        name.is_none_or(|name| self.facts.definition.name == name)
+    }
+
+    /// The candidate that authenticates the agent.
+    #[must_use]
+    pub fn chosen(&self) -> Option<&'f Candidate<'c>> {
+        self.choice.chosen.and_then(|index| self.facts.candidates.get(index))
+    }
+
+    /// Whether what was chosen is of use: it has not ended.
+    #[must_use]
+    pub fn is_authenticated(&self) -> bool {
+        self.choice.chosen.is_some() && !self.choice.has_ended
+    }
+
+    /// The candidates that were not chosen, each with the reason.
+    pub fn ignored(&self) -> impl Iterator<Item = (&'f Candidate<'c>, &Ignored)> {
+        self.choice.ignored.iter().filter_map(|aside| Some((self.facts.candidates.get(aside.candidate)?, aside)))
+    }
+
+    /// The login that was found at the place of the working copy and gives way: it is kept under `conflicts/`.
+    #[must_use]
+    pub fn kept_login(&self) -> Option<&'f Candidate<'c>> {
+        let place = Source::Home(self.facts.login_file().filter(|_| self.choice.keep_left)?);
+        self.facts.candidates.iter().find(|candidate| candidate.source == place && candidate.session().is_some())
+    }
+
+    /// The directory that keeps it: where the chosen login is carried to, if that is one that can be written.
+    #[must_use]
+    pub fn keeping_capture(&self) -> Option<&Path> {
+        let target = self.write_back.as_ref().filter(|target| target.writable && !target.single_file)?;
+        Some(&target.target)
+    }
+
+    /// Where such a login is kept, as messages name it: in that directory, else beside its own place, which lives as long
+    /// as it would have.
+    #[must_use]
+    pub fn keeps_at(&self) -> PathBuf {
+        let parent = self.keeping_capture().unwrap_or(&self.facts.working_copy);
+        parent.join(directory::BOOKKEEPING).join("conflicts")
+    }
+
+    /// Why the chosen candidate was chosen, in words.
+    #[must_use]
+    pub fn why_chosen(&self, options: &RunOptions) -> &'static str {
+        let Some(chosen) = self.chosen() else { return "nothing was chosen" };
+        let usable = self.facts.candidates.iter().filter(|candidate| candidate.found.is_ok()).count();
+        let is_session = chosen.session().is_some();
+        if options.auth_of(&self.facts.definition.name) != AuthMode::Auto {
+            "--auth asks for it"
+        } else if options.prefer.as_ref().is_some_and(|prefer| prefer.0.contains(&chosen.rule.method)) {
+            "--prefer asks for it"
+        } else if usable == 1 {
+            "it is the only one that is usable"
+        } else if is_session && matches!(chosen.source, Source::Home(_)) {
+            "an earlier run of this container left it, and no other is newer"
+        } else if is_session {
+            "the first in the agent's order of methods and places that is not spent"
+        } else {
+            "the first in the agent's order of methods"
+        }
+    }
+
+    /// What was found beside the chosen candidate, and why it is not used.
+    #[must_use]
+    pub fn shadowed(&self) -> Vec<Shadowed> {
+        let shadowed = |(candidate, aside): (&Candidate<'_>, &Ignored)| Shadowed {
+            source: candidate.source.to_string(),
+            why: aside.why.to_string(),
+        };
+        self.ignored().map(shadowed).collect()
+    }
+
+    /// The files that are copied for the agent's user.
+    pub fn files(&self) -> impl Iterator<Item = &'f ForeignFile> {
+        let rule = self.chosen().map(|candidate| candidate.rule);
+        let goes_along = move |file: &&ForeignFile| {
+            rule.is_some_and(|rule| rule.files.iter().any(|known| known.variable == file.variable))
+        };
+        self.facts.files.iter().filter(goes_along)
+    }
+
+    /// The setting that the agent would prefer to what was chosen, and that is therefore taken out of the working copy.
+    pub fn overriding_settings(&self) -> impl Iterator<Item = &'f Setting> {
+        let settings = self.ignored().filter_map(|(candidate, _)| candidate.rule.setting.as_ref());
+        settings.filter(|setting| setting.overrides)
+    }
+
+    /// The variables in the agent's settings that it would prefer to what was chosen: all of its methods', but for those
+    /// that authenticate it.
+    pub fn overriding_variables(&self) -> impl Iterator<Item = &'f str> {
+        let chosen = self.chosen();
+        let stays = move |name: &str| {
+            chosen.is_some_and(|candidate| {
+                let is_its = candidate.is_setting() && candidate.rule.variable.as_deref() == Some(name);
+                is_its || candidate.rule.with.iter().any(|known| known == name)
+            })
+        };
+        let rules = self.facts.definition.methods.iter().filter(|rule| !rule.shared);
+        rules.filter_map(|rule| rule.variable.as_deref()).filter(move |name| !stays(name))
+    }
+
+    /// The auth line.
+    #[must_use]
+    pub fn auth_line(&self) -> Message {
+        let agent = &self.facts.definition.name;
+        let Some(chosen) = self.chosen() else {
+            let text = format!("{agent} auth: none (manual /login required)");
+            return Message::notice(text).event(EventKey::Auth).agent(agent);
+        };
+        let mut words = vec![chosen.source.to_string()];
+        let mut how = "";
+        if let Some(session) = chosen.session() {
+            how = match (self.login, &self.write_back) {
+                (_, Some(_)) => " (sync)",
+                (LoginFileStep::Stays, None) => " (in place)",
+                _ => " (copy)",
+            };
+            words.extend(session.login.account.clone());
+            let expiry = |expires| format!("access token expires {}", humantime::format_rfc3339_seconds(expires));
+            words.extend(session.login.expires_at.map(expiry));
+        }
+        words
+            .extend(chosen.expires_at.map(|expires| format!("expires {}", humantime::format_rfc3339_seconds(expires))));
+        let text = format!("{agent} auth: {}{how}, {}", chosen.rule.label, words.join(", "));
+        Message::notice(text).event(EventKey::Auth).agent(agent)
+    }
+}

@@ -1,0 +1,63 @@
+//! A link to a store that answers later.
+
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
+
+use crate::error::Failure;
+use crate::log::Message;
+use crate::log::event::EventKey;
+use crate::process::children::Children;
+use crate::store::Store;
+use crate::store::protocol::Verb;
+use crate::store::remote::StoreEvent;
+use crate::sync::session::SyncSession;
+
+impl SyncSession {
+    /// The descriptors of a helper that runs.
+    #[must_use]
+    pub fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        match &self.config.store {
+            Store::Directory(_) | Store::Expected(_) => Vec::new(),
+            Store::Remote(remote) => remote.fds().collect(),
+        }
+    }
+
+    /// Hears what the store has to say, and lets it go on.
+    pub fn converse(&mut self, now: Instant, children: &mut Children) {
+        let Some(remote) = self.config.store.remote() else { return };
+        for news in remote.step(now, children) {
+            match news {
+                StoreEvent::Read => {
+                    let stored = self.config.store.read(&self.config.rule);
+                    let expires_at = stored.state.login().and_then(|login| login.expires_at);
+                    if let Some(remote) = self.config.store.remote() {
+                        remote.expect(expires_at);
+                    }
+                    self.ask(now);
+                }
+                StoreEvent::Stored => self.arrived(now),
+                StoreEvent::Conflict => self.lost(),
+                StoreEvent::Turn(granted) => {
+                    if let Some(refresh_lock) = &mut self.refresh_lock {
+                        if granted { refresh_lock.granted(None, now) } else { refresh_lock.refused() }
+                    }
+                    self.ask(now);
+                }
+                StoreEvent::Failed(Verb::Put, why) => self.came_back(now, &in_words(&why)),
+                StoreEvent::Failed(_, why) => self.say_failed(why),
+            }
+        }
+    }
+
+    fn say_failed(&mut self, why: Failure) {
+        let text = format!("{}: {}", self.config.agent, why.what);
+        self.log.once(Message { hint: why.hint, ..self.warning(EventKey::StoreFailed, text) });
+    }
+}
+
+fn in_words(failure: &Failure) -> String {
+    match &failure.hint {
+        Some(hint) => format!("{} ({hint})", failure.what),
+        None => failure.what.clone(),
+    }
+}

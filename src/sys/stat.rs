@@ -1,0 +1,60 @@
+//! What fstat(2) says of a file, as far as anybody here asks.
+
+use nix::libc;
+use nix::sys::stat;
+use nix::sys::stat::FileStat;
+
+/// What kind of thing a name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// A device, socket or fifo.
+    Special,
+}
+
+/// The part of stat(2) that rules here look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits, 0o7777.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Hard links: 32 bits wide on some architectures, 64 on others.
+    pub links: libc::nlink_t,
+    /// Bytes.
+    pub size: u64,
+    /// Device and inode: the identity of a file.
+    pub id: (u64, u64),
+    /// Last change of the inode, seconds and nanoseconds: moves with every write, and no owner can set it back.
+    pub changed: (i64, i64),
+}
+
+impl From<FileStat> for Stat {
+    fn from(raw: FileStat) -> Stat {
+        let kind = match raw.st_mode & stat::SFlag::S_IFMT.bits() {
+            bits if bits == stat::SFlag::S_IFREG.bits() => Kind::File,
+            bits if bits == stat::SFlag::S_IFDIR.bits() => Kind::Directory,
+            bits if bits == stat::SFlag::S_IFLNK.bits() => Kind::Link,
+            _ => Kind::Special,
+        };
+        Stat {
+            kind,
+            mode: raw.st_mode & 0o7777,
+            uid: raw.st_uid,
+            gid: raw.st_gid,
+            links: raw.st_nlink,
+            size: u64::try_from(raw.st_size).unwrap_or(0),
+            id: (raw.st_dev, raw.st_ino),
+            changed: (raw.st_ctime, raw.st_ctime_nsec),
+        }
+    }
+}
