@@ -115,6 +115,13 @@ impl RunConfig {
         self.user_is_preset && current.0 != 0
     }
 
+    /// Whether an agent's logins are synced: as they change (true) or at the end (false); `None` where they are not.
+    #[must_use]
+    pub fn is_synced_live(&self, agent: &str) -> Option<bool> {
+        let is_synced = self.sync != SyncMode::Off && *self.auth.of(agent) != AuthMode::Copy;
+        is_synced.then_some(self.sync == SyncMode::Live)
+    }
+
     /// Who writes the messages.
     #[must_use]
     pub fn reporter(&self) -> Reporter {

@@ -20,6 +20,9 @@ pub(crate) enum Origin {
     Words,
 }
 
+/// The default of `--warn-within`, and what the commands without that option go by.
+pub const WARN_WITHIN: Duration = Duration::from_secs(7 * 86_400);
+
 /// Everything that options can set.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -45,7 +48,7 @@ impl Default for Settings {
             run: RunConfig::default(),
             auto: false,
             token: false,
-            warn_within: Duration::from_secs(7 * 86_400),
+            warn_within: WARN_WITHIN,
             json: false,
             verbose: false,
             quiet: false,

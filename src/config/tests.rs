@@ -3,6 +3,7 @@ use super::command_name::CommandName;
 use super::flag::{Action, Flag, Printed, Takes};
 use super::profile::PROFILES;
 use super::*;
+use crate::agent::definition::Method;
 use crate::env::Environment;
 use crate::error::Failure;
 use crate::log::{Level, LogFormat, Message};
@@ -193,7 +194,7 @@ fn what_is_refused_and_what_the_error_names() {
         (&["-v=maybe", "x"], &[], "--verbose: unknown value 'maybe'", "on or off"),
         (&["--sync", "often", "x"], &[], "--sync: unknown time 'often'", "live, exit or off"),
         (&["--sync", "LIVE", "x"], &[], "--sync: unknown time 'LIVE'", "live"),
-        (&["--auth", "a=b", "x"], &[], "--auth: unknown mode 'b'", "api-key"),
+        (&["--auth", "a=b", "x"], &[], "--auth: unknown mode 'b' in 'a=b'", "api-key"),
         (&["--auth", "a=copy,a=sync", "x"], &[], "--auth: 'a' is given twice", "NAME=MODE"),
         (&["--auth", "copy,sync", "x"], &[], "--auth: there are two values for all agents", "NAME=MODE"),
         (&["--capture", "", "x"], &[], "--capture: the name of a directory is empty", "DIR"),
@@ -595,4 +596,7 @@ fn the_table_is_sound() {
     }
     assert!(command::RUN.flags().count() > 25);
     assert_eq!(AuthMode::ApiKey.word(), "api-key");
+    for method in Method::ALL {
+        assert_eq!(<Method as Words>::word(method), method.word());
+    }
 }

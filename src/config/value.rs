@@ -97,7 +97,13 @@ fn per_agent<T: Default>(
             Some((name, _)) if found.of_named(name).is_some() => {
                 return Err(Invalid::new(format!("'{name}' is given twice"), hint()));
             }
-            Some((name, text)) => found.named.push((name.to_owned(), value(text)?)),
+            Some((name, text)) => {
+                let value = value(text).map_err(|invalid| {
+                    let what = format!("{} in '{part}'", invalid.what);
+                    Invalid { what, ..invalid }
+                })?;
+                found.named.push((name.to_owned(), value));
+            }
             None if has_one_for_all => return Err(Invalid::new("there are two values for all agents", hint())),
             None => {
                 found.for_all = value(part)?;
@@ -232,18 +238,18 @@ pub struct Rewrite {
     pub to: Option<Signal>,
 }
 
-const REWRITE_HINT: &str = "use FROM:TO, or FROM:0 to drop a signal: TERM:INT, 15:2, USR1:0";
-
 /// Reads `FROM:TO`, by names or numbers, where TO may be `0`.
 pub(crate) fn rewrite(text: &str) -> Result<Rewrite, Invalid> {
-    let Some((from, to)) = text.split_once(':') else {
-        return Err(Invalid::new(format!("'{text}' is not a pair of signals"), REWRITE_HINT));
-    };
-    let signal = |text: &str| signal(text).map_err(|invalid| Invalid { hint: REWRITE_HINT.to_owned(), ..invalid });
-    let to = if to == "0" { None } else { Some(signal(to)?) };
-    let from: Signal = signal(from)?;
+    let hint = "use FROM:TO, each the name or number of a signal, or FROM:0 to drop FROM: TERM:INT, 15:2, USR1:0";
+    let invalid = || Invalid::new(format!("'{text}' is not a pair of signals"), hint);
+    let (from, to) = text.split_once(':').ok_or_else(invalid)?;
+    let from: Signal = from.parse().map_err(|_| invalid())?;
+    let to = if to == "0" { None } else { Some(to.parse().map_err(|_| invalid())?) };
     if !from.can_be_forwarded() {
-        return Err(Invalid::new(format!("{from} cannot be forwarded"), "SIGKILL, SIGSTOP and SIGCHLD cannot"));
+        return Err(Invalid::new(
+            format!("{from} cannot be caught and forwarded"),
+            "use any signal but KILL, STOP and CHLD",
+        ));
     }
     Ok(Rewrite { from, to })
 }

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::agent::definition::{Settings, matches};
-use crate::cli::Scope;
+use crate::config::Scope;
 use crate::store::directory::BOOKKEEPING;
 use crate::sys::dir::{Attributes, Dir, Names, read_limited, set_mode_and_owner, stat_file};
 use crate::sys::errno;
