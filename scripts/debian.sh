@@ -38,6 +38,7 @@ update_lists() {
         exit 1
     fi
     if [ ! -e "$keyring" ]; then
+        for_use "to check what comes from Debian's mirror"
         lack debian-archive-keyring
         install_missing || exit
     fi

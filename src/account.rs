@@ -35,7 +35,6 @@ pub struct Identity {
 
 impl Identity {
     /// Whether becoming it is a change from the user and group that we are.
-    #[must_use]
     pub fn differs_from(&self, (uid, gid): (u32, u32)) -> bool {
         (self.uid, self.gid) != (uid, gid)
     }
@@ -77,7 +76,6 @@ impl Accounts {
     }
 
     /// The login shell in a user's entry.
-    #[must_use]
     pub fn shell_of(&self, uid: u32) -> Option<PathBuf> {
         absolute(self.user_of(uid)?.shell)
     }

@@ -47,7 +47,6 @@ const CHECKS: [fn(&DoctorInput) -> Vec<Finding>; 4] =
     [capabilities::missing, leftovers::clock, secrets::hidden_by_tmpfs, mounts::working_copy_on_disk];
 
 /// Everything that is to be said of the surroundings, problems first.
-#[must_use]
 pub fn of_surroundings(input: &DoctorInput) -> Vec<Finding> {
     let of_spots = input
         .inspected_paths
@@ -68,18 +67,14 @@ fn is_said_above(finding: &Finding, all: &[Finding]) -> bool {
 
 /// Both kinds of findings, problems first. A source that is not usable because of its owner, its mode or its mount is
 /// spoken of once, with the fix of that.
-#[must_use]
 pub fn together(of_surroundings: Vec<Finding>, of_sources: Vec<Finding>) -> Vec<Finding> {
     let causes = ["made-by-docker", "capture-closed", "login-closed", "secret-closed"];
     let is_cause = |cause: &&Finding| causes.contains(&cause.check);
     let is_explained = |finding: &Finding| {
-        let path = Path::new(finding.subject.split_once(':').map_or("", |(_, path)| path));
-        finding.check == "unusable"
-            && path.is_absolute()
-            && of_surroundings
-                .iter()
-                .filter(is_cause)
-                .any(|cause| path.starts_with(&cause.subject) || Path::new(&cause.subject).starts_with(path))
+        let Some(path) = &finding.source else { return false };
+        let explains =
+            |cause: &Finding| path.starts_with(&cause.subject) || Path::new(&cause.subject).starts_with(path);
+        of_surroundings.iter().filter(is_cause).any(explains)
     };
     let rest: Vec<Finding> = of_sources.into_iter().filter(|finding| !is_explained(finding)).collect();
     let mut findings = of_surroundings;

@@ -17,7 +17,6 @@ impl Environment {
     }
 
     /// Reads what /proc/PID/environ gives: `NAME=value`, each ended by a NUL.
-    #[must_use]
     pub fn parse(bytes: &[u8]) -> Environment {
         let variable = |text: &[u8]| {
             let split = text.iter().position(|byte| *byte == b'=').filter(|at| *at > 0)?;
@@ -29,13 +28,11 @@ impl Environment {
     }
 
     /// The value of a variable, the empty one included. Of a name that stands twice the first counts, as in getenv(3).
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
     }
 
     /// The value of a variable, if it is not empty: compose writes empty ones for what is not set.
-    #[must_use]
     pub fn get_filled(&self, name: &str) -> Option<&OsStr> {
         self.get(name).filter(|value| !value.is_empty())
     }
@@ -46,14 +43,12 @@ impl Environment {
     }
 
     /// All of it, as `NAME=value` strings.
-    #[must_use]
     pub fn all(&self) -> Vec<OsString> {
         self.with(&BTreeSet::new(), &[])
     }
 
     /// What a store's helper gets, as `NAME=value` strings: PID 1 holds it as long as it runs, so no credential is in it that
     /// only an agent uses.
-    #[must_use]
     pub fn for_helpers(&self, is_agents_own: impl Fn(&[u8]) -> bool) -> Vec<OsString> {
         let given = self.0.iter().filter(|(name, _)| !is_agents_own(name.as_bytes()));
         given.map(|(name, value)| assignment(name, value)).collect()
@@ -75,7 +70,6 @@ impl Environment {
     }
 
     /// `NAME=value` strings without the variables in `unset`, and with those in `set` instead of what they were.
-    #[must_use]
     pub fn with(&self, unset: &BTreeSet<String>, set: &[(String, OsString)]) -> Vec<OsString> {
         let replaced = |name: &OsStr| {
             name.to_str().is_some_and(|name| unset.contains(name) || set.iter().any(|(known, _)| known == name))

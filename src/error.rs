@@ -24,20 +24,17 @@ pub struct Failure {
 
 impl Failure {
     /// A failure without a remedy, which ends in [`EXIT_FAILURE`].
-    #[must_use]
     pub fn new(what: impl Into<String>) -> Failure {
         Failure { what: what.into(), hint: None, exit: EXIT_FAILURE }
     }
 
     /// With a remedy.
-    #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hint = Some(hint.into());
         self
     }
 
     /// With another exit status.
-    #[must_use]
     pub fn exit(mut self, exit: u8) -> Failure {
         self.exit = exit;
         self
@@ -53,14 +50,12 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// An error with its chain of causes.
-#[must_use]
 pub fn in_words(error: &anyhow::Error) -> String {
     let causes: Vec<String> = error.chain().map(|cause| without_number(&cause.to_string())).collect();
     causes.join(": ")
 }
 
 /// A text without Rust's "(os error N)": the words before it say the same, and a number helps nobody.
-#[must_use]
 pub fn without_number(text: &str) -> String {
     const NUMBER: &str = " (os error ";
     let mut parts = text.split(NUMBER);
@@ -74,7 +69,6 @@ pub fn without_number(text: &str) -> String {
     words
 }
 /// An I/O error in words.
-#[must_use]
 pub fn reason(error: &io::Error) -> String {
     without_number(&error.to_string())
 }

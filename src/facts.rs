@@ -144,7 +144,6 @@ impl Facts<'_> {
     }
 
     /// What an earlier run remembers of an agent whose working copy was in the same place.
-    #[must_use]
     pub fn remembered(&self, agent: &AgentFacts<'_>) -> Option<&Served> {
         self.previous
             .agents
@@ -183,7 +182,6 @@ pub fn who(config: &RunConfig, environment: &Environment, current: (u32, u32)) -
 }
 
 /// The shell of a user: that of the passwd entry if it can be one, else the first that every image has.
-#[must_use]
 pub fn shell(uid: u32) -> Option<PathBuf> {
     let accounts =
         Accounts { passwd: account_file(Path::new("/etc/passwd")).unwrap_or_default(), ..Accounts::default() };
@@ -219,7 +217,6 @@ fn home(
 }
 
 /// The first state directory that can be used; see [`RunConfig::state_dir`].
-#[must_use]
 pub fn state_dir(config: &RunConfig, environment: &Environment, uid: u32) -> PathBuf {
     if let Some(path) = &config.state_dir {
         return path.clone();

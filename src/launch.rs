@@ -190,7 +190,6 @@ impl PrivilegeDrop<'_> {
 }
 
 /// Why a command was not executed: 127 for what is not there, 126 for what cannot be executed, as every shell has it.
-#[must_use]
 pub fn exec_failure(command: &OsStr, error: &io::Error) -> Failure {
     let reason = reason(error);
     let command = command.to_string_lossy();

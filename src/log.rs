@@ -56,6 +56,8 @@ pub struct Message {
     pub event: EventKey,
     /// The agent that it is about.
     pub agent: Option<String>,
+    /// The variable, path or store that it is about, where that is not the agent.
+    pub about: Option<String>,
     /// What happened.
     pub text: String,
     /// What to do about it.
@@ -64,58 +66,55 @@ pub struct Message {
 
 impl Message {
     /// A message of this level.
-    #[must_use]
     pub fn new(level: Level, text: impl Into<String>) -> Message {
-        Message { level, event: EventKey::Other, agent: None, text: text.into(), hint: None }
+        Message { level, event: EventKey::Other, agent: None, about: None, text: text.into(), hint: None }
     }
 
     /// A warning without a remedy.
-    #[must_use]
     pub fn warning(text: impl Into<String>) -> Message {
         Message::new(Level::Warning, text)
     }
 
     /// A line that is always shown but with `-q`.
-    #[must_use]
     pub fn notice(text: impl Into<String>) -> Message {
         Message::new(Level::Notice, text)
     }
 
     /// A line for `-v`.
-    #[must_use]
     pub fn detail(text: impl Into<String>) -> Message {
         Message::new(Level::Detail, text)
     }
 
     /// An error, with its chain of causes and the hint of the [`Failure`] in it.
-    #[must_use]
     pub fn error(error: &anyhow::Error) -> Message {
         let hint = error.downcast_ref::<Failure>().and_then(|failure| failure.hint.clone());
         Message { hint, ..Message::new(Level::Error, in_words(error)).event(EventKey::Failed) }
     }
 
     /// The same as a warning.
-    #[must_use]
     pub fn as_warning(self) -> Message {
         Message { level: Level::Warning, ..self }
     }
 
     /// Of this kind.
-    #[must_use]
     pub fn event(mut self, event: EventKey) -> Message {
         self.event = event;
         self
     }
 
+    /// About this variable, path or store.
+    pub fn about(mut self, subject: impl Into<String>) -> Message {
+        self.about = Some(subject.into());
+        self
+    }
+
     /// About this agent.
-    #[must_use]
     pub fn agent(mut self, agent: impl Into<String>) -> Message {
         self.agent = Some(agent.into());
         self
     }
 
     /// With a remedy.
-    #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Message {
         self.hint = Some(hint.into());
         self
@@ -177,13 +176,11 @@ impl Reporter {
     }
 
     /// What to wait for while something is left to be written.
-    #[must_use]
     pub fn interest(self) -> Option<Interest<'static>> {
         stderr().interest()
     }
 
     /// When to flush where waiting tells nothing.
-    #[must_use]
     pub fn deadline(self) -> Option<Instant> {
         stderr().deadline()
     }

@@ -14,7 +14,7 @@ use std::path::Path;
 
 pub use agent_plan::{AgentPlan, Enforcement, LoginFileStep, Plan};
 pub use requirement::required;
-pub use write_back::WriteBack;
+pub use write_back::{WriteBack, WriteBackTarget};
 
 use self::method::SelectionInput;
 use crate::account;
@@ -41,7 +41,6 @@ pub fn plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>) -> anyhow::Result<
 }
 
 /// Makes the plan, for those who look at it: a start may refuse it ([`required`]).
-#[must_use]
 pub fn draft<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>) -> Plan<'f, 'c> {
     let mut agents: Vec<_> = facts.agents.iter().map(|agent| agent_plan(config, facts, agent)).collect();
     warning::of_conflicts(&mut agents);

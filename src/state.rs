@@ -12,7 +12,7 @@ use crate::error::Failure;
 use crate::fs::untrusted;
 use crate::fs::untrusted::{LIMIT, Owners, Unreadable};
 use crate::login::history::History;
-use crate::login::merge::MergeBase;
+use crate::login::merge::{MergeBase, SyncResult};
 use crate::login::{Digest, limits};
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::process::Pid;
@@ -80,7 +80,7 @@ pub struct Served {
     #[serde(default, rename = "lineage")]
     pub history: History,
     /// What the last exchange with the store came to.
-    pub last: Option<String>,
+    pub last: Option<SyncResult>,
     /// When it came to that, RFC 3339.
     #[serde(default)]
     pub at: Option<String>,
@@ -97,7 +97,6 @@ pub struct Shadowed {
 
 impl Served {
     /// The login that was installed or last agreed.
-    #[must_use]
     pub fn agreed(&self) -> Option<MergeBase> {
         let part = |text: &Option<String>| text.as_deref().and_then(Digest::parse);
         Some(MergeBase { digest: part(&self.base)?, content: part(&self.content)? })
@@ -111,15 +110,15 @@ impl Served {
     }
 
     /// Remembers what the last exchange with the store came to, if that is news; the moment counts from then.
-    pub fn set_base(&mut self, base: Option<MergeBase>, last: Option<&str>) -> bool {
+    pub fn remember(&mut self, base: Option<MergeBase>, last: Option<SyncResult>) -> bool {
         let another = base.filter(|base| self.agreed() != Some(*base));
-        let is_news = another.is_some() || self.last.as_deref() != last;
+        let is_news = another.is_some() || self.last != last;
         if let Some(base) = another {
             self.agree(base);
         }
         if is_news {
             self.at = Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
-            self.last = last.map(str::to_owned);
+            self.last = last;
         }
         is_news
     }
@@ -193,18 +192,21 @@ mod tests {
         let mut served: Served = serde_json::from_str(served).unwrap();
         let digest = |number: u8| Digest::parse(&format!("sha256:{number:064x}")).unwrap();
         let base = |number| Some(MergeBase { digest: digest(number), content: digest(0) });
-        assert!(!served.set_base(None, None) && served.at.is_none());
-        for (base, last) in
-            [(None, "logged-out"), (base(1), "logged-out"), (base(1), "published"), (base(2), "published")]
-        {
-            assert!(served.set_base(base, Some(last)), "{base:?} {last}");
+        assert!(!served.remember(None, None) && served.at.is_none());
+        for (base, last) in [
+            (None, SyncResult::LoggedOut),
+            (base(1), SyncResult::LoggedOut),
+            (base(1), SyncResult::Published),
+            (base(2), SyncResult::Published),
+        ] {
+            assert!(served.remember(base, Some(last)), "{base:?} {last:?}");
             let known = served.clone();
-            assert!(!served.set_base(base, Some(last)), "{base:?} {last}");
+            assert!(!served.remember(base, Some(last)), "{base:?} {last:?}");
             assert_eq!(served, known);
         }
         // Nothing agreed takes nothing away.
-        assert!(served.set_base(None, Some("failed")));
-        assert_eq!((served.agreed(), served.last.as_deref()), (base(2), Some("failed")));
+        assert!(served.remember(None, Some(SyncResult::Failed)));
+        assert_eq!((served.agreed(), served.last), (base(2), Some(SyncResult::Failed)));
         assert!(served.history.is_ancestor(base(1).unwrap().digest));
     }
 }

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use self::running::Live;
 use crate::agent::Definition;
 use crate::agent::definition::Method;
-use crate::login::merge::LoginState;
+use crate::login::merge::{LoginState, SyncResult};
 use crate::plan::{AgentPlan, WriteBack};
 use crate::state::{Served, Shadowed};
 
@@ -63,7 +63,7 @@ pub struct WriteBackStatus {
     /// It can be written now.
     pub writable: bool,
     /// What the last exchange came to.
-    pub last: Option<String>,
+    pub last: Option<SyncResult>,
     /// When, RFC 3339.
     pub at: Option<String>,
     /// What is kept because it could not be carried.
@@ -89,7 +89,7 @@ pub struct Kept {
 #[derive(Debug, Clone, Default)]
 pub struct Exchange {
     /// What the last one came to.
-    pub last: Option<String>,
+    pub last: Option<SyncResult>,
     /// When, RFC 3339.
     pub at: Option<String>,
     /// The capture can be written now.
@@ -101,7 +101,6 @@ pub struct Exchange {
 }
 
 /// What `run` would authenticate the agent with.
-#[must_use]
 pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> AgentStatus {
     let definition = plan.facts.definition;
     let chosen = plan.chosen();
@@ -154,7 +153,6 @@ fn mode(is_carried: bool) -> &'static str {
 }
 
 /// What authenticates the agent that runs.
-#[must_use]
 pub fn served(
     served: &Served,
     definition: Option<&Definition>,
@@ -212,7 +210,7 @@ pub fn served(
 /// The one verdict on an agent: the worst of its login's and its write-back's. Everything that says or judges how an agent
 /// is goes by it.
 fn verdict(login: (Health, Option<String>), write_back: Option<&WriteBackStatus>) -> (Health, Option<String>) {
-    let is_failed = write_back.is_some_and(|write_back| write_back.last.as_deref() == Some("failed"));
+    let is_failed = write_back.is_some_and(|write_back| write_back.last == Some(SyncResult::Failed));
     if !is_failed || login.0 >= Health::Unsaved {
         return login;
     }
@@ -232,7 +230,6 @@ fn lost(version: &LoginState) -> (Health, Option<String>) {
 }
 
 /// An agent that was asked for and is not served by the run under way.
-#[must_use]
 pub fn not_served(definition: &Definition) -> AgentStatus {
     AgentStatus {
         agent: definition.name.clone(),
@@ -254,7 +251,6 @@ pub fn not_served(definition: &Definition) -> AgentStatus {
 }
 
 /// Whether a run is well with this agent: why not.
-#[must_use]
 pub fn complaint(status: &AgentStatus) -> Option<String> {
     let AgentStatus { agent, state, problem, .. } = status;
     (!state.is_well())
@@ -309,7 +305,7 @@ mod tests {
     #[test]
     fn a_login_that_stays_in_the_container_is_a_complaint() {
         let live = Live::Seen(LoginState::Valid(login(true, None)));
-        let exchange = Exchange { last: Some("failed".into()), ..Exchange::default() };
+        let exchange = Exchange { last: Some(SyncResult::Failed), ..Exchange::default() };
         let status = served(&remembered("session", None), None, Some(&live), clock(), exchange);
         assert_eq!((status.state, status.state.is_well()), (Health::Unsaved, false));
         assert!(complaint(&status).unwrap().contains("x: unsaved: the last publish failed"));
@@ -324,11 +320,18 @@ mod tests {
             (login(false, Some(1)), Health::Expired),
         ];
         for (login, alone) in logins {
-            for last in [None, Some("unchanged"), Some("published"), Some("adopted"), Some("kept"), Some("failed")] {
+            for last in [
+                None,
+                Some(SyncResult::Unchanged),
+                Some(SyncResult::Published),
+                Some(SyncResult::Adopted),
+                Some(SyncResult::Kept),
+                Some(SyncResult::Failed),
+            ] {
                 let live = Live::Seen(LoginState::Valid(login.clone()));
-                let exchange = Exchange { last: last.map(str::to_owned), ..Exchange::default() };
+                let exchange = Exchange { last, ..Exchange::default() };
                 let status = served(&remembered("session", None), None, Some(&live), clock(), exchange);
-                let expected = if last == Some("failed") { alone.max(Health::Unsaved) } else { alone };
+                let expected = if last == Some(SyncResult::Failed) { alone.max(Health::Unsaved) } else { alone };
                 assert_eq!(status.state, expected, "{alone:?} {last:?}");
                 assert_eq!(complaint(&status).is_none(), expected <= Health::Expiring, "{alone:?} {last:?}");
                 let json = serde_json::to_value(&status).unwrap();
@@ -336,7 +339,7 @@ mod tests {
             }
         }
         // What has no write-back cannot have failed.
-        let exchange = Exchange { last: Some("failed".into()), ..Exchange::default() };
+        let exchange = Exchange { last: Some(SyncResult::Failed), ..Exchange::default() };
         assert_eq!(served(&remembered("api-key", None), None, None, clock(), exchange).state, Health::Ok);
     }
 }

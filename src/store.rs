@@ -54,7 +54,6 @@ pub enum LockOutcome {
 
 impl Store {
     /// Where the operator finds it.
-    #[must_use]
     pub fn place(&self) -> String {
         match self {
             Store::Directory(capture) => capture.path.display().to_string(),
@@ -64,7 +63,6 @@ impl Store {
     }
 
     /// The login as it is stored.
-    #[must_use]
     pub fn read(&self, rule: &SessionFile) -> LoginFile {
         match self {
             Store::Directory(capture) => capture.read(rule),
@@ -175,7 +173,6 @@ impl Store {
     }
 
     /// When something is due without an event.
-    #[must_use]
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         match self {
             Store::Directory(_) | Store::Expected(_) => None,
@@ -184,7 +181,6 @@ impl Store {
     }
 
     /// Whether something that was asked is not answered.
-    #[must_use]
     pub fn is_busy(&self, now: Instant) -> bool {
         matches!(self, Store::Remote(remote) if remote.is_busy(now))
     }

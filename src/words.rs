@@ -1,7 +1,6 @@
 //! Pure. Facts in words, where the obvious way to say them is sometimes wrong.
 
 /// A list in words: `none` where there is nothing in it.
-#[must_use]
 pub fn listed<T: AsRef<str>>(words: &[T], separator: &str, none: &str) -> String {
     if words.is_empty() {
         return none.to_owned();
@@ -11,13 +10,11 @@ pub fn listed<T: AsRef<str>>(words: &[T], separator: &str, none: &str) -> String
 
 /// What a mode lets the group and others do with a file beside its owner, where that is anything: `660` lets the group
 /// read and write.
-#[must_use]
 pub fn access_beside_owner(mode: u32) -> Option<String> {
     access(mode, &[(0o4, "read"), (0o2, "write"), (0o1, "execute")])
 }
 
 /// The same of a directory, as far as what is in it can be changed.
-#[must_use]
 pub fn writable_beside_owner(mode: u32) -> Option<String> {
     access(mode, &[(0o2, "write")])
 }

@@ -49,7 +49,6 @@ pub struct WorkingCopy {
 }
 
 /// The owner that we give to what the agent shall own; `None` when that is us.
-#[must_use]
 pub fn agent_owner(facts: &Facts<'_>) -> Option<(u32, u32)> {
     let agent = (facts.identity.uid, facts.identity.gid);
     (agent != facts.current).then_some(agent)
@@ -215,7 +214,6 @@ impl WorkingCopy {
     }
 
     /// Whether the directory is still what its path leads to.
-    #[must_use]
     pub fn is_current(&self) -> bool {
         let there = directories::directory_of(&self.path, &self.trusted, self.uid());
         there.and_then(|there| Ok(there.stat()?.id == self.dir.stat()?.id)).unwrap_or(false)
@@ -235,7 +233,6 @@ impl WorkingCopy {
     }
 
     /// The uids whose files here are the agent's.
-    #[must_use]
     pub fn owners(&self) -> Owners {
         Owners::These(vec![self.uid()])
     }

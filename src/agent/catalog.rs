@@ -77,13 +77,11 @@ impl Entry {
     }
 
     /// Its definition as it is written.
-    #[must_use]
     pub fn text(&self) -> &str {
         self.outline.map(|outline| outline.text).or(self.added.as_deref()).unwrap_or_default()
     }
 
     /// Its name.
-    #[must_use]
     pub fn name(&self) -> &str {
         match (self.outline, self.definition.get()) {
             (Some(outline), _) => outline.name,
@@ -92,7 +90,6 @@ impl Entry {
     }
 
     /// Whether this is one of its commands.
-    #[must_use]
     pub fn has_command(&self, name: &str) -> bool {
         match (self.outline, self.definition.get()) {
             (Some(outline), _) => outline.commands.contains(&name),
@@ -190,20 +187,17 @@ impl Catalog {
     }
 
     /// All of them, in the order in which they are shown.
-    #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
     /// Whether a variable may hold a credential of an agent, in any form: the value, base64, a path or a command, for what
     /// is not meant to be a secret may be one by mistake.
-    #[must_use]
     pub fn is_credential(&self, variable: &[u8]) -> bool {
         self.entries.iter().any(|entry| entry.owns(variable) || entry.shares(variable))
     }
 
     /// Whether it is one that nothing but an agent uses.
-    #[must_use]
     pub fn is_agents_own(&self, variable: &[u8]) -> bool {
         self.entries.iter().any(|entry| entry.owns(variable))
     }
@@ -230,7 +224,6 @@ impl Catalog {
     }
 
     /// Whether no other agent keeps its login in a file of the same name.
-    #[must_use]
     pub fn is_unique(&self, entry: &Entry) -> bool {
         self.entries.iter().filter(|other| other.login() == entry.login()).count() < 2
     }

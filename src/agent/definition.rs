@@ -98,7 +98,6 @@ impl Method {
         [Method::OauthToken, Method::AuthToken, Method::ApiKey, Method::Session, Method::Cloud];
 
     /// The word for it in options and JSON.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Method::OauthToken => "oauth-token",
@@ -259,7 +258,6 @@ impl MethodRule {
 
 impl Definition {
     /// The names of its session. A secret file that is called as its login file counts where it can only be its own.
-    #[must_use]
     pub fn session_names(&self, by_name: bool) -> Option<Names> {
         let session = self.session.as_ref()?;
         // A key of a Kubernetes Secret made by hand often lacks the dot.
@@ -268,26 +266,22 @@ impl Definition {
     }
 
     /// The variables of its session, in every form.
-    #[must_use]
     pub fn session_variables(&self) -> Vec<String> {
         self.session_names(false).map(|names| names.variables().collect()).unwrap_or_default()
     }
 
     /// Every variable by which it may be given a credential, in every form.
-    #[must_use]
     pub fn variables(&self) -> Vec<String> {
         self.methods.iter().flat_map(MethodRule::variables).chain(self.session_variables()).collect()
     }
 
     /// The rule of the method by which a session authenticates.
-    #[must_use]
     pub fn session_rule(&self) -> Option<&MethodRule> {
         self.methods.iter().find(|rule| rule.method == Method::Session)
     }
 }
 
 /// Whether `name` matches `pattern`, in which one `*` stands for any characters.
-#[must_use]
 pub fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,

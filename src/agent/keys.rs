@@ -55,7 +55,6 @@ impl<'t> Open<'t> {
 
 impl<'t> Keys<'t> {
     /// Finds them.
-    #[must_use]
     pub fn of(text: &'t str) -> Keys<'t> {
         let mut places: Vec<Place<'t>> = Vec::new();
         let mut open: Vec<Open<'t>> = Vec::new();
@@ -99,7 +98,6 @@ impl<'t> Keys<'t> {
     }
 
     /// The line of a path, or of what is nearest above it.
-    #[must_use]
     pub fn line(&self, path: &str) -> usize {
         let path = format!(".{path}");
         // What each place leaves of the path, where it is on the way; what it is in stands before it.
@@ -122,14 +120,12 @@ impl<'t> Keys<'t> {
     }
 
     /// The key at a place, by serde's line and column, both from 1: the last that begins before it.
-    #[must_use]
     pub fn at(&self, line: usize, column: usize) -> String {
         let offset = self.offset(line, column);
         self.path(self.places.iter().rfind(|place| place.start < offset))
     }
 
     /// What is closed at a place: the object or list that ends there.
-    #[must_use]
     pub fn closed_at(&self, line: usize, column: usize) -> String {
         let offset = self.offset(line, column);
         let closed = self.places.iter().filter(|place| place.end.is_some_and(|end| end < offset));

@@ -4,7 +4,6 @@ use crate::commands::Answer;
 use crate::config::Shell;
 
 /// Answers with a file that was generated from the command line's definition; see `config/generated.rs`.
-#[must_use]
 pub fn completions(shell: Shell) -> Answer {
     let text = match shell {
         Shell::Bash => include_str!("../../completions/agent-init.bash"),

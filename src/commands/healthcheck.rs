@@ -12,7 +12,6 @@ use crate::status::{Clock, complaint, running};
 
 /// The exit status: 0, or 1 after one line. Docker reserves every other one, so a definition that cannot be read is
 /// a 1 too.
-#[must_use]
 pub fn healthcheck(config: &HealthcheckConfig, environment: &Environment, reporter: Reporter) -> u8 {
     let Some(why) = complaints(config, environment) else { return 0 };
     reporter.say(&Message::error(&why));

@@ -262,8 +262,8 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         expires_at: chosen
             .and_then(|candidate| candidate.expires_at)
             .map(|expires| humantime::format_rfc3339_seconds(expires).to_string()),
-        write_back: plan.write_back.as_ref().map(|target| target.target.clone()),
-        store: plan.write_back.as_ref().and_then(|target| target.store.clone()),
+        write_back: plan.write_back.as_ref().map(|to| to.target.path().to_owned()),
+        store: plan.write_back.as_ref().and_then(|to| to.target.helper().map(str::to_owned)),
         base: None,
         content: None,
         history: before.map(|before| before.history.clone()).unwrap_or_default(),

@@ -10,6 +10,7 @@ use crate::config::{AgentSelection, StatusConfig};
 use crate::env::Environment;
 use crate::facts::Facts;
 use crate::log::Reporter;
+use crate::login::merge::SyncResult;
 use crate::output::json_line;
 use crate::output::status::Document;
 use crate::output::style::Style;
@@ -63,7 +64,6 @@ pub fn status(config: &StatusConfig, environment: &Environment, reporter: Report
 }
 
 /// What the agents of a run have now.
-#[must_use]
 pub fn of_running(running: &Running, catalog: &Catalog, clock: Clock) -> Vec<AgentStatus> {
     let one = |served: &Served| {
         let definition = catalog.named(&served.agent).and_then(Entry::definition).ok();
@@ -76,7 +76,7 @@ pub fn of_running(running: &Running, catalog: &Catalog, clock: Clock) -> Vec<Age
 }
 
 fn exchange_of(served: &Served, recovery: Option<&Recovery>) -> Exchange {
-    let (last, at) = (served.last.clone(), served.at.clone());
+    let (last, at) = (served.last, served.at.clone());
     let Some(target) = served.write_back.as_deref() else { return Exchange { last, at, ..Exchange::default() } };
     let capture = Capture::open(target).ok();
     Exchange {
@@ -106,20 +106,19 @@ fn is_writable(target: &Path) -> bool {
 }
 
 /// What a run would have.
-#[must_use]
 pub fn of_plan(facts: &Facts<'_>, plan: &Plan<'_, '_>, clock: Clock) -> Vec<AgentStatus> {
     plan.agents.iter().map(|agent| status::planned(agent, clock, exchange(facts, agent))).collect()
 }
 
 /// What an earlier run of this container, or another, noted.
 fn exchange(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Exchange {
-    let target = plan.write_back.as_ref().filter(|target| !target.single_file);
-    let capture = target.and_then(|target| Capture::open(&target.target).ok());
+    let target = plan.write_back.as_ref().filter(|to| !to.target.is_file());
+    let capture = target.and_then(|target| Capture::open(target.target.path()).ok());
     let published = capture.as_ref().and_then(|capture| capture.record().ok()?.published_at);
     let remembered = facts.remembered(plan.facts);
     let (last, at) = match remembered.filter(|remembered| remembered.last.is_some()) {
-        Some(remembered) => (remembered.last.clone(), remembered.at.clone()),
-        None => (published.as_ref().map(|_| "published".to_owned()), published),
+        Some(remembered) => (remembered.last, remembered.at.clone()),
+        None => (published.as_ref().map(|_| SyncResult::Published), published),
     };
     let writable = target.is_some_and(|target| target.writable);
     let session = plan.facts.definition.session.as_ref();

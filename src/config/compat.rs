@@ -35,7 +35,6 @@ impl Default for Compat {
 
 impl Compat {
     /// The exit status for a failure of ours. A stop before COMMAND runs is 128 and the signal under every name.
-    #[must_use]
     pub fn exit_status(&self, failure: u8) -> u8 {
         match failure {
             EXIT_FAILURE => self.failure,

@@ -24,7 +24,6 @@ use crate::log::{Message, Reporter};
 
 impl InitConfig {
     /// Reads the command line of PID 1, if that is a run of ours.
-    #[must_use]
     pub fn of(command_line: &[OsString]) -> Option<InitConfig> {
         let (program, arguments) = command_line.split_first()?;
         if Path::new(program).file_name() != Some(OsStr::new("agent-init")) {
@@ -52,7 +51,6 @@ pub struct Parsed {
 
 impl Parsed {
     /// What is different under the name of another init.
-    #[must_use]
     pub fn compat(&self) -> Compat {
         match &self.command {
             Command::Run(run) => run.compat.clone(),
@@ -61,7 +59,6 @@ impl Parsed {
     }
 
     /// Who writes the messages.
-    #[must_use]
     pub fn reporter(&self) -> Reporter {
         self.log.reporter()
     }

@@ -110,20 +110,17 @@ impl RunConfig {
     /// Whether the choice of a user is left out of account. An image that presets a user may also be started as another one,
     /// by `docker run --user` or with an arbitrary uid of `OpenShift`, and only root can change the user. `current`: uid and
     /// gid of agent-init.
-    #[must_use]
     pub fn user_is_void(&self, current: (u32, u32)) -> bool {
         self.user_is_preset && current.0 != 0
     }
 
     /// Whether an agent's logins are synced: as they change (true) or at the end (false); `None` where they are not.
-    #[must_use]
     pub fn is_synced_live(&self, agent: &str) -> Option<bool> {
         let is_synced = self.sync != SyncMode::Off && *self.auth.of(agent) != AuthMode::Copy;
         is_synced.then_some(self.sync == SyncMode::Live)
     }
 
     /// Who writes the messages.
-    #[must_use]
     pub fn reporter(&self) -> Reporter {
         self.log.reporter()
     }
@@ -146,7 +143,6 @@ impl Default for LogConfig {
 
 impl LogConfig {
     /// Who writes the messages.
-    #[must_use]
     pub fn reporter(self) -> Reporter {
         Reporter { format: self.format, level: self.level, on_raw_terminal: false }
     }

@@ -66,13 +66,11 @@ impl<T> PerAgent<T> {
     }
 
     /// The value for an agent.
-    #[must_use]
     pub fn of(&self, agent: &str) -> &T {
         self.of_named(agent).unwrap_or(&self.for_all)
     }
 
     /// The value that an agent was given by its name.
-    #[must_use]
     pub fn of_named(&self, agent: &str) -> Option<&T> {
         self.named.iter().find(|(name, _)| name == agent).map(|(_, value)| value)
     }
@@ -125,7 +123,6 @@ pub type CaptureDirs = PerAgent<Option<PathBuf>>;
 
 impl CaptureDirs {
     /// Whether any capture is given.
-    #[must_use]
     pub fn is_given(&self) -> bool {
         self.directories().next().is_some()
     }
@@ -170,7 +167,6 @@ pub enum StoreChoice {
 
 impl StoreChoice {
     /// The helper, if the store is behind one.
-    #[must_use]
     pub fn helper(&self) -> Option<&StoreSpec> {
         match self {
             StoreChoice::Exec(spec) => Some(spec),

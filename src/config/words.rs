@@ -30,7 +30,6 @@ pub trait Words: Copy + PartialEq + 'static {
     const WORDS: &'static [Word];
 
     /// The documented spelling.
-    #[must_use]
     fn word(self) -> &'static str {
         let at = Self::VALUES.iter().position(|value| *value == self);
         at.and_then(|at| Self::WORDS.get(at)).map_or("", |word| word.word)

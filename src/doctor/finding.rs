@@ -1,6 +1,6 @@
 //! What a check found, and how to fix it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -13,6 +13,9 @@ pub struct Finding {
     pub check: &'static str,
     /// What it is about: a path, a variable or an agent.
     pub subject: String,
+    /// The path of a source, whose owner, mode or mount may explain it.
+    #[serde(skip)]
+    pub source: Option<PathBuf>,
     /// What is wrong, and what comes of it.
     pub what: String,
     /// How to mend it.
@@ -24,7 +27,6 @@ pub struct Finding {
 
 impl Finding {
     /// What stops a start, of one agent or of any, in the words of that start.
-    #[must_use]
     pub fn of_refusal(subject: impl Into<String>, error: &anyhow::Error) -> Finding {
         let Message { text, hint, .. } = Message::error(error);
         let fix = hint.unwrap_or_else(|| "agent-init --help shows the options".to_owned());
@@ -37,7 +39,7 @@ impl Finding {
         what: impl Into<String>,
         fix: impl Into<String>,
     ) -> Finding {
-        Finding { check, subject: subject.into(), what: what.into(), fix: fix.into(), is_problem: true }
+        Finding { check, subject: subject.into(), source: None, what: what.into(), fix: fix.into(), is_problem: true }
     }
 
     pub(super) fn note(

@@ -108,7 +108,6 @@ pub struct DoctorInput {
 }
 
 /// Looks around. `facts`: what a start would find, where it would get so far.
-#[must_use]
 pub fn look(
     config: &RunConfig,
     catalog: &Catalog,
@@ -252,7 +251,6 @@ fn count(path: &Path) -> usize {
 
 impl Found {
     /// As a directory's handle would have it, as far as permissions go.
-    #[must_use]
     pub fn stat(self) -> Stat {
         let Found { kind, mode, uid, gid, .. } = self;
         Stat { kind, mode, uid, gid, links: 1, size: 0, id: (0, 0), changed: (0, 0) }

@@ -1,5 +1,7 @@
 //! Pure. Sources that are wrong, shadowed, or that a refresh will strand.
 
+use std::path::Path;
+
 use crate::agent::definition::Method;
 use crate::config::{AgentSelection, AuthMode, RunConfig, Words};
 use crate::doctor::finding::Finding;
@@ -23,7 +25,6 @@ pub struct Sources<'s, 'f, 'c> {
 }
 
 /// Everything that is to be said of the sources.
-#[must_use]
 pub fn of_sources(sources: &Sources<'_, '_, '_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = sources.warnings.iter().map(|message| of_message("given", message)).collect();
     if !sources.is_running {
@@ -45,7 +46,7 @@ pub fn of_sources(sources: &Sources<'_, '_, '_>) -> Vec<Finding> {
 
 fn of_message(check: &'static str, message: &Message) -> Finding {
     let fix = message.hint.clone().unwrap_or_else(|| "remove it, or give it a value".to_owned());
-    let subject = message.text.split([':', ' ']).next().unwrap_or_default().to_owned();
+    let subject = message.about.clone().or_else(|| message.agent.clone()).unwrap_or_default();
     Finding::problem(check, subject, message.text.clone(), fix)
 }
 
@@ -54,7 +55,9 @@ fn unusable(agent: &AgentPlan<'_, '_>) -> impl Iterator<Item = Finding> {
     agent.facts.candidates.iter().filter_map(|candidate| {
         let why = candidate.found.as_ref().err()?;
         let fix = warning::fix(agent.facts.definition, candidate);
-        Some(Finding::problem("unusable", candidate.source.to_string(), format!("it is no usable login: {why}"), fix))
+        let what = format!("it is no usable login: {why}");
+        let source = candidate.source.path().map(Path::to_owned);
+        Some(Finding { source, ..Finding::problem("unusable", candidate.source.to_string(), what, fix) })
     })
 }
 

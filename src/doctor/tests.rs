@@ -3,6 +3,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::*;
 use crate::doctor::input::Found;
 use crate::fs::mounts::Mount;
+use crate::login::Source;
 use crate::process::table::Process;
 use crate::sys::stat::Kind;
 
@@ -238,8 +239,12 @@ fn what_is_on_one_mount_is_said_once() {
 #[test]
 fn a_source_that_is_closed_is_explained_once() {
     let closed = of_surroundings(&around(vec![InspectedPath { readable: false, ..capture() }]));
-    let unusable = |source: &str| Finding::problem("unusable", source, "it is no usable login", "log in");
-    let all = together(closed, vec![unusable("capture:/capture/x"), unusable("env:X"), unusable("mount:/h/.x")]);
+    let unusable = |source: &Source| Finding {
+        source: source.path().map(Path::to_owned),
+        ..Finding::problem("unusable", source.to_string(), "it is no usable login", "log in")
+    };
+    let sources = [Source::Capture("/capture/x".into()), Source::Env("X".into()), Source::Mount("/h/.x".into())];
+    let all = together(closed, sources.iter().map(unusable).collect());
     let subjects: Vec<&str> = all.iter().map(|finding| finding.subject.as_str()).collect();
     assert_eq!(subjects, ["/capture", "env:X", "mount:/h/.x"]);
 }

@@ -35,7 +35,6 @@ pub struct AgentFacts<'c> {
 
 impl AgentFacts<'_> {
     /// Where the login is in the working copy; `None` for an agent that keeps none.
-    #[must_use]
     pub fn login_file(&self) -> Option<PathBuf> {
         self.definition.session.as_ref().map(|session| self.working_copy.join(&session.file))
     }
@@ -57,7 +56,6 @@ pub struct CaptureFacts {
 
 impl CaptureFacts {
     /// Where it is, as the operator knows it.
-    #[must_use]
     pub fn place(&self) -> String {
         self.store.as_ref().map_or_else(|| self.path.display().to_string(), |store| store.spec.text.clone())
     }

@@ -63,19 +63,16 @@ pub struct Session {
 
 impl Candidate<'_> {
     /// Whether the value begins with this; a setting and a login have none.
-    #[must_use]
     pub fn value_starts_with(&self, prefix: &str) -> bool {
         matches!(&self.found, Ok(CandidateValue::Value(value)) if value.expose_secret().starts_with(prefix.as_bytes()))
     }
 
     /// Whether it is in the agent's own settings, and stays there.
-    #[must_use]
     pub fn is_setting(&self) -> bool {
         matches!(self.found, Ok(CandidateValue::Setting))
     }
 
     /// Whether it has ended, and nobody can renew it.
-    #[must_use]
     pub fn has_ended(&self, now: SystemTime) -> bool {
         let ends = match self.session() {
             Some(session) => session.login.expires_at.filter(|_| !session.login.refreshable),
@@ -85,7 +82,6 @@ impl Candidate<'_> {
     }
 
     /// The login, if it is a usable one.
-    #[must_use]
     pub fn session(&self) -> Option<&Session> {
         match &self.found {
             Ok(CandidateValue::Session(session)) => Some(session),
@@ -158,7 +154,9 @@ pub fn companions(given: &mut ExplicitSources, reading: &mut Reading<'_, '_>) ->
 }
 
 fn empty(form: &ExplicitSource) -> Message {
-    Message::warning(format!("{} is empty: it counts as not set", form.name())).event(EventKey::UnusableSource)
+    Message::warning(format!("{} is empty: it counts as not set", form.name()))
+        .event(EventKey::UnusableSource)
+        .about(form.name())
 }
 
 /// The value that a variable would have: less trailing newlines.
@@ -250,7 +248,6 @@ pub fn file(path: &Path) -> Result<Secret, Unreadable> {
 }
 
 /// The value of a material as an environment string.
-#[must_use]
 pub fn as_variable(secret: &Secret) -> OsString {
     OsStr::from_bytes(secret.expose_secret()).to_owned()
 }

@@ -95,7 +95,6 @@ pub struct Search<'s> {
 }
 
 /// The directories of secret files.
-#[must_use]
 pub fn secret_directories(option: Option<&OsStr>, environment: &Environment) -> Vec<PathBuf> {
     let credentials = environment.get_filled("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let usual = || std::iter::once(PathBuf::from("/run/secrets")).chain(credentials).collect();
@@ -131,7 +130,7 @@ pub fn missing_directories(option: Option<&OsStr>) -> anyhow::Result<Vec<Message
             Err(error) => {
                 let text =
                     format!("--secrets {shown}: no secret is found there: {}", without_number(&error.to_string()));
-                let warning = Message::warning(text).event(EventKey::UnusableSource);
+                let warning = Message::warning(text).event(EventKey::UnusableSource).about(shown.to_string());
                 missing.push(warning.hint("is the secret or volume mounted?"));
             }
         }
@@ -166,7 +165,8 @@ pub fn given(definition: &Definition, search: &Search<'_>) -> anyhow::Result<Exp
             let text = format!("{descriptor} is set aside: agent-init does not read descriptors");
             let [plain, file, command] = Suffix::OF_VALUE.map(|suffix| suffix.of(variable));
             let hint = format!("give the value by {plain}, {file} or {command}");
-            given.warnings.push(Message::warning(text).event(EventKey::Ignored).agent(&definition.name).hint(hint));
+            let warning = Message::warning(text).event(EventKey::Ignored).agent(&definition.name);
+            given.warnings.push(warning.about(descriptor).hint(hint));
         }
     }
     if let Some(names) = definition.session_names(search.by_name) {
@@ -178,7 +178,6 @@ pub fn given(definition: &Definition, search: &Search<'_>) -> anyhow::Result<Exp
 
 impl ExplicitSources {
     /// Whether there is anything.
-    #[must_use]
     pub fn is_explicit(&self) -> bool {
         !self.forms.is_empty()
     }
@@ -187,7 +186,7 @@ impl ExplicitSources {
         let mut filled = |variable: &str| match search.environment.get(variable) {
             Some(value) if value.is_empty() => {
                 let text = format!("{variable} is set and empty: it counts as not set");
-                let warning = Message::warning(text).event(EventKey::UnusableSource);
+                let warning = Message::warning(text).event(EventKey::UnusableSource).about(variable);
                 if !self.warnings.contains(&warning) {
                     self.warnings.push(warning);
                 }

@@ -20,7 +20,6 @@ pub struct ExistingHome {
 ///
 /// A user who stays the same keeps `$HOME`, as under any init; one who is changed to gets the home of the passwd entry,
 /// as with gosu. `/` is what docker sets for a uid without an entry: it is no home.
-#[must_use]
 pub fn home(
     option: Option<&Path>,
     identity: &Identity,
@@ -44,7 +43,6 @@ pub fn home(
 }
 
 /// Whether a user may make files in this directory, by its permission bits.
-#[must_use]
 pub fn may_use(stat: &Stat, identity: &Identity) -> bool {
     let groups = identity.groups.as_deref().unwrap_or_default();
     let bits = if identity.uid == 0 {
@@ -80,13 +78,11 @@ pub struct ConfigDirFacts {
 
 impl ConfigDirFacts {
     /// Whether the working copy can be here: a mount is the operator's, and is a source; a link leads who knows where.
-    #[must_use]
     pub fn is_usable(&self) -> bool {
         self.obstacle().is_none()
     }
 
     /// Why the working copy cannot be here.
-    #[must_use]
     pub fn obstacle(&self) -> Option<&'static str> {
         match self.kind {
             _ if self.mounted => Some("it is a mount point"),
@@ -102,7 +98,6 @@ impl ConfigDirFacts {
 
 /// The agent's own place: what its home variable names, else the default below what the parent's variable names or under
 /// HOME. `named`: the path that a variable holds.
-#[must_use]
 pub fn own<'p>(home: &Home, named: impl Fn(&str) -> Option<&'p Path>, agent_home: &Path) -> PathBuf {
     let below = |variable: &str, suffix: &str| {
         let path = named(variable).filter(|path| path.is_absolute())?;
@@ -114,13 +109,11 @@ pub fn own<'p>(home: &Home, named: impl Fn(&str) -> Option<&'p Path>, agent_home
 }
 
 /// A path of a definition in which `~/` stands for HOME.
-#[must_use]
 pub fn under_home(path: &str, agent_home: &Path) -> PathBuf {
     path.strip_prefix("~/").map_or_else(|| PathBuf::from(path), |rest| agent_home.join(rest))
 }
 
 /// Where the working copy goes.
-#[must_use]
 pub fn working_copy(
     agent: &str,
     home: &Home,
@@ -137,14 +130,12 @@ pub fn working_copy(
 }
 
 /// Where a file that goes with a method is copied for the agent's user.
-#[must_use]
 pub fn copied_file(state_dir: &Path, agent: &str, variable: &str) -> PathBuf {
     state_dir.join("work").join(format!("{agent}.files")).join(variable.to_ascii_lowercase())
 }
 
 /// The directory whose settings belong to the working copy, and what kind of source it is: the operator's mount, else
 /// the capture, else the agent's own place, when that cannot be the working copy.
-#[must_use]
 pub fn settings_source<'p>(
     place: &'p ConfigDirFacts,
     working_copy: &Path,
@@ -161,7 +152,6 @@ pub fn settings_source<'p>(
 }
 
 /// The value of the home variable that names this place.
-#[must_use]
 pub fn variable_value(home: &Home, place: &Path) -> PathBuf {
     let levels = Path::new(&home.suffix).components().count();
     place.ancestors().nth(levels).unwrap_or(place).to_owned()

@@ -57,6 +57,7 @@ pub(super) fn fetch(
 fn passed_over(spec: &StoreSpec, agent: &str) -> Message {
     let text = format!("{agent}: {} holds a file named {BOOKKEEPING}, which is ignored", spec.text);
     Message::warning(text)
+        .agent(agent)
         .hint("that name is agent-init's own: store the login file alone; the next refresh removes it")
 }
 

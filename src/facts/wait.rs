@@ -36,7 +36,6 @@ const LOOK: Duration = Duration::from_secs(2);
 
 impl LoginWait {
     /// Begins to wait for the captures of the agents in `facts`, and says so; nothing where none of them has one.
-    #[must_use]
     pub fn begin(facts: &Facts<'_>, limit: Duration, reporter: Reporter) -> Option<LoginWait> {
         let captures: Vec<String> =
             facts.agents.iter().filter_map(|agent| Some(agent.capture.as_ref()?.place())).collect();

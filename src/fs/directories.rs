@@ -13,7 +13,6 @@ use crate::sys::{access, privilege};
 use crate::words::writable_beside_owner;
 
 /// An error at a path, with the remedy that fits who we are.
-#[must_use]
 pub fn failure(verb: &str, path: &Path) -> Failure {
     let what = format!("cannot {verb} {}", path.display());
     let hint = if privilege::current().0 == 0 {
@@ -171,7 +170,6 @@ fn make_below(path: &Path, trusted: &Path, attributes: Attributes) -> io::Result
 }
 
 /// Why a directory is none for our state: whose it is, or who may write there.
-#[must_use]
 pub fn why_not_ours(stat: &Stat, uid: u32) -> Option<String> {
     if stat.uid != uid {
         return Some(format!("belongs to uid {}, and agent-init runs as uid {uid}", stat.uid));
@@ -181,13 +179,11 @@ pub fn why_not_ours(stat: &Stat, uid: u32) -> Option<String> {
 
 /// Whether a directory is made for us and nobody else: `/run/agent-init`, `/tmp/agent-init-1000`. What --state-dir names
 /// may be /tmp, which is not ours to close.
-#[must_use]
 pub fn is_named_ours(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"agent-init"))
 }
 
 /// The remedy for a state directory that is not ours.
-#[must_use]
 pub fn make_it_ours(path: &Path, uid: u32) -> String {
     let path = path.display();
     format!(

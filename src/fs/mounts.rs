@@ -42,25 +42,21 @@ impl Mounts {
     }
 
     /// Reads the table. A line that is none is passed over: the kernel writes no such line.
-    #[must_use]
     pub fn parse(text: &[u8]) -> Mounts {
         Mounts(text.split(|byte| *byte == b'\n').filter_map(line).collect())
     }
 
     /// The mount at this very path.
-    #[must_use]
     pub fn at(&self, path: &Path) -> Option<&Mount> {
         self.0.iter().rev().find(|mount| mount.point == path)
     }
 
     /// The mount that this path is on.
-    #[must_use]
     pub fn holding(&self, path: &Path) -> Option<&Mount> {
         path.ancestors().find_map(|ancestor| self.at(ancestor))
     }
 
     /// A mount somewhere below this path.
-    #[must_use]
     pub fn below(&self, path: &Path) -> Option<&Mount> {
         self.0.iter().find(|mount| mount.point != path && mount.point.starts_with(path))
     }

@@ -40,13 +40,11 @@ pub enum Unreadable {
 
 impl Unreadable {
     /// Whether nothing is known of the file: all other reasons say what it is.
-    #[must_use]
     pub fn is_unknown(&self) -> bool {
         matches!(self, Unreadable::Failed(_))
     }
 
     /// Whether this user may not look: another's directory or file (EACCES, EPERM).
-    #[must_use]
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Unreadable::Failed(error) if error.kind() == io::ErrorKind::PermissionDenied)
     }

@@ -72,19 +72,16 @@ pub struct Stop {
 
 impl Stop {
     /// The policy for this stop signal and this budget from it to our exit. Without a stop signal all are passed on.
-    #[must_use]
     pub fn new(signal: Option<Signal>, grace: Duration) -> Stop {
         Stop { signal, grace, phase: Phase::Running, ends_at: None }
     }
 
     /// The signal that starts the stop.
-    #[must_use]
     pub fn signal(&self) -> Option<Signal> {
         self.signal
     }
 
     /// The next moment at which something is due.
-    #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Running | Phase::Over => None,
@@ -95,19 +92,16 @@ impl Stop {
     }
 
     /// Whether nothing is left but the last publish.
-    #[must_use]
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Over
     }
 
     /// Whether the end has begun.
-    #[must_use]
     pub fn has_begun(&self) -> bool {
         self.phase != Phase::Running
     }
 
     /// When our exit is due, once a stop has begun.
-    #[must_use]
     pub fn ends_at(&self) -> Option<Instant> {
         self.ends_at
     }

@@ -81,7 +81,6 @@ pub enum EventKey {
 
 impl EventKey {
     /// The word in JSON.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             EventKey::Auth => "auth",

@@ -14,13 +14,11 @@ fn is_obeyed(c: char) -> bool {
 }
 
 /// Text for people, with a replacement character for each that would be obeyed.
-#[must_use]
 pub fn sanitized(text: &str) -> String {
     text.chars().map(|c| if is_obeyed(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// JSON that says the same in escapes. Outside of its strings there is none of these characters.
-#[must_use]
 pub fn escaped(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {

@@ -49,7 +49,6 @@ pub enum Defect {
 
 impl Defect {
     /// Whether the document is whole and says "nobody is logged in", rather than being damaged.
-    #[must_use]
     pub fn is_logged_out(&self) -> bool {
         matches!(self, Defect::Blank | Defect::NoToken(_))
     }

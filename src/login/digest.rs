@@ -19,7 +19,6 @@ impl Digest {
     }
 
     /// From the form that `Display` writes.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Digest> {
         let hex = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64 && hex.is_ascii())?;
         let mut bytes = [0; 32];

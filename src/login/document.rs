@@ -123,7 +123,6 @@ impl Document {
     }
 
     /// The text of a field, if it is a string that is not empty.
-    #[must_use]
     pub fn text(&self, field: &Field) -> Option<String> {
         match self.field(field)? {
             Value::String(text) if !text.is_empty() => Some(text),
@@ -132,20 +131,17 @@ impl Document {
     }
 
     /// Whether there is text under this top-level key.
-    #[must_use]
     pub fn has_text(&self, key: &str) -> bool {
         self.0.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty())
     }
 
     /// Whether there is anything at this pointer.
-    #[must_use]
     pub fn has(&self, pointer: &str) -> bool {
         find(&self.0, pointer).is_some()
     }
 
     /// The login file of `bytes` as it is written over `there`: what travels, as it stands there, beside the siblings here,
     /// which keep their bytes. `None` where it is written as it is.
-    #[must_use]
     pub fn beside_siblings(rule: &SessionFile, bytes: &[u8], there: Option<&[u8]>) -> Option<Zeroizing<Vec<u8>>> {
         // Only JSON has siblings.
         let there = there.filter(|_| !rule.travels.is_empty() && rule.format != Format::Yaml)?;
@@ -161,7 +157,6 @@ impl Document {
     }
 
     /// A login file without the keys that travel; nothing when it is all login, or none.
-    #[must_use]
     pub fn without_login(rule: &SessionFile, bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let document = Document::parse(bytes, rule.format).ok()?;
         let travels = |name: &str| rule.travels.iter().any(|key| key == name);
@@ -175,7 +170,6 @@ impl Document {
     }
 
     /// The document as JSON text.
-    #[must_use]
     pub fn bytes(&self) -> Zeroizing<Vec<u8>> {
         written(&self.0)
     }

@@ -25,7 +25,6 @@ pub struct LoginFile {
 
 impl LoginFile {
     /// The login file among files that no file system holds; `read` gives them by name.
-    #[must_use]
     pub fn among(read: impl Fn(&str) -> Option<Zeroizing<Vec<u8>>>, rule: &SessionFile) -> LoginFile {
         match read(&rule.file) {
             None => LoginFile { state: LoginState::Absent, bytes: None, stamp: None },
@@ -69,7 +68,6 @@ impl From<Stat> for FileStamp {
 
 /// Reads the login file of `rule` in a directory. `through_links`: links that stay beneath it are followed, as
 /// Kubernetes' volumes need it.
-#[must_use]
 pub fn login(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool) -> LoginFile {
     let read = |name: &str| {
         if through_links { beneath(dir, Path::new(name), owners) } else { entry(dir, OsStr::new(name), owners) }
@@ -136,7 +134,6 @@ fn account_beside(
 }
 
 /// Reads as [`login`] does, again while that fails for the moment. Only before the agent runs: it waits.
-#[must_use]
 pub fn login_at_start(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool) -> LoginFile {
     let read = || match login(dir, rule, owners, through_links) {
         LoginFile { state: LoginState::Unreadable(why), .. } => Err(why),

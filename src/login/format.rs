@@ -46,7 +46,6 @@ fn yes() -> bool {
 
 impl SessionFile {
     /// The name of a key for it in a Kubernetes Secret that lacks the dot in front.
-    #[must_use]
     pub fn undotted(&self) -> Option<&str> {
         self.file.strip_prefix('.')
     }

@@ -25,20 +25,17 @@ impl History {
     }
 
     /// Whether this login is one of the line.
-    #[must_use]
     pub fn contains(&self, digest: Digest) -> bool {
         self.0.contains(&digest)
     }
 
     /// Whether this login is one of the line and another came after it.
-    #[must_use]
     pub fn is_ancestor(&self, digest: Digest) -> bool {
         self.contains(digest) && self.0.last() != Some(&digest)
     }
 
     /// This line, as far as another knows more of it, or another. A capture that was set back to an earlier state holds an
     /// earlier line too: what is known here of the logins that came later must not be forgotten.
-    #[must_use]
     pub fn or_longer(self, other: History) -> History {
         match other.0.last() {
             Some(last) if !self.contains(*last) => other,
@@ -47,7 +44,6 @@ impl History {
     }
 
     /// Whether nothing is known.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -10,7 +10,6 @@ use zeroize::Zeroizing;
 use crate::login::limits;
 
 /// The claims, as JSON: the middle one of three base64url parts.
-#[must_use]
 pub fn claims(token: &str) -> Option<Zeroizing<Vec<u8>>> {
     let mut parts = token.split('.');
     let (_, body, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
@@ -19,7 +18,6 @@ pub fn claims(token: &str) -> Option<Zeroizing<Vec<u8>>> {
 
 /// Whether a strict reader takes it: no part is empty, and the claims have no padding (RFC 7515, section 2). What its
 /// header says matters to none that was tried.
-#[must_use]
 pub fn is_whole(token: &str) -> bool {
     #[allow(clippy::zero_sized_map_values, reason = "nothing of the claims is kept")]
     let is_object = |claims: &[u8]| limits::parse::<BTreeMap<String, IgnoredAny>>(claims).is_ok();

@@ -100,7 +100,6 @@ pub fn check(text: &[u8]) -> Result<(), Unparsed> {
 }
 
 /// Whether `key: value` lines are few enough.
-#[must_use]
 pub fn has_lines_within_limits(text: &[u8]) -> bool {
     text.split(|byte| *byte == b'\n').nth(CONTAINERS).is_none()
 }

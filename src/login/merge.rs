@@ -1,5 +1,7 @@
 //! Pure. The three-way table: what was agreed, what the agent has, what is stored.
 
+use serde::{Deserialize, Serialize};
+
 use crate::login::defect::Defect;
 use crate::login::digest::Digest;
 use crate::login::document::Login;
@@ -22,7 +24,6 @@ pub enum LoginState {
 
 impl LoginState {
     /// The login, if it is one.
-    #[must_use]
     pub fn login(&self) -> Option<&Login> {
         match self {
             LoginState::Valid(login) => Some(login),
@@ -31,7 +32,6 @@ impl LoginState {
     }
 
     /// What a defect makes of a copy.
-    #[must_use]
     pub fn defective(defect: &Defect) -> LoginState {
         if defect.is_logged_out() { LoginState::LoggedOut } else { LoginState::Damaged(defect.to_string()) }
     }
@@ -49,6 +49,45 @@ pub struct MergeBase {
 impl From<&Login> for MergeBase {
     fn from(login: &Login) -> MergeBase {
         MergeBase { digest: login.digest, content: login.content }
+    }
+}
+
+/// What the last sync with the store came to: one word in the log, the state file, `status` and docs/sync.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SyncResult {
+    Unchanged,
+    Published,
+    Adopted,
+    /// Another account's login is stored and stays; ours is under `conflicts/`.
+    Kept,
+    LoggedOut,
+    /// The agent's file is no login.
+    Torn,
+    /// A login that is not stored could not be stored.
+    Failed,
+    NotAdopted,
+    Unreadable,
+    /// A word of another version of this program.
+    #[serde(other)]
+    Unknown,
+}
+
+impl SyncResult {
+    /// Its spelling, as in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            SyncResult::Unchanged => "unchanged",
+            SyncResult::Published => "published",
+            SyncResult::Adopted => "adopted",
+            SyncResult::Kept => "kept",
+            SyncResult::LoggedOut => "logged-out",
+            SyncResult::Torn => "torn",
+            SyncResult::Failed => "failed",
+            SyncResult::NotAdopted => "not-adopted",
+            SyncResult::Unreadable => "unreadable",
+            SyncResult::Unknown => "unknown",
+        }
     }
 }
 
@@ -79,7 +118,6 @@ pub enum Outcome {
 
 impl Outcome {
     /// Whether something is written to a store or a working copy, so that the lock is needed.
-    #[must_use]
     pub fn carries(self) -> bool {
         matches!(self, Outcome::Publish { .. } | Outcome::Adopt { .. } | Outcome::Kept)
     }
@@ -88,7 +126,6 @@ impl Outcome {
 /// Decides.
 ///
 /// A side that does not parse may be in the middle of a write: the caller asks with `Damaged` only after it has waited.
-#[must_use]
 pub fn reconcile(base: Option<MergeBase>, working: &LoginState, stored: &LoginState, history: &History) -> Outcome {
     let changed = |login: &Login| base != Some(MergeBase::from(login));
     match (working, stored) {
@@ -128,7 +165,6 @@ pub fn reconcile(base: Option<MergeBase>, working: &LoginState, stored: &LoginSt
 
 /// Decides for a working copy in which somebody is to log in anew. Nothing is installed there, and what is stored stays until
 /// there is a new login, which replaces it whoever it belongs to.
-#[must_use]
 pub fn anew(working: &LoginState, stored: &LoginState) -> Outcome {
     match (working, stored) {
         (LoginState::Unreadable(_), _) | (_, LoginState::Unreadable(_)) => Outcome::Unknown,
@@ -193,6 +229,27 @@ mod tests {
         history.push(digest(4));
         history.push(digest(BASE));
         reconcile(Some(base), working, stored, &history)
+    }
+
+    #[test]
+    fn each_result_is_spelled_as_in_json() {
+        let all = [
+            SyncResult::Unchanged,
+            SyncResult::Published,
+            SyncResult::Adopted,
+            SyncResult::Kept,
+            SyncResult::LoggedOut,
+            SyncResult::Torn,
+            SyncResult::Failed,
+            SyncResult::NotAdopted,
+            SyncResult::Unreadable,
+            SyncResult::Unknown,
+        ];
+        for result in all {
+            assert_eq!(serde_json::to_value(result).unwrap(), result.word());
+            assert_eq!(serde_json::from_value::<SyncResult>(result.word().into()).unwrap(), result);
+        }
+        assert_eq!(serde_json::from_str::<SyncResult>(r#""of another version""#).unwrap(), SyncResult::Unknown);
     }
 
     #[test]

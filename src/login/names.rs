@@ -22,7 +22,6 @@ impl Suffix {
     pub const OF_VALUE: [Suffix; 3] = [Suffix::Plain, Suffix::File, Suffix::Command];
 
     /// As it is written.
-    #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
             Suffix::Plain => "",
@@ -33,14 +32,12 @@ impl Suffix {
     }
 
     /// The variable for this name.
-    #[must_use]
     pub fn of(self, name: &str) -> String {
         format!("{name}{}", self.text())
     }
 }
 
 /// Whether a variable is `name` with any suffix.
-#[must_use]
 pub fn is_form_of(variable: &[u8], name: &str) -> bool {
     // Asked of every variable at each start: most differ in the first letter.
     variable.first() == name.as_bytes().first()
@@ -50,7 +47,6 @@ pub fn is_form_of(variable: &[u8], name: &str) -> bool {
 }
 
 /// The name of an agent's session: `AGENT_CREDENTIALS`.
-#[must_use]
 pub fn of_session(agent: &str) -> String {
     format!("{}_CREDENTIALS", agent.to_ascii_uppercase().replace('-', "_"))
 }
@@ -70,7 +66,6 @@ pub struct Names {
 
 impl Names {
     /// Of a value.
-    #[must_use]
     pub fn of_value(variable: &str) -> Names {
         Names {
             variable: variable.to_owned(),
@@ -81,7 +76,6 @@ impl Names {
     }
 
     /// Of an agent's session. `own_files`: what its login file itself may be called.
-    #[must_use]
     pub fn of_session<'f>(agent: &str, also: &[String], own_files: impl IntoIterator<Item = &'f str>) -> Names {
         let variable = of_session(agent);
         let lower = variable.to_ascii_lowercase();

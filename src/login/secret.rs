@@ -11,25 +11,21 @@ pub struct Secret(SecretSlice<u8>);
 
 impl Secret {
     /// Takes the bytes over.
-    #[must_use]
     pub fn new(mut bytes: Zeroizing<Vec<u8>>) -> Secret {
         Secret(SecretSlice::from(std::mem::take(&mut *bytes)))
     }
 
     /// Copies the bytes.
-    #[must_use]
     pub fn copied(bytes: &[u8]) -> Secret {
         Secret(SecretSlice::from(bytes.to_vec()))
     }
 
     /// The bytes.
-    #[must_use]
     pub fn expose_secret(&self) -> &[u8] {
         self.0.expose_secret()
     }
 
     /// A second copy, for a second owner.
-    #[must_use]
     pub fn duplicate(&self) -> Secret {
         Secret::copied(self.expose_secret())
     }

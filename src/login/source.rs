@@ -1,7 +1,7 @@
 //! Pure. Where credential material comes from, and the forms in which it is written.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine as _, alphabet};
@@ -30,13 +30,23 @@ pub enum Source {
 
 impl Source {
     /// Whether the operator gave it for this start: a variable or a secret, not a place where logins live.
-    #[must_use]
     pub fn is_explicit(&self) -> bool {
         matches!(self, Source::Env(_) | Source::File(_) | Source::Command(_) | Source::Secret(_))
     }
 
+    /// The file or directory that it is, where it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Source::Home(path)
+            | Source::File(path)
+            | Source::Secret(path)
+            | Source::Mount(path)
+            | Source::Capture(path) => Some(path),
+            Source::Env(_) | Source::Command(_) | Source::Store(_) => None,
+        }
+    }
+
     /// Whether it is where logins live between containers.
-    #[must_use]
     pub fn is_store(&self) -> bool {
         matches!(self, Source::Capture(_) | Source::Store(_))
     }
@@ -58,7 +68,6 @@ impl fmt::Display for Source {
 }
 
 /// A value without the newlines that editors and `echo` leave at its end.
-#[must_use]
 pub fn without_trailing_newlines(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().rposition(|byte| *byte != b'\n' && *byte != b'\r').map_or(0, |last| last + 1);
     bytes.get(..end).unwrap_or_default()
@@ -66,7 +75,6 @@ pub fn without_trailing_newlines(bytes: &[u8]) -> &[u8] {
 
 /// Decodes base64 as people paste it: wrapped lines, the standard or the URL alphabet, with or without padding.
 /// `None` when it is no base64.
-#[must_use]
 pub fn decode_base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let engine = GeneralPurpose::new(&alphabet::STANDARD, config);

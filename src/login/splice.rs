@@ -38,13 +38,11 @@ struct Member {
 
 impl<'t> Splice<'t> {
     /// A text of which nothing is changed yet.
-    #[must_use]
     pub fn new(text: &'t [u8]) -> Splice<'t> {
         Splice { text, changes: Vec::new() }
     }
 
     /// The changed text; `None` where nothing was.
-    #[must_use]
     pub fn finish(mut self) -> Option<Zeroizing<Vec<u8>>> {
         if self.changes.is_empty() {
             return None;
@@ -65,7 +63,6 @@ impl<'t> Splice<'t> {
     }
 
     /// The value at a path of keys, as it stands.
-    #[must_use]
     pub fn value(&self, path: &[&str]) -> Option<&'t [u8]> {
         self.text.get(self.find(path)?)
     }
@@ -312,7 +309,6 @@ fn written(value: &Value, lead: &[u8]) -> Vec<u8> {
 }
 
 /// The text with its lines of `//` comment empty, so that line numbers stay.
-#[must_use]
 pub fn without_comment_lines(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut kept = Zeroizing::new(Vec::with_capacity(bytes.len()));
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {

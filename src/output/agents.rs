@@ -49,7 +49,6 @@ fn method(rule: &MethodRule) -> Value {
 }
 
 /// The table of all agents.
-#[must_use]
 pub fn list(agents: &[&Definition]) -> Page {
     let width = agents.iter().map(|definition| definition.name.len()).max().unwrap_or(0);
     let mut page = Page::default();
@@ -64,7 +63,6 @@ pub fn list(agents: &[&Definition]) -> Page {
 }
 
 /// One agent: what it takes, in the order of preference.
-#[must_use]
 pub fn one(definition: &Definition) -> Page {
     let parent = definition.home.parent.as_ref().map(|parent| format!(" or {}", parent.variable)).unwrap_or_default();
     let home = format!("{}, moved by {}{parent}", definition.home.default, definition.home.variable);

@@ -16,7 +16,6 @@ pub struct Document<'d> {
 
 impl<'d> Document<'d> {
     /// The object for these findings.
-    #[must_use]
     pub fn of(findings: &'d [Finding]) -> Document<'d> {
         let (problems, notes) = findings.iter().partition(|finding| finding.is_problem);
         Document { version: 1, problems, notes }
@@ -24,7 +23,6 @@ impl<'d> Document<'d> {
 }
 
 /// A page for people.
-#[must_use]
 pub fn page(findings: &[Finding]) -> Page {
     let mut page = Page::default();
     for finding in findings {

@@ -10,14 +10,12 @@ pub struct Line(Vec<(Option<Tone>, String)>);
 
 impl Line {
     /// Goes on in a tone.
-    #[must_use]
     pub fn tone(mut self, tone: Tone, text: impl Into<String>) -> Line {
         self.0.push((Some(tone), text.into()));
         self
     }
 
     /// Goes on.
-    #[must_use]
     pub fn text(mut self, text: impl Into<String>) -> Line {
         self.0.push((None, text.into()));
         self
@@ -39,7 +37,6 @@ impl<T: Into<String>> From<T> for Line {
 }
 
 /// A line that begins in a tone.
-#[must_use]
 pub fn toned(tone: Tone, text: impl Into<String>) -> Line {
     Line::default().tone(tone, text)
 }
@@ -75,7 +72,6 @@ impl Page {
     }
 
     /// The text.
-    #[must_use]
     pub fn written(&self, style: Style) -> String {
         self.0.iter().map(|line| line.written(style) + "\n").collect()
     }

@@ -113,7 +113,6 @@ struct Stop {
 
 impl<'v> View<'v> {
     /// The plan as it is shown. `refusal`: why a start would not go by it.
-    #[must_use]
     pub fn of(
         config: &RunConfig,
         facts: &'v Facts<'_>,
@@ -279,7 +278,7 @@ fn write_back(config: &RunConfig, plan: &AgentPlan<'_, '_>) -> Step {
         return Step { what: "none", path: None, why: why.to_owned() };
     };
     let when = if target.live { "as it happens" } else { "at the end" };
-    let what = match (target.writable, target.single_file) {
+    let what = match (target.writable, target.target.is_file()) {
         (false, _) => "kept until it is writable",
         (true, true) => "overwritten in place",
         (true, false) => "published",

@@ -9,6 +9,7 @@ use crate::doctor::Finding;
 use crate::log::event::EventKey;
 use crate::log::safe::is_safe;
 use crate::log::{Level, LogFormat, Message, Reporter};
+use crate::login::merge::SyncResult;
 use crate::output::style::Style;
 use crate::output::{agents, doctor, json_line, plan, status};
 use crate::state::Shadowed;
@@ -44,7 +45,7 @@ fn agent(text: &str) -> AgentStatus {
             mode: "sync",
             target: some(),
             writable: true,
-            last: some(),
+            last: Some(SyncResult::Unknown),
             at: some(),
             kept: Kept { recovery: some(), conflicts: 2, conflicts_in: some() },
         }),
@@ -82,6 +83,7 @@ proptest! {
         prop_assert!(is_safe(&json_line(&status::Document::of(&status)).unwrap()));
 
         let finding = |text: &str| Finding {
+            source: None,
             check: "check",
             subject: text.to_owned(),
             what: text.to_owned(),

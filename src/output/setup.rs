@@ -11,7 +11,6 @@ use crate::setup::verdict::Verdict;
 use crate::store::directory;
 
 /// What begins now. `places`: where the login of each agent goes; `manual`: what to type in a shell.
-#[must_use]
 pub fn beginning(choice: &Selection<'_>, place: Option<&Path>, manual: &[(String, String)]) -> Vec<Message> {
     let words: Vec<_> = choice.command.iter().map(|word| word.to_string_lossy()).collect();
     let to = place.map(|place| format!("; it goes to {}", place.display())).unwrap_or_default();
@@ -35,7 +34,6 @@ pub fn beginning(choice: &Selection<'_>, place: Option<&Path>, manual: &[(String
 }
 
 /// What became of one agent's login. `recovered`: where a copy is of one that could not be stored.
-#[must_use]
 pub fn verdict(definition: &Definition, verdict: &Verdict, at: &Path, kept: Option<&Path>) -> Option<Message> {
     let (title, at) = (&definition.title, at.display());
     Some(match verdict {
@@ -75,34 +73,29 @@ fn whose(login: &Login) -> String {
 }
 
 /// A token was stored.
-#[must_use]
 pub fn minted(definition: &Definition, expires_at: &str, at: &Path) -> Message {
     notice(format!("captured a long-lived token of {}, until {expires_at}: {}", definition.title, at.display()))
 }
 
 /// A login was captured beside a token, which comes first.
-#[must_use]
 pub fn outranked(definition: &Definition, token: &Path) -> Message {
     let text = format!("{}: {} is there too, and run prefers it to a login", definition.title, token.display());
     warning(text).hint("remove it, or choose the login: run --auth sync")
 }
 
 /// A token was made, and could not be stored.
-#[must_use]
 pub fn not_stored(definition: &Definition, at: &Path, why: &str) -> Message {
     error(format!("{}: a token was made, and could not be stored in {}: {why}", definition.title, at.display()))
         .hint("mend that, and run setup --token again; the token that was made is good for nothing: revoke it")
 }
 
 /// Nothing came of it.
-#[must_use]
 pub fn nothing(what: &str, is_kept: bool) -> Message {
     let kept = if is_kept { "; what was captured before is as it was" } else { "" };
     error(format!("nothing was captured: {what}{kept}")).hint("run setup again, and see the login through to its end")
 }
 
 /// What a person does next.
-#[must_use]
 pub fn next(definition: &Definition, root: &Path) -> Message {
     let command = definition.commands.first().map_or("COMMAND", String::as_str);
     let at = root.display();

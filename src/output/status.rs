@@ -18,14 +18,12 @@ pub struct Document<'s> {
 
 impl<'s> Document<'s> {
     /// The object for these agents.
-    #[must_use]
     pub fn of(agents: &'s [AgentStatus]) -> Document<'s> {
         Document { version: 1, agents }
     }
 }
 
 /// A page for people.
-#[must_use]
 pub fn page(heading: &str, agents: &[AgentStatus], now: SystemTime) -> Page {
     let mut page = Page::default();
     page.line(toned(Tone::Faint, heading));
@@ -96,7 +94,7 @@ fn write_back(to: &WriteBackStatus) -> String {
     };
     let last = to.last.as_ref().map(|last| {
         let at = to.at.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
-        format!("; last: {last}{at}")
+        format!("; last: {}{at}", last.word())
     });
     target + &last.unwrap_or_default()
 }

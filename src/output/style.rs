@@ -35,7 +35,6 @@ impl Style {
     pub const COLOURED: Style = Style { colours: true };
 
     /// Colours if standard output is a terminal that has them and nobody minds (no-color.org).
-    #[must_use]
     pub fn of_stdout(environment: &Environment) -> Style {
         let minded = environment.get_filled("NO_COLOR").is_some();
         let dumb = environment.get("TERM").is_none_or(|term| term == "dumb");
@@ -43,7 +42,6 @@ impl Style {
     }
 
     /// The text in its tone; a page has made it safe.
-    #[must_use]
     pub(super) fn paint(self, tone: Tone, text: &str) -> String {
         if !self.colours {
             return text.to_owned();
@@ -60,7 +58,6 @@ impl Style {
 }
 
 /// A moment, from now and as it is: `in 3 h 20 min (2026-01-14T03:21:00Z)`.
-#[must_use]
 pub fn moment(at: SystemTime, now: SystemTime) -> String {
     let relative = match (at.duration_since(now), now.duration_since(at)) {
         (Ok(left), _) if left.as_secs() > 0 => format!("in {}", span(left)),
@@ -71,7 +68,6 @@ pub fn moment(at: SystemTime, now: SystemTime) -> String {
 }
 
 /// A span in its two largest units.
-#[must_use]
 pub fn span(span: Duration) -> String {
     const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)];
     let mut left = span.as_secs();

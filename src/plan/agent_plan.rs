@@ -92,13 +92,11 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
     }
 
     /// The candidate that authenticates the agent.
-    #[must_use]
     pub fn chosen(&self) -> Option<&'f Candidate<'c>> {
         self.choice.chosen.and_then(|index| self.facts.candidates.get(index))
     }
 
     /// Whether what was chosen is of use: it has not ended.
-    #[must_use]
     pub fn is_authenticated(&self) -> bool {
         self.choice.chosen.is_some() && !self.choice.has_ended
     }
@@ -109,29 +107,25 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
     }
 
     /// The login that was found at the place of the working copy and gives way: it is kept under `conflicts/`.
-    #[must_use]
     pub fn kept_login(&self) -> Option<&'f Candidate<'c>> {
         let place = Source::Home(self.facts.login_file().filter(|_| self.choice.keep_left)?);
         self.facts.candidates.iter().find(|candidate| candidate.source == place && candidate.session().is_some())
     }
 
     /// The directory that keeps it: where the chosen login is carried to, if that is one that can be written.
-    #[must_use]
     pub fn keeping_capture(&self) -> Option<&Path> {
-        let target = self.write_back.as_ref().filter(|target| target.writable && !target.single_file)?;
-        Some(&target.target)
+        let target = self.write_back.as_ref().filter(|target| target.writable && !target.target.is_file())?;
+        Some(target.target.path())
     }
 
     /// Where such a login is kept, as messages name it: in that directory, else beside its own place, which lives as long
     /// as it would have.
-    #[must_use]
     pub fn keeps_at(&self) -> PathBuf {
         let parent = self.keeping_capture().unwrap_or(&self.facts.working_copy);
         parent.join(directory::BOOKKEEPING).join("conflicts")
     }
 
     /// Why the chosen candidate was chosen, in words.
-    #[must_use]
     pub fn why_chosen(&self, config: &RunConfig) -> &'static str {
         let Some(chosen) = self.chosen() else { return "nothing was chosen" };
         let usable = self.facts.candidates.iter().filter(|candidate| candidate.found.is_ok()).count();
@@ -152,7 +146,6 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
     }
 
     /// What was found beside the chosen candidate, and why it is not used.
-    #[must_use]
     pub fn shadowed(&self) -> Vec<Shadowed> {
         let shadowed = |(candidate, aside): (&Candidate<'_>, &Ignored)| Shadowed {
             source: candidate.source.to_string(),
@@ -191,7 +184,6 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
     }
 
     /// The auth line.
-    #[must_use]
     pub fn auth_line(&self) -> Message {
         let agent = &self.facts.definition.name;
         let Some(chosen) = self.chosen() else {

@@ -25,7 +25,6 @@ pub struct Situation<'s, 'c> {
 
 impl<'s, 'c> Situation<'s, 'c> {
     /// The situation of an agent.
-    #[must_use]
     pub fn of(plan: &AgentPlan<'s, 'c>, facts: &'s Facts<'c>) -> Situation<'s, 'c> {
         let aside = plan.ignored().map(|(candidate, _)| candidate).filter(|candidate| candidate.found.is_ok());
         Situation {
@@ -40,7 +39,6 @@ impl<'s, 'c> Situation<'s, 'c> {
     }
 
     /// Whether every word of the condition holds.
-    #[must_use]
     pub fn meets(&self, when: &Condition) -> bool {
         let method = self.chosen.map_or("none", |candidate| candidate.rule.method.word());
         let variable = self.chosen.and_then(|candidate| candidate.rule.variable.as_deref());

@@ -13,7 +13,6 @@ use crate::state::Handed;
 
 /// The changes: no variable of a method that was not chosen, no blob, no `_FILE`; the home variable; the places of
 /// copied files; what the definition sets.
-#[must_use]
 pub fn changes(facts: &Facts<'_>, agents: &[AgentPlan<'_, '_>], sets_home: bool) -> Changes {
     let mut changes = Changes::default();
     if sets_home || !agents.is_empty() {
@@ -40,7 +39,6 @@ pub fn changes(facts: &Facts<'_>, agents: &[AgentPlan<'_, '_>], sets_home: bool)
 
 /// What a command that joins the agent must know of its environment. A value that JSON cannot hold is the agent's to
 /// tell, as those of credentials are.
-#[must_use]
 pub fn handed(plan: &Plan<'_, '_>) -> Handed {
     let changes = &plan.environment;
     let mut handed = Handed::default();
@@ -65,7 +63,6 @@ pub fn credential_names(agents: &[AgentPlan<'_, '_>]) -> impl Iterator<Item = St
 }
 
 /// The agent's own variables that are removed.
-#[must_use]
 pub fn removed(plan: &AgentPlan<'_, '_>) -> Vec<String> {
     let definition = plan.facts.definition;
     let chosen = plan.chosen().map(|candidate| candidate.rule);
@@ -78,7 +75,6 @@ pub fn removed(plan: &AgentPlan<'_, '_>) -> Vec<String> {
 
 /// Whether the variables of a method stay although it was not chosen: other programs use them too, and the agent
 /// prefers what was chosen.
-#[must_use]
 pub fn stays(plan: &AgentPlan<'_, '_>, rule: &MethodRule) -> bool {
     let rules = &plan.facts.definition.methods;
     let is_after_chosen = plan.chosen().is_some_and(|chosen| agent_prefers(rules, plan.mode, chosen.rule, rule));
@@ -86,7 +82,6 @@ pub fn stays(plan: &AgentPlan<'_, '_>, rule: &MethodRule) -> bool {
 }
 
 /// The credential variables of the chosen candidates, with their values: for the agent's environment alone.
-#[must_use]
 pub fn credentials(agents: &[AgentPlan<'_, '_>]) -> Vec<(String, OsString)> {
     let value = |candidate: &Candidate<'_>| match (&candidate.rule.variable, &candidate.found) {
         (Some(variable), Ok(CandidateValue::Value(secret))) => Some((variable.clone(), as_variable(secret))),

@@ -81,7 +81,6 @@ pub enum Why {
 
 impl Why {
     /// Whether the candidate could authenticate nobody, whatever else was found.
-    #[must_use]
     pub fn is_useless(&self) -> bool {
         matches!(self, Why::Unusable(_) | Why::Ended)
     }
@@ -104,7 +103,6 @@ impl fmt::Display for Why {
 }
 
 /// Chooses.
-#[must_use]
 pub fn choose(question: &SelectionInput<'_, '_>) -> Selection {
     let mut choice = Selection::default();
     let mut usable = Vec::new();
@@ -262,7 +260,6 @@ pub(super) fn agent_prefers(rules: &[MethodRule], mode: AuthMode, chosen: &Metho
 }
 
 /// Whether a mode lets this method authenticate.
-#[must_use]
 pub fn allows(mode: AuthMode, method: Method) -> bool {
     match mode {
         AuthMode::Auto => true,
@@ -274,7 +271,6 @@ pub fn allows(mode: AuthMode, method: Method) -> bool {
 }
 
 /// The methods of a definition, in words.
-#[must_use]
 pub fn words(definition: &Definition) -> String {
     let has = |method: &Method| definition.methods.iter().any(|rule| rule.method == *method);
     let words: Vec<&str> = Method::ALL.iter().filter(|method| has(method)).map(|method| method.word()).collect();

@@ -65,7 +65,6 @@ fn found_in_vain(agents: &[AgentPlan<'_, '_>], name: Option<&str>) -> String {
 impl Plan<'_, '_> {
     /// Whether it is worth waiting for a login: a required one is missing or, where none is required by name, no served
     /// agent has any.
-    #[must_use]
     pub fn lacks_credential(&self, config: &RunConfig) -> bool {
         let names_any = matches!(config.require, Requirement::Named(_));
         let has_any = self.agents.iter().any(AgentPlan::is_authenticated);

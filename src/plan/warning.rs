@@ -13,7 +13,6 @@ use crate::plan::method::Ignored;
 use crate::plan::{environment, method};
 
 /// What there is to say of one agent.
-#[must_use]
 pub fn of(plan: &AgentPlan<'_, '_>, config: &RunConfig, facts: &Facts<'_>) -> Vec<Message> {
     let mut messages = ignored(plan);
     messages.extend(no_such_method(plan, config));
@@ -87,13 +86,11 @@ fn ignored(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
 }
 
 /// How a person logs in to an agent, in a container of its own.
-#[must_use]
 pub fn log_in(agent: &str) -> String {
     format!("docker run -it --rm -v LOGINS:/capture IMAGE setup --agent {agent}")
 }
 
 /// What to do about something that is no usable credential.
-#[must_use]
 pub fn fix(definition: &Definition, candidate: &Candidate<'_>) -> String {
     if candidate.source.is_explicit() || definition.login.is_none() {
         return "give a good one, or take it away".to_owned();
@@ -102,7 +99,6 @@ pub fn fix(definition: &Definition, candidate: &Candidate<'_>) -> String {
 }
 
 /// How a candidate that is of use is chosen instead, where an option does that.
-#[must_use]
 pub fn prefer(plan: &AgentPlan<'_, '_>, candidate: &Candidate<'_>) -> Option<String> {
     let chosen = plan.chosen().filter(|_| plan.mode == AuthMode::Auto)?;
     let word = candidate.rule.method.word();
@@ -115,7 +111,6 @@ pub fn prefer(plan: &AgentPlan<'_, '_>, candidate: &Candidate<'_>) -> Option<Str
 }
 
 /// What becomes of a refreshed login that cannot get out of the container.
-#[must_use]
 pub fn invalidates_source(plan: &AgentPlan<'_, '_>) -> Option<Message> {
     let chosen = plan.chosen()?;
     let agent = &plan.facts.definition.name;
@@ -166,7 +161,6 @@ fn delivery(plan: &AgentPlan<'_, '_>, config: &RunConfig) -> Option<Message> {
 }
 
 /// What the definition knows to go wrong here.
-#[must_use]
 pub fn hints(plan: &AgentPlan<'_, '_>, facts: &Facts<'_>) -> Vec<Message> {
     let situation = Situation::of(plan, facts);
     let definition = plan.facts.definition;

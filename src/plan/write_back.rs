@@ -10,12 +10,8 @@ use crate::login::Source;
 /// Where refreshed logins go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteBack {
-    /// The directory, or the file that is a mount of its own; for a store behind a helper, its mirror.
-    pub target: PathBuf,
-    /// The store behind a helper, as the operator wrote it.
-    pub store: Option<String>,
-    /// The target is a single file.
-    pub single_file: bool,
+    /// Where to.
+    pub target: WriteBackTarget,
     /// It can be written now.
     pub writable: bool,
     /// As it happens, or at the end.
@@ -24,11 +20,44 @@ pub struct WriteBack {
     pub replaces: bool,
 }
 
+/// What refreshed logins are written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteBackTarget {
+    /// A directory with the login file in it.
+    Directory(PathBuf),
+    /// A login file that is a mount of its own: it is written in place.
+    File(PathBuf),
+    /// A store behind a helper, as the operator wrote it, and the directory that mirrors it.
+    Helper { spec: String, mirror: PathBuf },
+}
+
+impl WriteBackTarget {
+    /// The directory, file or mirror.
+    pub fn path(&self) -> &Path {
+        match self {
+            WriteBackTarget::Directory(path) | WriteBackTarget::File(path) => path,
+            WriteBackTarget::Helper { mirror, .. } => mirror,
+        }
+    }
+
+    /// The store behind a helper, as the operator wrote it.
+    pub fn helper(&self) -> Option<&str> {
+        match self {
+            WriteBackTarget::Helper { spec, .. } => Some(spec),
+            WriteBackTarget::Directory(_) | WriteBackTarget::File(_) => None,
+        }
+    }
+
+    /// Whether it is a single file, beside which nothing can be kept.
+    pub fn is_file(&self) -> bool {
+        matches!(self, WriteBackTarget::File(_))
+    }
+}
+
 impl WriteBack {
     /// The target as the operator knows it.
-    #[must_use]
     pub fn place(&self) -> String {
-        self.store.clone().unwrap_or_else(|| self.target.display().to_string())
+        self.target.helper().map_or_else(|| self.target.path().display().to_string(), str::to_owned)
     }
 }
 
@@ -38,14 +67,16 @@ pub(super) fn of(config: &RunConfig, agent: &AgentFacts<'_>, chosen: &Candidate<
     let live = config.is_synced_live(&agent.definition.name)?;
     let session = agent.definition.session.as_ref()?;
     let file = agent.place.path.join(&session.file);
-    let in_place = |target: &Path, single_file, writable| {
-        Some(WriteBack { target: target.to_owned(), store: None, single_file, writable, live, replaces: false })
-    };
+    let in_place = |target, writable| Some(WriteBack { target, writable, live, replaces: false });
     match &chosen.source {
-        Source::Mount(path) if agent.place.mount_writable => return in_place(path, *path == file, true),
+        Source::Mount(path) if agent.place.mount_writable => {
+            let is_file = *path == file;
+            let target = if is_file { WriteBackTarget::File } else { WriteBackTarget::Directory };
+            return in_place(target(path.clone()), true);
+        }
         // The agent's own place, where the working copy cannot be.
         Source::Home(path) if *path == file && !agent.place.is_usable() => {
-            return in_place(&agent.place.path, false, agent.place.writable);
+            return in_place(WriteBackTarget::Directory(agent.place.path.clone()), agent.place.writable);
         }
         _ => {}
     }
@@ -59,12 +90,9 @@ pub(super) fn of(config: &RunConfig, agent: &AgentFacts<'_>, chosen: &Candidate<
 pub(super) fn to_store(config: &RunConfig, agent: &AgentFacts<'_>, replaces: bool) -> Option<WriteBack> {
     let live = config.is_synced_live(&agent.definition.name)?;
     let capture = agent.capture.as_ref()?;
-    Some(WriteBack {
-        target: capture.path.clone(),
-        store: capture.store.as_ref().map(|store| store.spec.text.clone()),
-        single_file: false,
-        writable: capture.writable,
-        live,
-        replaces,
-    })
+    let target = match &capture.store {
+        Some(store) => WriteBackTarget::Helper { spec: store.spec.text.clone(), mirror: capture.path.clone() },
+        None => WriteBackTarget::Directory(capture.path.clone()),
+    };
+    Some(WriteBack { target, writable: capture.writable, live, replaces })
 }

@@ -17,7 +17,6 @@ const SHELL_WORDS: &[&str] = &[
 ];
 
 /// The words to execute; none for a blank text.
-#[must_use]
 pub fn argv(text: &OsStr) -> Option<Vec<OsString>> {
     let bytes = text.as_bytes().trim_ascii();
     if bytes.is_empty() {
@@ -27,7 +26,6 @@ pub fn argv(text: &OsStr) -> Option<Vec<OsString>> {
 }
 
 /// The words of a text that means nothing but words; none for a blank one, and for one that takes a shell.
-#[must_use]
 pub fn words(text: &OsStr) -> Option<Vec<OsString>> {
     split(text.as_bytes()).filter(|words| !is_for_shell(words))
 }

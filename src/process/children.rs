@@ -52,7 +52,6 @@ pub enum End {
 
 impl End {
     /// Our exit status for it: its own, or 128 and the signal, as shells have it.
-    #[must_use]
     pub fn exit_status(self) -> u8 {
         match self {
             End::Exited(code) => code,
@@ -95,7 +94,6 @@ impl Children {
     }
 
     /// The process of a helper, as long as it is not reaped: until then no other process has its id.
-    #[must_use]
     pub fn unreaped(&self, id: HelperId) -> Option<Pid> {
         self.helpers.iter().find(|helper| helper.id == id && helper.is_unreaped()).map(|helper| helper.pid)
     }
@@ -173,19 +171,16 @@ impl Children {
     }
 
     /// The agent, as long as it lives.
-    #[must_use]
     pub fn agent(&self) -> Option<Pid> {
         self.agent.filter(|_| self.end.is_none())
     }
 
     /// How the agent ended.
-    #[must_use]
     pub fn end(&self) -> Option<End> {
         self.end
     }
 
     /// Whether any child was left at the last look, but for helpers: those end by themselves, within their time.
-    #[must_use]
     pub fn any_left(&self) -> bool {
         let is_helper = |pid: &Pid| self.helpers().any(|helper| helper == *pid);
         self.any_left

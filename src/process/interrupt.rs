@@ -43,7 +43,6 @@ impl Interrupt {
     }
 
     /// Whether a stop has come, for steps that only need to cease.
-    #[must_use]
     pub fn has_come(&self) -> bool {
         // What cannot be read now is read by the next check.
         matches!(self.stopped_by(), Ok(Some(_)))

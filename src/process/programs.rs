@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Whether there is such a command.
-#[must_use]
 pub fn on_path(path: Option<&OsStr>, command: &str) -> bool {
     // What execvpe(3) looks through without a PATH.
     let path = path.unwrap_or(OsStr::new("/bin:/usr/bin"));
@@ -13,7 +12,6 @@ pub fn on_path(path: Option<&OsStr>, command: &str) -> bool {
 }
 
 /// Whether this is a program that somebody may execute.
-#[must_use]
 pub fn is_executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }

@@ -29,20 +29,17 @@ pub struct Process {
 
 impl Process {
     /// The process of this id, if it lives.
-    #[must_use]
     pub fn of(pid: Pid) -> Option<Process> {
         parse(pid, &fs::read_to_string(path(pid, "status")).ok()?)
     }
 
     /// This process.
-    #[must_use]
     pub fn this() -> Option<Process> {
         Process::of(crate::sys::process::id())
     }
 }
 
 /// The words that a process was started with; they are its own to change.
-#[must_use]
 pub fn command_line(pid: Pid) -> Vec<std::ffi::OsString> {
     use std::os::unix::ffi::OsStringExt;
     let bytes = fs::read(path(pid, "cmdline")).unwrap_or_default();
@@ -54,7 +51,6 @@ pub fn command_line(pid: Pid) -> Vec<std::ffi::OsString> {
 }
 
 /// The environment that a process was started with, as far as it is there still; `None` where we may not look.
-#[must_use]
 pub fn environment(pid: Pid) -> Option<Environment> {
     let bytes = zeroize::Zeroizing::new(fs::read(path(pid, "environ")).ok()?);
     Some(Environment::parse(&bytes))

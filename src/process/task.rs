@@ -92,7 +92,6 @@ impl Task {
     }
 
     /// When it has had its time.
-    #[must_use]
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
@@ -146,7 +145,6 @@ impl Task {
     }
 
     /// Whether its process is reaped.
-    #[must_use]
     pub fn is_gone(&self, children: &Children) -> bool {
         children.unreaped(self.id).is_none()
     }

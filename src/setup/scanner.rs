@@ -84,7 +84,6 @@ impl ScreenFilter for Scanner {
 
 impl Scanner {
     /// Looks for tokens of this rule.
-    #[must_use]
     pub fn new(rule: &TokenRule) -> Scanner {
         let mut alphabet = [false; 256];
         for byte in rule.characters() {

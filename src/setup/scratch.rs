@@ -32,7 +32,6 @@ pub struct ScratchDir {
 
 impl ScratchDir {
     /// The directory of this process below `parent`; what killed ones left there is removed.
-    #[must_use]
     pub fn under(parent: &Path) -> ScratchDir {
         let name = format!("{PREFIX}{}", process::id()).into();
         let workplace = ScratchDir { parent: parent.to_owned(), name, stays: false, held: None };
@@ -43,7 +42,6 @@ impl ScratchDir {
     }
 
     /// Its path.
-    #[must_use]
     pub fn path(&self) -> PathBuf {
         self.parent.join(&self.name)
     }

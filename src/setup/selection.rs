@@ -55,7 +55,6 @@ pub enum Kind {
 
 impl<'c> Selection<'c> {
     /// The one agent that it is about.
-    #[must_use]
     pub fn only(&self) -> Option<&'c Definition> {
         match self.agents.as_slice() {
             [only] => Some(only),
@@ -64,7 +63,6 @@ impl<'c> Selection<'c> {
     }
 
     /// What the definition sets for its commands.
-    #[must_use]
     pub fn environment(&self) -> BTreeMap<String, String> {
         let login = self.only().filter(|_| self.kind != Kind::Command).and_then(|only| only.login.as_ref());
         login.map(|login| login.environment.clone()).unwrap_or_default()
@@ -177,7 +175,6 @@ impl<'c> SelectionInput<'_, 'c> {
 }
 
 /// What to type in a shell for each agent that is installed, or for all where none is.
-#[must_use]
 pub fn manual(agents: &[&Definition], is_there: &dyn Fn(&str) -> bool) -> Vec<(String, String)> {
     let of = |agent: &&Definition| {
         let login = agent.login.as_ref()?;

@@ -18,7 +18,7 @@ use crate::plan::{AgentPlan, Plan};
 use crate::process::interrupt::Interrupt;
 use crate::setup::capture::Place;
 use crate::store::{Capture, Recovery, Store};
-use crate::sync::session::{SessionConfig, SyncSession};
+use crate::sync::session::{Beginning, SessionConfig, SyncSession};
 use crate::sys::dir::Dir;
 use crate::workcopy;
 use crate::workcopy::{WorkingCopy, export, overrides, tree};
@@ -74,7 +74,6 @@ pub fn targets<'f, 'c>(
 
 impl LoginTarget<'_, '_> {
     /// The directory that a run is to find this capture in: a root with one for each agent, or this one.
-    #[must_use]
     pub fn root(&self) -> &Path {
         let path = &self.place.path;
         let is_rooted = path.file_name().is_some_and(|name| name == self.plan.facts.definition.name.as_str());
@@ -82,13 +81,11 @@ impl LoginTarget<'_, '_> {
     }
 
     /// Whether the capture held anything before.
-    #[must_use]
     pub fn had_any(&self) -> bool {
         self.plan.facts.candidates.iter().any(|candidate| candidate.source.is_store())
     }
 
     /// What people call a setting that authenticates the agent, and that the capture does not have.
-    #[must_use]
     pub fn new_setting(&self) -> Option<&str> {
         let text = |dir: &Dir, owners: &Owners, file: &str, key: &str| {
             let content = untrusted::entry(dir, file.as_ref(), owners).ok()?;
@@ -147,8 +144,7 @@ pub fn links(targets: &[LoginTarget<'_, '_>]) -> anyhow::Result<Vec<SyncSession>
                 Capture::open(&target.place.path).with_context(|| directories::failure("open", &target.place.path))?,
             ),
             base: None,
-            replaces: false,
-            anew: true,
+            beginning: Beginning::LogIn,
             live: true,
             recovery: target.recovery.clone(),
             refusal_is_known: false,

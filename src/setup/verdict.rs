@@ -35,14 +35,12 @@ pub enum Verdict {
 
 impl Verdict {
     /// Whether there is a login to go on with.
-    #[must_use]
     pub fn is_good(&self) -> bool {
         matches!(self, Verdict::Captured(_) | Verdict::Setting(_))
     }
 }
 
 /// Judges.
-#[must_use]
 pub fn judge(seen: &Seen<'_>) -> Verdict {
     match (seen.working, seen.stored) {
         (LoginState::Valid(ours), LoginState::Valid(theirs)) if ours.digest == theirs.digest || seen.has_published => {

@@ -26,13 +26,11 @@ pub enum Health {
 
 impl Health {
     /// Whether nothing is wrong now.
-    #[must_use]
     pub fn is_well(self) -> bool {
         matches!(self, Health::Ok | Health::Expiring)
     }
 
     /// Its word.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Health::Ok => "ok",

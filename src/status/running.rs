@@ -61,7 +61,6 @@ pub fn find(state_dir: Option<&Path>, environment: &Environment) -> Result<Runni
 }
 
 /// Whether this process is one of the agent-init that runs the container with no agent served: it keeps no state.
-#[must_use]
 pub fn plain_init_has_child() -> bool {
     config_of_init().is_some() && !process::children_of(INIT).is_empty()
 }
@@ -88,7 +87,6 @@ pub enum Live {
 }
 
 /// Looks at the login of a served agent.
-#[must_use]
 pub fn live(served: &Served, session: &SessionFile, agent: &Process) -> Live {
     match Dir::open(&served.place) {
         Ok(dir) => Live::Seen(file::login(&dir, session, &Owners::These(vec![agent.uid]), false).state),
@@ -99,7 +97,6 @@ pub fn live(served: &Served, session: &SessionFile, agent: &Process) -> Live {
 }
 
 /// What the command line of PID 1 says, if that is a run of ours.
-#[must_use]
 pub fn config_of_init() -> Option<InitConfig> {
     InitConfig::of(&table::command_line(INIT))
 }

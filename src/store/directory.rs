@@ -77,7 +77,6 @@ pub struct Record {
 
 impl Record {
     /// What is known once the last of these was stored now.
-    #[must_use]
     pub fn of(history: &History) -> Record {
         let published_at = Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
         Record { version: 1, history: history.clone(), published_at }
@@ -121,7 +120,6 @@ impl Capture {
 
     /// Whether the directory is still what its path leads to. That of a single file is for as long as we have it: such a
     /// mount stays in its directory, and whoever moves that (an agent may, in its HOME) must not have us use another.
-    #[must_use]
     pub fn is_current(&self) -> bool {
         if self.single_file {
             return true;
@@ -131,25 +129,21 @@ impl Capture {
     }
 
     /// The directory that holds the login file.
-    #[must_use]
     pub fn directory(&self) -> PathBuf {
         if self.single_file { self.path.parent().unwrap_or(&self.path).to_owned() } else { self.path.clone() }
     }
 
     /// The handle of that directory.
-    #[must_use]
     pub fn handle(&self) -> &Dir {
         &self.dir
     }
 
     /// The login as it is stored. Files of the directory's owner, of root and of ours are read.
-    #[must_use]
     pub fn read(&self, rule: &SessionFile) -> LoginFile {
         file::login(&self.dir, rule, &self.owners(), true)
     }
 
     /// The same at a start, which may wait for a file that cannot be read for the moment.
-    #[must_use]
     pub fn read_at_start(&self, rule: &SessionFile) -> LoginFile {
         file::login_at_start(&self.dir, rule, &self.owners(), true)
     }
@@ -173,13 +167,11 @@ impl Capture {
     }
 
     /// Where the record is.
-    #[must_use]
     pub fn record_path(&self) -> PathBuf {
         self.notes_path().join(RECORD)
     }
 
     /// How many containers use this capture now: each holds a lock on a file of its own in `leases/`.
-    #[must_use]
     pub fn users(&self) -> usize {
         let Ok(leases) = self.notes_there().and_then(|notes| notes.sub(OsStr::new("leases"))) else { return 0 };
         let is_held = |name: &OsString| leases.file(name).and_then(lock::is_held).unwrap_or(false);
@@ -188,7 +180,6 @@ impl Capture {
     }
 
     /// The logins that lost and are kept here.
-    #[must_use]
     pub fn conflicts(&self) -> usize {
         let conflicts = self.notes_there().and_then(|notes| notes.sub(OsStr::new("conflicts")));
         let is_kept = |name: &OsStr| !dir::is_temporary(name);
@@ -196,7 +187,6 @@ impl Capture {
     }
 
     /// Where those are.
-    #[must_use]
     pub fn conflicts_path(&self) -> PathBuf {
         self.notes_path().join("conflicts")
     }
@@ -249,7 +239,6 @@ impl Capture {
     }
 
     /// Whether the login can be written.
-    #[must_use]
     pub fn is_writable(&self, rule: &SessionFile) -> bool {
         if self.single_file { self.dir.may_write(OsStr::new(&rule.file)) } else { self.dir.is_writable() }
     }
@@ -340,7 +329,6 @@ impl Capture {
     }
 
     /// The owner that files in it get, where we may give them away.
-    #[must_use]
     pub fn owner(&self) -> Option<(u32, u32)> {
         self.attributes(0).owner
     }
@@ -360,7 +348,6 @@ fn interrupted(notes: &Dir, rule: &SessionFile) -> Option<LoginFile> {
 }
 
 /// The same below our state directory, for a start.
-#[must_use]
 pub fn interrupted_at(state_dir: &Path, rule: &SessionFile) -> Option<LoginFile> {
     let notes = Dir::open(&state_dir.join(BOOKKEEPING)).ok()?;
     interrupted(&notes, rule).filter(|whole| whole.state.login().is_some())

@@ -42,13 +42,11 @@ impl Helper {
 }
 
 /// What messages call a helper.
-#[must_use]
 pub fn called(text: &str, verb: Verb) -> String {
     format!("store {text}: {}", verb.word())
 }
 
 /// A failure to understand an answer.
-#[must_use]
 pub fn misunderstood(text: &str, verb: Verb, why: &str) -> Failure {
     let what = format!("{}: the answer cannot be used: {why}", called(text, verb));
     Failure::new(what).hint("the helper must write one JSON object and nothing else on standard output: run it by hand")

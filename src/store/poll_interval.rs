@@ -27,7 +27,6 @@ pub struct PollInterval {
 
 impl PollInterval {
     /// From now on; never, where changes are not looked for.
-    #[must_use]
     pub fn new(live: bool, now: Instant) -> PollInterval {
         PollInterval { live, last: now, failures: 0, expires_at: None, jitter: random() }
     }
@@ -45,7 +44,6 @@ impl PollInterval {
     }
 
     /// When to ask again.
-    #[must_use]
     pub fn due(&self) -> Option<Instant> {
         let left = self.expires_at.map(|at| at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO));
         self.live.then(|| self.last + interval(left, self.failures, self.jitter))

@@ -41,7 +41,6 @@ impl Verb {
     pub const ALL: [Verb; 4] = [Verb::Get, Verb::Put, Verb::Lock, Verb::Unlock];
 
     /// The word that is appended to the helper's command.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Verb::Get => "get",
@@ -83,7 +82,6 @@ enum About<'r> {
 
 impl Stored {
     /// A second copy, for a second owner.
-    #[must_use]
     pub fn duplicate(&self) -> Stored {
         let files = self.files.iter().map(|(name, secret)| (name.clone(), secret.duplicate())).collect();
         Stored { version: self.version.clone(), files, passed_over: self.passed_over }
@@ -91,13 +89,11 @@ impl Stored {
 }
 
 /// `get`: what is stored.
-#[must_use]
 pub fn get(agent: &str) -> Zeroizing<Vec<u8>> {
     request(agent, About::Nothing {})
 }
 
 /// `put`: these files in the place of that version; of none, if `expect` is none.
-#[must_use]
 pub fn put(agent: &str, expect: Option<&str>, files: &Files) -> Zeroizing<Vec<u8>> {
     let encoded = |secret: &Secret| Zeroizing::new(STANDARD.encode(secret.expose_secret()));
     let files = files.iter().map(|(name, secret)| (name.as_str(), encoded(secret))).collect();
@@ -105,7 +101,6 @@ pub fn put(agent: &str, expect: Option<&str>, files: &Files) -> Zeroizing<Vec<u8
 }
 
 /// `lock` and `unlock`: as this owner, for so long.
-#[must_use]
 pub fn lock(agent: &str, owner: &str, time: Duration) -> Zeroizing<Vec<u8>> {
     request(agent, About::Lease { owner, ttl: time.as_secs() })
 }
@@ -248,7 +243,6 @@ fn speaks(version: u64) -> Result<(), String> {
 }
 
 /// Whether a version is an earlier one. Versions are any text; where a store counts, it counts upwards.
-#[must_use]
 pub fn went_backwards(known: &str, answered: &str) -> bool {
     let number = |text: &str| text.parse::<u64>().ok();
     matches!((number(known), number(answered)), (Some(known), Some(answered)) if answered < known)

@@ -22,31 +22,26 @@ const PRIVATE: Attributes = Attributes { mode: 0o700, owner: None };
 
 impl Recovery {
     /// The copy of this agent's login file below our state directory.
-    #[must_use]
     pub fn new(state_dir: &Path, agent: &str, file: &str) -> Recovery {
         Recovery { state_dir: state_dir.to_owned(), agent: agent.to_owned(), file: file.to_owned() }
     }
 
     /// The directory that holds it.
-    #[must_use]
     pub fn directory(&self) -> PathBuf {
         self.state_dir.join("recovery").join(&self.agent)
     }
 
     /// The copy, whether or not it is there.
-    #[must_use]
     pub fn path(&self) -> PathBuf {
         self.directory().join(&self.file)
     }
 
     /// The copy, if there is, or may be, one.
-    #[must_use]
     pub fn found(&self) -> Option<PathBuf> {
         Some(self.path()).filter(|path| access::is_there(path))
     }
 
     /// Whether the copy is this login.
-    #[must_use]
     pub fn holds(&self, rule: &SessionFile, login: &Login) -> bool {
         let owners = Owners::These(vec![privilege::current().0]);
         let there = Dir::open(&self.directory()).map(|dir| file::login(&dir, rule, &owners, false));

@@ -86,7 +86,6 @@ pub struct Remote {
 
 impl Remote {
     /// The store of one agent, and what a start has read of it. `live`: changes are looked for.
-    #[must_use]
     pub fn new(helper: Helper, agent: &str, mirror: Capture, stored: Option<Stored>, live: bool) -> Remote {
         Remote {
             helper,
@@ -107,26 +106,22 @@ impl Remote {
     }
 
     /// As the operator wrote it.
-    #[must_use]
     pub fn text(&self) -> &str {
         &self.helper.text
     }
 
     /// Where losers are kept.
-    #[must_use]
     pub fn mirror(&self) -> &Capture {
         &self.mirror
     }
 
     /// The login as it was last read.
-    #[must_use]
     pub fn read(&self, rule: &SessionFile) -> LoginFile {
         let bytes = |secret: &Secret| Zeroizing::new(secret.expose_secret().to_vec());
         LoginFile::among(|name| self.stored.as_ref()?.files.get(name).map(bytes), rule)
     }
 
     /// What is known of the logins that were stored here.
-    #[must_use]
     pub fn record(&self) -> Record {
         let text = self.stored.as_ref().and_then(|stored| stored.files.get(RECORD));
         text.and_then(|text| limits::parse(text.expose_secret()).ok()).unwrap_or_default()
@@ -156,7 +151,6 @@ impl Remote {
     }
 
     /// Whether something that was put is not known to be stored.
-    #[must_use]
     pub fn is_putting(&self) -> bool {
         self.sending.is_some()
     }
@@ -209,7 +203,6 @@ impl Remote {
     }
 
     /// When something is due without an event.
-    #[must_use]
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         match &self.task {
             Some((_, task)) => [Some(task.deadline()), self.patient_until].into_iter().flatten().min(),
@@ -219,7 +212,6 @@ impl Remote {
     }
 
     /// Whether a question is under way or due.
-    #[must_use]
     pub fn is_busy(&self, now: Instant) -> bool {
         self.task.is_some() || self.next(now).is_some()
     }
@@ -388,7 +380,6 @@ impl Remote {
 }
 
 /// Where the mirror of an agent's store is below our state directory.
-#[must_use]
 pub fn mirror_path(state_dir: &Path, agent: &str) -> PathBuf {
     state_dir.join("store").join(agent)
 }

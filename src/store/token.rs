@@ -40,7 +40,6 @@ pub struct Found {
 }
 
 /// How this agent's tokens are made, if it has any.
-#[must_use]
 pub fn rule(definition: &Definition) -> Option<&TokenRule> {
     definition.login.as_ref()?.token.as_ref()
 }

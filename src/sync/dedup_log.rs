@@ -107,7 +107,6 @@ impl DedupLog {
     }
 
     /// When a burst is over of which there is something to say.
-    #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.known.iter().filter(|known| known.repeated >= MANY).map(|known| known.at + BURST).min()
     }

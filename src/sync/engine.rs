@@ -39,7 +39,6 @@ pub struct Engine {
 
 impl Engine {
     /// Starts to watch for the links that are live. `state`: where and what is remembered of this run.
-    #[must_use]
     pub fn new(links: Vec<SyncSession>, state: Option<(Dir, State)>, reporter: Reporter) -> Engine {
         let mut engine =
             Engine { links, watcher: None, watched: Vec::new(), state, log: DedupLog::default(), reporter };
@@ -83,20 +82,17 @@ impl Engine {
     }
 
     /// The next moment at which something is due.
-    #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let now = Instant::now();
         self.links.iter().filter_map(|link| link.due(now)).chain(self.log.deadline()).min()
     }
 
     /// Whether an agent is in the middle of a refresh, so that its end now would lose a token.
-    #[must_use]
     pub fn is_refreshing(&self) -> bool {
         self.links.iter().any(SyncSession::is_refreshing)
     }
 
     /// Whether a login of this agent's working copy was stored.
-    #[must_use]
     pub fn has_published(&self, agent: &str) -> bool {
         self.links.iter().any(|link| link.agent() == agent && link.has_published())
     }

@@ -130,43 +130,36 @@ impl RefreshLock {
     }
 
     /// Whether the turns are ours to take, and not another run's in the same working copy.
-    #[must_use]
     pub fn takes_turns(&self) -> bool {
         matches!(self.taker, Taker::We(_))
     }
 
     /// Whether this entry of the agent's home is the one that shows its intent.
-    #[must_use]
     pub fn is_intent(&self, name: &OsStr) -> bool {
         name == self.intent
     }
 
     /// Whether the agent is at it now.
-    #[must_use]
     pub fn has_intent(&self) -> bool {
         self.home.stat_entry(&self.intent).is_ok()
     }
 
     /// Whether the agent refreshes: it may, and is at it. Where another run takes the turns, that may be so at any time.
-    #[must_use]
     pub fn is_refreshing(&self) -> bool {
         (matches!(self.turn, Turn::Open { .. }) || !self.takes_turns()) && self.has_intent()
     }
 
     /// Whether the agent waits for the lease.
-    #[must_use]
     pub fn is_asked(&self) -> bool {
         matches!(self.turn, Turn::Asked { .. })
     }
 
     /// Whether both ends are to be compared now: the agent waits for it, and we have the lease.
-    #[must_use]
     pub fn is_granted(&self) -> bool {
         matches!(self.turn, Turn::Granted { .. })
     }
 
     /// Whether the lease is needed: it is asked for, or the agent's turn is not over.
-    #[must_use]
     pub fn has_turn(&self) -> bool {
         self.turn.needs_lease()
     }
@@ -252,7 +245,6 @@ impl RefreshLock {
     }
 
     /// When something is due without an event.
-    #[must_use]
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         if !self.takes_turns() {
             return None;

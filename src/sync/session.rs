@@ -9,14 +9,14 @@ use std::ffi::OsStr;
 use std::io;
 use std::time::{Duration, Instant};
 
-pub use config::SessionConfig;
+pub use config::{Beginning, SessionConfig};
 
 use crate::error::reason;
 use crate::log::Message;
 use crate::log::event::EventKey;
 use crate::login::file::{FileStamp, LoginFile};
 use crate::login::history::History;
-use crate::login::merge::{LoginState, Outcome, reconcile};
+use crate::login::merge::{LoginState, Outcome, SyncResult, reconcile};
 use crate::login::{file, merge};
 use crate::process::children::Children;
 use crate::state::Served;
@@ -71,7 +71,7 @@ pub struct SyncSession {
     unknown: Option<Instant>,
     /// The pair of versions that was last dealt with: a conflict is kept once, not at every event.
     settled: Option<(LoginState, LoginState)>,
-    last: Option<&'static str>,
+    last: Option<SyncResult>,
     /// A login of this working copy was stored.
     has_published: bool,
     /// The last exchange adopted a login.
@@ -130,7 +130,6 @@ impl Act {
 
 impl SyncSession {
     /// A link between these ends.
-    #[must_use]
     pub fn new(config: SessionConfig) -> SyncSession {
         // A record that cannot be read now is read again before anything is carried.
         let mut history = config.store.record().unwrap_or_default().history;
@@ -186,19 +185,16 @@ impl SyncSession {
     }
 
     /// The agent's name.
-    #[must_use]
     pub fn agent(&self) -> &str {
         &self.config.agent
     }
 
     /// Whether a login of this working copy was stored.
-    #[must_use]
     pub fn has_published(&self) -> bool {
         self.has_published
     }
 
     /// When the next turn is due.
-    #[must_use]
     pub fn due(&self, now: Instant) -> Option<Instant> {
         let refresh_lock = self.refresh_lock.as_ref().and_then(|refresh_lock| refresh_lock.deadline(now));
         let look = self.watch_state.as_ref().and_then(WatchState::due);
@@ -206,20 +202,17 @@ impl SyncSession {
     }
 
     /// When an exchange is due that waiting would help.
-    #[must_use]
     pub fn due_now(&self) -> Option<Instant> {
         self.due.filter(|_| !self.refused)
     }
 
     /// When to go on with the last exchange; none, once it has come to its end or cannot.
-    #[must_use]
     pub fn worth_waiting_for(&self, now: Instant) -> Option<Instant> {
         let store = self.config.store.deadline(now).filter(|_| self.config.store.is_busy(now));
         self.due_now().into_iter().chain(store).min()
     }
 
     /// How long the last exchange may take when nothing limits it.
-    #[must_use]
     pub fn longest(&self) -> Duration {
         match self.config.store {
             Store::Directory(_) | Store::Expected(_) => LAST,
@@ -273,7 +266,6 @@ impl SyncSession {
     }
 
     /// Whether the agent is in the middle of a refresh.
-    #[must_use]
     pub fn is_refreshing(&self) -> bool {
         if let Some(refresh_lock) = &self.refresh_lock {
             return refresh_lock.is_refreshing();
@@ -288,7 +280,7 @@ impl SyncSession {
 
     /// What the state file remembers; whether that is news.
     pub fn remember(&self, served: &mut Served) -> bool {
-        served.set_base(self.config.base, self.last)
+        served.remember(self.config.base, self.last)
     }
 
     /// What there is to say since the last call.
@@ -351,7 +343,7 @@ impl SyncSession {
         self.config.working.dir.sweep();
         self.config.sweep_store();
         // Whoever logs in at a terminal is told there.
-        if (self.due.is_some() || self.sent.is_some()) && !self.config.anew {
+        if (self.due.is_some() || self.sent.is_some()) && self.config.beginning != Beginning::LogIn {
             self.give_up();
         }
     }
@@ -452,7 +444,7 @@ impl SyncSession {
     }
 
     fn judge(&self, working: &LoginFile, stored: &LoginFile) -> Outcome {
-        if self.config.anew {
+        if self.config.beginning == Beginning::LogIn {
             merge::anew(&working.state, &stored.state)
         } else {
             reconcile(self.config.base, &working.state, &stored.state, &self.history)

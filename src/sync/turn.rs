@@ -66,25 +66,21 @@ pub enum Overdue {
 
 impl Turn {
     /// The agent showed its intent; it may have withdrawn it already, and will try again.
-    #[must_use]
     pub fn asked(self, now: Instant) -> Turn {
         if self == Turn::Idle { Turn::Asked { since: now } } else { self }
     }
 
     /// The lease is ours.
-    #[must_use]
     pub fn granted(self, now: Instant) -> Turn {
         if let Turn::Asked { .. } = self { Turn::Granted { since: now } } else { self }
     }
 
     /// Another container has the lease: its new login will be adopted, and until then the agent waits at the lock.
-    #[must_use]
     pub fn refused(self) -> Turn {
         if let Turn::Asked { .. } = self { Turn::Idle } else { self }
     }
 
     /// Both ends were compared with the lease in hand. `opens`: the agent shall refresh.
-    #[must_use]
     pub fn compared(self, now: Instant, opens: bool) -> Turn {
         match self {
             Turn::Granted { .. } if opens => Turn::Open { since: now, renewed: false },
@@ -94,7 +90,6 @@ impl Turn {
     }
 
     /// A new login of the agent's was stored.
-    #[must_use]
     pub fn renewed(self) -> Turn {
         match self {
             Turn::Open { since, .. } => Turn::Open { since, renewed: true },
@@ -103,7 +98,6 @@ impl Turn {
     }
 
     /// What time makes of it. `intent`: the agent is at it now.
-    #[must_use]
     pub fn at(self, now: Instant, intent: bool) -> (Turn, Option<Overdue>) {
         let rests = Turn::Resting { until: now + BETWEEN_TRIES };
         match self {
@@ -119,13 +113,11 @@ impl Turn {
     }
 
     /// Whether the lease is ours, or asked for.
-    #[must_use]
     pub fn needs_lease(self) -> bool {
         matches!(self, Turn::Asked { .. } | Turn::Granted { .. } | Turn::Open { .. })
     }
 
     /// The next moment at which something is due without an event; it may be past. The end of an intent is an event.
-    #[must_use]
     pub fn deadline(self, intent: bool) -> Option<Instant> {
         match self {
             Turn::Idle => None,

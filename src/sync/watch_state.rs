@@ -29,13 +29,11 @@ pub struct WatchState {
 
 impl WatchState {
     /// Nothing is heard yet. `watches_all`: the capture's file system tells of all that happens to it.
-    #[must_use]
     pub fn new(watches_all: bool, now: Instant) -> WatchState {
         WatchState { working: false, stored: false, watches_all, is_missing: false, next: Some(now + LOOK) }
     }
 
     /// The ends that are to be watched, and are not.
-    #[must_use]
     pub fn unwatched(&self) -> Vec<Side> {
         let sides = [(Side::Working, self.working), (Side::Stored, self.stored)];
         sides.into_iter().filter(|(_, watched)| !watched).map(|(side, _)| side).collect()
@@ -78,7 +76,6 @@ impl WatchState {
     }
 
     /// When to look. Never while everything is heard.
-    #[must_use]
     pub fn due(&self) -> Option<Instant> {
         self.next
     }

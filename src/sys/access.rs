@@ -18,7 +18,6 @@ use crate::sys::stat::Stat;
 /// Whether there is, or may be, anything of this name; a symbolic link is. An I/O error tells of nothing missing: whoever
 /// opens it then meets the error. (std's way asks the kernel first whether it knows statx(2),
 /// by a call that faults.)
-#[must_use]
 pub fn is_there(path: &Path) -> bool {
     exists(path).unwrap_or(true)
 }
@@ -45,7 +44,6 @@ pub fn entry(path: &Path) -> io::Result<Stat> {
 }
 
 /// Whether there is, or may be, a directory; links are followed.
-#[must_use]
 pub fn is_directory(path: &Path) -> bool {
     stat(path).map_or_else(may_be, |found| found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits())
 }
@@ -55,19 +53,16 @@ fn may_be(errno: Errno) -> bool {
 }
 
 /// Whether this process may read the file, or list the directory; links are followed.
-#[must_use]
 pub fn may_read(path: &Path) -> bool {
     may(AT_FDCWD, path, AccessFlags::R_OK)
 }
 
 /// Whether this process may look entries of the directory up; links are followed.
-#[must_use]
 pub fn may_pass(path: &Path) -> bool {
     may(AT_FDCWD, path, AccessFlags::X_OK)
 }
 
 /// Whether this process may write to the file, or make entries in the directory, now.
-#[must_use]
 pub fn may_write(path: &Path) -> bool {
     may(AT_FDCWD, path, AccessFlags::W_OK)
 }
@@ -95,7 +90,6 @@ fn by_real_user(at: BorrowedFd<'_>, path: &Path, access: AccessFlags) -> io::Res
 }
 
 /// Bytes that a process which is not root may still write there; `None` where that cannot be told.
-#[must_use]
 pub fn room(path: &Path) -> Option<u64> {
     let found = statvfs(path).ok()?;
     // Some file systems have no inodes to run out of, and say 0 of 0.

@@ -138,7 +138,6 @@ impl Dir {
     }
 
     /// Whether this process may make entries here now: permission bits, capabilities and a read-only mount.
-    #[must_use]
     pub fn is_writable(&self) -> bool {
         access::may(&self.0, ".".as_ref(), AccessFlags::W_OK | AccessFlags::X_OK)
     }
@@ -152,7 +151,6 @@ impl Dir {
     }
 
     /// Whether this process may write to the entry `name` now.
-    #[must_use]
     pub fn may_write(&self, name: &OsStr) -> bool {
         single(name).is_ok() && access::may(&self.0, name.as_ref(), AccessFlags::W_OK)
     }
@@ -395,7 +393,6 @@ pub(super) fn single(name: &OsStr) -> io::Result<()> {
 const ABANDONED: u64 = 10;
 
 /// Whether this is the name of a temporary file of ours: `.NAME.NANOSECONDS.PID.NUMBER.tmp`.
-#[must_use]
 pub fn is_temporary(name: &OsStr) -> bool {
     let Some(name) = name.to_str().and_then(|name| name.strip_prefix('.')?.strip_suffix(".tmp")) else { return false };
     let mut parts = name.rsplitn(4, '.');

@@ -30,7 +30,6 @@ macro_rules! entry {
 ///
 /// # Safety
 /// `argc` and `argv` are those of `main`.
-#[must_use]
 pub unsafe fn begin(argc: c_int, argv: *const *const c_char) -> Vec<OsString> {
     // SAFETY: SIG_IGN is no code of ours. A reader that has gone is an error of write(2), not our end.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };

@@ -25,7 +25,6 @@ pub struct Lock(#[allow(dead_code, reason = "held for its Drop")] Option<File>);
 
 impl Lock {
     /// Whether it keeps others out: a file system without locks gives one that does not.
-    #[must_use]
     pub fn excludes(&self) -> bool {
         self.0.is_some()
     }
@@ -114,7 +113,6 @@ pub struct DirectoryLock {
 
 impl DirectoryLock {
     /// Whether the entry `name` of `parent` is this lock still. Another may have removed it and made its own there.
-    #[must_use]
     pub fn is_at(&self, parent: &Dir, name: &OsStr) -> bool {
         parent.stat_entry(name).is_ok_and(|there| there.id == self.id)
     }

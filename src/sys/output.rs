@@ -58,7 +58,6 @@ pub struct Output<'f> {
 
 impl Output<'static> {
     /// Standard error, as it was inherited.
-    #[must_use]
     pub const fn standard_error() -> Output<'static> {
         // SAFETY: descriptor 2 is open from the start of `main` to the end of the process.
         Output::of(unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) })
@@ -84,7 +83,6 @@ impl Output<'static> {
 
 impl<'f> Output<'f> {
     /// What this descriptor is, written to as far as the kernel lets us without waiting.
-    #[must_use]
     pub const fn of(fd: BorrowedFd<'f>) -> Output<'f> {
         let pending = VecDeque::new();
         Output { fd, way: Way::Shared, pending, written: 0, length: 0, dropped: 0, futile_until: None }
@@ -117,7 +115,6 @@ impl<'f> Output<'f> {
     }
 
     /// Whether nothing is left to be written or told.
-    #[must_use]
     pub fn is_done(&self) -> bool {
         self.pending.is_empty() && self.dropped == 0
     }
@@ -129,13 +126,11 @@ impl<'f> Output<'f> {
     }
 
     /// What to wait for while something is left.
-    #[must_use]
     pub fn interest(&self) -> Option<Interest<'f>> {
         (!self.pending.is_empty() && self.futile_until.is_none()).then(|| Interest::to_write(self.fd))
     }
 
     /// When to try again where waiting tells nothing.
-    #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.futile_until.filter(|_| !self.pending.is_empty())
     }

@@ -46,7 +46,6 @@ impl Reader {
     }
 
     /// The descriptor's number.
-    #[must_use]
     pub fn number(&self) -> i32 {
         self.0.as_raw_fd()
     }
@@ -63,7 +62,6 @@ impl Reader {
 
 impl Stream {
     /// The descriptor, until the last writer has gone.
-    #[must_use]
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.0.as_ref().map(AsFd::as_fd)
     }

@@ -12,13 +12,11 @@ pub struct Interest<'f>(PollFd<'f>);
 
 impl<'f> Interest<'f> {
     /// Something to read, or the end.
-    #[must_use]
     pub fn to_read(fd: BorrowedFd<'f>) -> Interest<'f> {
         Interest(PollFd::new(fd, PollFlags::POLLIN))
     }
 
     /// Room to write.
-    #[must_use]
     pub fn to_write(fd: BorrowedFd<'f>) -> Interest<'f> {
         Interest(PollFd::new(fd, PollFlags::POLLOUT))
     }
@@ -46,7 +44,6 @@ pub fn wait_readable(fds: &[BorrowedFd<'_>], deadline: Option<Instant>) -> io::R
 }
 
 /// Whether a write to `fd` would not block now.
-#[must_use]
 pub fn is_writable(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::new(fd, PollFlags::POLLOUT)];
     matches!(poll(&mut fds, PollTimeout::ZERO), Ok(ready) if ready > 0)

@@ -9,7 +9,6 @@ use nix::unistd::{Gid, Uid};
 use nix::{libc, unistd};
 
 /// The effective user and group.
-#[must_use]
 pub fn current() -> (u32, u32) {
     (unistd::geteuid().as_raw(), unistd::getegid().as_raw())
 }
@@ -109,7 +108,6 @@ pub fn no_new_privileges() -> io::Result<()> {
 
 /// Whether we hold `CAP_CHOWN`. Root is taken to hold it where the kernel does not tell (a filter that refuses capget(2)):
 /// a login that then stays root's would shut its user out, and chown(2) says whether it works.
-#[must_use]
 pub fn may_chown() -> bool {
     caps::has_cap(None, CapSet::Effective, Capability::CAP_CHOWN).unwrap_or_else(|_| current().0 == 0)
 }

@@ -212,14 +212,12 @@ impl Program {
     }
 
     /// The program's name, for messages.
-    #[must_use]
     pub fn name(&self) -> String {
         self.argv.texts.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
     /// Becomes the program, looked up as execvpe(3) does: a script without `#!` goes to /bin/sh. Allocates nothing. Returns
     /// only the error.
-    #[must_use]
     pub fn exec(&self) -> io::Error {
         let mut refused = None;
         for candidate in &self.candidates {
@@ -268,19 +266,16 @@ fn candidates(name: &OsStr, path: Option<&OsStr>) -> io::Result<Vec<CString>> {
 
 /// Whether this is the machine's own user namespace, which has every id: the kernel gives it this inode number
 /// (`PROC_USER_INIT_INO` in `linux/proc_ns.h`), and one look is cheaper than two maps.
-#[must_use]
 pub fn is_in_first_user_namespace() -> bool {
     stat::stat("/proc/self/ns/user").is_ok_and(|found| found.st_ino == 0xEFFF_FFFD)
 }
 
 /// Our process id; 1 in a container.
-#[must_use]
 pub fn id() -> Pid {
     unistd::getpid().as_raw()
 }
 
 /// Our parent's; 0 when it is outside our namespace.
-#[must_use]
 pub fn parent_id() -> Pid {
     unistd::getppid().as_raw()
 }
@@ -341,7 +336,6 @@ pub fn no_core() -> io::Result<()> {
 }
 
 /// The children of a process, from /proc (`CONFIG_PROC_CHILDREN`), or of ourselves; empty when it cannot be read.
-#[must_use]
 pub fn children_of(pid: Pid) -> Vec<Pid> {
     let task = Path::new("/proc").join(pid.to_string()).join("task");
     // Not std's read_dir: see `Listing`.
@@ -354,13 +348,11 @@ pub fn children_of(pid: Pid) -> Vec<Pid> {
 }
 
 /// Every descendant of ours that /proc shows, children first.
-#[must_use]
 pub fn descendants() -> Vec<Pid> {
     descendants_of(id())
 }
 
 /// Every descendant of a process that /proc shows, children first.
-#[must_use]
 pub fn descendants_of(pid: Pid) -> Vec<Pid> {
     let mut found = children_of(pid);
     let mut next = 0;

@@ -74,7 +74,6 @@ impl Master {
     }
 
     /// The foreground process group of the program's terminal.
-    #[must_use]
     pub fn foreground(&self) -> Option<Pid> {
         tcgetpgrp(&self.0).ok().map(nix::unistd::Pid::as_raw).filter(|group| *group > 1)
     }
@@ -170,7 +169,6 @@ impl Outer {
     }
 
     /// Its size.
-    #[must_use]
     pub fn size(&self) -> Option<Size> {
         let mut size = Size { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
         // SAFETY: TIOCGWINSZ writes one winsize, which outlives the call.
@@ -199,13 +197,11 @@ impl Outer {
     }
 
     /// Where keys come from.
-    #[must_use]
     pub fn input(&self) -> BorrowedFd<'_> {
         self.input.as_fd()
     }
 
     /// Where the screen is.
-    #[must_use]
     pub fn output(&self) -> BorrowedFd<'_> {
         self.output.as_fd()
     }

@@ -113,19 +113,16 @@ impl Signal {
     pub const WINCH: Signal = Signal(libc::SIGWINCH);
 
     /// The signal of this number, if Linux has one.
-    #[must_use]
     pub fn from_number(number: i32) -> Option<Signal> {
         (1..=SIGRTMAX).contains(&number).then_some(Signal(number))
     }
 
     /// Whether it can be caught, and is not the one that says that a child changed.
-    #[must_use]
     pub fn can_be_forwarded(self) -> bool {
         !matches!(self, Signal::KILL | Signal::STOP | Signal::CHLD)
     }
 
     /// The number, as kill(2) takes it.
-    #[must_use]
     pub fn number(self) -> i32 {
         self.0
     }
@@ -248,7 +245,6 @@ impl Signals {
 
     /// Whether this signal is pending, which it then is no longer. [`Signals::next`] gives the lowest number first, and
     /// does not come to this one while a lower one is sent faster than it is read.
-    #[must_use]
     pub fn take(&self, signal: Signal) -> bool {
         let (set, no_time) = (Set::of(&[signal]), libc::timespec { tv_sec: 0, tv_nsec: 0 });
         let (set, no_time, no_info) = (&raw const set, &raw const no_time, ptr::null_mut::<libc::siginfo_t>());

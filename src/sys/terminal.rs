@@ -17,7 +17,6 @@ pub struct Terminal {
 
 impl Terminal {
     /// The controlling terminal, if standard input, output or error is one.
-    #[must_use]
     pub fn controlling() -> Option<Terminal> {
         // Not by std::io: that makes buffers, and pages to hold them.
         // SAFETY: descriptors 0, 1 and 2 are open from the start of `main` to the end of the process.
@@ -48,19 +47,16 @@ impl Terminal {
     }
 
     /// Whether our own group is its foreground group.
-    #[must_use]
     pub fn is_ours(&self) -> bool {
         self.is_held_by(getpgrp().as_raw())
     }
 
     /// Whether `group` is its foreground group.
-    #[must_use]
     pub fn is_held_by(&self, group: i32) -> bool {
         tcgetpgrp(&self.fd) == Ok(Pid::from_raw(group))
     }
 
     /// The modes in force now, to put back after a stop (Ctrl-Z, fg).
-    #[must_use]
     pub fn modes(&self) -> Option<Modes> {
         tcgetattr(&self.fd).ok()
     }

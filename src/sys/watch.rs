@@ -56,13 +56,11 @@ pub const MORE_WATCHES: &str = "raise fs.inotify.max_user_instances and max_user
                                 also be the limit of open files (ulimit -n)";
 
 /// Whether a watch hears of everything that changes in this directory.
-#[must_use]
 pub fn watches_all(directory: &Dir) -> bool {
     fstatfs(directory).is_ok_and(|found| is_watched(found.filesystem_type()))
 }
 
 /// The same of a path, for those who may not open it; true where there is nothing.
-#[must_use]
 pub fn would_watch_all(path: &Path) -> bool {
     statfs(path).map_or(true, |found| is_watched(found.filesystem_type()))
 }

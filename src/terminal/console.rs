@@ -20,7 +20,6 @@ pub enum Console {
 
 impl Console {
     /// The relay, if there is one.
-    #[must_use]
     pub fn relay(&mut self) -> Option<&mut Relay> {
         match self {
             Console::Lent(_) | Console::Gone => None,

@@ -16,7 +16,6 @@ pub struct Foreground {
 
 impl Foreground {
     /// The controlling terminal on standard input, output or error. The agent is to take it at its start if we hold it.
-    #[must_use]
     pub fn at_start() -> Foreground {
         let terminal = Terminal::controlling();
         let lent = terminal.as_ref().is_some_and(Terminal::is_ours);
@@ -24,7 +23,6 @@ impl Foreground {
     }
 
     /// The terminal that the agent has from us.
-    #[must_use]
     pub fn lent(&self) -> Option<&Terminal> {
         self.terminal.as_ref().filter(|_| self.lent)
     }

@@ -151,7 +151,6 @@ impl Relay {
     }
 
     /// Whether the outer terminal has gone.
-    #[must_use]
     pub fn has_hung_up(&self) -> bool {
         self.hung_up
     }
@@ -162,13 +161,11 @@ impl Relay {
     }
 
     /// The process group that has the agent's terminal now.
-    #[must_use]
     pub fn foreground(&self) -> Option<Pid> {
         self.master.as_ref().and_then(Master::foreground)
     }
 
     /// Whether the agent is a shell.
-    #[must_use]
     pub fn is_shell(&self) -> bool {
         self.is_shell
     }

@@ -21,7 +21,6 @@ const BYTES: usize = 256 * 1024 * 1024;
 
 /// Carries what is selected, each file whole, 0600 (0700 if its owner may execute it), in place of what is there. `changed`
 /// says what is carried instead of a file's text, where that differs, or why it is not. Returns what was passed over, and why.
-#[must_use]
 pub fn settings(
     copy: &WorkingCopy,
     to: &Dir,

@@ -86,7 +86,6 @@ fn edit(
 
 /// The text of a file of settings with what [`ignored`] took out of its copy, as it is in `there`; `None` where that is
 /// nothing.
-#[must_use]
 pub fn given_back(definition: &Definition, file: &Path, text: &[u8], there: &[u8]) -> Option<Vec<u8>> {
     let is_it = |name: &str| file == Path::new(name);
     let settings = definition.methods.iter().filter_map(|rule| rule.setting.as_ref());

@@ -41,7 +41,6 @@ impl Skipped {
     }
 
     /// A line each, and one for those that are too many.
-    #[must_use]
     pub fn into_lines(self) -> Vec<String> {
         let more = (self.more > 0).then(|| format!("{} other entries were passed over, too", self.more));
         self.lines.into_iter().chain(more).collect()
@@ -60,7 +59,6 @@ pub struct Selection<'s> {
 
 impl Selection<'_> {
     /// Whether this entry of the agent's home is copied.
-    #[must_use]
     pub fn takes(&self, name: &str) -> bool {
         let listed = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, name));
         // Kubernetes' volumes hold their files in `..data`, and links to them beside it.
@@ -72,7 +70,6 @@ impl Selection<'_> {
 /// Copies what is selected, each file whole, 0600 (0700 if its owner may execute it). What is there already stays: it
 /// is the image's, or the agent's own from an earlier run. Ceases where `is_stopped` says so, between two files. Returns
 /// what was passed over, and why.
-#[must_use]
 pub fn copy(
     from: &Dir,
     to: &Dir,

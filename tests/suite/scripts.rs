@@ -1,6 +1,6 @@
 //! What the scripts do where a command is missing (`scripts/packages.sh`), on a machine whose commands are made up.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::support::Sandbox;
 
@@ -15,7 +15,11 @@ printf '#!/bin/sh\n' >cargo
 chmod 755 id apt-get cargo
 "#;
 
-struct Machine(Sandbox);
+struct Machine {
+    sandbox: Sandbox,
+    /// What was answered to the question whether to install.
+    answer: Option<&'static str>,
+}
 
 impl Machine {
     /// The commands are written by another process: an exec of what a thread of ours still has open would fail.
@@ -23,12 +27,14 @@ impl Machine {
         let sandbox = Sandbox::new();
         let made = Command::new("sh").args(["-euc", MACHINE, "sh"]).arg(sandbox.path("")).arg(id).status().unwrap();
         assert!(made.success());
-        Self(sandbox)
+        Self { sandbox, answer: Some("yes") }
     }
 
     /// Its exit status and standard error.
     fn run(&self, command: &mut Command) -> (Option<i32>, String) {
-        let run = command.current_dir(env!("CARGO_MANIFEST_DIR")).env("PATH", self.0.path("path")).output().unwrap();
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).env("PATH", self.sandbox.path("path"));
+        command.env_remove("CI").env_remove("INSTALL_PACKAGES").stdin(Stdio::null());
+        let run = command.envs(self.answer.map(|answer| ("INSTALL_PACKAGES", answer))).output().unwrap();
         (run.status.code(), String::from_utf8(run.stderr).unwrap())
     }
 
@@ -38,7 +44,7 @@ impl Machine {
     }
 
     fn installed(&self) -> String {
-        std::fs::read_to_string(self.0.path("apt")).unwrap_or_default()
+        std::fs::read_to_string(self.sandbox.path("apt")).unwrap_or_default()
     }
 }
 
@@ -68,15 +74,46 @@ fn who_may_not_install_is_told_in_one_line() {
     assert_eq!(nothing_missing, (Some(0), String::new()));
 
     let machine = Machine::of_user("0");
-    std::fs::remove_file(machine.0.path("path/apt-get")).unwrap();
+    std::fs::remove_file(machine.sandbox.path("path/apt-get")).unwrap();
     let line = "example: missing Debian packages: fake-one two three five; there is no apt-get to install them with\n";
     assert_eq!(machine.shell(NEEDS), (Some(3), line.into()));
 }
 
 #[test]
+fn nothing_is_installed_without_consent() {
+    struct Case {
+        answer: Option<&'static str>,
+        words: &'static str,
+        status: i32,
+        says: &'static [&'static str],
+        installs: bool,
+    }
+    let cases = [
+        Case {
+            answer: None,
+            words: "",
+            status: 1,
+            says: &["for scripts/example: fake-one", "no terminal to ask on", "hint: run it again with --yes"],
+            installs: false,
+        },
+        Case { answer: Some("no"), words: "", status: 3, says: &["not installed: you said no"], installs: false },
+        Case { answer: None, words: "set -- --yes", status: 0, says: &["installing fake-one"], installs: true },
+        Case { answer: None, words: "CI=true", status: 0, says: &["installing fake-one"], installs: true },
+    ];
+    for Case { answer, words, status, says, installs } in cases {
+        let machine = Machine { answer, ..Machine::of_user("0") };
+        let text = format!("script=example\n{words}\n. scripts/packages.sh\n{NEEDS}");
+        let (exit, said) = machine.run(Command::new("/bin/sh").args(["-euc", &text]));
+        assert_eq!(exit, Some(status), "{words}: {said}");
+        assert!(says.iter().all(|words| said.contains(words)), "{words}: {said}");
+        assert_eq!(!machine.installed().is_empty(), installs, "{words}: {said}");
+    }
+}
+
+#[test]
 fn an_installation_that_fails_is_the_end() {
     let machine = Machine::of_user("0");
-    machine.0.write("broken", "");
+    machine.sandbox.write("broken", "");
     let said = "example: installing fake-one two three five\nexample: could not install fake-one two three five\n";
     assert_eq!(machine.shell(NEEDS), (Some(1), said.into()));
 }

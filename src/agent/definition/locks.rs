@@ -66,14 +66,12 @@ const FUTURE: Duration = Duration::from_secs(366 * 86_400);
 
 impl RefreshLockRule {
     /// The mtime of a lock that nobody waits for.
-    #[must_use]
     pub fn at_rest(&self, now: SystemTime) -> SystemTime {
         let rest = humantime::parse_rfc3339(&self.rest).unwrap_or(now);
         rest.max(now + FUTURE)
     }
 
     /// Without a sign of life for so long a lock is nobody's.
-    #[must_use]
     pub fn dead_after(&self) -> Duration {
         Duration::from_secs(self.dead_after)
     }
@@ -81,13 +79,11 @@ impl RefreshLockRule {
 
 impl Sign {
     /// From one to the next.
-    #[must_use]
     pub fn every(&self) -> Duration {
         Duration::from_secs(self.every)
     }
 
     /// The mtime of a lock that is waited for.
-    #[must_use]
     pub fn of_life(&self, now: SystemTime) -> SystemTime {
         now + Duration::from_secs(self.ahead)
     }
@@ -95,7 +91,6 @@ impl Sign {
 
 impl WriteLockRule {
     /// See the field.
-    #[must_use]
     pub fn dead_after(&self) -> Duration {
         Duration::from_secs(self.dead_after)
     }

@@ -40,7 +40,6 @@ pub struct TokenRule {
 
 impl TokenRule {
     /// The characters of the alphabet, each once.
-    #[must_use]
     pub fn characters(&self) -> BTreeSet<u8> {
         let mut rest = self.alphabet.as_bytes();
         let mut characters = BTreeSet::new();

@@ -10,7 +10,7 @@ use crate::plan::{AgentPlan, WriteBack};
 use crate::store::helper::Helper;
 use crate::store::protocol::Stored;
 use crate::store::{Capture, Recovery, Remote, Store, directory, remote};
-use crate::sync::session::{SessionConfig, SyncSession};
+use crate::sync::session::{Beginning, SessionConfig, SyncSession};
 use crate::sys::signal::Inherited;
 use crate::workcopy::WorkingCopy;
 
@@ -28,11 +28,11 @@ pub(super) fn of(
     let definition = plan.facts.definition;
     let rule = definition.session.clone().context("no session")?;
     let behind_helper = plan.facts.capture.as_ref().and_then(|capture| capture.store.as_ref());
-    let opened = match behind_helper.filter(|_| write_back.store.is_some()) {
+    let opened = match behind_helper.filter(|_| write_back.target.helper().is_some()) {
         Some(store) => behind(store, &definition.name, facts, write_back.live, inherited).map(Store::Remote),
         // Nobody has logged in yet: what would be made for nobody could keep another user out.
-        None if plan.chosen().is_none() && !write_back.target.exists() => {
-            Ok(Store::Expected(write_back.target.clone()))
+        None if plan.chosen().is_none() && !write_back.target.path().exists() => {
+            Ok(Store::Expected(write_back.target.path().to_owned()))
         }
         None => capture(facts, write_back).map(Store::Directory),
     };
@@ -50,8 +50,7 @@ pub(super) fn of(
         working,
         store,
         base,
-        replaces: write_back.replaces,
-        anew: false,
+        beginning: if write_back.replaces { Beginning::Replace } else { Beginning::Continue },
         live: write_back.live,
         refusal_is_known: !write_back.writable && plan.chosen().is_some(),
     })))
@@ -63,8 +62,8 @@ fn replaced(store: &Store, rule: &SessionFile) -> Option<MergeBase> {
 }
 
 fn capture(facts: &Facts<'_>, write_back: &WriteBack) -> anyhow::Result<Capture> {
-    let target = &write_back.target;
-    let opened = if write_back.single_file {
+    let target = write_back.target.path();
+    let opened = if write_back.target.is_file() {
         Capture::of_single_file(target, &facts.state_dir)
     } else {
         directory::make(target).and_then(|()| Capture::open(target))

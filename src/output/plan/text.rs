@@ -10,7 +10,6 @@ use crate::status::AgentStatus;
 use crate::words::listed;
 
 /// A page for people.
-#[must_use]
 pub fn page(view: &View<'_>, auth: &[AgentStatus], now: SystemTime) -> Page {
     let mut page = steps(view);
     for agent in &view.agents {

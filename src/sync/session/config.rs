@@ -12,7 +12,19 @@ use crate::sync::watch_state::{Side, WatchState};
 use crate::sys::watch;
 use crate::workcopy::WorkingCopy;
 
-/// What a link is made of.
+/// What the first sync does with what is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// The stored login and ours continue each other.
+    Continue,
+    /// What is stored is another login, which is replaced and kept under `conflicts/`.
+    Replace,
+    /// Somebody is to log in here: until they have, nothing is adopted and nothing is written to the store, not even a
+    /// note; their login then replaces what is stored, and from there on it is a login like any other.
+    LogIn,
+}
+
+/// What a session is made of.
 pub struct SessionConfig {
     /// The agent's name.
     pub agent: String,
@@ -26,11 +38,8 @@ pub struct SessionConfig {
     pub store: Store,
     /// What is agreed.
     pub base: Option<MergeBase>,
-    /// What is stored is another login, which is replaced and kept.
-    pub replaces: bool,
-    /// Somebody is to log in here: until they have, nothing is adopted and nothing is written to the store, not even a
-    /// note; their login then replaces what is stored, and from there on it is a login like any other.
-    pub anew: bool,
+    /// What the first sync does with what is stored.
+    pub beginning: Beginning,
     /// Changes are carried as they happen; else at the end only.
     pub live: bool,
     /// Where a login is kept that the store refuses.
@@ -67,7 +76,7 @@ impl SessionConfig {
     /// Removes temporary files that killed runs left in the store.
     pub(super) fn sweep_store(&self) {
         if let Store::Directory(capture) = &self.store
-            && !self.anew
+            && self.beginning != Beginning::LogIn
         {
             capture.sweep(&self.rule);
         }
@@ -77,7 +86,7 @@ impl SessionConfig {
     pub(super) fn presence(&self) -> Option<Presence> {
         match &self.store {
             // A mark that cannot be made is missed by `status` alone.
-            Store::Directory(capture) if !self.anew => capture.presence().ok(),
+            Store::Directory(capture) if self.beginning != Beginning::LogIn => capture.presence().ok(),
             Store::Directory(_) | Store::Expected(_) | Store::Remote(_) => None,
         }
     }

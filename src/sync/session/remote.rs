@@ -14,7 +14,6 @@ use crate::sync::session::SyncSession;
 
 impl SyncSession {
     /// The descriptors of a helper that runs.
-    #[must_use]
     pub fn fds(&self) -> Vec<BorrowedFd<'_>> {
         match &self.config.store {
             Store::Directory(_) | Store::Expected(_) => Vec::new(),

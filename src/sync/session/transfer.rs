@@ -11,11 +11,12 @@ use crate::log::event::EventKey;
 use crate::log::{Level, Message};
 use crate::login::file::LoginFile;
 use crate::login::history::History;
-use crate::login::merge::{LoginState, MergeBase, Outcome};
+use crate::login::merge::{LoginState, MergeBase, Outcome, SyncResult};
 use crate::login::{Document, Login, file};
 use crate::plan::warning::log_in;
 use crate::store::Put;
 use crate::sync::dedup_log::About;
+use crate::sync::session::config::Beginning;
 use crate::sync::session::{AGAIN, Act, Failed, LEFT, RETRY, SyncSession, TORN, Trouble, Unknown};
 use crate::sync::watch_state::Side;
 use crate::sys::replace::{Exclusion, Replaced};
@@ -32,7 +33,7 @@ impl SyncSession {
             // Nobody has logged in yet.
             Outcome::LoggedOut if self.config.base.is_none() => {}
             Outcome::LoggedOut => {
-                self.last = Some("logged-out");
+                self.last = Some(SyncResult::LoggedOut);
                 let text = format!(
                     "{}: the agent's login is blank or gone; the captured one stays as it is",
                     self.config.agent
@@ -42,20 +43,22 @@ impl SyncSession {
                 self.log.once(self.warning(EventKey::LoggedOut, text).hint(hint));
             }
             Outcome::Damaged => {
-                self.last = Some("torn");
+                self.last = Some(SyncResult::Torn);
                 self.say_damaged(working);
             }
             // It is read again, and does not come here.
             Outcome::Unknown => {}
             _ => {
                 // What was wrong is not any more.
-                if !matches!(self.last, Some("published" | "adopted")) {
-                    self.last = Some("unchanged");
+                if !matches!(self.last, Some(SyncResult::Published | SyncResult::Adopted)) {
+                    self.last = Some(SyncResult::Unchanged);
                 }
                 if let Some(login) = working.state.login() {
                     // Both ends may have come to the same login by themselves.
                     self.config.base = Some(MergeBase::from(login));
-                    self.config.anew = false;
+                    if self.config.beginning == Beginning::LogIn {
+                        self.config.beginning = Beginning::Continue;
+                    }
                     if stored.state.login().is_some() {
                         self.forget_recovery();
                     }
@@ -68,7 +71,7 @@ impl SyncSession {
     pub(super) fn carry(&mut self, outcome: Outcome, working: &LoginFile, stored: &LoginFile) -> Result<(), Trouble> {
         match (outcome, working.state.login(), stored.state.login()) {
             (Outcome::Publish { keep_other }, Some(ours), _) => {
-                if keep_other || self.config.replaces {
+                if keep_other || self.config.beginning == Beginning::Replace {
                     self.keep(stored)?;
                 }
                 self.publish(ours, working)
@@ -82,7 +85,7 @@ impl SyncSession {
             }
             (Outcome::Kept, ..) => {
                 self.keep(working)?;
-                self.last = Some("kept");
+                self.last = Some(SyncResult::Kept);
                 let (agent, at) = (&self.config.agent, self.config.store.place());
                 let text =
                     format!("{agent}: {at} holds another account's login: it stays, and ours is kept under conflicts/");
@@ -114,12 +117,11 @@ impl SyncSession {
 
     fn published(&mut self, sent: Sent) {
         self.history = sent.history;
-        self.config.replaces = false;
-        self.config.anew = false;
+        self.config.beginning = Beginning::Continue;
         self.has_published = true;
         self.log.is_healthy();
         self.config.refusal_is_known = false;
-        self.agreed(&sent.login, EventKey::Published);
+        self.agreed(&sent.login, SyncResult::Published, EventKey::Published);
         if let Some(refresh_lock) = &mut self.refresh_lock {
             refresh_lock.renewed();
         }
@@ -150,7 +152,7 @@ impl SyncSession {
         let is_at_stake = self.is_at_stake(&working, &stored);
         self.refused = true;
         self.due = Some(now + RETRY);
-        self.last = Some(if is_at_stake { "failed" } else { "not-adopted" });
+        self.last = Some(if is_at_stake { SyncResult::Failed } else { SyncResult::NotAdopted });
         let (agent, store, why) = (&self.config.agent, self.config.store.place(), &failed.why);
         let (event, text) = match failed.act {
             Act::Publish => (EventKey::PublishFailed, format!("{agent}: cannot carry the login to {store}: {why}")),
@@ -183,7 +185,7 @@ impl SyncSession {
         // A start does not wait for it, and the end only for what could be lost.
         self.refused = !(self.is_last && is_at_stake);
         let is_unpublished = unknown.side == Side::Stored && is_at_stake;
-        self.last = Some(if is_unpublished { "failed" } else { "unreadable" });
+        self.last = Some(if is_unpublished { SyncResult::Failed } else { SyncResult::Unreadable });
         let kept = if is_unpublished {
             format!("the agent's login {}; ", self.keep_copy(&working).said())
         } else {
@@ -201,7 +203,7 @@ impl SyncSession {
             Outcome::Publish { .. } => true,
             Outcome::Adopt { keep_other } => keep_other,
             // Until it is in conflicts/.
-            Outcome::Kept => self.last != Some("kept"),
+            Outcome::Kept => self.last != Some(SyncResult::Kept),
             Outcome::Unknown => self.config.base != Some(MergeBase::from(login)),
             Outcome::Unchanged | Outcome::LoggedOut | Outcome::Damaged => false,
         }
@@ -225,7 +227,7 @@ impl SyncSession {
             }
         }
         self.history.push(theirs.digest);
-        self.agreed(theirs, EventKey::Adopted);
+        self.agreed(theirs, SyncResult::Adopted, EventKey::Adopted);
         self.has_adopted = true;
         Ok(())
     }
@@ -240,12 +242,11 @@ impl SyncSession {
         Some(Exclusion { name: OsStr::new(&lock.name), dead_after: lock.dead_after(), is_patient })
     }
 
-    fn agreed(&mut self, login: &Login, event: EventKey) {
-        let word = event.word();
+    fn agreed(&mut self, login: &Login, result: SyncResult, event: EventKey) {
         self.config.base = Some(MergeBase::from(login));
-        self.last = Some(word);
+        self.last = Some(result);
         self.forget_recovery();
-        let text = format!("{}: {word} the login ({})", self.config.agent, self.config.store.place());
+        let text = format!("{}: {} the login ({})", self.config.agent, result.word(), self.config.store.place());
         self.log.say(Message::detail(text).event(event).agent(&self.config.agent));
     }
 

@@ -14,7 +14,6 @@ use crate::sys::watch;
 
 impl SyncSession {
     /// The directories that are to be watched, and are not.
-    #[must_use]
     pub fn unwatched(&self) -> Vec<(Side, PathBuf)> {
         let sides = self.watch_state.iter().flat_map(WatchState::unwatched);
         sides.filter_map(|side| Some((side, self.to_watch(side)?))).collect()
