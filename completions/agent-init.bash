@@ -4,11 +4,11 @@ agent-init agents 2>/dev/null | while read -r name _ && [[ -n $name ]]; do echo 
 }
 _agent_init_options() {
 case $1 in
-run) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --drop-caps --no-new-privs --forward-to --rewrite --stop-signal --grace --state-dir --log-format --verbose --quiet --help --version' -- "$2" ;;
-setup) compgen -W '--agent --auto --token --capture --user --user-from --home --work-dir --scope --first-run --trust --grace --state-dir --log-format --verbose --quiet --help' -- "$2" ;;
-status) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --drop-caps --no-new-privs --forward-to --rewrite --stop-signal --grace --state-dir --log-format --verbose --quiet --warn-within --json --help' -- "$2" ;;
-plan) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --drop-caps --no-new-privs --forward-to --rewrite --stop-signal --grace --state-dir --log-format --verbose --quiet --json --help' -- "$2" ;;
-doctor) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --drop-caps --no-new-privs --forward-to --rewrite --stop-signal --grace --state-dir --log-format --verbose --quiet --json --help' -- "$2" ;;
+run) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --state-dir --drop-caps --no-new-privs --stop-signal --grace --forward-to --rewrite --log-format --verbose --quiet --help --version' -- "$2" ;;
+setup) compgen -W '--agent --auto --token --capture --user --user-from --home --work-dir --scope --first-run --trust --state-dir --grace --log-format --verbose --quiet --help' -- "$2" ;;
+status) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --user --user-from --home --work-dir --state-dir --log-format --warn-within --json --help' -- "$2" ;;
+plan) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --state-dir --drop-caps --no-new-privs --stop-signal --grace --forward-to --rewrite --log-format --verbose --quiet --json --help' -- "$2" ;;
+doctor) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --user --user-from --home --work-dir --state-dir --log-format --json --help' -- "$2" ;;
 healthcheck) compgen -W '--state-dir --help' -- "$2" ;;
 exec) compgen -W '--state-dir --help' -- "$2" ;;
 agents) compgen -W '--json --help' -- "$2" ;;
@@ -33,11 +33,11 @@ case $1 in
 --scope) compgen -W 'login settings all' -- "$2" ;;
 --first-run) compgen -W 'on off' -- "$2" ;;
 --trust) compgen -d -- "$2" ;;
+--state-dir) compgen -d -- "$2" ;;
 --drop-caps) compgen -W 'on off auto' -- "$2" ;;
 --no-new-privs) compgen -W 'on off auto' -- "$2" ;;
---forward-to) compgen -W 'group process' -- "$2" ;;
 --stop-signal) compgen -W 'TERM INT HUP QUIT USR1 USR2' -- "$2" ;;
---state-dir) compgen -d -- "$2" ;;
+--forward-to) compgen -W 'group process' -- "$2" ;;
 --log-format) compgen -W 'text json' -- "$2" ;;
 --verbose) compgen -W 'on off' -- "$2" ;;
 --quiet) compgen -W 'on off' -- "$2" ;;
@@ -49,9 +49,7 @@ _agent_init_rest() {
 case $1 in
 run) compgen -c -- "$2" ;;
 setup) compgen -c -- "$2" ;;
-status) compgen -c -- "$2" ;;
 plan) compgen -c -- "$2" ;;
-doctor) compgen -c -- "$2" ;;
 exec) compgen -c -- "$2" ;;
 agents) compgen -W " $(_agent_init_agents)" -- "$2" ;;
 install) compgen -f -- "$2" ;;
@@ -80,7 +78,7 @@ while ((i < last)); do
 case ${words[i]} in
 --) ((i++)); break ;;
 --*=*) ((i++)) ;;
---agent|--auth|--prefer|--capture|--store|--secrets|--deliver|--sync|--wait|--user|--user-from|--home|--work-dir|--scope|--first-run|--trust|--drop-caps|--no-new-privs|--forward-to|--rewrite|--stop-signal|--grace|--state-dir|--log-format|--warn-within)
+--agent|--auth|--prefer|--capture|--store|--secrets|--deliver|--sync|--wait|--user|--user-from|--home|--work-dir|--scope|--first-run|--trust|--state-dir|--drop-caps|--no-new-privs|--stop-signal|--grace|--forward-to|--rewrite|--log-format|--warn-within)
 if ((i + 1 == last)); then
 mapfile -t COMPREPLY < <(_agent_init_values "${words[i]}" "$cur")
 return
@@ -91,7 +89,7 @@ fi
 esac
 done
 if ((i < last)); then
-if [[ $command == @(run|setup|status|plan|doctor|exec) ]]; then
+if [[ $command == @(run|setup|plan|exec) ]]; then
 local offset
 for offset in _comp_command_offset _command_offset; do
 declare -F "$offset" >/dev/null && "$offset" "${at[i]}" && return

@@ -14,7 +14,7 @@ pub mod status;
 use std::io;
 use std::io::Write;
 
-use crate::cli::{Invocation, Request};
+use crate::config::Command;
 use crate::env::Environment;
 use crate::error::Failure;
 use crate::log::Reporter;
@@ -28,33 +28,33 @@ pub struct Answer {
     pub exit: u8,
 }
 
-/// Carries an invocation out and returns the exit status.
+/// Carries a command out and returns the exit status.
 ///
 /// # Errors
 /// As the command.
-pub fn perform(invocation: Invocation, environment: Environment, reporter: Reporter) -> anyhow::Result<u8> {
-    match invocation {
-        Invocation::Run(options, manner) => run::run(&options, &manner, environment),
-        Invocation::Beside(Request::Setup(options)) => setup::setup(&options, environment, reporter),
-        Invocation::Beside(request) => answer(request, &environment, reporter),
+pub fn perform(command: Command, environment: Environment, reporter: Reporter) -> anyhow::Result<u8> {
+    match command {
+        Command::Run(config) => run::run(&config, environment),
+        other => beside_run(other, environment, reporter),
     }
 }
 
 /// Apart, so that a start does not touch the pages of what it does not need: inlined, all of it is one large frame.
 #[cold]
 #[inline(never)]
-fn answer(request: Request, environment: &Environment, reporter: Reporter) -> anyhow::Result<u8> {
-    let answer = match request {
-        Request::Setup(options) => return setup::setup(&options, Environment::default(), reporter),
-        Request::Healthcheck(options) => return Ok(healthcheck::healthcheck(&options, environment, reporter)),
-        Request::Exec(options) => return exec::exec(&options, environment, reporter),
-        Request::Install(options) => return install::install(&options, reporter),
-        Request::Status(options) => status::status(options, environment, reporter)?,
-        Request::Plan(options) => plan::plan(&options, environment, reporter)?,
-        Request::Doctor(options) => doctor::doctor(options, environment)?,
-        Request::Agents(options) => agents::agents(&options, environment)?,
-        Request::Completions(options) => completions::completions(&options),
-        Request::Print(text) => Answer { text, exit: 0 },
+fn beside_run(command: Command, environment: Environment, reporter: Reporter) -> anyhow::Result<u8> {
+    let answer = match command {
+        Command::Run(config) => return run::run(&config, environment),
+        Command::Setup(config) => return setup::setup(&config, environment, reporter),
+        Command::Healthcheck(config) => return Ok(healthcheck::healthcheck(&config, &environment, reporter)),
+        Command::Exec(config) => return exec::exec(&config, &environment, reporter),
+        Command::Install(path) => return install::install(&path, reporter),
+        Command::Status(config) => status::status(&config, &environment, reporter)?,
+        Command::Plan(config) => plan::plan(&config, &environment, reporter)?,
+        Command::Doctor(config) => doctor::doctor(&config, &environment)?,
+        Command::Agents(config) => agents::agents(&config, &environment)?,
+        Command::Completions(shell) => completions::completions(shell),
+        Command::Print(text) => Answer { text, exit: 0 },
     };
     print(&answer.text)?;
     Ok(answer.exit)

@@ -32,7 +32,7 @@ use self::place::ExistingHome;
 use self::probe::AgentProbe;
 use crate::account::{Accounts, Identity, Wanted};
 use crate::agent::Catalog;
-use crate::cli::RunOptions;
+use crate::config::{RunConfig, UserChoice};
 use crate::env::Environment;
 use crate::error::Failure;
 use crate::facts::agent_facts::AgentFacts;
@@ -82,42 +82,42 @@ pub struct Facts<'c> {
 /// # Errors
 /// What cannot be read as the operator asked: an unknown user, both forms of one variable, a missing file.
 pub fn facts<'c>(
-    options: &RunOptions,
+    config: &RunConfig,
     catalog: &'c Catalog,
     environment: &'c Environment,
     mut helpers: Option<&mut Helpers<'_>>,
 ) -> anyhow::Result<Facts<'c>> {
     let current = privilege::current();
-    let identity = who(options, environment, current)?;
-    let (home, home_why) = home(options, environment, &identity, current);
-    let wanted = select::candidates(options, catalog)?;
+    let identity = who(config, environment, current)?;
+    let (home, home_why) = home(config, environment, &identity, current);
+    let wanted = select::candidates(config, catalog)?;
     let mut notes = Vec::new();
     if !wanted.is_empty() {
-        probe::captures_are_there(options)?;
-        notes = explicit::missing_directories(options.secrets.as_deref())?;
+        probe::captures_are_there(config)?;
+        notes = explicit::missing_directories(config.secrets.as_deref())?;
     }
-    let directories = explicit::secret_directories(options.secrets.as_deref(), environment);
+    let directories = explicit::secret_directories(config.secrets.as_deref(), environment);
     let mut ground = AgentProbe {
         catalog,
-        options,
+        config,
         environment,
         home: &home,
         identity: &identity,
         current,
         mounts: None,
-        has_capture: probe::has_capture(options),
+        has_capture: probe::has_capture(config),
     };
     let mut subjects = Vec::new();
     for candidate in &wanted {
         subjects.extend(ground.subject(candidate, catalog, &directories)?);
     }
     // A plain init keeps no state, and looks for no place to keep it.
-    let state_dir = if subjects.is_empty() { PathBuf::new() } else { state_dir(options, environment, current.0) };
+    let state_dir = if subjects.is_empty() { PathBuf::new() } else { state_dir(config, environment, current.0) };
     let previous = if subjects.is_empty() { State::default() } else { state::load(&state_dir, current.0)? };
     let agents = subjects.into_iter().map(|subject| ground.agent(subject, &state_dir, helpers.as_deref_mut()));
     let agents = agents.collect::<anyhow::Result<_>>()?;
     let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    let arguments = options.command.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let arguments = config.command.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let terminal = io::stdin().is_terminal();
     Ok(Facts {
         catalog,
@@ -156,17 +156,17 @@ impl Facts<'_> {
 ///
 /// # Errors
 /// As [`account::resolve`]; a path without an owner; account files that cannot be read.
-pub fn who(options: &RunOptions, environment: &Environment, current: (u32, u32)) -> anyhow::Result<Identity> {
-    let wanted = match (&options.workplace.user, &options.workplace.user_from) {
-        _ if options.user_is_void(current) => Wanted::Unchanged,
-        (Some(spec), _) => Wanted::Spec(spec.clone()),
-        (None, Some(path)) => {
+pub fn who(config: &RunConfig, environment: &Environment, current: (u32, u32)) -> anyhow::Result<Identity> {
+    let wanted = match &config.user {
+        _ if config.user_is_void(current) => Wanted::Unchanged,
+        UserChoice::Named(spec) => Wanted::Spec(spec.clone()),
+        UserChoice::OwnerOf(path) => {
             let hint = "name a path whose owner the agent shall be, such as a bind-mounted workspace";
             let failure = || Failure::new(format!("--user-from {}", path.display())).hint(hint);
             let owner = path.metadata().with_context(failure)?;
             Wanted::Owner { uid: owner.uid(), gid: owner.gid() }
         }
-        (None, None) => Wanted::Unchanged,
+        UserChoice::Unchanged => Wanted::Unchanged,
     };
     // Nothing of the accounts matters to a user who stays the same and has a home.
     let needed = wanted != Wanted::Unchanged || environment.get_filled("HOME").is_none_or(|home| home == "/");
@@ -203,7 +203,7 @@ fn account_file(path: &Path) -> anyhow::Result<String> {
 }
 
 fn home(
-    options: &RunOptions,
+    config: &RunConfig,
     environment: &Environment,
     identity: &Identity,
     current: (u32, u32),
@@ -213,12 +213,12 @@ fn home(
         let stat = Dir::open(&path).and_then(|dir| dir.stat()).ok();
         ExistingHome { path, stat }
     });
-    place::home(options.workplace.home.as_deref(), identity, identity.differs_from(current), variable.as_ref())
+    place::home(config.home.as_deref(), identity, identity.differs_from(current), variable.as_ref())
 }
 
-/// The first state directory that can be used; see [`crate::cli::ConductOptions::state_dir`].
-pub fn state_dir(options: &RunOptions, environment: &Environment, uid: u32) -> PathBuf {
-    if let Some(path) = &options.conduct.state_dir {
+/// The first state directory that can be used; see [`RunConfig::state_dir`].
+pub fn state_dir(config: &RunConfig, environment: &Environment, uid: u32) -> PathBuf {
+    if let Some(path) = &config.state_dir {
         return path.clone();
     }
     let runtime = environment.get_filled("XDG_RUNTIME_DIR").map(|path| Path::new(path).join("agent-init"));

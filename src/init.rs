@@ -11,7 +11,7 @@ use std::time::Instant;
 use zeroize::Zeroizing;
 
 use self::stop::{Act, Event, Stop};
-use crate::cli::{Forwarding, Rewrite};
+use crate::config::{Forwarding, Rewrite};
 use crate::error::reason;
 use crate::log::event::EventKey;
 use crate::log::{Message, Reporter};

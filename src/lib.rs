@@ -6,7 +6,7 @@
 //! - [`sys`] is the only module that talks to the kernel: small safe wrappers;
 //! - [`error`], [`log`], [`words`], [`mod@env`], [`account`], [`fs`], [`process`] and [`terminal`] are what everything else uses:
 //!   the one error type, the log, passwd, files that others can write to, children and helpers;
-//! - [`login`] knows what a login document says, [`agent`] the agents, which are data, and [`cli`] the settings of one
+//! - [`login`] knows what a login document says, [`agent`] the agents, which are data, and [`config`] the configuration of one
 //!   invocation;
 //! - [`store`] holds logins that containers share, [`state`] what a run leaves for the next one and for `status`;
 //! - [`facts`] reads the environment, the accounts, the mounts and the files, once, and changes nothing;
@@ -23,8 +23,8 @@
 
 pub mod account;
 pub mod agent;
-pub mod cli;
 pub mod commands;
+pub mod config;
 pub mod doctor;
 pub mod env;
 pub mod error;

@@ -14,7 +14,7 @@ use crate::sys::poll;
 use crate::sys::poll::Interest;
 
 /// How messages are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// Lines for people.
     #[default]

@@ -4,11 +4,11 @@
 
 use std::ffi::OsString;
 
-use agent_init::cli::Manner;
+use agent_init::config::Compat;
 use agent_init::env::Environment;
 use agent_init::error::{EXIT_FAILURE, Failure};
 use agent_init::log::{Level, LogFormat, Message, Reporter};
-use agent_init::{cli, commands};
+use agent_init::{commands, config};
 
 agent_init::entry!(start);
 
@@ -21,19 +21,19 @@ fn start(arguments: Vec<OsString>) -> u8 {
     let is_json = environment.get("AGENT_INIT_LOG_FORMAT").is_some_and(|format| format == "json");
     let format = if is_json { LogFormat::Json } else { LogFormat::Text };
     let mut reporter = Reporter { format, level: Level::Notice, on_raw_terminal: false };
-    let mut manner = Manner::default();
-    let result = cli::parse(&program, &arguments, &environment).and_then(|parsed| {
+    let mut compat = Compat::default();
+    let result = config::parse(&program, &arguments, &environment).and_then(|parsed| {
         reporter = parsed.reporter();
         reporter.say_all(&parsed.warnings);
-        manner = parsed.manner();
-        commands::perform(parsed.invocation, environment, reporter)
+        compat = parsed.compat();
+        commands::perform(parsed.command, environment, reporter)
     });
     let status = match result {
         Ok(status) => status,
         Err(error) => {
             reporter.say(&Message::error(&error));
             let status = error.downcast_ref::<Failure>().map_or(EXIT_FAILURE, |failure| failure.exit);
-            manner.exit_status(status)
+            compat.exit_status(status)
         }
     };
     reporter.finish(None);

@@ -19,7 +19,7 @@ pub use write_back::{WriteBack, WriteBackTarget};
 use self::method::SelectionInput;
 use crate::account;
 use crate::agent::definition::Method;
-use crate::cli::{Delivery, RunOptions, Switch};
+use crate::config::{Delivery, RunConfig, Switch};
 use crate::facts::agent_facts::AgentFacts;
 use crate::facts::{Candidate, Facts, place};
 use crate::login::Source;
@@ -33,21 +33,21 @@ use crate::store::Recovery;
 ///
 /// # Errors
 /// A mode for an agent that has no such method; a required credential that is not there.
-pub fn plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> anyhow::Result<Plan<'f, 'c>> {
-    let plan = draft(options, facts);
-    requirement::possible(options, &plan.agents)?;
-    required(options, &plan.agents)?;
+pub fn plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>) -> anyhow::Result<Plan<'f, 'c>> {
+    let plan = draft(config, facts);
+    requirement::possible(config, &plan.agents)?;
+    required(config, &plan.agents)?;
     Ok(plan)
 }
 
 /// Makes the plan, for those who look at it: a start may refuse it ([`required`]).
-pub fn draft<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> Plan<'f, 'c> {
-    let mut agents: Vec<_> = facts.agents.iter().map(|agent| agent_plan(options, facts, agent)).collect();
+pub fn draft<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>) -> Plan<'f, 'c> {
+    let mut agents: Vec<_> = facts.agents.iter().map(|agent| agent_plan(config, facts, agent)).collect();
     warning::of_conflicts(&mut agents);
     let changed = facts.identity.differs_from(facts.current);
-    let is_home_named = options.workplace.home.is_some();
+    let is_home_named = config.home.is_some();
     let is_fallback_needed = facts.home == Path::new(account::FALLBACK_HOME) && (changed || !agents.is_empty());
-    let enforcement = |switch: Option<Switch>| match switch.unwrap_or_default() {
+    let enforcement = |switch| match switch {
         Switch::On => Enforcement::Required,
         Switch::Auto if changed && facts.identity.uid != 0 => Enforcement::BestEffort,
         Switch::Auto | Switch::Off => Enforcement::No,
@@ -56,14 +56,14 @@ pub fn draft<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>) -> Plan<'f, 'c>
         environment: environment::changes(facts, &agents, changed || is_home_named),
         makes_home: (is_home_named || is_fallback_needed).then(|| facts.home.clone()),
         agents,
-        drop_caps: enforcement(options.drop_caps),
-        no_new_privs: enforcement(options.no_new_privs),
+        drop_caps: enforcement(config.drop_caps),
+        no_new_privs: enforcement(config.no_new_privs),
     }
 }
 
-fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f AgentFacts<'c>) -> AgentPlan<'f, 'c> {
+fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f AgentFacts<'c>) -> AgentPlan<'f, 'c> {
     let definition = agent.definition;
-    let mode = options.auth_of(&definition.name);
+    let mode = *config.auth.of(&definition.name);
     let in_place = agent.login_file().map(Source::Home);
     let recovery =
         |session: &SessionFile| Source::Home(Recovery::new(&facts.state_dir, &definition.name, &session.file).path());
@@ -75,7 +75,7 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
         candidates: &agent.candidates,
         rules: &definition.methods,
         mode,
-        prefer: options.prefer.as_ref().map_or(&[], |prefer| prefer.0.as_slice()),
+        prefer: &config.prefer,
         left_at: &left_at,
         remembered,
         captured: agent.capture.as_ref().map_or(&none, |capture| &capture.history),
@@ -90,9 +90,9 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
         None => LoginFileStep::Absent,
     };
     let write_back = match (chosen, session) {
-        (Some(chosen), Some(_)) => write_back::of(options, agent, chosen),
+        (Some(chosen), Some(_)) => write_back::of(config, agent, chosen),
         // Somebody may log in while the agent runs.
-        (None, _) if method::allows(mode, Method::Session) => write_back::to_store(options, agent, false),
+        (None, _) if method::allows(mode, Method::Session) => write_back::to_store(config, agent, false),
         _ => None,
     };
     let base = if chosen.is_some_and(|chosen| left_at.contains(&chosen.source)) {
@@ -102,10 +102,10 @@ fn agent_plan<'f, 'c>(options: &RunOptions, facts: &'f Facts<'c>, agent: &'f Age
     };
     let capture = agent.capture.as_ref().map(|capture| capture.path.as_path());
     let settings = place::settings_source(&agent.place, &agent.working_copy, capture).map(|(path, _)| path.to_owned());
-    let by_descriptor = chosen.filter(|candidate| options.deliver == Some(Delivery::Fd) && !candidate.is_setting());
+    let by_descriptor = chosen.filter(|candidate| config.deliver == Delivery::Fd && !candidate.is_setting());
     let descriptor = by_descriptor.and_then(|candidate| candidate.rule.descriptor.clone());
     let mut plan =
         AgentPlan { facts: agent, mode, settings, choice, login, write_back, base, descriptor, warnings: Vec::new() };
-    plan.warnings = warning::of(&plan, options, facts);
+    plan.warnings = warning::of(&plan, config, facts);
     plan
 }

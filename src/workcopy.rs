@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::cli::{RunOptions, Scope};
+use crate::config::{RunConfig, Scope};
 use crate::error;
 use crate::error::{Failure, in_words};
 use crate::facts::place::{copied_file, under_home};
@@ -60,7 +60,7 @@ pub fn agent_owner(facts: &Facts<'_>) -> Option<(u32, u32)> {
 /// # Errors
 /// A directory or file that cannot be made, with the path and the capability that is missing; a stop.
 pub fn install(
-    options: &RunOptions,
+    config: &RunConfig,
     facts: &Facts<'_>,
     plan: &AgentPlan<'_, '_>,
     state_dir: &Dir,
@@ -70,14 +70,14 @@ pub fn install(
     let owner = agent_owner(facts);
     let is_stopped = &|| interrupt.has_come();
     let path = plan.facts.working_copy.clone();
-    let trusted = trusted_part(options, facts, plan)?;
+    let trusted = trusted_part(config, facts, plan)?;
     let (dir, was_anothers) = directories::private_directory(&path, &trusted, owner)?;
     let copy = WorkingCopy { path, dir, trusted, owner };
     copy.sweep_kept();
     if was_anothers {
         tree::take_over(&copy.dir, owner, is_stopped);
     }
-    settings(options, facts, plan, &copy, is_stopped, say);
+    settings(config, facts, plan, &copy, is_stopped, say);
     interrupt.check("the working copy was made")?;
     if let Some(session) = &plan.facts.definition.session {
         clear_left(plan, session, &copy, (state_dir, &facts.state_dir), say)?;
@@ -92,8 +92,8 @@ pub fn install(
     }
     overrides::ignored(plan, &copy, say);
     // Last: an agent may keep its login and its answers in one file.
-    if options.workplace.first_run.unwrap_or(true) {
-        first_run::answer(options, facts, plan, &copy, say);
+    if config.first_run {
+        first_run::answer(config, facts, plan, &copy, say);
     }
     files(facts, plan, say)?;
     Ok(copy)
@@ -103,21 +103,21 @@ pub fn install(
 ///
 /// # Errors
 /// What a start by that plan would say.
-pub fn possible(options: &RunOptions, facts: &Facts<'_>, plan: &Plan<'_, '_>) -> anyhow::Result<()> {
-    if let Some(home) = options.workplace.home.as_ref() {
+pub fn possible(config: &RunConfig, facts: &Facts<'_>, plan: &Plan<'_, '_>) -> anyhow::Result<()> {
+    if let Some(home) = config.home.as_ref() {
         directories::can_be_made(home)?;
     }
     if plan.agents.iter().any(|agent| agent.login != LoginFileStep::Absent) {
         directories::state_directory_is_possible(&facts.state_dir)?;
-        options.workplace.work_dir.iter().try_for_each(|work_dir| directories::can_be_made(work_dir))?;
+        config.work_dir.iter().try_for_each(|work_dir| directories::can_be_made(work_dir))?;
     }
     Ok(())
 }
 
 /// The part of the working copy's path that is not the agent's.
-fn trusted_part(options: &RunOptions, facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> anyhow::Result<PathBuf> {
+fn trusted_part(config: &RunConfig, facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> anyhow::Result<PathBuf> {
     let (path, own) = (&plan.facts.working_copy, &plan.facts.place.path);
-    if let Some(work_dir) = options.workplace.work_dir.as_ref().filter(|work_dir| path.starts_with(work_dir)) {
+    if let Some(work_dir) = config.work_dir.as_ref().filter(|work_dir| path.starts_with(work_dir)) {
         directories::parent_of_working_copies(work_dir, agent_owner(facts))?;
         return Ok(work_dir.clone());
     }
@@ -341,7 +341,7 @@ fn keep_login(
 
 /// Copies the settings of the captured directory, and the files that the agent would have read outside its home.
 fn settings(
-    options: &RunOptions,
+    config: &RunConfig,
     facts: &Facts<'_>,
     plan: &AgentPlan<'_, '_>,
     copy: &WorkingCopy,
@@ -349,7 +349,7 @@ fn settings(
     say: &mut dyn FnMut(Message),
 ) {
     let definition = plan.facts.definition;
-    let scope = options.workplace.scope.unwrap_or_default();
+    let scope = config.scope;
     if scope == Scope::Login {
         return;
     }

@@ -1,7 +1,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::cli::{Invocation, parse};
+use crate::config::{Command, parse};
 use crate::env::Environment;
 use crate::error::Failure;
 use crate::process::argv;
@@ -25,8 +25,8 @@ pub fn cli(input: &[u8]) {
         }
         Ok(parsed) => {
             let _ = parsed.reporter();
-            if let Invocation::Run(options, _) = &parsed.invocation {
-                assert!(arguments.ends_with(&options.command), "{:?} of {arguments:?}", options.command);
+            if let Command::Run(run) = &parsed.command {
+                assert!(arguments.ends_with(&run.command), "{:?} of {arguments:?}", run.command);
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::agent::Definition;
 use crate::agent::catalog::Entry;
-use crate::cli::AgentsOptions;
 use crate::commands::Answer;
+use crate::config::AgentsConfig;
 use crate::env::Environment;
 use crate::facts;
 use crate::output::agents;
@@ -13,15 +13,13 @@ use crate::output::style::Style;
 ///
 /// # Errors
 /// An unknown name, or a definition that is none.
-pub fn agents(options: &AgentsOptions, environment: &Environment) -> anyhow::Result<Answer> {
+pub fn agents(config: &AgentsConfig, environment: &Environment) -> anyhow::Result<Answer> {
     let catalog = facts::catalog()?;
     let style = Style::of_stdout(environment);
-    let text = match &options.name {
-        Some(name) if options.json => agents::json(&[whole(catalog.named(name)?)?])?,
+    let text = match &config.name {
+        Some(name) if config.json => agents::json(&[whole(catalog.named(name)?)?])?,
         Some(name) => agents::one(catalog.named(name)?.definition()?).written(style),
-        None if options.json => {
-            agents::json(&catalog.entries().iter().map(whole).collect::<anyhow::Result<Vec<_>>>()?)?
-        }
+        None if config.json => agents::json(&catalog.entries().iter().map(whole).collect::<anyhow::Result<Vec<_>>>()?)?,
         None => agents::list(&catalog.definitions()?).written(style),
     };
     Ok(Answer { text, exit: 0 })

@@ -1,11 +1,11 @@
 //! `completions`: what a shell needs to complete our words.
 
-use crate::cli::{CompletionsOptions, Shell};
 use crate::commands::Answer;
+use crate::config::Shell;
 
-/// Answers with a file that was generated from the command line's definition; see `cli/generated.rs`.
-pub fn completions(options: &CompletionsOptions) -> Answer {
-    let text = match options.shell {
+/// Answers with a file that was generated from the command line's definition; see `config/generated.rs`.
+pub fn completions(shell: Shell) -> Answer {
+    let text = match shell {
         Shell::Bash => include_str!("../../completions/agent-init.bash"),
         Shell::Zsh => include_str!("../../completions/_agent-init"),
         Shell::Fish => include_str!("../../completions/agent-init.fish"),

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use anyhow::Context;
 
 use crate::account::Identity;
-use crate::cli::ExecOptions;
+use crate::config::ExecConfig;
 use crate::env::Environment;
 use crate::error::Failure;
 use crate::launch::{PrivilegeDrop, exec_failure};
@@ -24,9 +24,9 @@ use crate::sys::signal::Inherited;
 ///
 /// # Errors
 /// No agent runs here, it is another's, a step down to its user that failed, or the command that cannot be executed.
-pub fn exec(options: &ExecOptions, environment: &Environment, reporter: Reporter) -> anyhow::Result<u8> {
+pub fn exec(config: &ExecConfig, environment: &Environment, reporter: Reporter) -> anyhow::Result<u8> {
     let hint = "exec is for a container in which agent-init runs an agent; --state-dir names where it keeps its state";
-    let running = running::find(options.state_dir.as_deref(), environment)
+    let running = running::find(config.state_dir.as_deref(), environment)
         .map_err(|why| Failure::new(format!("cannot join the agent: {why}")).hint(hint))?;
     become_user_of(&running.agent)?;
     let (set, missing) = variables(&running.state.environment, &running.agent);
@@ -36,12 +36,12 @@ pub fn exec(options: &ExecOptions, environment: &Environment, reporter: Reporter
         reporter.say(&Message::warning(text).event(EventKey::SharedEnvironment).hint(hint));
     }
     let unset = running.state.environment.unset.iter().chain(&missing).cloned().collect();
-    let program = Program::new(&options.command, environment.with(&unset, &set))
+    let program = Program::new(&config.command, environment.with(&unset, &set))
         .context("COMMAND or environment has a NUL byte")?;
     Inherited::current().and_then(|inherited| inherited.restore()).context("cannot restore the signals")?;
     reporter.finish(None);
     let error = program.exec();
-    Err(exec_failure(options.command.first().context("no COMMAND")?, &error).into())
+    Err(exec_failure(config.command.first().context("no COMMAND")?, &error).into())
 }
 
 /// Goes down to what the agent is: user, groups, and what it may gain.

@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use crate::cli::HealthcheckOptions;
-use crate::commands::status::{WARN_WITHIN, of_running};
+use crate::commands::status::of_running;
+use crate::config::{HealthcheckConfig, WARN_WITHIN};
 use crate::env::Environment;
 use crate::error::Failure;
 use crate::facts;
@@ -12,14 +12,14 @@ use crate::status::{Clock, complaint, running};
 
 /// The exit status: 0, or 1 after one line. Docker reserves every other one, so a definition that cannot be read is
 /// a 1 too.
-pub fn healthcheck(options: &HealthcheckOptions, environment: &Environment, reporter: Reporter) -> u8 {
-    let Some(why) = complaints(options, environment) else { return 0 };
+pub fn healthcheck(config: &HealthcheckConfig, environment: &Environment, reporter: Reporter) -> u8 {
+    let Some(why) = complaints(config, environment) else { return 0 };
     reporter.say(&Message::error(&why));
     1
 }
 
-fn complaints(options: &HealthcheckOptions, environment: &Environment) -> Option<anyhow::Error> {
-    let why = match running::find(options.state_dir.as_deref(), environment) {
+fn complaints(config: &HealthcheckConfig, environment: &Environment) -> Option<anyhow::Error> {
+    let why = match running::find(config.state_dir.as_deref(), environment) {
         Ok(running) => {
             let catalog = match facts::catalog() {
                 Ok(catalog) => catalog,

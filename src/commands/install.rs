@@ -6,7 +6,6 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::cli::InstallOptions;
 use crate::error::{Failure, reason};
 use crate::log::event::EventKey;
 use crate::log::{Message, Reporter};
@@ -19,14 +18,14 @@ const LIMIT: u64 = 256 * 1024 * 1024;
 ///
 /// # Errors
 /// What cannot be read or written, with the path.
-pub fn install(options: &InstallOptions, reporter: Reporter) -> anyhow::Result<u8> {
+pub fn install(path: &Path, reporter: Reporter) -> anyhow::Result<u8> {
     // Not by our path: that may be replaced, or not be there, in the mount namespace that we are in.
     let own = File::open("/proc/self/exe").and_then(|file| read_limited(&file, LIMIT));
     let own = own.map_err(|error| {
         Failure::new(format!("cannot read this binary by /proc/self/exe: {}", reason(&error))).hint("is /proc mounted?")
     })?;
     let bytes = own.context("this binary is too large")?;
-    let path = if options.path.is_dir() { options.path.join("agent-init") } else { options.path.clone() };
+    let path = if path.is_dir() { path.join("agent-init") } else { path.to_owned() };
     let failure = |error: &std::io::Error| {
         Failure::new(format!("cannot write {}: {}", path.display(), reason(error))).hint(
             "name a file in a directory that is there and that this user can write to: a volume of both containers",

@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use crate::cli::PlanOptions;
 use crate::commands::Answer;
-use crate::commands::status::{WARN_WITHIN, of_plan};
+use crate::commands::status::of_plan;
+use crate::config::{PlanConfig, WARN_WITHIN};
 use crate::env::Environment;
 use crate::error::EXIT_FAILURE;
 use crate::log::{Message, Reporter};
@@ -19,15 +19,15 @@ use crate::{facts, plan};
 ///
 /// # Errors
 /// What would stop a start before there is a plan.
-pub fn plan(options: &PlanOptions, environment: &Environment, reporter: Reporter) -> anyhow::Result<Answer> {
+pub fn plan(config: &PlanConfig, environment: &Environment, reporter: Reporter) -> anyhow::Result<Answer> {
     let catalog = facts::catalog()?;
-    let facts = facts::facts(&options.run, &catalog, environment, None)?;
-    let plan = plan::draft(&options.run, &facts);
-    let refusal = plan::required(&options.run, &plan.agents).err();
+    let facts = facts::facts(&config.run, &catalog, environment, None)?;
+    let plan = plan::draft(&config.run, &facts);
+    let refusal = plan::required(&config.run, &plan.agents).err();
     let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
     let auth = of_plan(&facts, &plan, clock);
-    let view = View::of(&options.run, &facts, &plan, refusal.as_ref(), &auth);
-    let text = if options.json {
+    let view = View::of(&config.run, &facts, &plan, refusal.as_ref(), &auth);
+    let text = if config.json {
         json_line(&view)?
     } else {
         page(&view, &auth, clock.now).written(Style::of_stdout(environment))

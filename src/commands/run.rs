@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use anyhow::Context;
 
 use crate::agent::Catalog;
-use crate::cli::{Manner, RunOptions};
+use crate::config::{RunConfig, UserChoice};
 use crate::env::Environment;
 use crate::error::reason;
 use crate::facts::Facts;
@@ -28,7 +28,7 @@ use crate::sync::Engine;
 use crate::sync::dedup_log::DedupLog;
 use crate::sync::session::SyncSession;
 use crate::sys::process::{Pid, Program};
-use crate::sys::signal::{Inherited, Signal, Signals};
+use crate::sys::signal::{Inherited, Signals};
 use crate::sys::{descriptors, process, wipe};
 use crate::terminal::console::Console;
 use crate::terminal::foreground::Foreground;
@@ -38,17 +38,17 @@ use crate::{facts, log, plan, workcopy};
 ///
 /// # Errors
 /// Everything that can go wrong before the agent runs. After that there are messages, and its exit status.
-pub fn run(options: &RunOptions, manner: &Manner, environment: Environment) -> anyhow::Result<u8> {
-    let supervisor = start(options, manner, environment)?;
+pub fn run(config: &RunConfig, environment: Environment) -> anyhow::Result<u8> {
+    let supervisor = start(config, environment)?;
     wipe::stack();
     let Ended { status, .. } = supervisor.run();
-    Ok(if manner.expected.contains(&status) { 0 } else { status })
+    Ok(if config.compat.expected.contains(&status) { 0 } else { status })
 }
 
 /// Starts the agent. A function of its own: what it leaves on the stack is below that of its caller, who wipes it.
 #[inline(never)]
-fn start(options: &RunOptions, manner: &Manner, environment: Environment) -> anyhow::Result<Supervisor> {
-    let reporter = options.reporter();
+fn start(config: &RunConfig, environment: Environment) -> anyhow::Result<Supervisor> {
+    let reporter = config.reporter();
     // From here on signals wait for us: as PID 1 one that comes too early would be lost, and with it a stop.
     let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
     log::stop_waiting();
@@ -57,16 +57,16 @@ fn start(options: &RunOptions, manner: &Manner, environment: Environment) -> any
     let catalog = facts::catalog()?;
     wipe::environment(|variable| catalog.is_credential(variable));
     let mut children = Children::default();
-    let stop = options.stop_signal.unwrap_or(Signal::TERM);
+    let stop = config.stop_signal;
     let interrupt = Interrupt::listen(&signals, stop).context("cannot listen for a stop")?;
     let mut helpers = Helpers { signals: &interrupt, inherited, children: &mut children };
-    let facts = facts(options, &catalog, &environment, &mut helpers)?;
+    let facts = facts(config, &catalog, &environment, &mut helpers)?;
     interrupt.check("the facts were read")?;
-    let plan = plan::plan(options, &facts)?;
+    let plan = plan::plan(config, &facts)?;
     announce(reporter, &facts, &plan);
 
-    let mut engine = prepare(options, &facts, &plan, &mut helpers, reporter)?;
-    let start = Start { options, manner, facts: &facts, plan: &plan, inherited };
+    let mut engine = prepare(config, &facts, &plan, &mut helpers, reporter)?;
+    let start = Start { config, facts: &facts, plan: &plan, inherited };
     let started = start.agent(&interrupt);
     let (agent, foreground) = started.inspect_err(|_| engine.not_started(&mut children))?;
     drop(plan);
@@ -91,23 +91,22 @@ fn start(options: &RunOptions, manner: &Manner, environment: Environment) -> any
     Ok(Supervisor {
         signals,
         children,
-        stop: Stop::new(manner.escalates.then_some(stop), options.grace()),
+        stop: Stop::new(config.compat.escalates.then_some(stop), config.grace),
         console: Console::Lent(foreground),
-        rewrites: options.rewrite.clone(),
-        forward_to: options.forward_to.unwrap_or_default(),
+        rewrites: config.rewrite.clone(),
+        forward_to: config.forward_to,
         engine,
         reporter,
         log: DedupLog::default(),
         group: agent,
-        says_reaped: manner.says_reaped,
+        says_reaped: config.compat.says_reaped,
         is_reaping: false,
     })
 }
 
 /// What the agent is started from.
 struct Start<'s, 'f, 'c> {
-    options: &'s RunOptions,
-    manner: &'s Manner,
+    config: &'s RunConfig,
     facts: &'f Facts<'c>,
     plan: &'s Plan<'f, 'c>,
     inherited: Inherited,
@@ -117,21 +116,21 @@ impl Start<'_, '_, '_> {
     /// Starts the agent, unless a stop has come.
     fn agent(&self, interrupt: &Interrupt) -> anyhow::Result<(Pid, Foreground)> {
         let deliveries = Deliveries::prepare(&self.plan.agents, workcopy::agent_owner(self.facts))?;
-        let program = program(self.options, self.facts, self.plan, &deliveries)?;
+        let program = program(self.config, self.facts, self.plan, &deliveries)?;
         let mut foreground = Foreground::at_start();
-        become_reaper(self.options.reporter());
-        if let Some(signal) = self.manner.parent_death {
+        become_reaper(self.config.reporter());
+        if let Some(signal) = self.config.compat.parent_death {
             process::on_parent_death(signal).context("cannot ask for a signal at the parent's death")?;
         }
         let launch = Launch {
             program,
-            command: self.options.command.first().context("no COMMAND")?,
-            privilege_drop: privilege_drop(self.options, self.facts, self.plan),
+            command: self.config.command.first().context("no COMMAND")?,
+            privilege_drop: privilege_drop(self.config, self.facts, self.plan),
             terminal: Tty::Lent(foreground.lent()),
             inherited: self.inherited,
         };
         interrupt.check("the start was prepared")?;
-        let started = launch.start(self.options.reporter());
+        let started = launch.start(self.config.reporter());
         drop(launch);
         let agent = started.inspect_err(|_| foreground.take_back())?;
         Ok((agent, foreground))
@@ -153,25 +152,24 @@ pub(super) fn become_reaper(reporter: Reporter) {
 
 /// The facts; with `--wait` once there is a credential among them, or the time is over.
 fn facts<'c>(
-    options: &RunOptions,
+    config: &RunConfig,
     catalog: &'c Catalog,
     environment: &'c Environment,
     helpers: &mut Helpers<'_>,
 ) -> anyhow::Result<Facts<'c>> {
-    let mut facts = facts::facts(options, catalog, environment, Some(&mut *helpers))?;
-    let Some(limit) = options.wait.filter(|limit| !limit.is_zero()) else { return Ok(facts) };
-    if !plan::draft(options, &facts).lacks_credential(options) {
+    let mut facts = facts::facts(config, catalog, environment, Some(&mut *helpers))?;
+    if config.wait.is_zero() || !plan::draft(config, &facts).lacks_credential(config) {
         return Ok(facts);
     }
-    let Some(mut login_wait) = LoginWait::begin(&facts, limit, options.reporter()) else { return Ok(facts) };
+    let Some(mut login_wait) = LoginWait::begin(&facts, config.wait, config.reporter()) else { return Ok(facts) };
     let mut is_time_left = true;
     loop {
         // Looked at again once it is watched, for it may have come in between; and once more when the time is over.
         login_wait.watch(&facts);
-        let found = facts::facts(options, catalog, environment, Some(&mut *helpers));
+        let found = facts::facts(config, catalog, environment, Some(&mut *helpers));
         helpers.signals.check("waiting for a login")?;
         facts = found?;
-        if !is_time_left || !plan::draft(options, &facts).lacks_credential(options) {
+        if !is_time_left || !plan::draft(config, &facts).lacks_credential(config) {
             return Ok(facts);
         }
         is_time_left = login_wait.wait(helpers)?;
@@ -191,7 +189,7 @@ fn announce(reporter: Reporter, facts: &Facts<'_>, plan: &Plan<'_, '_>) {
 /// What cannot be made stops the start when a login is to be installed, or when the operator asked for it by name; else
 /// the agent may do without.
 fn prepare(
-    options: &RunOptions,
+    config: &RunConfig,
     facts: &Facts<'_>,
     plan: &Plan<'_, '_>,
     helpers: &mut Helpers<'_>,
@@ -206,7 +204,7 @@ fn prepare(
         other => other,
     };
     if let Some(home) = &plan.makes_home {
-        or_say(directories::home(home, workcopy::agent_owner(facts)), options.workplace.home.is_some())?;
+        or_say(directories::home(home, workcopy::agent_owner(facts)), config.home.is_some())?;
     }
     let mut links = Vec::new();
     let mut served = Vec::new();
@@ -214,7 +212,7 @@ fn prepare(
     let mut install = |agent: &AgentPlan<'_, '_>, links: &mut Vec<SyncSession>| {
         let state = directories::state_directory(&facts.state_dir)?;
         let say = &mut |message| reporter.say(&message);
-        let copy = workcopy::install(options, facts, agent, &state, interrupt, say)?;
+        let copy = workcopy::install(config, facts, agent, &state, interrupt, say)?;
         state_dir = Some(state);
         let text = format!("{}: the working copy is {}", agent.facts.definition.name, copy.path.display());
         let message = Message::detail(text).event(EventKey::WorkingCopy);
@@ -284,8 +282,8 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
 }
 
 /// The way down to the agent's user. Root that is asked for a user gets that user's groups, too, where it stays root.
-pub(super) fn privilege_drop<'f>(options: &RunOptions, facts: &'f Facts<'_>, plan: &Plan<'_, '_>) -> PrivilegeDrop<'f> {
-    let is_asked = options.workplace.user.is_some() || options.workplace.user_from.is_some();
+pub(super) fn privilege_drop<'f>(config: &RunConfig, facts: &'f Facts<'_>, plan: &Plan<'_, '_>) -> PrivilegeDrop<'f> {
+    let is_asked = config.user != UserChoice::Unchanged;
     PrivilegeDrop {
         identity: &facts.identity,
         changes_user: facts.current.0 == 0 && is_asked,
@@ -299,7 +297,7 @@ pub(super) fn privilege_drop<'f>(options: &RunOptions, facts: &'f Facts<'_>, pla
 /// # Errors
 /// A NUL byte in either.
 pub(super) fn program(
-    options: &RunOptions,
+    config: &RunConfig,
     facts: &Facts<'_>,
     plan: &Plan<'_, '_>,
     deliveries: &Deliveries,
@@ -307,6 +305,6 @@ pub(super) fn program(
     let credentials = environment::credentials(&plan.agents);
     let set = plan.environment.set.iter().cloned().chain(credentials).chain(deliveries.variables());
     let set: Vec<(String, OsString)> = set.collect();
-    Program::new(&options.command, facts.environment.with(&plan.environment.unset, &set))
+    Program::new(&config.command, facts.environment.with(&plan.environment.unset, &set))
         .context("COMMAND or environment has a NUL byte")
 }

@@ -9,8 +9,8 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::agent::Definition;
-use crate::cli::{AgentSelection, AuthMode, PerAgent, RunOptions, SetupOptions};
 use crate::commands::run;
+use crate::config::{AgentSelection, AuthMode, Forwarding, PerAgent, RunConfig, SetupConfig};
 use crate::env::Environment;
 use crate::error::{Failure, reason};
 use crate::facts::Facts;
@@ -48,7 +48,7 @@ use crate::{facts, log, plan, workcopy};
 ///
 /// # Errors
 /// Everything that can go wrong before the person is asked for anything.
-pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Reporter) -> anyhow::Result<u8> {
+pub fn setup(config: &SetupConfig, mut environment: Environment, reporter: Reporter) -> anyhow::Result<u8> {
     let outer = terminal()?;
     let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
     let interrupt = Interrupt::listen(&signals, Signal::TERM).context("cannot listen for a stop")?;
@@ -57,15 +57,15 @@ pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Rep
     let catalog = facts::catalog()?;
     wipe::environment(|variable| catalog.is_credential(variable));
     let known = catalog.definitions()?;
-    let mut run = options.run();
+    let mut run = config.run.clone();
     let identity = facts::who(&run, &environment, privilege::current())?;
     let path = environment.get("PATH").map(OsString::from);
     let is_there = |command: &str| programs::on_path(path.as_deref(), command);
     let choice = selection::choose(&SelectionInput {
-        agents: options.agent.as_ref(),
-        command: &options.command,
-        auto: options.auto.unwrap_or(false),
-        token: options.token.unwrap_or(false),
+        agents: &config.run.agent,
+        command: &config.run.command,
+        auto: config.auto,
+        token: config.token,
         known: &known,
         is_there: &is_there,
         shell: facts::shell(identity.uid).as_deref(),
@@ -73,13 +73,13 @@ pub fn setup(options: &SetupOptions, mut environment: Environment, reporter: Rep
     withhold(&mut environment, &known, &choice, reporter);
 
     let state_dir = facts::state_dir(&run, &environment, privilege::current().0);
-    let mut workplace = ScratchDir::under(run.workplace.work_dir.as_deref().unwrap_or(&state_dir));
-    run.agent = Some(AgentSelection::Named(choice.agents.iter().map(|agent| agent.name.clone()).collect()));
+    let mut workplace = ScratchDir::under(run.work_dir.as_deref().unwrap_or(&state_dir));
+    run.agent = AgentSelection::Named(choice.agents.iter().map(|agent| agent.name.clone()).collect());
     let is_mounted = |path: &str| Path::new(path).symlink_metadata().is_ok();
-    run.capture = Some(capture::places(options.capture.as_ref(), &choice.agents, is_mounted)?);
-    run.auth = Some(PerAgent { default: Some(AuthMode::Ignore), named: Vec::new() });
+    run.capture = capture::places(&config.run.capture, &choice.agents, is_mounted)?;
+    run.auth = PerAgent::all(AuthMode::Ignore);
     run.secrets = Some(OsString::new());
-    run.workplace.work_dir = Some(workplace.path());
+    run.work_dir = Some(workplace.path());
     run.command.clone_from(&choice.command);
     let facts = facts::facts(&run, &catalog, &environment, None)?;
     interrupt.check("the facts were read")?;
@@ -152,7 +152,7 @@ fn announce(
 
 /// The session at the terminal.
 struct InteractiveSession<'s, 'f, 'c> {
-    run: &'s RunOptions,
+    run: &'s RunConfig,
     facts: &'s Facts<'c>,
     plan: &'s Plan<'f, 'c>,
     choice: &'s Selection<'c>,
@@ -186,10 +186,10 @@ impl InteractiveSession<'_, '_, '_> {
         let supervisor = Supervisor {
             signals,
             children,
-            stop: Stop::new(Some(Signal::TERM), self.run.grace()),
+            stop: Stop::new(Some(Signal::TERM), self.run.grace),
             console: Console::Relayed(Box::new(relay)),
             rewrites: Vec::new(),
-            forward_to: crate::cli::Forwarding::default(),
+            forward_to: Forwarding::default(),
             engine,
             reporter,
             log: DedupLog::default(),
@@ -231,7 +231,7 @@ impl InteractiveSession<'_, '_, '_> {
 
 /// Reads back what is where, carries the settings along with a login, and says what came of it.
 fn conclude(
-    run: &RunOptions,
+    run: &RunConfig,
     targets: &[LoginTarget<'_, '_>],
     ended: &Ended,
     mut workplace: ScratchDir,
@@ -248,7 +248,7 @@ fn conclude(
         let setting = target.new_setting();
         let seen = Seen { working: &working, stored: &target.capture.read(rule).state, has_published, setting };
         if verdict::judge(&seen).is_good() {
-            target.carry_settings(run.workplace.scope.unwrap_or_default(), reporter);
+            target.carry_settings(run.scope, reporter);
         }
         // The account may stand in the settings.
         let seen = Seen { stored: &target.capture.read(rule).state, ..seen };

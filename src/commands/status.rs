@@ -1,12 +1,12 @@
 //! `status`: what would authenticate each agent, or, where one runs, what does.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::agent::Catalog;
 use crate::agent::catalog::Entry;
-use crate::cli::{AgentSelection, StatusOptions};
 use crate::commands::Answer;
+use crate::config::{AgentSelection, StatusConfig};
 use crate::env::Environment;
 use crate::facts::Facts;
 use crate::log::Reporter;
@@ -22,24 +22,22 @@ use crate::store::{Capture, Recovery};
 use crate::sys::dir::Dir;
 use crate::{facts, output, plan, status};
 
-/// The default of `--warn-within`.
-pub const WARN_WITHIN: Duration = Duration::from_secs(7 * 86_400);
-
 /// Answers.
 ///
 /// # Errors
 /// What would stop a start too.
-pub fn status(options: StatusOptions, environment: &Environment, reporter: Reporter) -> anyhow::Result<Answer> {
+pub fn status(config: &StatusConfig, environment: &Environment, reporter: Reporter) -> anyhow::Result<Answer> {
     let catalog = facts::catalog()?;
-    let clock = Clock { now: SystemTime::now(), warn_within: options.warn_within.unwrap_or(WARN_WITHIN) };
-    let asked = match &options.run.agent {
-        Some(AgentSelection::Named(names)) => names.clone(),
+    let clock = Clock { now: SystemTime::now(), warn_within: config.warn_within };
+    let run = &config.inspection.run;
+    let asked = match &run.agent {
+        AgentSelection::Named(names) => names.clone(),
         _ => Vec::new(),
     };
     for name in &asked {
         catalog.named(name)?;
     }
-    let (heading, agents) = if let Ok(running) = running::find(options.run.conduct.state_dir.as_deref(), environment) {
+    let (heading, agents) = if let Ok(running) = running::find(run.state_dir.as_deref(), environment) {
         let all = of_running(&running, &catalog, clock);
         let wanted = |status: &AgentStatus| asked.is_empty() || asked.contains(&status.agent);
         let mut agents: Vec<_> = all.into_iter().filter(wanted).collect();
@@ -49,7 +47,7 @@ pub fn status(options: StatusOptions, environment: &Environment, reporter: Repor
         let who = (running.agent.pid, running.agent.uid, running.agent.gid);
         (format!("Process {} runs here as {}:{}; this is what it has now.", who.0, who.1, who.2), agents)
     } else {
-        let run = running::with_options_of_init(options.run);
+        let run = running::with_init(&config.inspection)?;
         let facts = facts::facts(&run, &catalog, environment, None)?;
         reporter.say_all(facts.warnings());
         let plan = plan::draft(&run, &facts);
@@ -57,7 +55,7 @@ pub fn status(options: StatusOptions, environment: &Environment, reporter: Repor
     };
     let is_well = |status: &AgentStatus| status.state.is_well();
     let good = if asked.is_empty() { agents.iter().any(is_well) } else { agents.iter().all(is_well) };
-    let text = if options.json {
+    let text = if config.json {
         json_line(&Document::of(&agents))?
     } else {
         output::status::page(&heading, &agents, clock.now).written(Style::of_stdout(environment))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::agent::{Catalog, Definition};
-use crate::cli::RunOptions;
+use crate::config::RunConfig;
 use crate::env::Environment;
 use crate::facts::{Facts, explicit, place};
 use crate::fs::mounts::{Mount, Mounts};
@@ -109,7 +109,7 @@ pub struct DoctorInput {
 
 /// Looks around. `facts`: what a start would find, where it would get so far.
 pub fn look(
-    options: &RunOptions,
+    config: &RunConfig,
     catalog: &Catalog,
     environment: &Environment,
     facts: Option<&Facts<'_>>,
@@ -122,14 +122,14 @@ pub fn look(
     survey.add(PathRole::Run, Path::new("/run"));
     survey.add(PathRole::RunSecrets, Path::new("/run/secrets"));
     survey.add(PathRole::Home, &home);
-    survey.roots(options);
+    survey.roots(config);
     if let Some(facts) = facts {
         survey.add(PathRole::WorkingDirectory, &facts.working_directory);
         if !facts.agents.is_empty() {
             survey.add(PathRole::State, &facts.state_dir);
         }
     }
-    let secrets = explicit::secret_directories(options.secrets.as_deref(), environment);
+    let secrets = explicit::secret_directories(config.secrets.as_deref(), environment);
     let known = facts.map(|facts| &facts.agents).filter(|agents| !agents.is_empty());
     let definitions: Vec<&Definition> = match known {
         Some(agents) => agents.iter().map(|agent| agent.definition).collect(),
@@ -193,19 +193,13 @@ impl Survey {
     }
 
     /// The roots of captures, whatever is in them.
-    fn roots(&mut self, options: &RunOptions) {
-        let default = PathBuf::from(directory::DEFAULT);
-        match &options.capture {
-            Some(spec) => {
-                if spec.default.is_none() && default.exists() {
-                    self.add(PathRole::Capture, &default);
-                }
-                for root in spec.values() {
-                    self.add(PathRole::Capture, root);
-                }
-            }
-            None if default.exists() => self.add(PathRole::Capture, &default),
-            None => {}
+    fn roots(&mut self, config: &RunConfig) {
+        let usual = PathBuf::from(directory::DEFAULT);
+        if config.capture.for_all.is_none() && usual.exists() {
+            self.add(PathRole::Capture, &usual);
+        }
+        for root in config.capture.directories() {
+            self.add(PathRole::Capture, root);
         }
     }
 

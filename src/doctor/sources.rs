@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::agent::definition::Method;
-use crate::cli::{AgentSelection, AuthMode, RunOptions};
+use crate::config::{AgentSelection, AuthMode, RunConfig, Words};
 use crate::doctor::finding::Finding;
 use crate::log::Message;
 use crate::login::Source;
@@ -13,7 +13,7 @@ use crate::status::{AgentStatus, Health, complaint};
 /// What is known of the sources.
 pub struct Sources<'s, 'f, 'c> {
     /// What was asked.
-    pub options: &'s RunOptions,
+    pub config: &'s RunConfig,
     /// What reading found worth a word.
     pub warnings: Vec<&'s Message>,
     /// What a start would do.
@@ -110,8 +110,8 @@ fn nothing(sources: &Sources<'_, '_, '_>) -> Vec<Finding> {
     let fix =
         |name: &str| format!("log in: {}; agent-init agents {name} shows all that it takes", warning::log_in(name));
     let what = "nothing was found that could authenticate it";
-    match &sources.options.agent {
-        Some(AgentSelection::Named(names)) => {
+    match &sources.config.agent {
+        AgentSelection::Named(names) => {
             let found = |name: &String| sources.status.iter().any(|status| status.agent == *name && status.detected);
             let missing = names.iter().filter(|name| !found(name));
             missing.map(|name| Finding::problem("missing", name.as_str(), what, fix(name))).collect()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::agent::Definition;
 use crate::agent::definition::Method;
-use crate::cli::value::boolean;
+use crate::config::boolean;
 use crate::env::Environment;
 use crate::error::{Failure, without_number};
 use crate::log::Message;

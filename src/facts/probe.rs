@@ -12,7 +12,7 @@ use crate::account::Identity;
 use crate::agent::catalog::Whereabouts;
 use crate::agent::definition::{Home, Parent};
 use crate::agent::{Catalog, Definition};
-use crate::cli::{PerAgent, RunOptions, Scope, StoreSpec};
+use crate::config::{RunConfig, Scope, StoreSpec};
 use crate::env::Environment;
 use crate::error::Failure;
 use crate::facts::agent_facts::{AgentFacts, CaptureFacts};
@@ -47,7 +47,7 @@ pub(super) struct ServedAgent<'c> {
 /// Where the files of agents are looked for.
 pub(super) struct AgentProbe<'c, 'o> {
     pub(super) catalog: &'c Catalog,
-    pub(super) options: &'o RunOptions,
+    pub(super) config: &'o RunConfig,
     pub(super) environment: &'c Environment,
     pub(super) home: &'o Path,
     pub(super) identity: &'o Identity,
@@ -58,8 +58,8 @@ pub(super) struct AgentProbe<'c, 'o> {
 }
 
 /// Whether there is a capture of any agent's: one look for all of them.
-pub(super) fn has_capture(options: &RunOptions) -> bool {
-    options.store_helper().is_none() && (options.capture.is_some() || access::is_there(Path::new(directory::DEFAULT)))
+pub(super) fn has_capture(config: &RunConfig) -> bool {
+    config.store.helper().is_none() && (config.capture.is_given() || access::is_there(Path::new(directory::DEFAULT)))
 }
 
 impl<'c> AgentProbe<'c, '_> {
@@ -135,18 +135,18 @@ impl<'c> AgentProbe<'c, '_> {
         }
         let place = self.place(definition)?;
         let mut reading = Reading { helpers, environment: self.environment };
-        let capture = match (self.options.store_helper(), &definition.session) {
+        let capture = match (self.config.store.helper(), &definition.session) {
             (Some(spec), Some(_)) => Some(self.stored(spec, definition, state_dir, &mut reading, &mut given)?),
             _ => self.capture(definition, by_name)?,
         };
         let mut candidates = candidate::explicit(definition, &mut given, &mut reading)?;
         let companions = candidate::companions(&mut given, &mut reading)?;
-        let work_dir = self.options.workplace.work_dir.as_deref();
+        let work_dir = self.config.work_dir.as_deref();
         let working_copy = place::working_copy(&definition.name, &definition.home, &place, work_dir, state_dir);
         candidates.extend(self.logins(definition, &place, &working_copy, capture.as_ref(), state_dir)?);
         let capture = capture.map(|(_, facts)| facts);
         let captured = place::settings_source(&place, &working_copy, capture.as_ref().map(|capture| &*capture.path));
-        let captured = captured.filter(|_| self.options.workplace.scope != Some(Scope::Login));
+        let captured = captured.filter(|_| self.config.scope != Scope::Login);
         candidates.extend(settings::settings(definition, &working_copy, captured, self.identity));
         let (environment, home, identity, current) = (self.environment, self.home, self.identity, self.current);
         let whose = files::Whose { environment, home, identity, current };
@@ -203,7 +203,7 @@ impl<'c> AgentProbe<'c, '_> {
         let is_behind_link = above.any(Path::is_symlink);
         let kind = found.map(|found| if is_behind_link { Kind::Link } else { found.kind });
         // HOME itself is made only where it is ours to make; below it, whatever is missing.
-        let makes_home = self.home == Path::new(account::FALLBACK_HOME) || self.options.workplace.home.is_some();
+        let makes_home = self.home == Path::new(account::FALLBACK_HOME) || self.config.home.is_some();
         let existing = path.ancestors().find(|ancestor| access::is_directory(ancestor));
         let writable = existing.is_some_and(|existing| {
             (makes_home || existing.starts_with(self.home) || !path.starts_with(self.home))
@@ -228,15 +228,15 @@ impl<'c> AgentProbe<'c, '_> {
     /// The directory of the agent's capture, whether or not it is there.
     fn capture_path(&self, definition: &Definition, by_name: bool) -> anyhow::Result<Option<PathBuf>> {
         let usual = Path::new(directory::DEFAULT);
-        let root = match &self.options.capture {
-            Some(spec) => match spec.of_named(&definition.name) {
-                Some(path) => return Ok(Some(path.clone())),
-                // A directory for one agent says nothing of the others.
-                None => spec.default.clone().or_else(|| access::is_there(usual).then(|| usual.to_owned())),
-            },
-            None => self.has_capture.then(|| usual.to_owned()),
+        let captures = &self.config.capture;
+        if let Some(path) = captures.of_named(&definition.name) {
+            return Ok(path.clone());
+        }
+        // A directory for one agent says nothing of the others.
+        let has_usual = if captures.is_given() { access::is_there(usual) } else { self.has_capture };
+        let Some(root) = captures.for_all.clone().or_else(|| has_usual.then(|| usual.to_owned())) else {
+            return Ok(None);
         };
-        let Some(root) = root else { return Ok(None) };
         directory("--capture", &root)?;
         let is_flat = is_flat(&root, definition, by_name).with_context(|| {
             Failure::new(format!("cannot look into {}", root.display()))
@@ -291,7 +291,7 @@ impl<'c> AgentProbe<'c, '_> {
         match Capture::open(&path) {
             Ok(capture) => {
                 let writable = capture.is_writable(session);
-                let takes_turns = writable && self.options.is_synced_live(&definition.name) == Some(true);
+                let takes_turns = writable && self.config.is_synced_live(&definition.name) == Some(true);
                 let others = if takes_turns { 0 } else { capture.users() };
                 let history = recorded(&capture)?;
                 let facts = CaptureFacts { writable, history, path, others, store: None };
@@ -354,8 +354,8 @@ fn holds_token(dir: &Path, definition: &Definition) -> io::Result<bool> {
 ///
 /// # Errors
 /// One that is not, or is no directory.
-pub(super) fn captures_are_there(options: &RunOptions) -> anyhow::Result<()> {
-    options.capture.iter().flat_map(PerAgent::values).try_for_each(|path| directory("--capture", path))
+pub(super) fn captures_are_there(config: &RunConfig) -> anyhow::Result<()> {
+    config.capture.directories().try_for_each(|path| directory("--capture", path))
 }
 
 /// An operator's path that must be a directory.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::agent::Catalog;
 use crate::agent::catalog::Entry;
-use crate::cli::{AgentSelection, PerAgent, Requirement, RunOptions};
+use crate::config::{AgentSelection, Requirement, RunConfig};
 
 /// An agent that may be served.
 #[derive(Debug)]
@@ -22,23 +22,23 @@ pub struct ConsideredAgent<'c> {
 ///
 /// # Errors
 /// An unknown name.
-pub fn candidates<'c>(options: &RunOptions, catalog: &'c Catalog) -> anyhow::Result<Vec<ConsideredAgent<'c>>> {
+pub fn candidates<'c>(config: &RunConfig, catalog: &'c Catalog) -> anyhow::Result<Vec<ConsideredAgent<'c>>> {
     let certain = |entry| ConsideredAgent { entry, is_certain: true, when_found: false };
-    for name in named_anywhere(options) {
+    for name in named_anywhere(config) {
         catalog.named(name)?;
     }
-    match options.agent.clone().unwrap_or_default() {
+    match &config.agent {
         AgentSelection::Nobody => Ok(Vec::new()),
         AgentSelection::Named(names) => names.iter().map(|name| catalog.named(name).map(certain)).collect(),
         AgentSelection::Auto => {
-            let command = options
+            let command = config
                 .command
                 .first()
                 .and_then(|command| Path::new(command).file_name())
                 .and_then(|name| name.to_str());
             let is_its = |entry: &Entry| command.is_some_and(|command| entry.has_command(command));
             let any = catalog.entries().iter().any(is_its);
-            let is_required = |entry: &Entry| required(options).iter().any(|name| name == entry.name());
+            let is_required = |entry: &Entry| required(config).iter().any(|name| name == entry.name());
             let candidate =
                 |entry| ConsideredAgent { entry, is_certain: is_its(entry), when_found: !any || is_required(entry) };
             Ok(catalog.entries().iter().map(candidate).collect())
@@ -47,16 +47,16 @@ pub fn candidates<'c>(options: &RunOptions, catalog: &'c Catalog) -> anyhow::Res
 }
 
 /// The agents that options beside `--agent` name.
-fn named_anywhere(options: &RunOptions) -> Vec<&str> {
-    let auth = options.auth.iter().flat_map(PerAgent::names);
-    let capture = options.capture.iter().flat_map(PerAgent::names);
-    auth.chain(capture).chain(required(options).iter().map(String::as_str)).collect()
+fn named_anywhere(config: &RunConfig) -> Vec<&str> {
+    let auth = config.auth.names();
+    let capture = config.capture.names();
+    auth.chain(capture).chain(required(config).iter().map(String::as_str)).collect()
 }
 
 /// The agents that must have a credential.
-fn required(options: &RunOptions) -> &[String] {
-    match &options.require {
-        Some(Requirement::Named(names)) => names,
+fn required(config: &RunConfig) -> &[String] {
+    match &config.require {
+        Requirement::Named(names) => names,
         _ => &[],
     }
 }

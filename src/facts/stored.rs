@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::cli::StoreSpec;
+use crate::config::StoreSpec;
 use crate::error::Failure;
 use crate::log::Message;
 use crate::log::event::EventKey;

@@ -7,13 +7,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::agent::definition::Method;
-use crate::cli::{Forwarding, RunOptions, Scope, Switch, SyncMode};
+use crate::config::{Rewrite, RunConfig, Scope, Switch, SyncMode, UserChoice, Words};
 use crate::facts::{CandidateValue, Facts};
 use crate::log::Message;
 use crate::output::status::Document;
 use crate::plan::{AgentPlan, Enforcement, LoginFileStep, Plan, environment};
 use crate::status::AgentStatus;
-use crate::sys::signal::Signal;
 
 /// The whole plan; its JSON is that of `plan --json`.
 #[derive(Debug, Serialize)]
@@ -115,7 +114,7 @@ struct Stop {
 impl<'v> View<'v> {
     /// The plan as it is shown. `refusal`: why a start would not go by it.
     pub fn of(
-        options: &RunOptions,
+        config: &RunConfig,
         facts: &'v Facts<'_>,
         plan: &Plan<'_, '_>,
         refusal: Option<&anyhow::Error>,
@@ -125,7 +124,7 @@ impl<'v> View<'v> {
         View {
             version: 1,
             // Its arguments are the operator's own: a prompt may say anything.
-            command: options.command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default(),
+            command: config.command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default(),
             refuses: refusal.map(|error| {
                 let Message { text, hint, .. } = Message::error(error);
                 Refusal { what: text, hint }
@@ -136,15 +135,15 @@ impl<'v> View<'v> {
                 groups: facts.identity.groups.as_deref(),
                 name: facts.identity.name.as_deref(),
                 changes,
-                why: identity_why(options, facts.current),
+                why: identity_why(config, facts.current),
             },
             home: Home { path: shown(&facts.home), made: plan.makes_home.is_some(), why: facts.home_why },
             working_directory: shown(&facts.working_directory),
             state_dir: (!plan.agents.is_empty()).then(|| shown(&facts.state_dir)),
-            agents: plan.agents.iter().map(|agent| agent_view(options, agent)).collect(),
+            agents: plan.agents.iter().map(|agent| agent_view(config, agent)).collect(),
             environment: environment_view(facts, plan),
-            privileges: privileges(options, plan, changes && facts.identity.uid != 0),
-            stop: stop(options),
+            privileges: privileges(config, plan, changes && facts.identity.uid != 0),
+            stop: stop(config),
             warnings: facts.warnings().map(|message| message.text.clone()).collect(),
             auth: Document::of(auth),
         }
@@ -155,14 +154,12 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn identity_why(options: &RunOptions, current: (u32, u32)) -> String {
-    match (&options.workplace.user, &options.workplace.user_from) {
-        (Some(_), _) | (_, Some(_)) if options.user_is_void(current) => {
-            "unchanged: the user that is preset is for a start as root".to_owned()
-        }
-        (Some(user), _) => format!("--user {user}"),
-        (None, Some(path)) => format!("the owner of {} (--user-from)", path.display()),
-        (None, None) => "unchanged: neither --user nor --user-from is given".to_owned(),
+fn identity_why(config: &RunConfig, current: (u32, u32)) -> String {
+    match &config.user {
+        UserChoice::Unchanged => "unchanged: neither --user nor --user-from is given".to_owned(),
+        _ if config.user_is_void(current) => "unchanged: the user that is preset is for a start as root".to_owned(),
+        UserChoice::Named(user) => format!("--user {user}"),
+        UserChoice::OwnerOf(path) => format!("the owner of {} (--user-from)", path.display()),
     }
 }
 
@@ -177,8 +174,8 @@ fn environment_view(facts: &Facts<'_>, plan: &Plan<'_, '_>) -> Environment {
     Environment { set, unset }
 }
 
-fn privileges(options: &RunOptions, plan: &Plan<'_, '_>, becomes_less: bool) -> Privileges {
-    let asked = [options.drop_caps, options.no_new_privs].iter().flatten().any(|switch| *switch != Switch::Auto);
+fn privileges(config: &RunConfig, plan: &Plan<'_, '_>, becomes_less: bool) -> Privileges {
+    let asked = [config.drop_caps, config.no_new_privs].iter().any(|switch| *switch != Switch::Auto);
     Privileges {
         drop_caps: enforcement(plan.drop_caps),
         no_new_privs: enforcement(plan.no_new_privs),
@@ -198,26 +195,23 @@ fn enforcement(enforcement: Enforcement) -> &'static str {
     }
 }
 
-fn stop(options: &RunOptions) -> Stop {
-    let rewrite = |rewrite: &crate::cli::Rewrite| match rewrite.to {
+fn stop(config: &RunConfig) -> Stop {
+    let rewrite = |rewrite: &Rewrite| match rewrite.to {
         Some(to) => format!("{} as {to}", rewrite.from),
         None => format!("{} not at all", rewrite.from),
     };
     Stop {
-        signal: options.stop_signal.unwrap_or(Signal::TERM).to_string(),
-        grace_ms: options.grace().as_millis(),
-        forward_to: match options.forward_to.unwrap_or_default() {
-            Forwarding::Group => "group",
-            Forwarding::Process => "process",
-        },
-        rewrites: options.rewrite.iter().map(rewrite).collect(),
+        signal: config.stop_signal.to_string(),
+        grace_ms: config.grace.as_millis(),
+        forward_to: config.forward_to.word(),
+        rewrites: config.rewrite.iter().map(rewrite).collect(),
     }
 }
 
-fn agent_view(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> AgentView {
+fn agent_view(config: &RunConfig, plan: &AgentPlan<'_, '_>) -> AgentView {
     let definition = plan.facts.definition;
     let place = &plan.facts.place;
-    let why = match (&options.workplace.work_dir, place.obstacle()) {
+    let why = match (&config.work_dir, place.obstacle()) {
         (Some(_), _) => "--work-dir names its parent".to_owned(),
         (None, None) => "the agent's own place".to_owned(),
         (None, Some(why)) => format!("not the agent's own place {}: {why}", place.path.display()),
@@ -226,22 +220,22 @@ fn agent_view(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> AgentView {
     AgentView {
         agent: definition.name.clone(),
         place: Place { path: shown(&plan.facts.working_copy), variable: definition.home.variable.clone(), why },
-        sources: sources(options, plan),
+        sources: sources(config, plan),
         login_file: definition.session.as_ref().map(|session| login_file(plan, &session.file)),
-        settings: settings(options, plan),
-        first_run: if options.workplace.first_run.unwrap_or(true) { first_run } else { Vec::new() },
-        write_back: plan.chosen().and_then(|candidate| candidate.session()).map(|_| write_back(options, plan)),
+        settings: settings(config, plan),
+        first_run: if config.first_run { first_run } else { Vec::new() },
+        write_back: plan.chosen().and_then(|candidate| candidate.session()).map(|_| write_back(config, plan)),
         warnings: plan.warnings.iter().map(|message| message.text.clone()).collect(),
     }
 }
 
-fn sources(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> Vec<SourceView> {
+fn sources(config: &RunConfig, plan: &AgentPlan<'_, '_>) -> Vec<SourceView> {
     let one = |(index, candidate): (usize, &crate::facts::Candidate<'_>)| {
         let aside = plan.choice.ignored.iter().find(|aside| aside.candidate == index);
         let (verdict, why) = match (&candidate.found, aside) {
             (Err(why), _) => ("unusable", why.clone()),
             (Ok(_), Some(aside)) => ("set aside", aside.why.to_string()),
-            (Ok(_), None) => ("chosen", plan.why_chosen(options).to_owned()),
+            (Ok(_), None) => ("chosen", plan.why_chosen(config).to_owned()),
         };
         SourceView { source: candidate.source.to_string(), method: candidate.rule.method.word(), verdict, why }
     };
@@ -263,8 +257,8 @@ fn login_file(plan: &AgentPlan<'_, '_>, file: &str) -> Step {
     Step { what, path, why: why.to_owned() }
 }
 
-fn settings(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> Option<Step> {
-    let scope = options.workplace.scope.unwrap_or_default();
+fn settings(config: &RunConfig, plan: &AgentPlan<'_, '_>) -> Option<Step> {
+    let scope = config.scope;
     let (what, why) = match scope {
         Scope::Login => return None,
         Scope::Settings => ("copied", "--scope settings: what the definition takes, where it is not there yet"),
@@ -273,9 +267,9 @@ fn settings(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> Option<Step> {
     plan.settings.as_ref().map(|from| Step { what, path: Some(shown(from)), why: why.to_owned() })
 }
 
-fn write_back(options: &RunOptions, plan: &AgentPlan<'_, '_>) -> Step {
+fn write_back(config: &RunConfig, plan: &AgentPlan<'_, '_>) -> Step {
     let Some(target) = &plan.write_back else {
-        let why = match (options.sync.unwrap_or_default(), plan.login) {
+        let why = match (config.sync, plan.login) {
             (SyncMode::Off, _) => "--sync off",
             (_, LoginFileStep::Stays) => "it stays where it is, and there is no capture",
             _ if plan.facts.capture.is_some() => "--auth copy",

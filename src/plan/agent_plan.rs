@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::agent::definition::Setting;
-use crate::cli::{AuthMode, RunOptions};
+use crate::config::{AuthMode, RunConfig};
 use crate::facts::agent_facts::AgentFacts;
 use crate::facts::{Candidate, ForeignFile};
 use crate::log::Message;
@@ -126,13 +126,13 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
     }
 
     /// Why the chosen candidate was chosen, in words.
-    pub fn why_chosen(&self, options: &RunOptions) -> &'static str {
+    pub fn why_chosen(&self, config: &RunConfig) -> &'static str {
         let Some(chosen) = self.chosen() else { return "nothing was chosen" };
         let usable = self.facts.candidates.iter().filter(|candidate| candidate.found.is_ok()).count();
         let is_session = chosen.session().is_some();
-        if options.auth_of(&self.facts.definition.name) != AuthMode::Auto {
+        if *config.auth.of(&self.facts.definition.name) != AuthMode::Auto {
             "--auth asks for it"
-        } else if options.prefer.as_ref().is_some_and(|prefer| prefer.0.contains(&chosen.rule.method)) {
+        } else if config.prefer.contains(&chosen.rule.method) {
             "--prefer asks for it"
         } else if usable == 1 {
             "it is the only one that is usable"

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::agent::Definition;
 use crate::agent::definition::{Method, MethodRule};
-use crate::cli::AuthMode;
+use crate::config::{AuthMode, Words};
 use crate::facts::{Candidate, Session};
 use crate::login::Source;
 use crate::login::history::History;

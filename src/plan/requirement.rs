@@ -1,17 +1,17 @@
 //! Pure. Whether a start may go by a plan: what the operator asked for by name must be possible, and what is required must
 //! be there.
 
-use crate::cli::{AuthMode, Requirement, RunOptions};
+use crate::config::{AuthMode, Requirement, RunConfig, Words};
 use crate::error::Failure;
 use crate::plan::agent_plan::{AgentPlan, Plan};
 use crate::plan::method::Why;
 use crate::plan::{method, warning};
 
 /// A mode that was asked for by an agent's name must be one of its own.
-pub(super) fn possible(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
+pub(super) fn possible(config: &RunConfig, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
     for plan in agents {
         let definition = plan.facts.definition;
-        let is_named = options.auth.as_ref().is_some_and(|auth| auth.of_named(&definition.name).is_some());
+        let is_named = config.auth.of_named(&definition.name).is_some();
         let has = definition.methods.iter().any(|rule| method::allows(plan.mode, rule.method));
         if is_named && !has && plan.mode != AuthMode::Ignore {
             let name = &definition.name;
@@ -27,9 +27,9 @@ pub(super) fn possible(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> an
 ///
 /// # Errors
 /// What is missing, and what was found in vain.
-pub fn required(options: &RunOptions, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
+pub fn required(config: &RunConfig, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
     let has = |name: Option<&str>| agents.iter().filter(|plan| plan.is(name)).any(AgentPlan::is_authenticated);
-    let missing = match options.require.as_ref().unwrap_or(&Requirement::Nobody) {
+    let missing = match &config.require {
         Requirement::Nobody => return Ok(()),
         Requirement::Anybody if has(None) => return Ok(()),
         Requirement::Anybody => None,
@@ -65,10 +65,10 @@ fn found_in_vain(agents: &[AgentPlan<'_, '_>], name: Option<&str>) -> String {
 impl Plan<'_, '_> {
     /// Whether it is worth waiting for a login: a required one is missing or, where none is required by name, no served
     /// agent has any.
-    pub fn lacks_credential(&self, options: &RunOptions) -> bool {
-        let names_any = matches!(options.require, Some(Requirement::Named(_)));
+    pub fn lacks_credential(&self, config: &RunConfig) -> bool {
+        let names_any = matches!(config.require, Requirement::Named(_));
         let has_any = self.agents.iter().any(AgentPlan::is_authenticated);
-        let lacks = if names_any { required(options, &self.agents).is_err() } else { !has_any };
+        let lacks = if names_any { required(config, &self.agents).is_err() } else { !has_any };
         lacks && !self.agents.is_empty()
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::agent::Definition;
 use crate::agent::definition::Method;
-use crate::cli::{AuthMode, Delivery, RunOptions};
+use crate::config::{AuthMode, Delivery, RunConfig, Words};
 use crate::facts::{Candidate, Facts};
 use crate::log::Message;
 use crate::log::event::EventKey;
@@ -13,19 +13,19 @@ use crate::plan::method::Ignored;
 use crate::plan::{environment, method};
 
 /// What there is to say of one agent.
-pub fn of(plan: &AgentPlan<'_, '_>, options: &RunOptions, facts: &Facts<'_>) -> Vec<Message> {
+pub fn of(plan: &AgentPlan<'_, '_>, config: &RunConfig, facts: &Facts<'_>) -> Vec<Message> {
     let mut messages = ignored(plan);
-    messages.extend(no_such_method(plan, options));
+    messages.extend(no_such_method(plan, config));
     messages.extend(ended(plan));
     messages.extend(invalidates_source(plan));
     messages.extend(out_of_turn(plan));
-    messages.extend(delivery(plan, options));
+    messages.extend(delivery(plan, config));
     messages.extend(hints(plan, facts));
     messages
 }
 
 /// What was asked for of an agent that cannot do it.
-fn no_such_method(plan: &AgentPlan<'_, '_>, options: &RunOptions) -> Vec<Message> {
+fn no_such_method(plan: &AgentPlan<'_, '_>, config: &RunConfig) -> Vec<Message> {
     let definition = plan.facts.definition;
     let has = |test: &dyn Fn(Method) -> bool| definition.methods.iter().any(|rule| test(rule.method));
     let hint = match method::words(definition) {
@@ -38,7 +38,7 @@ fn no_such_method(plan: &AgentPlan<'_, '_>, options: &RunOptions) -> Vec<Message
     };
     let mode =
         Some(plan.mode).filter(|mode| *mode != AuthMode::Ignore && !has(&|method| method::allows(*mode, method)));
-    let preferred = options.prefer.iter().flat_map(|prefer| &prefer.0);
+    let preferred = config.prefer.iter();
     let preferred = preferred.filter(|preferred| plan.facts.is_certain && !has(&|method| method == **preferred));
     let preferred = preferred.map(|method| say(format!("--prefer {}: it has no such method", method.word())));
     mode.map(|mode| say(format!("--auth {}: it has no such method", mode.word())))
@@ -151,9 +151,9 @@ fn out_of_turn(plan: &AgentPlan<'_, '_>) -> Option<Message> {
     Some(Message::warning(text).event(EventKey::NoTurns).agent(agent).hint(hint))
 }
 
-fn delivery(plan: &AgentPlan<'_, '_>, options: &RunOptions) -> Option<Message> {
+fn delivery(plan: &AgentPlan<'_, '_>, config: &RunConfig) -> Option<Message> {
     let variable = plan.chosen().filter(|candidate| !candidate.is_setting())?.rule.variable.as_deref()?;
-    (options.deliver == Some(Delivery::Fd) && plan.descriptor.is_none()).then(|| {
+    (config.deliver == Delivery::Fd && plan.descriptor.is_none()).then(|| {
         let Definition { title, name, .. } = plan.facts.definition;
         let text = format!("--deliver fd: {title} reads {variable} from its environment only, and finds it there");
         Message::warning(text).event(EventKey::NoSuchMethod).agent(name)

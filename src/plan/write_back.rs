@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::RunOptions;
+use crate::config::RunConfig;
 use crate::facts::Candidate;
 use crate::facts::agent_facts::AgentFacts;
 use crate::login::Source;
@@ -63,8 +63,8 @@ impl WriteBack {
 
 /// Where refreshed logins go: back to where the login came from, or, for one that was given for this start, to the
 /// capture.
-pub(super) fn of(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Candidate<'_>) -> Option<WriteBack> {
-    let live = options.is_synced_live(&agent.definition.name)?;
+pub(super) fn of(config: &RunConfig, agent: &AgentFacts<'_>, chosen: &Candidate<'_>) -> Option<WriteBack> {
+    let live = config.is_synced_live(&agent.definition.name)?;
     let session = agent.definition.session.as_ref()?;
     let file = agent.place.path.join(&session.file);
     let in_place = |target, writable| Some(WriteBack { target, writable, live, replaces: false });
@@ -83,12 +83,12 @@ pub(super) fn of(options: &RunOptions, agent: &AgentFacts<'_>, chosen: &Candidat
     let stored = agent.candidates.iter().filter(|candidate| candidate.source.is_store()).find_map(Candidate::session);
     let replaces = !(chosen.source.is_store() || matches!(chosen.source, Source::Home(_)))
         && stored.map(|stored| stored.login.digest) != chosen.session().map(|session| session.login.digest);
-    to_store(options, agent, replaces)
+    to_store(config, agent, replaces)
 }
 
 /// To the capture, or to the store behind a helper.
-pub(super) fn to_store(options: &RunOptions, agent: &AgentFacts<'_>, replaces: bool) -> Option<WriteBack> {
-    let live = options.is_synced_live(&agent.definition.name)?;
+pub(super) fn to_store(config: &RunConfig, agent: &AgentFacts<'_>, replaces: bool) -> Option<WriteBack> {
+    let live = config.is_synced_live(&agent.definition.name)?;
     let capture = agent.capture.as_ref()?;
     let target = match &capture.store {
         Some(store) => WriteBackTarget::Helper { spec: store.spec.text.clone(), mirror: capture.path.clone() },

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::agent::Definition;
-use crate::cli::{CaptureSpec, PerAgent};
+use crate::config::CaptureDirs;
 use crate::error::{Failure, reason};
 use crate::store::{Capture, directory};
 use crate::sys::dir::{Attributes, Dir};
@@ -22,21 +22,19 @@ const PROBE: usize = 64 * 1024;
 /// # Errors
 /// Nothing is.
 pub fn places(
-    option: Option<&CaptureSpec>,
+    given: &CaptureDirs,
     agents: &[&Definition],
     is_there: impl Fn(&str) -> bool,
-) -> Result<CaptureSpec, Failure> {
-    if let Some(option) = option {
-        return Ok(option.clone());
+) -> Result<CaptureDirs, Failure> {
+    if given.is_given() {
+        return Ok(given.clone());
     }
     match agents {
         [only] if is_there(FLAT) => {
-            Ok(PerAgent { default: None, named: vec![(only.name.clone(), PathBuf::from(FLAT))] })
+            Ok(CaptureDirs { for_all: None, named: vec![(only.name.clone(), Some(PathBuf::from(FLAT)))] })
         }
-        _ if is_there(FLAT) => Ok(PerAgent { default: Some(PathBuf::from(FLAT)), named: Vec::new() }),
-        _ if is_there(directory::DEFAULT) => {
-            Ok(PerAgent { default: Some(PathBuf::from(directory::DEFAULT)), named: Vec::new() })
-        }
+        _ if is_there(FLAT) => Ok(CaptureDirs::all(Some(PathBuf::from(FLAT)))),
+        _ if is_there(directory::DEFAULT) => Ok(CaptureDirs::all(Some(PathBuf::from(directory::DEFAULT)))),
         _ => Err(Failure::new("there is nowhere to keep the login: no capture is mounted").hint(
             "mount a directory or a volume: docker run -it -v LOGINS:/capture IMAGE setup; or name one with --capture",
         )),
@@ -140,15 +138,15 @@ mod tests {
             (one, &[], None),
         ];
         for (agents, mounted, expected) in rows {
-            let found = places(None, agents, |path| mounted.contains(&path)).ok().map(|found| {
+            let found = places(&CaptureDirs::default(), agents, |path| mounted.contains(&path)).ok().map(|found| {
                 let text = |path: Option<&PathBuf>| path.map(|path| path.display().to_string()).unwrap_or_default();
-                (text(found.default.as_ref()), text(found.named.first().map(|(_, path)| path)))
+                (text(found.for_all.as_ref()), text(found.named.first().and_then(|(_, path)| path.as_ref())))
             });
             let expected = expected.map(|(root, flat)| (root.to_owned(), flat.to_owned()));
             assert_eq!(found, expected, "{mounted:?} {}", agents.len());
         }
-        let own = PerAgent { default: Some(PathBuf::from("/own")), named: Vec::new() };
-        assert_eq!(places(Some(&own), one, |_| true).unwrap(), own);
+        let own = CaptureDirs::all(Some(PathBuf::from("/own")));
+        assert_eq!(places(&own, one, |_| true).unwrap(), own);
     }
 
     #[test]

@@ -5,14 +5,14 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::agent::Definition;
-use crate::cli::AgentSelection;
+use crate::config::AgentSelection;
 use crate::error::Failure;
 use crate::words::listed;
 
 /// What the choice depends on.
 pub struct SelectionInput<'q, 'c> {
     /// The operator's agents.
-    pub agents: Option<&'q AgentSelection>,
+    pub agents: &'q AgentSelection,
     /// The operator's COMMAND.
     pub command: &'q [OsString],
     /// `--auto`.
@@ -119,7 +119,7 @@ impl<'c> SelectionInput<'_, 'c> {
         let those = |test: &dyn Fn(&Definition) -> bool| -> Vec<&'c Definition> {
             self.known.iter().copied().filter(|known| test(known)).collect()
         };
-        match self.agents.cloned().unwrap_or_default() {
+        match self.agents {
             AgentSelection::Nobody => Err(Failure::new("--agent none: setup logs an agent in")
                 .hint("name one with --agent NAME; 'agent-init agents' lists them")),
             AgentSelection::Named(names) => names.iter().map(|name| self.named(name)).collect(),
@@ -241,14 +241,14 @@ mod tests {
         let known: Vec<&Definition> = definitions.iter().collect();
         for (agents, command, auto, token, path, expected) in rows {
             let selection = match agents {
-                "" => None,
-                "none" => Some(AgentSelection::Nobody),
-                names => Some(AgentSelection::Named(names.split(',').map(str::to_owned).collect())),
+                "" => AgentSelection::Auto,
+                "none" => AgentSelection::Nobody,
+                names => AgentSelection::Named(names.split(',').map(str::to_owned).collect()),
             };
             let command: Vec<OsString> = command.split_whitespace().map(OsString::from).collect();
             let is_there = |name: &str| path.split(' ').any(|there| there == name);
             let question = SelectionInput {
-                agents: selection.as_ref(),
+                agents: &selection,
                 command: &command,
                 auto,
                 token,

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::agent::definition::MethodRule;
-use crate::cli::{RunOptions, Scope};
+use crate::config::{RunConfig, Scope};
 use crate::error::Failure;
 use crate::facts::Facts;
 use crate::fs::untrusted::Owners;
@@ -42,7 +42,7 @@ pub struct LoginTarget<'f, 'c> {
 /// # Errors
 /// A capture that cannot hold a login; a working copy that cannot be made.
 pub fn targets<'f, 'c>(
-    run: &RunOptions,
+    run: &RunConfig,
     facts: &'f Facts<'c>,
     plan: &'f Plan<'f, 'c>,
     interrupt: &Interrupt,

@@ -3,11 +3,10 @@
 //! A command after `docker exec` has not the agent's environment, and not PID 1's options. It finds the state file, and
 //! believes it as far as its owner could do what it says.
 
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cli::{Invocation, RunOptions};
+use crate::config::{InitConfig, Inspection, RunConfig};
 use crate::env::Environment;
 use crate::fs::untrusted::Owners;
 use crate::login::file;
@@ -19,7 +18,7 @@ use crate::state::{Served, State};
 use crate::sys::dir::Dir;
 use crate::sys::process::Pid;
 use crate::sys::{privilege, process};
-use crate::{cli, error, state};
+use crate::{error, state};
 
 /// A run under way.
 #[derive(Debug)]
@@ -63,15 +62,19 @@ pub fn find(state_dir: Option<&Path>, environment: &Environment) -> Result<Runni
 
 /// Whether this process is one of the agent-init that runs the container with no agent served: it keeps no state.
 pub fn plain_init_has_child() -> bool {
-    options_of_init().is_some() && !process::children_of(INIT).is_empty()
+    config_of_init().is_some() && !process::children_of(INIT).is_empty()
 }
 
-/// These options, and for what is not given those of the run under way: a command after `docker exec` then looks where
-/// that run looked.
-pub fn with_options_of_init(options: RunOptions) -> RunOptions {
-    let Some(init) = options_of_init() else { return options };
-    let command = if options.command.is_empty() { init.command.clone() } else { options.command.clone() };
-    RunOptions { command, ..options.or(init) }
+/// What is looked at, with the options of PID 1 for what is not given: a command after `docker exec` then looks where that
+/// run looked.
+///
+/// # Errors
+/// As [`Inspection::with_init`].
+pub fn with_init(inspection: &Inspection) -> anyhow::Result<RunConfig> {
+    match config_of_init() {
+        Some(init) => inspection.with_init(&init),
+        None => Ok(inspection.run.clone()),
+    }
 }
 
 /// The login that the agent has now.
@@ -93,22 +96,14 @@ pub fn live(served: &Served, session: &SessionFile, agent: &Process) -> Live {
     }
 }
 
-/// The options that PID 1 was given on its command line, if it is a run of ours.
-pub fn options_of_init() -> Option<RunOptions> {
-    let words = table::command_line(INIT);
-    let (program, arguments) = words.split_first()?;
-    if Path::new(program).file_name() != Some(OsStr::new("agent-init")) {
-        return None;
-    }
-    match cli::parse(program, arguments, &Environment::default()).ok()?.invocation {
-        Invocation::Run(options, _) => Some(options),
-        Invocation::Beside(_) => None,
-    }
+/// What the command line of PID 1 says, if that is a run of ours.
+pub fn config_of_init() -> Option<InitConfig> {
+    InitConfig::of(&table::command_line(INIT))
 }
 
 /// Where a run's state may be: where PID 1 was told to keep it, else where `run` keeps it as root or as another.
 fn places(environment: &Environment) -> Vec<PathBuf> {
-    let told = options_of_init().and_then(|options| options.conduct.state_dir);
+    let told = config_of_init().and_then(|init| init.run.state_dir);
     let runtime = environment.get_filled("XDG_RUNTIME_DIR").map(|path| Path::new(path).join("agent-init"));
     let of_user = |uid: u32| PathBuf::from(format!("/tmp/agent-init-{uid}"));
     let init = Process::of(INIT).map(|init| of_user(init.uid));

@@ -66,7 +66,7 @@ mod tests {
 
     use super::*;
     use crate::agent::definition::Settings;
-    use crate::cli::Scope;
+    use crate::config::Scope;
 
     #[test]
     fn what_an_agent_may_plant_stays_where_it_is() {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::agent::definition::{FirstRun, Method};
-use crate::cli::RunOptions;
+use crate::config::RunConfig;
 use crate::error::in_words;
 use crate::facts::{CandidateValue, Facts};
 use crate::fs::untrusted;
@@ -24,13 +24,13 @@ use crate::workcopy::overrides::{is_blank, parsed};
 /// Writes the first-run state of an agent. Settings that cannot be read as what they should be are left alone: they
 /// are the person's, and the agent says what is wrong with them better than we could.
 pub fn answer(
-    options: &RunOptions,
+    config: &RunConfig,
     facts: &Facts<'_>,
     plan: &AgentPlan<'_, '_>,
     copy: &WorkingCopy,
     say: &mut dyn FnMut(Message),
 ) {
-    let trusted = trusted(options, &facts.working_directory);
+    let trusted = trusted(config, &facts.working_directory);
     let situation = Situation::of(plan, facts);
     for entry in plan.facts.definition.first_run.iter().filter(|entry| situation.meets(&entry.when)) {
         let name = OsStr::new(&entry.file);
@@ -62,8 +62,8 @@ pub fn answer(
 }
 
 /// The directories that are trusted; one that JSON cannot name is none.
-fn trusted(options: &RunOptions, working_directory: &Path) -> Vec<String> {
-    match &options.workplace.trust {
+fn trusted(config: &RunConfig, working_directory: &Path) -> Vec<String> {
+    match &config.trust {
         Some(paths) => std::env::split_paths(paths)
             .filter(|path| !path.as_os_str().is_empty())
             // As the agent writes its own: absolute, and without a slash at the end.

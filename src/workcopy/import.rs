@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 
 use crate::agent::definition::{Settings, matches};
-use crate::cli::Scope;
+use crate::config::Scope;
 use crate::error::reason;
 use crate::fs::tree::{self, EntryPath, Opened, Skipped};
 use crate::store::directory::BOOKKEEPING;

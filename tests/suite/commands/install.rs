@@ -45,7 +45,7 @@ fn where_it_can_not_be_put() {
     for path in ["nosuch/init", "nosuch/", "file/init"] {
         sandbox.raw(["install", &sandbox.text(path)]).run().refuses(&[&sandbox.text(path.trim_end_matches('/'))]);
     }
-    sandbox.raw(["install"]).run().refuses(&["<PATH> is missing"]);
+    sandbox.raw(["install"]).run().refuses(&["PATH is missing"]);
     needs_root!();
     let run = sandbox.raw(["install", &sandbox.text("cwd")]).read_only_root(&[]);
     run.run().refuses(&["cannot write", "Read-only file system", "hint: "]);

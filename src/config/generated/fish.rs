@@ -1,41 +1,43 @@
 //! Completions of fish.
 
-use crate::cli::generated::completions::{Choice, HEAD, Values, Word, every, joined, with_value, words};
+use crate::config::flag::Values;
+use crate::config::generated::shell::{Choice, Entry, HEAD, Rest, entries, every, joined, separated, with_value};
 
 pub fn script() -> String {
-    let words = words();
+    let entries = entries();
     let action = |values: &Values| match values {
         Values::Anything => " -x".to_owned(),
-        Values::Words(words) => format!(" -x -a '{}'", words.join(" ")),
-        Values::Agents(more) => format!(" -x -a '{}'", format!("{more} (__agent_init_agents)").trim_start()),
-        Values::Directories => " -x -a '(__fish_complete_directories)'".to_owned(),
-        Values::Files => " -r -F".to_owned(),
-        Values::Users => " -x -a '(__fish_complete_users)'".to_owned(),
-        Values::Program => " -x -a '(__agent_init_program)'".to_owned(),
+        Values::Words(words) => format!(" -x -a '{}'", separated(words)),
+        Values::Agents(more) => {
+            format!(" -x -a '{}'", format!("{} (__agent_init_agents)", more.join(" ")).trim_start())
+        }
+        Values::Directory => " -x -a '(__fish_complete_directories)'".to_owned(),
+        Values::Path => " -r -F".to_owned(),
+        Values::User => " -x -a '(__fish_complete_users)'".to_owned(),
     };
-    let in_words =
-        |test: &dyn Fn(&Word) -> bool| joined(words.iter().filter(|word| test(word)), " ", |word| word.name.clone());
-    let of_options = joined(every(&words), "\n", |option| {
-        let of = in_words(&|word| word.options.iter().any(|other| other.long == option.long));
+    let in_words = |test: &dyn Fn(&Entry) -> bool| {
+        joined(entries.iter().filter(|entry| test(entry)), " ", |entry| entry.name.to_owned())
+    };
+    let of_options = joined(every(&entries), "\n", |option| {
+        let of = in_words(&|entry| entry.options.iter().any(|other| other.long == option.long));
         let short = option.short.map(|short| format!(" -s {short}")).unwrap_or_default();
         let takes = if option.is_flag { String::new() } else { action(&option.values) };
         let Choice { long, about, .. } = option;
         format!("complete -c agent-init -n '__agent_init_in {of}'{short} -l {long} -d '{about}'{takes}")
     });
-    let of_names = joined(&words, "\n", |word| {
-        format!("complete -c agent-init -n __agent_init_first -a {} -d '{}'", word.name, word.about)
+    let of_names = joined(&entries, "\n", |entry| {
+        format!("complete -c agent-init -n __agent_init_first -a {} -d '{}'", entry.name, entry.about)
     });
-    let of_rest = joined(words.iter().filter(|word| !matches!(word.rest, Some(Values::Program))), "\n", |word| {
-        let takes = word.rest.as_ref().map(&action).unwrap_or_default();
-        if takes.is_empty() {
-            return format!("# {} takes nothing beside options", word.name);
-        }
-        let takes = takes.replace(" -x", "").replace(" -r", "");
-        format!("complete -c agent-init -n '__agent_init_in {}'{takes}", word.name)
+    let of_rest = joined(entries.iter().filter(|entry| !entry.runs_program()), "\n", |entry| {
+        let Some(Rest::One(values)) = entry.rest else {
+            return format!("# {} takes only options", entry.name);
+        };
+        let takes = action(&values).replace(" -x", "").replace(" -r", "");
+        format!("complete -c agent-init -n '__agent_init_in {}'{takes}", entry.name)
     });
-    let programs = in_words(&|word| matches!(word.rest, Some(Values::Program)));
+    let programs = in_words(&|entry| entry.runs_program());
     let names = in_words(&|_| true);
-    let with_value = joined(with_value(&words), " ", |option| format!("--{}", option.long));
+    let with_value = joined(with_value(&entries), " ", |option| format!("--{}", option.long));
     format!(
         r"# Completions of agent-init for fish, {HEAD}.
 # Where the cursor is: 'options COMMAND', or 'rest COMMAND N' behind the word N, where what follows the options begins.

@@ -1,17 +1,17 @@
 //! Completions of zsh.
 
-use crate::cli::generated::completions::{Choice, HEAD, Values, joined, with_value, words};
+use crate::config::flag::Values;
+use crate::config::generated::shell::{Choice, HEAD, Rest, entries, joined, separated, with_value};
 
 pub fn script() -> String {
-    let words = words();
+    let entries = entries();
     let action = |values: &Values| match values {
         Values::Anything => " ".to_owned(),
-        Values::Words(words) => format!("({})", words.join(" ")),
-        Values::Agents(more) => format!("_agent_init_agents {more}").trim_end().to_owned(),
-        Values::Directories => "_directories".to_owned(),
-        Values::Files => "_files".to_owned(),
-        Values::Users => "_users".to_owned(),
-        Values::Program => "_command_names -e".to_owned(),
+        Values::Words(words) => format!("({})", separated(words)),
+        Values::Agents(more) => format!("_agent_init_agents {}", more.join(" ")).trim_end().to_owned(),
+        Values::Directory => "_directories".to_owned(),
+        Values::Path => "_files".to_owned(),
+        Values::User => "_users".to_owned(),
     };
     let spec = |option: &Choice| {
         let Choice { long, about, .. } = option;
@@ -26,18 +26,18 @@ pub fn script() -> String {
         let long = format!("'*--{long}{takes}'");
         option.short.map(|short| format!("'-{short}[{about}]' ")).unwrap_or_default() + &long
     };
-    let of_commands = joined(&words, "\n", |word| {
-        let options = joined(&word.options, " \\\n", spec);
-        let rest = match &word.rest {
-            Some(Values::Program) => " \\\n'(-)1:program:_command_names -e' '*::argument:_normal'".to_owned(),
-            Some(values) => format!(" \\\n'1:argument:{}'", action(values)),
+    let of_commands = joined(&entries, "\n", |entry| {
+        let options = joined(&entry.options, " \\\n", spec);
+        let rest = match entry.rest {
+            Some(Rest::Program) => " \\\n'(-)1:program:_command_names -e' '*::argument:_normal'".to_owned(),
+            Some(Rest::One(values)) => format!(" \\\n'1:argument:{}'", action(&values)),
             None => String::new(),
         };
-        format!("({}) _arguments -s -S : \\\n{options}{rest} ;;", word.name)
+        format!("({}) _arguments -s -S : \\\n{options}{rest} ;;", entry.name)
     });
-    let names = joined(&words, " ", |word| word.name.clone());
-    let described = joined(&words, "\n", |word| format!("'{}:{}'", word.name, word.about));
-    let with_value = joined(with_value(&words), "|", |option| format!("--{}", option.long));
+    let names = joined(&entries, " ", |entry| entry.name.to_owned());
+    let described = joined(&entries, "\n", |entry| format!("'{}:{}'", entry.name, entry.about));
+    let with_value = joined(with_value(&entries), "|", |option| format!("--{}", option.long));
     format!(
         r#"#compdef agent-init
 # Completions of agent-init for zsh, {HEAD}.

@@ -1,36 +1,38 @@
 //! Completions of bash.
 
-use crate::cli::generated::completions::{HEAD, Values, every, joined, with_value, words};
+use crate::config::flag::Values;
+use crate::config::generated::shell::{HEAD, Rest, entries, every, joined, separated, with_value};
 
 pub fn script() -> String {
-    let words = words();
+    let entries = entries();
     let action = |values: &Values| match values {
         Values::Anything => None,
-        Values::Words(words) => Some(format!("compgen -W '{}' -- \"$2\"", words.join(" "))),
-        Values::Agents(more) => Some(format!("compgen -W \"{more} $(_agent_init_agents)\" -- \"$2\"")),
-        Values::Directories => Some("compgen -d -- \"$2\"".to_owned()),
-        Values::Files => Some("compgen -f -- \"$2\"".to_owned()),
-        Values::Users => Some("compgen -u -- \"$2\"".to_owned()),
-        Values::Program => Some("compgen -c -- \"$2\"".to_owned()),
+        Values::Words(words) => Some(format!("compgen -W '{}' -- \"$2\"", separated(words))),
+        Values::Agents(more) => Some(format!("compgen -W \"{} $(_agent_init_agents)\" -- \"$2\"", more.join(" "))),
+        Values::Directory => Some("compgen -d -- \"$2\"".to_owned()),
+        Values::Path => Some("compgen -f -- \"$2\"".to_owned()),
+        Values::User => Some("compgen -u -- \"$2\"".to_owned()),
     };
-    let names = joined(&words, " ", |word| word.name.clone());
-    let of_commands = joined(&words, "\n", |word| {
-        let options = joined(&word.options, " ", |option| format!("--{}", option.long));
-        format!("{}) compgen -W '{options}' -- \"$2\" ;;", word.name)
+    let rest = |rest| match rest {
+        Rest::One(values) => action(&values),
+        Rest::Program => Some("compgen -c -- \"$2\"".to_owned()),
+    };
+    let names = joined(&entries, " ", |entry| entry.name.to_owned());
+    let of_commands = joined(&entries, "\n", |entry| {
+        let options = joined(&entry.options, " ", |option| format!("--{}", option.long));
+        format!("{}) compgen -W '{options}' -- \"$2\" ;;", entry.name)
     });
     let of_options = joined(
-        every(&words).iter().filter_map(|option| Some((&option.long, action(&option.values)?))),
+        every(&entries).iter().filter_map(|option| Some((&option.long, action(&option.values)?))),
         "\n",
         |(long, action)| format!("--{long}) {action} ;;"),
     );
-    let of_rest = joined(
-        words.iter().filter_map(|word| Some((&word.name, action(word.rest.as_ref()?)?))),
-        "\n",
-        |(name, action)| format!("{name}) {action} ;;"),
-    );
-    let programs =
-        joined(words.iter().filter(|word| matches!(word.rest, Some(Values::Program))), "|", |word| word.name.clone());
-    let with_value = joined(with_value(&words), "|", |option| format!("--{}", option.long));
+    let of_rest =
+        joined(entries.iter().filter_map(|entry| Some((entry.name, rest(entry.rest?)?))), "\n", |(name, action)| {
+            format!("{name}) {action} ;;")
+        });
+    let programs = joined(entries.iter().filter(|entry| entry.runs_program()), "|", |entry| entry.name.to_owned());
+    let with_value = joined(with_value(&entries), "|", |option| format!("--{}", option.long));
     format!(
         r#"# Completions of agent-init for bash, {HEAD}.
 _agent_init_agents() {{

@@ -1,0 +1,106 @@
+//! The options that are a choice between words.
+
+use super::words::{word_enum, words_of};
+use crate::agent::definition::Method;
+use crate::log::LogFormat;
+
+word_enum! {
+    /// How an agent authenticates.
+    #[derive(Default)]
+    pub enum AuthMode("mode") {
+        #[default]
+        Auto = "auto": "the agent's usual method, the best that is found",
+        Sync = "sync": "a login; refreshed tokens are saved to where it came from",
+        Copy = "copy": "a login; refreshed tokens stay in the container",
+        Token = "token": "a long-lived or bearer token, and nothing else",
+        ApiKey = "api-key": "an API key, and nothing else",
+        Ignore = "ignore": "no credential at all, even if there is one",
+    }
+}
+
+word_enum! {
+    /// What of a captured directory goes into the working copy.
+    #[derive(Default)]
+    pub enum Scope("scope") {
+        Login = "login": "the login only",
+        #[default]
+        Settings = "settings": "the login and the agent's settings",
+        All = "all": "everything but locks and caches",
+    }
+}
+
+word_enum! {
+    /// When a refreshed login is published.
+    #[derive(Default)]
+    pub enum SyncMode("time") {
+        #[default]
+        Live = "live": "as soon as the agent refreshes it, and when the agent exits",
+        Exit = "exit": "only when the agent exits",
+        Off = "off": "never",
+    }
+}
+
+word_enum! {
+    /// On, off, or decided by whether agent-init changes the user.
+    #[derive(Default)]
+    pub enum Switch("value") {
+        On = "on" | "1" | "true" | "yes": "always",
+        Off = "off" | "0" | "false" | "no": "never",
+        #[default]
+        Auto = "auto": "on when agent-init itself changes to another, non-root user",
+    }
+}
+
+word_enum! {
+    /// Yes or no.
+    pub enum Boolean("value") {
+        On = "on" | "1" | "true" | "yes": "",
+        Off = "off" | "0" | "false" | "no": "",
+    }
+}
+
+word_enum! {
+    /// How a token or key reaches the agent.
+    #[derive(Default)]
+    pub enum Delivery("way") {
+        #[default]
+        Env = "env": "in an environment variable",
+        Fd = "fd": "through a file descriptor, for agents that can read one",
+    }
+}
+
+word_enum! {
+    /// Who gets forwarded signals.
+    #[derive(Default)]
+    pub enum Forwarding("target") {
+        #[default]
+        Group = "group": "COMMAND and its children: the process group",
+        Process = "process": "COMMAND alone",
+    }
+}
+
+word_enum! {
+    /// A shell with completions.
+    pub enum Shell("shell") {
+        Bash = "bash": "",
+        Zsh = "zsh": "",
+        Fish = "fish": "",
+    }
+}
+
+words_of! {
+    LogFormat("format") {
+        Text = "text": "lines for people",
+        Json = "json": "one JSON object per line, for log collectors",
+    }
+}
+
+words_of! {
+    Method("method") {
+        OauthToken = "oauth-token": "a long-lived token of a subscription",
+        AuthToken = "auth-token": "a bearer token",
+        ApiKey = "api-key": "an API key, billed by use",
+        Session = "session": "a login, with tokens that the agent refreshes",
+        Cloud = "cloud": "a cloud provider's own credentials",
+    }
+}

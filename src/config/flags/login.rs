@@ -1,0 +1,201 @@
+//! The options for logins and other credentials.
+
+use crate::agent::definition::Method;
+use crate::config::choices::{AuthMode, Boolean, Delivery, SyncMode};
+use crate::config::command_name::CommandName::{Doctor, Plan, Run, Setup, Status};
+use crate::config::flag::Name::Long;
+use crate::config::flag::{About, Action, Flag, Group, TakenBy, Takes, Values, put_text};
+use crate::config::{value, words};
+
+pub(super) const FLAGS: &[Flag] = &[
+    Flag {
+        name: Long("agent"),
+        takes: Takes::Value("NAME[,NAME]", Values::Agents(&["auto", "none"])),
+        variable: Some("AGENT_INIT_AGENT"),
+        group: Group::Login,
+        taken_by: TakenBy::FACTS_AND_SETUP,
+        about: About {
+            short: "Agents to serve: names, auto or none",
+            long: "\
+With auto, the agent that COMMAND starts is served, and every agent that was given a credential. If COMMAND is no \
+agent's, every agent is served for which a credential is found. With none, agent-init is a plain init.",
+            default: "auto",
+        },
+        about_in: &[(
+            Setup,
+            About {
+                short: "Agents to log in to",
+                long: "",
+                default: "the agent that COMMAND starts, else the only one that is installed, else any, in a shell",
+            },
+        )],
+        action: Action::Set(|settings, text| put_text(&mut settings.run.agent, text, value::agents)),
+    },
+    Flag {
+        name: Long("auto"),
+        takes: Takes::Optional("BOOL", Values::words::<Boolean>()),
+        variable: Some("AGENT_INIT_AUTO"),
+        group: Group::Login,
+        taken_by: TakenBy::only(&[Setup]),
+        about: About {
+            short: "Start the agent itself instead of its login command",
+            long: "It asks for no permissions. Log in where the agent offers it.",
+            default: "off",
+        },
+        about_in: &[],
+        action: Action::Set(|settings, text| put_text(&mut settings.auto, text, value::boolean)),
+    },
+    Flag {
+        name: Long("token"),
+        takes: Takes::Optional("BOOL", Values::words::<Boolean>()),
+        variable: Some("AGENT_INIT_TOKEN"),
+        group: Group::Login,
+        taken_by: TakenBy::only(&[Setup]),
+        about: About {
+            short: "Create and capture a long-lived token",
+            long: "\
+It is for containers that share no login: nobody refreshes it. Only some agents have such tokens. The terminal \
+shows asterisks instead of the token.",
+            default: "off",
+        },
+        about_in: &[],
+        action: Action::Set(|settings, text| put_text(&mut settings.token, text, value::boolean)),
+    },
+    Flag {
+        name: Long("auth"),
+        takes: Takes::Value("MODE", Values::words::<AuthMode>()),
+        variable: Some("AGENT_INIT_AUTH"),
+        group: Group::Login,
+        taken_by: TakenBy::FACTS,
+        about: About {
+            short: "How agents log in: a MODE, or NAME=MODE for each",
+            long: "One mode is for all agents. With names, each agent has its own: one=token,other=sync.",
+            default: "auto",
+        },
+        about_in: &[],
+        action: Action::Set(|settings, text| put_text(&mut settings.run.auth, text, value::auth)),
+    },
+    Flag {
+        name: Long("prefer"),
+        takes: Takes::Value("METHOD[,...]", Values::words::<Method>()),
+        variable: Some("AGENT_INIT_PREFER"),
+        group: Group::Login,
+        taken_by: TakenBy::FACTS,
+        about: About {
+            short: "Methods to prefer if there are several",
+            long: "They come before the agent's other methods in the mode auto.",
+            default: "the agent's own order",
+        },
+        about_in: &[],
+        action: Action::Set(|settings, text| put_text(&mut settings.run.prefer, text, value::methods)),
+    },
+    Flag {
+        name: Long("capture"),
+        takes: Takes::Value("DIR", Values::Directory),
+        variable: Some("AGENT_INIT_CAPTURE"),
+        group: Group::Login,
+        taken_by: TakenBy::FACTS_AND_SETUP,
+        about: About {
+            short: "The login directory, or NAME=DIR for each agent",
+            long: "\
+It has one directory for each agent. A directory that holds an agent's login file itself is that agent's capture. \
+With NAME=DIR,..., agents have captures of their own.",
+            default: "/capture, if it exists",
+        },
+        about_in: &[(
+            Setup,
+            About {
+                short: "The login directory, or NAME=DIR for each agent",
+                long: "It gets one directory for each agent. With NAME=DIR,..., agents have captures of their own.",
+                default: "/auth-output, else /capture, if it exists",
+            },
+        )],
+        action: Action::Set(|settings, text| put_text(&mut settings.run.capture, text, value::captures)),
+    },
+    Flag {
+        name: Long("store"),
+        takes: Takes::Value("SPEC", Values::Anything),
+        variable: Some("AGENT_INIT_STORE"),
+        group: Group::Login,
+        // A login is captured into a directory: `setup` takes it to refuse it in words that help.
+        taken_by: TakenBy { shown: &[Run, Plan, Status, Doctor], hidden: &[Setup] },
+        about: About {
+            short: "Where logins are kept: dir, or exec:CMD ARG...",
+            long: "\
+With dir, logins are kept in the login directory. With exec:, CMD is a helper for a secret store: it is run with \
+the verb get, put, lock or unlock appended, and exchanges one JSON object on its standard input and output.",
+            default: "dir",
+        },
+        about_in: &[],
+        action: Action::Set(|settings, text| put_text(&mut settings.run.store, text, value::store)),
+    },
+    Flag {
+        name: Long("secrets"),
+        takes: Takes::Value("DIR[:DIR]", Values::Directory),
+        variable: Some("AGENT_INIT_SECRETS"),
+        group: Group::Login,
+        taken_by: TakenBy::FACTS,
+        about: About {
+            short: "Directories of secret files",
+            long: "A credential is taken from the file that has the name of its variable, in upper or lower case.",
+            default: "/run/secrets and $CREDENTIALS_DIRECTORY",
+        },
+        about_in: &[],
+        action: Action::Set(|settings, directories| {
+            settings.run.secrets = Some(directories.to_owned());
+            Ok(())
+        }),
+    },
+    Flag {
+        name: Long("deliver"),
+        takes: Takes::Value("HOW", Values::words::<Delivery>()),
+        variable: Some("AGENT_INIT_DELIVER"),
+        group: Group::Login,
+        taken_by: TakenBy::FACTS,
+        about: About { short: "How a token or key reaches the agent: env or fd", long: "", default: "env" },
+        about_in: &[],
+        action: Action::Set(|settings, text| put_text(&mut settings.run.deliver, text, words::parse)),
+    },
+    Flag {
+        name: Long("sync"),
+        takes: Takes::Value("WHEN", Values::words::<SyncMode>()),
+        variable: Some("AGENT_INIT_SYNC"),
+        group: Group::Login,
+        taken_by: TakenBy::FACTS,
+        about: About {
+            short: "When to save refreshed logins: live, exit or off",
+            long: "With live, a newer login in the capture is also given to the running agent.",
+            default: "live",
+        },
+        about_in: &[],
+        action: Action::Set(|settings, text| put_text(&mut settings.run.sync, text, words::parse)),
+    },
+    Flag {
+        name: Long("require"),
+        takes: Takes::Optional("NAME[,NAME]", Values::Agents(&[])),
+        variable: Some("AGENT_INIT_REQUIRE"),
+        group: Group::Login,
+        taken_by: TakenBy::START,
+        about: About {
+            short: "Do not start without a usable credential",
+            long: "With names, each of these agents needs one; without, any agent does. The exit status is then 125.",
+            default: "off",
+        },
+        about_in: &[],
+        action: Action::Set(|settings, text| put_text(&mut settings.run.require, text, value::requirement)),
+    },
+    Flag {
+        name: Long("wait"),
+        takes: Takes::Value("DURATION", Values::Anything),
+        variable: Some("AGENT_INIT_WAIT"),
+        group: Group::Login,
+        taken_by: TakenBy::START,
+        about: About {
+            short: "Wait this long for a login to appear in the capture",
+            long: "It waits only if there is no usable credential, or if one that is required is missing.",
+            default: "0",
+        },
+        about_in: &[],
+        action: Action::Set(|settings, text| put_text(&mut settings.run.wait, text, value::duration)),
+    },
+];

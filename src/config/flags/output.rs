@@ -1,0 +1,90 @@
+//! The options for what is printed.
+
+use crate::config::choices::Boolean;
+use crate::config::command_name::CommandName::{
+    Agents, Completions, Doctor, Exec, Healthcheck, Install, Plan, Run, Setup, Status,
+};
+use crate::config::flag::Name::{Both, Long};
+use crate::config::flag::{About, Action, Flag, Group, Printed, TakenBy, Takes, Values, put_text};
+use crate::config::{value, words};
+use crate::log::LogFormat;
+
+pub(super) const FLAGS: &[Flag] = &[
+    Flag {
+        name: Long("log-format"),
+        takes: Takes::Value("FORMAT", Values::words::<LogFormat>()),
+        variable: Some("AGENT_INIT_LOG_FORMAT"),
+        group: Group::Output,
+        taken_by: TakenBy::FACTS_AND_SETUP,
+        about: About { short: "Form of messages: text or json", long: "", default: "text" },
+        about_in: &[],
+        action: Action::Set(|settings, text| put_text(&mut settings.run.log.format, text, words::parse)),
+    },
+    Flag {
+        name: Both('v', "verbose"),
+        takes: Takes::Optional("BOOL", Values::words::<Boolean>()),
+        variable: Some("AGENT_INIT_VERBOSE"),
+        group: Group::Output,
+        taken_by: TakenBy::START_AND_SETUP,
+        about: About { short: "Log each step", long: "", default: "off" },
+        about_in: &[],
+        action: Action::Set(|settings, text| put_text(&mut settings.verbose, text, value::boolean)),
+    },
+    Flag {
+        name: Both('q', "quiet"),
+        takes: Takes::Optional("BOOL", Values::words::<Boolean>()),
+        variable: Some("AGENT_INIT_QUIET"),
+        group: Group::Output,
+        taken_by: TakenBy::START_AND_SETUP,
+        about: About { short: "Log warnings and errors only", long: "", default: "off" },
+        about_in: &[],
+        action: Action::Set(|settings, text| put_text(&mut settings.quiet, text, value::boolean)),
+    },
+    Flag {
+        name: Long("warn-within"),
+        takes: Takes::Value("DURATION", Values::Anything),
+        variable: Some("AGENT_INIT_WARN_WITHIN"),
+        group: Group::Output,
+        taken_by: TakenBy::only(&[Status]),
+        about: About {
+            short: "Call a login expiring this long before its end",
+            long: "This concerns logins and tokens that cannot be refreshed.",
+            default: "7d",
+        },
+        about_in: &[],
+        action: Action::Set(|settings, text| put_text(&mut settings.warn_within, text, value::duration)),
+    },
+    Flag {
+        name: Long("json"),
+        takes: Takes::Nothing,
+        variable: None,
+        group: Group::Output,
+        taken_by: TakenBy::only(&[Plan, Status, Doctor, Agents]),
+        about: About { short: "Print one JSON object instead of text", long: "", default: "" },
+        about_in: &[],
+        action: Action::Set(|settings, _| {
+            settings.json = true;
+            Ok(())
+        }),
+    },
+    Flag {
+        name: Both('h', "help"),
+        takes: Takes::Nothing,
+        variable: None,
+        group: Group::Output,
+        taken_by: TakenBy::only(&[Run, Setup, Status, Plan, Doctor, Healthcheck, Exec, Agents, Install, Completions]),
+        about: About { short: "Print help: -h is short, --help is long", long: "", default: "" },
+        about_in: &[],
+        action: Action::Print(Printed::Help),
+    },
+    Flag {
+        name: Both('V', "version"),
+        takes: Takes::Nothing,
+        variable: None,
+        group: Group::Output,
+        taken_by: TakenBy::only(&[Run]),
+        about: About { short: "Print the version", long: "", default: "" },
+        about_in: &[],
+        action: Action::Print(Printed::Version),
+    },
+];
