@@ -139,7 +139,7 @@ pub fn got(answer: &[u8]) -> Result<Option<Stored>, String> {
     check_names(texts.iter().map(|(name, _)| name.as_str()))?;
     let mut files = Files::new();
     for (name, text) in texts {
-        let content = decode_base64(text.as_bytes()).ok_or_else(|| format!("{name} is not base64"))?;
+        let content = decode_base64(text.as_bytes()).ok_or("one of its files is not base64")?;
         files.insert(name, Secret::new(content));
     }
     check(&files)?;
