@@ -4,6 +4,7 @@
 
 pub mod stop;
 
+use crate::plan::SignalPolicy;
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Instant;
@@ -11,7 +12,7 @@ use std::time::Instant;
 use zeroize::Zeroizing;
 
 use self::stop::{Act, Event, Stop};
-use crate::config::{Forwarding, Rewrite};
+use crate::config::Forwarding;
 use crate::error::reason;
 use crate::log::event::EventKey;
 use crate::log::{Message, Reporter};
@@ -31,30 +32,34 @@ const SIGNALS: usize = 256;
 
 /// What the loop works with.
 pub struct Supervisor {
-    /// The one owner of signal delivery.
-    pub signals: Signals,
-    /// The one owner of waitpid.
-    pub children: Children,
+    signals: Signals,
+    children: Children,
     /// The policy of the end.
-    pub stop: Stop,
+    stop: Stop,
     /// The agent's terminal.
-    pub console: Console,
-    /// Signals that are forwarded as others.
-    pub rewrites: Vec<Rewrite>,
-    /// Who gets them.
-    pub forward_to: Forwarding,
-    /// Carries logins.
-    pub engine: Engine,
-    /// Says what happens.
-    pub reporter: Reporter,
+    console: Console,
+    policy: SignalPolicy,
+    /// Syncs logins.
+    engine: Engine,
+    reporter: Reporter,
     /// What was said of the loop itself.
-    pub log: DedupLog,
+    log: DedupLog,
     /// The agent's process group.
-    pub group: Pid,
-    /// Reaping others than the agent is worth a warning.
-    pub says_reaped: bool,
+    group: Pid,
     /// Children that have ended wait for the next round.
-    pub is_reaping: bool,
+    is_reaping: bool,
+}
+
+/// A running agent, and what PID 1 needs for it.
+pub struct Running {
+    /// The agent's process, and its process group.
+    pub agent: Pid,
+    pub signals: Signals,
+    pub children: Children,
+    pub console: Console,
+    pub policy: SignalPolicy,
+    pub engine: Engine,
+    pub reporter: Reporter,
 }
 
 /// How it ended.
@@ -68,6 +73,22 @@ pub struct Ended {
 }
 
 impl Supervisor {
+    pub fn new(running: Running) -> Supervisor {
+        let Running { agent, signals, children, console, policy, engine, reporter } = running;
+        Supervisor {
+            stop: Stop::new(policy.escalates.then_some(policy.stop), policy.grace),
+            signals,
+            children,
+            console,
+            policy,
+            engine,
+            reporter,
+            log: DedupLog::default(),
+            group: agent,
+            is_reaping: false,
+        }
+    }
+
     /// Runs until the agent has ended and nothing is left of it, and publishes what is to be published.
     pub fn run(mut self) -> Ended {
         // What happened before the first sleep made no descriptor readable.
@@ -161,7 +182,7 @@ impl Supervisor {
                 _ => {}
             }
         }
-        let dropped = self.rewrites.iter().any(|rewrite| rewrite.from == signal && rewrite.to.is_none());
+        let dropped = self.policy.rewrites.iter().any(|rewrite| rewrite.from == signal && rewrite.to.is_none());
         if !dropped {
             self.happened(Event::Signal(signal));
         }
@@ -178,7 +199,7 @@ impl Supervisor {
         match self.children.reap() {
             Ok(reaped) => {
                 self.is_reaping = reaped.is_more;
-                if self.says_reaped && reaped.others > 0 {
+                if self.policy.says_reaped && reaped.others > 0 {
                     let text = format!("reaped {} orphaned processes", reaped.others);
                     self.reporter.say(&Message::warning(text).event(EventKey::Reaped));
                 }
@@ -222,13 +243,13 @@ impl Supervisor {
     }
 
     fn forward(&mut self, signal: Signal) {
-        let rewrite = self.rewrites.iter().find(|rewrite| rewrite.from == signal);
+        let rewrite = self.policy.rewrites.iter().find(|rewrite| rewrite.from == signal);
         let Some(signal) = rewrite.map_or(Some(signal), |rewrite| rewrite.to) else { return };
         let Some(agent) = self.children.agent() else { return };
         if let Console::Relayed(_) = self.console {
             return self.forward_to_session(signal);
         }
-        match self.forward_to {
+        match self.policy.forward_to {
             Forwarding::Group => self.send(Target::Group(self.group), signal),
             Forwarding::Process => self.send(Target::Process(agent), signal),
         }

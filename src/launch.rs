@@ -215,7 +215,7 @@ pub fn exec_failure(command: &OsStr, error: &io::Error) -> Failure {
 
 fn enforced(enforcement: Enforcement, step: fn() -> io::Result<()>) -> io::Result<()> {
     match enforcement {
-        Enforcement::No => Ok(()),
+        Enforcement::Off => Ok(()),
         // Without CAP_SETPCAP the kernel refuses, and with no_new_privs nothing is left to gain.
         Enforcement::BestEffort => {
             step().or_else(|error| if errno::is_refused_call(&error) { Ok(()) } else { Err(error) })

@@ -10,16 +10,18 @@ mod requirement;
 pub mod warning;
 mod write_back;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-pub use agent_plan::{AgentPlan, Enforcement, LoginFileStep, Plan};
+pub use agent_plan::{
+    AgentPlan, Enforcement, FirstRunStep, HomeStep, LoginFileStep, Plan, PrivilegeSteps, SignalPolicy, TrustedRoot,
+};
 pub use requirement::required;
 pub use write_back::{WriteBack, WriteBackTarget};
 
 use self::method::SelectionInput;
 use crate::account;
 use crate::agent::definition::Method;
-use crate::config::{Delivery, RunConfig, Switch};
+use crate::config::{AuthMode, Delivery, RunConfig, Switch, SyncMode, UserChoice};
 use crate::facts::agent_facts::AgentFacts;
 use crate::facts::{Candidate, Facts, place};
 use crate::login::Source;
@@ -47,17 +49,52 @@ pub fn draft<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>) -> Plan<'f, 'c> {
     let changed = facts.identity.differs_from(facts.current);
     let is_home_named = config.home.is_some();
     let is_fallback_needed = facts.home == Path::new(account::FALLBACK_HOME) && (changed || !agents.is_empty());
-    let enforcement = |switch| match switch {
-        Switch::On => Enforcement::Required,
-        Switch::Auto if changed && facts.identity.uid != 0 => Enforcement::BestEffort,
-        Switch::Auto | Switch::Off => Enforcement::No,
-    };
+    let makes_home = is_home_named || is_fallback_needed;
     Plan {
         environment: environment::changes(facts, &agents, changed || is_home_named),
-        makes_home: (is_home_named || is_fallback_needed).then(|| facts.home.clone()),
         agents,
+        command: config.command.clone(),
+        home: makes_home.then(|| HomeStep { path: facts.home.clone(), is_required: is_home_named }),
+        privilege: privilege(config, facts),
+        signals: SignalPolicy {
+            stop: config.stop_signal,
+            escalates: config.compat.escalates,
+            grace: config.grace,
+            forward_to: config.forward_to,
+            rewrites: config.rewrite.clone(),
+            parent_death: config.compat.parent_death,
+            says_reaped: config.compat.says_reaped,
+        },
+        identity_why: identity_why(config, facts.current),
+    }
+}
+
+fn privilege(config: &RunConfig, facts: &Facts<'_>) -> PrivilegeSteps {
+    let becomes_less = facts.identity.differs_from(facts.current) && facts.identity.uid != 0;
+    let enforcement = |switch| match switch {
+        Switch::On => Enforcement::Required,
+        Switch::Auto if becomes_less => Enforcement::BestEffort,
+        Switch::Auto | Switch::Off => Enforcement::Off,
+    };
+    let is_asked = config.drop_caps != Switch::Auto || config.no_new_privs != Switch::Auto;
+    PrivilegeSteps {
+        changes_user: facts.current.0 == 0 && config.user != UserChoice::Unchanged,
         drop_caps: enforcement(config.drop_caps),
         no_new_privs: enforcement(config.no_new_privs),
+        why: match (is_asked, becomes_less) {
+            (true, _) => "as --drop-caps and --no-new-privs say",
+            (false, true) => "auto: the user changes to one that is not root",
+            (false, false) => "auto: the user does not change to one that is not root",
+        },
+    }
+}
+
+fn identity_why(config: &RunConfig, current: (u32, u32)) -> String {
+    match &config.user {
+        UserChoice::Unchanged => "unchanged: neither --user nor --user-from is given".to_owned(),
+        _ if config.user_is_void(current) => "unchanged: the user that is preset is for a start as root".to_owned(),
+        UserChoice::Named(user) => format!("--user {user}"),
+        UserChoice::OwnerOf(path) => format!("the owner of {} (--user-from)", path.display()),
     }
 }
 
@@ -104,8 +141,82 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
     let settings = place::settings_source(&agent.place, &agent.working_copy, capture).map(|(path, _)| path.to_owned());
     let by_descriptor = chosen.filter(|candidate| config.deliver == Delivery::Fd && !candidate.is_setting());
     let descriptor = by_descriptor.and_then(|candidate| candidate.rule.descriptor.clone());
-    let mut plan =
-        AgentPlan { facts: agent, mode, settings, choice, login, write_back, base, descriptor, warnings: Vec::new() };
+    let mut plan = AgentPlan {
+        facts: agent,
+        mode,
+        root: trusted_root(config, facts, agent),
+        place_why: place_why(config, agent),
+        scope: config.scope,
+        settings,
+        first_run: config.first_run.then(|| FirstRunStep { trusted: trusted(config, &facts.working_directory) }),
+        chosen_why: chosen_why(config, agent, chosen),
+        no_write_back_why: no_write_back_why(config, agent, login),
+        choice,
+        login,
+        write_back,
+        base,
+        descriptor,
+        warnings: Vec::new(),
+    };
     plan.warnings = warning::of(&plan, config, facts);
     plan
+}
+
+fn trusted_root(config: &RunConfig, facts: &Facts<'_>, agent: &AgentFacts<'_>) -> TrustedRoot {
+    let path = &agent.working_copy;
+    match &config.work_dir {
+        Some(work_dir) if path.starts_with(work_dir) => TrustedRoot::WorkDir(work_dir.clone()),
+        _ if *path != agent.place.path => TrustedRoot::Directory(facts.state_dir.clone()),
+        _ if path.starts_with(&facts.home) => TrustedRoot::Directory(facts.home.clone()),
+        _ => TrustedRoot::Existing,
+    }
+}
+
+fn place_why(config: &RunConfig, agent: &AgentFacts<'_>) -> String {
+    match (&config.work_dir, agent.place.obstacle()) {
+        (Some(_), _) => "--work-dir names its parent".to_owned(),
+        (None, None) => "the agent's own place".to_owned(),
+        (None, Some(why)) => format!("not the agent's own place {}: {why}", agent.place.path.display()),
+    }
+}
+
+/// The directories that the agent trusts; one that JSON cannot name is none.
+fn trusted(config: &RunConfig, working_directory: &Path) -> Vec<String> {
+    match &config.trust {
+        Some(paths) => std::env::split_paths(paths)
+            .filter(|path| !path.as_os_str().is_empty())
+            // As the agent writes its own: absolute, and without a slash at the end.
+            .map(|path| working_directory.join(path).components().collect::<PathBuf>())
+            .filter_map(|path| path.to_str().map(str::to_owned))
+            .collect(),
+        None => working_directory.to_str().map(str::to_owned).into_iter().collect(),
+    }
+}
+
+fn chosen_why(config: &RunConfig, agent: &AgentFacts<'_>, chosen: Option<&Candidate<'_>>) -> &'static str {
+    let Some(chosen) = chosen else { return "nothing was chosen" };
+    let usable = agent.candidates.iter().filter(|candidate| candidate.found.is_ok()).count();
+    let is_session = chosen.session().is_some();
+    if *config.auth.of(&agent.definition.name) != AuthMode::Auto {
+        "--auth asks for it"
+    } else if config.prefer.contains(&chosen.rule.method) {
+        "--prefer asks for it"
+    } else if usable == 1 {
+        "it is the only one that is usable"
+    } else if is_session && matches!(chosen.source, Source::Home(_)) {
+        "an earlier run of this container left it, and no other is newer"
+    } else if is_session {
+        "the first in the agent's order of methods and places that is not spent"
+    } else {
+        "the first in the agent's order of methods"
+    }
+}
+
+fn no_write_back_why(config: &RunConfig, agent: &AgentFacts<'_>, login: LoginFileStep) -> &'static str {
+    match (config.sync, login) {
+        (SyncMode::Off, _) => "--sync off",
+        (_, LoginFileStep::Stays) => "it stays where it is, and there is no capture",
+        _ if agent.capture.is_some() => "--auth copy",
+        _ => "there is no capture",
+    }
 }

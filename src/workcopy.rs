@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::config::{RunConfig, Scope};
+use crate::config::Scope;
 use crate::error;
 use crate::error::{Failure, in_words};
 use crate::facts::place::{copied_file, under_home};
@@ -28,7 +28,7 @@ use crate::login::Document;
 use crate::login::file::LoginFile;
 use crate::login::format::SessionFile;
 use crate::login::merge::LoginState;
-use crate::plan::{AgentPlan, LoginFileStep, Plan};
+use crate::plan::{AgentPlan, LoginFileStep, Plan, TrustedRoot};
 use crate::process::interrupt::Interrupt;
 use crate::store::Capture;
 use crate::store::directory::{BOOKKEEPING, keep_conflict};
@@ -60,7 +60,6 @@ pub fn agent_owner(facts: &Facts<'_>) -> Option<(u32, u32)> {
 /// # Errors
 /// A directory or file that cannot be made, with the path and the capability that is missing; a stop.
 pub fn install(
-    config: &RunConfig,
     facts: &Facts<'_>,
     plan: &AgentPlan<'_, '_>,
     state_dir: &Dir,
@@ -70,14 +69,14 @@ pub fn install(
     let owner = agent_owner(facts);
     let is_stopped = &|| interrupt.has_come();
     let path = plan.facts.working_copy.clone();
-    let trusted = trusted_part(config, facts, plan)?;
+    let trusted = trusted_part(&plan.root, &path, owner)?;
     let (dir, was_anothers) = directories::private_directory(&path, &trusted, owner)?;
     let copy = WorkingCopy { path, dir, trusted, owner };
     copy.sweep_kept();
     if was_anothers {
         tree::take_over(&copy.dir, owner, is_stopped);
     }
-    settings(config, facts, plan, &copy, is_stopped, say);
+    settings(facts, plan, &copy, is_stopped, say);
     interrupt.check("the working copy was made")?;
     if let Some(session) = &plan.facts.definition.session {
         clear_left(plan, session, &copy, (state_dir, &facts.state_dir), say)?;
@@ -92,8 +91,8 @@ pub fn install(
     }
     overrides::ignored(plan, &copy, say);
     // Last: an agent may keep its login and its answers in one file.
-    if config.first_run {
-        first_run::answer(config, facts, plan, &copy, say);
+    if let Some(step) = &plan.first_run {
+        first_run::answer(step, facts, plan, &copy, say);
     }
     files(facts, plan, say)?;
     Ok(copy)
@@ -103,33 +102,35 @@ pub fn install(
 ///
 /// # Errors
 /// What a start by that plan would say.
-pub fn possible(config: &RunConfig, facts: &Facts<'_>, plan: &Plan<'_, '_>) -> anyhow::Result<()> {
-    if let Some(home) = config.home.as_ref() {
-        directories::can_be_made(home)?;
+pub fn possible(facts: &Facts<'_>, plan: &Plan<'_, '_>) -> anyhow::Result<()> {
+    if let Some(home) = plan.home.as_ref().filter(|home| home.is_required) {
+        directories::can_be_made(&home.path)?;
     }
-    if plan.agents.iter().any(|agent| agent.login != LoginFileStep::Absent) {
+    let needed: Vec<_> = plan.agents.iter().filter(|agent| agent.login != LoginFileStep::Absent).collect();
+    if !needed.is_empty() {
         directories::state_directory_is_possible(&facts.state_dir)?;
-        config.work_dir.iter().try_for_each(|work_dir| directories::can_be_made(work_dir))?;
+    }
+    for agent in needed {
+        if let TrustedRoot::WorkDir(work_dir) = &agent.root {
+            directories::can_be_made(work_dir)?;
+        }
     }
     Ok(())
 }
 
-/// The part of the working copy's path that is not the agent's.
-fn trusted_part(config: &RunConfig, facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> anyhow::Result<PathBuf> {
-    let (path, own) = (&plan.facts.working_copy, &plan.facts.place.path);
-    if let Some(work_dir) = config.work_dir.as_ref().filter(|work_dir| path.starts_with(work_dir)) {
-        directories::parent_of_working_copies(work_dir, agent_owner(facts))?;
-        return Ok(work_dir.clone());
+/// The path of the part that the agent cannot have changed.
+fn trusted_part(root: &TrustedRoot, path: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<PathBuf> {
+    match root {
+        TrustedRoot::WorkDir(work_dir) => {
+            directories::parent_of_working_copies(work_dir, owner)?;
+            Ok(work_dir.clone())
+        }
+        TrustedRoot::Directory(directory) if access::is_directory(directory) => Ok(directory.clone()),
+        TrustedRoot::Directory(_) | TrustedRoot::Existing => {
+            let existing = path.ancestors().skip(1).find(|ancestor| ancestor.is_dir());
+            Ok(existing.unwrap_or(Path::new("/")).to_owned())
+        }
     }
-    if path != own {
-        return Ok(facts.state_dir.clone());
-    }
-    if path.starts_with(&facts.home) && access::is_directory(&facts.home) {
-        return Ok(facts.home.clone());
-    }
-    // The operator's home variable names it.
-    let existing = path.ancestors().skip(1).find(|ancestor| ancestor.is_dir());
-    Ok(existing.unwrap_or(Path::new("/")).to_owned())
 }
 
 impl WorkingCopy {
@@ -341,7 +342,6 @@ fn keep_login(
 
 /// Copies the settings of the captured directory, and the files that the agent would have read outside its home.
 fn settings(
-    config: &RunConfig,
     facts: &Facts<'_>,
     plan: &AgentPlan<'_, '_>,
     copy: &WorkingCopy,
@@ -349,7 +349,7 @@ fn settings(
     say: &mut dyn FnMut(Message),
 ) {
     let definition = plan.facts.definition;
-    let scope = config.scope;
+    let scope = plan.scope;
     if scope == Scope::Login {
         return;
     }

@@ -53,7 +53,7 @@ fn become_user_of(agent: &Process) -> anyhow::Result<()> {
     }
     let identity =
         Identity { uid: agent.uid, gid: agent.gid, groups: Some(agent.groups.clone()), home: None, name: None };
-    let enforcement = |agent_has_lost: bool, enforcement| if agent_has_lost { enforcement } else { Enforcement::No };
+    let enforcement = |agent_has_lost: bool, enforcement| if agent_has_lost { enforcement } else { Enforcement::Off };
     let privilege_drop = PrivilegeDrop {
         identity: &identity,
         changes_user: current.0 == 0 && identity.differs_from(current),

@@ -26,7 +26,7 @@ pub fn plan(config: &PlanConfig, environment: &Environment, reporter: Reporter) 
     let refusal = plan::required(&config.run, &plan.agents).err();
     let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
     let auth = of_plan(&facts, &plan, clock);
-    let view = View::of(&config.run, &facts, &plan, refusal.as_ref(), &auth);
+    let view = View::of(&facts, &plan, refusal.as_ref(), &auth);
     let text = if config.json {
         json_line(&view)?
     } else {

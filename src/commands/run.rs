@@ -7,25 +7,23 @@ use std::ffi::OsString;
 use anyhow::Context;
 
 use crate::agent::Catalog;
-use crate::config::{RunConfig, UserChoice};
+use crate::config::RunConfig;
 use crate::env::Environment;
 use crate::error::reason;
 use crate::facts::Facts;
 use crate::facts::wait::LoginWait;
 use crate::fs::directories;
-use crate::init::stop::Stop;
-use crate::init::{Ended, Supervisor};
+use crate::init::{Ended, Running, Supervisor};
 use crate::launch::deliver::Deliveries;
 use crate::launch::{Launch, PrivilegeDrop, Tty};
 use crate::log::event::EventKey;
 use crate::log::{Message, Reporter};
-use crate::plan::{AgentPlan, LoginFileStep, Plan, environment};
+use crate::plan::{AgentPlan, LoginFileStep, Plan, PrivilegeSteps, environment};
 use crate::process::children::Children;
 use crate::process::helpers::Helpers;
 use crate::process::interrupt::Interrupt;
 use crate::state::{Served, State};
 use crate::sync::Engine;
-use crate::sync::dedup_log::DedupLog;
 use crate::sync::session::SyncSession;
 use crate::sys::process::{Pid, Program};
 use crate::sys::signal::{Inherited, Signals};
@@ -65,10 +63,11 @@ fn start(config: &RunConfig, environment: Environment) -> anyhow::Result<Supervi
     let plan = plan::plan(config, &facts)?;
     announce(reporter, &facts, &plan);
 
-    let mut engine = prepare(config, &facts, &plan, &mut helpers, reporter)?;
-    let start = Start { config, facts: &facts, plan: &plan, inherited };
+    let mut engine = prepare(&facts, &plan, &mut helpers, reporter)?;
+    let start = Start { facts: &facts, plan: &plan, inherited, reporter };
     let started = start.agent(&interrupt);
     let (agent, foreground) = started.inspect_err(|_| engine.not_started(&mut children))?;
+    let policy = plan.signals.clone();
     drop(plan);
     drop(facts);
     drop(environment);
@@ -88,49 +87,37 @@ fn start(config: &RunConfig, environment: Environment) -> anyhow::Result<Supervi
             reporter.say(&Message::warning(text).event(EventKey::SystemCallFailed));
         }
     }
-    Ok(Supervisor {
-        signals,
-        children,
-        stop: Stop::new(config.compat.escalates.then_some(stop), config.grace),
-        console: Console::Lent(foreground),
-        rewrites: config.rewrite.clone(),
-        forward_to: config.forward_to,
-        engine,
-        reporter,
-        log: DedupLog::default(),
-        group: agent,
-        says_reaped: config.compat.says_reaped,
-        is_reaping: false,
-    })
+    let console = Console::Lent(foreground);
+    Ok(Supervisor::new(Running { agent, signals, children, console, policy, engine, reporter }))
 }
 
 /// What the agent is started from.
 struct Start<'s, 'f, 'c> {
-    config: &'s RunConfig,
     facts: &'f Facts<'c>,
     plan: &'s Plan<'f, 'c>,
     inherited: Inherited,
+    reporter: Reporter,
 }
 
 impl Start<'_, '_, '_> {
     /// Starts the agent, unless a stop has come.
     fn agent(&self, interrupt: &Interrupt) -> anyhow::Result<(Pid, Foreground)> {
         let deliveries = Deliveries::prepare(&self.plan.agents, workcopy::agent_owner(self.facts))?;
-        let program = program(self.config, self.facts, self.plan, &deliveries)?;
+        let program = program(self.facts, self.plan, &deliveries)?;
         let mut foreground = Foreground::at_start();
-        become_reaper(self.config.reporter());
-        if let Some(signal) = self.config.compat.parent_death {
+        become_reaper(self.reporter);
+        if let Some(signal) = self.plan.signals.parent_death {
             process::on_parent_death(signal).context("cannot ask for a signal at the parent's death")?;
         }
         let launch = Launch {
             program,
-            command: self.config.command.first().context("no COMMAND")?,
-            privilege_drop: privilege_drop(self.config, self.facts, self.plan),
+            command: self.plan.command.first().context("no COMMAND")?,
+            privilege_drop: privilege_drop(self.facts, self.plan),
             terminal: Tty::Lent(foreground.lent()),
             inherited: self.inherited,
         };
         interrupt.check("the start was prepared")?;
-        let started = launch.start(self.config.reporter());
+        let started = launch.start(self.reporter);
         drop(launch);
         let agent = started.inspect_err(|_| foreground.take_back())?;
         Ok((agent, foreground))
@@ -189,7 +176,6 @@ fn announce(reporter: Reporter, facts: &Facts<'_>, plan: &Plan<'_, '_>) {
 /// What cannot be made stops the start when a login is to be installed, or when the operator asked for it by name; else
 /// the agent may do without.
 fn prepare(
-    config: &RunConfig,
     facts: &Facts<'_>,
     plan: &Plan<'_, '_>,
     helpers: &mut Helpers<'_>,
@@ -203,8 +189,8 @@ fn prepare(
         }
         other => other,
     };
-    if let Some(home) = &plan.makes_home {
-        or_say(directories::home(home, workcopy::agent_owner(facts)), config.home.is_some())?;
+    if let Some(home) = &plan.home {
+        or_say(directories::home(&home.path, workcopy::agent_owner(facts)), home.is_required)?;
     }
     let mut links = Vec::new();
     let mut served = Vec::new();
@@ -212,7 +198,7 @@ fn prepare(
     let mut install = |agent: &AgentPlan<'_, '_>, links: &mut Vec<SyncSession>| {
         let state = directories::state_directory(&facts.state_dir)?;
         let say = &mut |message| reporter.say(&message);
-        let copy = workcopy::install(config, facts, agent, &state, interrupt, say)?;
+        let copy = workcopy::install(facts, agent, &state, interrupt, say)?;
         state_dir = Some(state);
         let text = format!("{}: the working copy is {}", agent.facts.definition.name, copy.path.display());
         let message = Message::detail(text).event(EventKey::WorkingCopy);
@@ -281,30 +267,20 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
     served
 }
 
-/// The way down to the agent's user. Root that is asked for a user gets that user's groups, too, where it stays root.
-pub(super) fn privilege_drop<'f>(config: &RunConfig, facts: &'f Facts<'_>, plan: &Plan<'_, '_>) -> PrivilegeDrop<'f> {
-    let is_asked = config.user != UserChoice::Unchanged;
-    PrivilegeDrop {
-        identity: &facts.identity,
-        changes_user: facts.current.0 == 0 && is_asked,
-        drop_caps: plan.drop_caps,
-        no_new_privs: plan.no_new_privs,
-    }
+/// What the child loses, and who it becomes.
+pub(super) fn privilege_drop<'f>(facts: &'f Facts<'_>, plan: &Plan<'_, '_>) -> PrivilegeDrop<'f> {
+    let PrivilegeSteps { changes_user, drop_caps, no_new_privs, .. } = plan.privilege;
+    PrivilegeDrop { identity: &facts.identity, changes_user, drop_caps, no_new_privs }
 }
 
 /// COMMAND with the agent's environment.
 ///
 /// # Errors
 /// A NUL byte in either.
-pub(super) fn program(
-    config: &RunConfig,
-    facts: &Facts<'_>,
-    plan: &Plan<'_, '_>,
-    deliveries: &Deliveries,
-) -> anyhow::Result<Program> {
+pub(super) fn program(facts: &Facts<'_>, plan: &Plan<'_, '_>, deliveries: &Deliveries) -> anyhow::Result<Program> {
     let credentials = environment::credentials(&plan.agents);
     let set = plan.environment.set.iter().cloned().chain(credentials).chain(deliveries.variables());
     let set: Vec<(String, OsString)> = set.collect();
-    Program::new(&config.command, facts.environment.with(&plan.environment.unset, &set))
+    Program::new(&plan.command, facts.environment.with(&plan.environment.unset, &set))
         .context("COMMAND or environment has a NUL byte")
 }

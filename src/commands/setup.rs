@@ -10,12 +10,11 @@ use anyhow::Context;
 
 use crate::agent::Definition;
 use crate::commands::run;
-use crate::config::{AgentSelection, AuthMode, Forwarding, PerAgent, RunConfig, SetupConfig};
+use crate::config::{AgentSelection, AuthMode, PerAgent, RunConfig, SetupConfig};
 use crate::env::Environment;
 use crate::error::{Failure, reason};
 use crate::facts::Facts;
-use crate::init::stop::Stop;
-use crate::init::{Ended, Supervisor};
+use crate::init::{Ended, Running, Supervisor};
 use crate::launch::deliver::Deliveries;
 use crate::launch::{Launch, Tty};
 use crate::log::event::EventKey;
@@ -34,7 +33,6 @@ use crate::setup::verdict::{Seen, Verdict};
 use crate::setup::{capture, selection, token_metadata, verdict};
 use crate::store::token;
 use crate::sync::Engine;
-use crate::sync::dedup_log::DedupLog;
 use crate::sys::dir::{Attributes, set_mode_and_owner};
 use crate::sys::process::Pid;
 use crate::sys::pty::{NoTerminal, Outer};
@@ -90,7 +88,7 @@ pub fn setup(config: &SetupConfig, mut environment: Environment, reporter: Repor
         }
     }
 
-    let targets = targets(&run, &facts, &plan, &interrupt, reporter)?;
+    let targets = targets(&facts, &plan, &interrupt, reporter)?;
     workplace.hold();
     announce(&choice, &targets, &is_there, reporter);
     let stage = InteractiveSession { run: &run, facts: &facts, plan: &plan, choice: &choice, inherited, reporter };
@@ -183,26 +181,14 @@ impl InteractiveSession<'_, '_, '_> {
             let text = format!("cannot forbid core files: {}", reason(&error));
             reporter.say(&Message::warning(text).event(EventKey::SystemCallFailed));
         }
-        let supervisor = Supervisor {
-            signals,
-            children,
-            stop: Stop::new(Some(Signal::TERM), self.run.grace),
-            console: Console::Relayed(Box::new(relay)),
-            rewrites: Vec::new(),
-            forward_to: Forwarding::default(),
-            engine,
-            reporter,
-            log: DedupLog::default(),
-            group: agent,
-            says_reaped: false,
-            is_reaping: false,
-        };
-        Ok(supervisor.run())
+        let console = Console::Relayed(Box::new(relay));
+        let policy = self.plan.signals.clone();
+        Ok(Supervisor::new(Running { agent, signals, children, console, policy, engine, reporter }).run())
     }
 
     /// Starts it at a terminal of its own.
     fn start(&self, outer: Outer, interrupt: &Interrupt, reporter: Reporter) -> anyhow::Result<(Pid, Relay)> {
-        let program = run::program(self.run, self.facts, self.plan, &Deliveries::default())?;
+        let program = run::program(self.facts, self.plan, &Deliveries::default())?;
         run::become_reaper(reporter);
         let (master, slave) = pty::open().map_err(|error| {
             Failure::new(format!("cannot make a terminal for the agent: {}", reason(&error)))
@@ -220,7 +206,7 @@ impl InteractiveSession<'_, '_, '_> {
         let launch = Launch {
             program,
             command: self.run.command.first().context("no COMMAND")?,
-            privilege_drop: run::privilege_drop(self.run, self.facts, self.plan),
+            privilege_drop: run::privilege_drop(self.facts, self.plan),
             terminal: Tty::Own(&slave),
             inherited: self.inherited,
         };

@@ -2,12 +2,13 @@
 
 pub mod text;
 
+use crate::plan::{PrivilegeSteps, SignalPolicy};
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::agent::definition::Method;
-use crate::config::{Rewrite, RunConfig, Scope, Switch, SyncMode, UserChoice, Words};
+use crate::config::{Rewrite, Scope, Words};
 use crate::facts::{CandidateValue, Facts};
 use crate::log::Message;
 use crate::output::status::Document;
@@ -114,7 +115,6 @@ struct Stop {
 impl<'v> View<'v> {
     /// The plan as it is shown. `refusal`: why a start would not go by it.
     pub fn of(
-        config: &RunConfig,
         facts: &'v Facts<'_>,
         plan: &Plan<'_, '_>,
         refusal: Option<&anyhow::Error>,
@@ -124,7 +124,7 @@ impl<'v> View<'v> {
         View {
             version: 1,
             // Its arguments are the operator's own: a prompt may say anything.
-            command: config.command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default(),
+            command: plan.command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default(),
             refuses: refusal.map(|error| {
                 let Message { text, hint, .. } = Message::error(error);
                 Refusal { what: text, hint }
@@ -135,15 +135,15 @@ impl<'v> View<'v> {
                 groups: facts.identity.groups.as_deref(),
                 name: facts.identity.name.as_deref(),
                 changes,
-                why: identity_why(config, facts.current),
+                why: plan.identity_why.clone(),
             },
-            home: Home { path: shown(&facts.home), made: plan.makes_home.is_some(), why: facts.home_why },
+            home: Home { path: shown(&facts.home), made: plan.home.is_some(), why: facts.home_why },
             working_directory: shown(&facts.working_directory),
             state_dir: (!plan.agents.is_empty()).then(|| shown(&facts.state_dir)),
-            agents: plan.agents.iter().map(|agent| agent_view(config, agent)).collect(),
+            agents: plan.agents.iter().map(agent_view).collect(),
             environment: environment_view(facts, plan),
-            privileges: privileges(config, plan, changes && facts.identity.uid != 0),
-            stop: stop(config),
+            privileges: privileges(plan.privilege),
+            stop: stop(&plan.signals),
             warnings: facts.warnings().map(|message| message.text.clone()).collect(),
             auth: Document::of(auth),
         }
@@ -152,15 +152,6 @@ impl<'v> View<'v> {
 
 fn shown(path: &Path) -> String {
     path.display().to_string()
-}
-
-fn identity_why(config: &RunConfig, current: (u32, u32)) -> String {
-    match &config.user {
-        UserChoice::Unchanged => "unchanged: neither --user nor --user-from is given".to_owned(),
-        _ if config.user_is_void(current) => "unchanged: the user that is preset is for a start as root".to_owned(),
-        UserChoice::Named(user) => format!("--user {user}"),
-        UserChoice::OwnerOf(path) => format!("the owner of {} (--user-from)", path.display()),
-    }
 }
 
 fn environment_view(facts: &Facts<'_>, plan: &Plan<'_, '_>) -> Environment {
@@ -174,68 +165,61 @@ fn environment_view(facts: &Facts<'_>, plan: &Plan<'_, '_>) -> Environment {
     Environment { set, unset }
 }
 
-fn privileges(config: &RunConfig, plan: &Plan<'_, '_>, becomes_less: bool) -> Privileges {
-    let asked = [config.drop_caps, config.no_new_privs].iter().any(|switch| *switch != Switch::Auto);
+fn privileges(steps: PrivilegeSteps) -> Privileges {
     Privileges {
-        drop_caps: enforcement(plan.drop_caps),
-        no_new_privs: enforcement(plan.no_new_privs),
-        why: match (asked, becomes_less) {
-            (true, _) => "as --drop-caps and --no-new-privs say",
-            (false, true) => "auto: the user changes to one that is not root",
-            (false, false) => "auto: the user does not change to one that is not root",
-        },
+        drop_caps: enforcement(steps.drop_caps),
+        no_new_privs: enforcement(steps.no_new_privs),
+        why: steps.why,
     }
 }
 
 fn enforcement(enforcement: Enforcement) -> &'static str {
     match enforcement {
-        Enforcement::No => "no",
+        Enforcement::Off => "no",
         Enforcement::BestEffort => "as far as the kernel lets us",
         Enforcement::Required => "yes, or the agent does not start",
     }
 }
 
-fn stop(config: &RunConfig) -> Stop {
+fn stop(policy: &SignalPolicy) -> Stop {
     let rewrite = |rewrite: &Rewrite| match rewrite.to {
         Some(to) => format!("{} as {to}", rewrite.from),
         None => format!("{} not at all", rewrite.from),
     };
     Stop {
-        signal: config.stop_signal.to_string(),
-        grace_ms: config.grace.as_millis(),
-        forward_to: config.forward_to.word(),
-        rewrites: config.rewrite.iter().map(rewrite).collect(),
+        signal: policy.stop.to_string(),
+        grace_ms: policy.grace.as_millis(),
+        forward_to: policy.forward_to.word(),
+        rewrites: policy.rewrites.iter().map(rewrite).collect(),
     }
 }
 
-fn agent_view(config: &RunConfig, plan: &AgentPlan<'_, '_>) -> AgentView {
+fn agent_view(plan: &AgentPlan<'_, '_>) -> AgentView {
     let definition = plan.facts.definition;
-    let place = &plan.facts.place;
-    let why = match (&config.work_dir, place.obstacle()) {
-        (Some(_), _) => "--work-dir names its parent".to_owned(),
-        (None, None) => "the agent's own place".to_owned(),
-        (None, Some(why)) => format!("not the agent's own place {}: {why}", place.path.display()),
-    };
     let first_run: Vec<String> = definition.first_run.iter().map(|entry| entry.file.clone()).collect();
     AgentView {
         agent: definition.name.clone(),
-        place: Place { path: shown(&plan.facts.working_copy), variable: definition.home.variable.clone(), why },
-        sources: sources(config, plan),
+        place: Place {
+            path: shown(&plan.facts.working_copy),
+            variable: definition.home.variable.clone(),
+            why: plan.place_why.clone(),
+        },
+        sources: sources(plan),
         login_file: definition.session.as_ref().map(|session| login_file(plan, &session.file)),
-        settings: settings(config, plan),
-        first_run: if config.first_run { first_run } else { Vec::new() },
-        write_back: plan.chosen().and_then(|candidate| candidate.session()).map(|_| write_back(config, plan)),
+        settings: settings(plan),
+        first_run: if plan.first_run.is_some() { first_run } else { Vec::new() },
+        write_back: plan.chosen().and_then(|candidate| candidate.session()).map(|_| write_back(plan)),
         warnings: plan.warnings.iter().map(|message| message.text.clone()).collect(),
     }
 }
 
-fn sources(config: &RunConfig, plan: &AgentPlan<'_, '_>) -> Vec<SourceView> {
+fn sources(plan: &AgentPlan<'_, '_>) -> Vec<SourceView> {
     let one = |(index, candidate): (usize, &crate::facts::Candidate<'_>)| {
         let aside = plan.choice.ignored.iter().find(|aside| aside.candidate == index);
         let (verdict, why) = match (&candidate.found, aside) {
             (Err(why), _) => ("unusable", why.clone()),
             (Ok(_), Some(aside)) => ("set aside", aside.why.to_string()),
-            (Ok(_), None) => ("chosen", plan.why_chosen(config).to_owned()),
+            (Ok(_), None) => ("chosen", plan.chosen_why.to_owned()),
         };
         SourceView { source: candidate.source.to_string(), method: candidate.rule.method.word(), verdict, why }
     };
@@ -257,8 +241,8 @@ fn login_file(plan: &AgentPlan<'_, '_>, file: &str) -> Step {
     Step { what, path, why: why.to_owned() }
 }
 
-fn settings(config: &RunConfig, plan: &AgentPlan<'_, '_>) -> Option<Step> {
-    let scope = config.scope;
+fn settings(plan: &AgentPlan<'_, '_>) -> Option<Step> {
+    let scope = plan.scope;
     let (what, why) = match scope {
         Scope::Login => return None,
         Scope::Settings => ("copied", "--scope settings: what the definition takes, where it is not there yet"),
@@ -267,15 +251,9 @@ fn settings(config: &RunConfig, plan: &AgentPlan<'_, '_>) -> Option<Step> {
     plan.settings.as_ref().map(|from| Step { what, path: Some(shown(from)), why: why.to_owned() })
 }
 
-fn write_back(config: &RunConfig, plan: &AgentPlan<'_, '_>) -> Step {
+fn write_back(plan: &AgentPlan<'_, '_>) -> Step {
     let Some(target) = &plan.write_back else {
-        let why = match (config.sync, plan.login) {
-            (SyncMode::Off, _) => "--sync off",
-            (_, LoginFileStep::Stays) => "it stays where it is, and there is no capture",
-            _ if plan.facts.capture.is_some() => "--auth copy",
-            _ => "there is no capture",
-        };
-        return Step { what: "none", path: None, why: why.to_owned() };
+        return Step { what: "none", path: None, why: plan.no_write_back_why.to_owned() };
     };
     let when = if target.live { "as it happens" } else { "at the end" };
     let what = match (target.writable, target.target.is_file()) {

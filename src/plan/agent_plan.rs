@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::agent::definition::Setting;
-use crate::config::{AuthMode, RunConfig};
+use crate::config::{AuthMode, Forwarding, Rewrite, Scope};
 use crate::facts::agent_facts::AgentFacts;
 use crate::facts::{Candidate, ForeignFile};
 use crate::log::Message;
@@ -16,6 +16,8 @@ use crate::plan::method::{Ignored, Selection};
 use crate::plan::write_back::WriteBack;
 use crate::state::Shadowed;
 use crate::store::directory;
+use crate::sys::signal::Signal;
+use std::time::Duration;
 
 /// What `run` will do.
 pub struct Plan<'f, 'c> {
@@ -23,19 +25,57 @@ pub struct Plan<'f, 'c> {
     pub agents: Vec<AgentPlan<'f, 'c>>,
     /// What changes in the environment.
     pub environment: Changes,
-    /// HOME is made, with this path, if it is not there.
-    pub makes_home: Option<PathBuf>,
+    /// COMMAND and its arguments; empty only where nothing is run.
+    pub command: Vec<OsString>,
+    /// HOME, where it is made if it is not there.
+    pub home: Option<HomeStep>,
+    pub privilege: PrivilegeSteps,
+    pub signals: SignalPolicy,
+    /// Why the agent runs as this user.
+    pub identity_why: String,
+}
+
+/// HOME is made, if it is not there.
+pub struct HomeStep {
+    pub path: PathBuf,
+    /// The operator named it: without it there is no start.
+    pub is_required: bool,
+}
+
+/// What the child loses before it executes the agent.
+#[derive(Debug, Clone, Copy)]
+pub struct PrivilegeSteps {
+    /// User and groups are set. Root that is asked for a user gets that user's groups, too, where it stays root.
+    pub changes_user: bool,
     /// The bounding set and the capabilities are dropped.
     pub drop_caps: Enforcement,
     /// `no_new_privs` is set.
     pub no_new_privs: Enforcement,
+    pub why: &'static str,
+}
+
+/// What signals do while the agent runs.
+#[derive(Debug, Clone)]
+pub struct SignalPolicy {
+    /// The signal that ends a start, and that starts a stop.
+    pub stop: Signal,
+    /// A stop ends within `grace`, and a second stop signal kills; otherwise the signal is only forwarded.
+    pub escalates: bool,
+    /// From the stop signal to our exit.
+    pub grace: Duration,
+    pub forward_to: Forwarding,
+    /// Signals that are forwarded as others.
+    pub rewrites: Vec<Rewrite>,
+    /// The signal that we get when our parent dies.
+    pub parent_death: Option<Signal>,
+    /// Reaping others than the agent is worth a warning.
+    pub says_reaped: bool,
 }
 
 /// Whether a step of losing privilege is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enforcement {
-    /// No.
-    No,
+    Off,
     /// As far as the kernel lets us: nobody asked for it.
     BestEffort,
     /// Yes, or the agent does not start.
@@ -62,8 +102,20 @@ pub struct AgentPlan<'f, 'c> {
     pub login: LoginFileStep,
     /// Where refreshed logins go.
     pub write_back: Option<WriteBack>,
+    /// The part of the working copy's path that the agent cannot have changed.
+    pub root: TrustedRoot,
+    /// Why the working copy is where it is.
+    pub place_why: String,
+    /// What of the captured settings is copied.
+    pub scope: Scope,
     /// The directory whose settings belong to the working copy.
     pub settings: Option<PathBuf>,
+    /// The questions of a first start are answered, and these directories are trusted.
+    pub first_run: Option<FirstRunStep>,
+    /// Why the chosen candidate was chosen.
+    pub chosen_why: &'static str,
+    /// Why refreshed logins go nowhere, where they do.
+    pub no_write_back_why: &'static str,
     /// What was agreed between working copy and store before this start.
     pub base: Option<MergeBase>,
     /// The operator's mode.
@@ -72,6 +124,23 @@ pub struct AgentPlan<'f, 'c> {
     pub descriptor: Option<String>,
     /// What the operator should know.
     pub warnings: Vec<Message>,
+}
+
+/// The questions of a first start are answered.
+pub struct FirstRunStep {
+    /// Absolute paths of the directories that the agent is to trust.
+    pub trusted: Vec<String>,
+}
+
+/// The part of a working copy's path that may lead through links. Below it none is followed: an agent of an earlier run may
+/// have put it there.
+pub enum TrustedRoot {
+    /// The operator's `--work-dir`, which is made if it is not there.
+    WorkDir(PathBuf),
+    /// The state directory or HOME.
+    Directory(PathBuf),
+    /// What exists of the path: the operator's home variable names it.
+    Existing,
 }
 
 /// What happens to the login file of the working copy.
@@ -123,26 +192,6 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
     pub fn keeps_at(&self) -> PathBuf {
         let parent = self.keeping_capture().unwrap_or(&self.facts.working_copy);
         parent.join(directory::BOOKKEEPING).join("conflicts")
-    }
-
-    /// Why the chosen candidate was chosen, in words.
-    pub fn why_chosen(&self, config: &RunConfig) -> &'static str {
-        let Some(chosen) = self.chosen() else { return "nothing was chosen" };
-        let usable = self.facts.candidates.iter().filter(|candidate| candidate.found.is_ok()).count();
-        let is_session = chosen.session().is_some();
-        if *config.auth.of(&self.facts.definition.name) != AuthMode::Auto {
-            "--auth asks for it"
-        } else if config.prefer.contains(&chosen.rule.method) {
-            "--prefer asks for it"
-        } else if usable == 1 {
-            "it is the only one that is usable"
-        } else if is_session && matches!(chosen.source, Source::Home(_)) {
-            "an earlier run of this container left it, and no other is newer"
-        } else if is_session {
-            "the first in the agent's order of methods and places that is not spent"
-        } else {
-            "the first in the agent's order of methods"
-        }
     }
 
     /// What was found beside the chosen candidate, and why it is not used.

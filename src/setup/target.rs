@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::agent::definition::MethodRule;
-use crate::config::{RunConfig, Scope};
+use crate::config::Scope;
 use crate::error::Failure;
 use crate::facts::Facts;
 use crate::fs::untrusted::Owners;
@@ -42,15 +42,14 @@ pub struct LoginTarget<'f, 'c> {
 /// # Errors
 /// A capture that cannot hold a login; a working copy that cannot be made.
 pub fn targets<'f, 'c>(
-    run: &RunConfig,
     facts: &'f Facts<'c>,
     plan: &'f Plan<'f, 'c>,
     interrupt: &Interrupt,
     reporter: Reporter,
 ) -> anyhow::Result<Vec<LoginTarget<'f, 'c>>> {
     let state = directories::state_directory(&facts.state_dir)?;
-    if let Some(home) = &plan.makes_home {
-        directories::home(home, workcopy::agent_owner(facts))?;
+    if let Some(home) = &plan.home {
+        directories::home(&home.path, workcopy::agent_owner(facts))?;
     }
     let mut places = Vec::new();
     for agent in &plan.agents {
@@ -63,7 +62,7 @@ pub fn targets<'f, 'c>(
     }
     let mut targets = Vec::new();
     for (agent, (place, capture)) in places {
-        let copy = workcopy::install(run, facts, agent, &state, interrupt, &mut |message| reporter.say(&message))?;
+        let copy = workcopy::install(facts, agent, &state, interrupt, &mut |message| reporter.say(&message))?;
         let definition = agent.facts.definition;
         let file = definition.session.as_ref().map(|session| session.file.as_str()).unwrap_or_default();
         let recovery = Recovery::new(&facts.state_dir, &definition.name, file);

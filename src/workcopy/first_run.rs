@@ -2,12 +2,10 @@
 //! losing a key that is there.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use crate::agent::definition::{FirstRun, Method};
-use crate::config::RunConfig;
 use crate::error::in_words;
 use crate::facts::{CandidateValue, Facts};
 use crate::fs::untrusted;
@@ -16,21 +14,21 @@ use crate::log::Message;
 use crate::log::event::EventKey;
 use crate::login::format::Format;
 use crate::login::splice::Splice;
-use crate::plan::AgentPlan;
 use crate::plan::condition::Situation;
+use crate::plan::{AgentPlan, FirstRunStep};
 use crate::workcopy::WorkingCopy;
 use crate::workcopy::overrides::{is_blank, parsed};
 
 /// Writes the first-run state of an agent. Settings that cannot be read as what they should be are left alone: they
 /// are the person's, and the agent says what is wrong with them better than we could.
 pub fn answer(
-    config: &RunConfig,
+    step: &FirstRunStep,
     facts: &Facts<'_>,
     plan: &AgentPlan<'_, '_>,
     copy: &WorkingCopy,
     say: &mut dyn FnMut(Message),
 ) {
-    let trusted = trusted(config, &facts.working_directory);
+    let trusted = &step.trusted;
     let situation = Situation::of(plan, facts);
     for entry in plan.facts.definition.first_run.iter().filter(|entry| situation.meets(&entry.when)) {
         let name = OsStr::new(&entry.file);
@@ -46,9 +44,9 @@ pub fn answer(
         };
         let text = there.as_ref().map_or(&[] as &[u8], |bytes| bytes.as_slice());
         let answered = if entry.append.is_empty() {
-            merged(text, entry.format, &expanded(&entry.merge, &trusted, key_tail(plan, entry).as_deref()))
+            merged(text, entry.format, &expanded(&entry.merge, trusted, key_tail(plan, entry).as_deref()))
         } else {
-            Ok(appended(text, entry, &trusted))
+            Ok(appended(text, entry, trusted))
         };
         let written = match answered {
             Ok(None) => Ok(()),
@@ -58,19 +56,6 @@ pub fn answer(
         if let Err(why) = written {
             say(Message::warning(why).event(EventKey::WorkingCopy));
         }
-    }
-}
-
-/// The directories that are trusted; one that JSON cannot name is none.
-fn trusted(config: &RunConfig, working_directory: &Path) -> Vec<String> {
-    match &config.trust {
-        Some(paths) => std::env::split_paths(paths)
-            .filter(|path| !path.as_os_str().is_empty())
-            // As the agent writes its own: absolute, and without a slash at the end.
-            .map(|path| working_directory.join(path).components().collect::<PathBuf>())
-            .filter_map(|path| path.to_str().map(str::to_owned))
-            .collect(),
-        None => working_directory.to_str().map(str::to_owned).into_iter().collect(),
     }
 }
 
