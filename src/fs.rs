@@ -2,4 +2,5 @@
 
 pub mod directories;
 pub mod mounts;
+pub mod tree;
 pub mod untrusted;

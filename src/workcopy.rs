@@ -5,8 +5,8 @@
 
 pub mod export;
 pub mod first_run;
+pub mod import;
 pub mod overrides;
-pub mod tree;
 
 use std::ffi::OsStr;
 use std::io;
@@ -19,6 +19,7 @@ use crate::error;
 use crate::error::{Failure, in_words};
 use crate::facts::place::{copied_file, under_home};
 use crate::facts::{Cache, Candidate, CandidateValue, Facts};
+use crate::fs::tree;
 use crate::fs::untrusted::{LIMIT, Owners};
 use crate::fs::{directories, untrusted};
 use crate::log::Message;
@@ -356,8 +357,8 @@ fn settings(
         match Dir::open(from) {
             Ok(source) => {
                 let login = definition.session.as_ref().map(|session| session.file.as_str());
-                let choice = tree::Selection { settings: &definition.settings, scope, login };
-                let skipped = tree::copy(&source, &copy.dir, &choice, copy.owner, is_stopped);
+                let choice = import::Selection { settings: &definition.settings, scope, login };
+                let skipped = import::settings(&source, &copy.dir, &choice, copy.owner, is_stopped);
                 for skipped in skipped.into_lines() {
                     say(warning(plan, format!("{}/{skipped}", from.display())));
                 }

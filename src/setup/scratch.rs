@@ -5,11 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::fs::tree;
 use crate::sys::dir::Dir;
 use crate::sys::lock::Lock;
 use crate::sys::stat::Kind;
 use crate::sys::{lock, process};
-use crate::workcopy::tree;
 
 /// What the names of these directories begin with.
 const PREFIX: &str = "setup-";

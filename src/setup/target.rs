@@ -21,7 +21,7 @@ use crate::store::{Capture, Recovery, Store};
 use crate::sync::session::{Beginning, SessionConfig, SyncSession};
 use crate::sys::dir::Dir;
 use crate::workcopy;
-use crate::workcopy::{WorkingCopy, export, overrides, tree};
+use crate::workcopy::{WorkingCopy, export, import, overrides};
 
 /// What is needed for one agent, from the look at its capture to the verdict.
 pub struct LoginTarget<'f, 'c> {
@@ -108,7 +108,7 @@ impl LoginTarget<'_, '_> {
             return;
         }
         let login = definition.session.as_ref().map(|session| session.file.as_str());
-        let selection = tree::Selection { settings: &definition.settings, scope, login };
+        let selection = import::Selection { settings: &definition.settings, scope, login };
         // What would have stood in the way of a login was taken out of the working copy, not of the capture.
         let changed = |path: &Path, text: &[u8]| {
             match untrusted::beneath(self.capture.handle(), path, &Owners::Any) {

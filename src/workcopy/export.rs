@@ -1,93 +1,56 @@
-//! Carries the settings of a working copy to a capture. The working copy is the agent's, and hostile ground.
+//! Copies the settings of a working copy to a capture. The working copy is the agent's, and hostile.
 
-use std::ffi::OsStr;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use zeroize::Zeroizing;
 
 use crate::error::reason;
-use crate::fs::untrusted;
-use crate::fs::untrusted::Owners;
-use crate::sys::dir::{Attributes, Dir};
+use crate::fs::tree::{self, EntryPath, Opened, Skipped};
+use crate::fs::untrusted::{self, Owners};
+use crate::sys::dir::Dir;
 use crate::sys::stat::Kind;
 use crate::workcopy::WorkingCopy;
-use crate::workcopy::tree::{Selection, Skipped};
+use crate::workcopy::import::Selection;
 
-/// How deep a tree is followed.
-const DEPTH: usize = 24;
-/// How many entries are carried.
-const ENTRIES: usize = 20_000;
-/// How many bytes are carried: an agent shall not fill the disk of the capture.
-const BYTES: usize = 256 * 1024 * 1024;
+/// What is written instead of a file's text; `None` for the text itself.
+type Changed<'c> = dyn Fn(&Path, &[u8]) -> Result<Option<Vec<u8>>, String> + 'c;
 
-/// Carries what is selected, each file whole, 0600 (0700 if its owner may execute it), in place of what is there. `changed`
-/// says what is carried instead of a file's text, where that differs, or why it is not. Returns what was passed over, and why.
+struct Exported<'e> {
+    owners: Owners,
+    changed: &'e Changed<'e>,
+}
+
+/// Copies what is selected, in place of what is there. `changed` says what is written instead of a file's text, where that
+/// differs, or why the file is not copied.
 pub fn settings(
     copy: &WorkingCopy,
     to: &Dir,
     selection: &Selection<'_>,
     owner: Option<(u32, u32)>,
-    changed: &dyn Fn(&Path, &[u8]) -> Result<Option<Vec<u8>>, String>,
+    changed: &Changed<'_>,
 ) -> Skipped {
-    let owners = copy.owners();
-    let mut harvest = Harvest { owners, owner, changed, entries: ENTRIES, bytes: BYTES, skipped: Skipped::default() };
-    let is_taken = |name: &OsStr| name.to_str().is_some_and(|name| selection.takes(name));
-    match copy.dir.names_up_to(ENTRIES, &is_taken) {
-        Ok(found) => {
-            for name in found.names {
-                harvest.entry(&copy.dir, to, &name, Path::new(&name), DEPTH);
-            }
-        }
-        Err(error) => harvest.skipped.push(format!("no settings are captured: {}", reason(&error))),
-    }
-    harvest.skipped
+    let exported = Exported { owners: copy.owners(), changed };
+    tree::copy(&exported, &copy.dir, to, owner, &|name| selection.takes_os(name), &|| false)
 }
 
-struct Harvest<'h> {
-    owners: Owners,
-    changed: &'h dyn Fn(&Path, &[u8]) -> Result<Option<Vec<u8>>, String>,
-    owner: Option<(u32, u32)>,
-    entries: usize,
-    bytes: usize,
-    skipped: Skipped,
-}
+impl tree::Source for Exported<'_> {
+    /// An agent shall not fill the disk of the capture.
+    const BYTES: usize = 256 * 1024 * 1024;
+    const REFUSED: &'static str = "not captured";
 
-impl Harvest<'_> {
-    fn entry(&mut self, from: &Dir, to: &Dir, name: &OsStr, path: &Path, depth: usize) {
-        // The one entry that was too many has been told.
-        if self.entries == 0 {
-            return;
-        }
-        if let Err(why) = self.try_entry(from, to, name, path, depth) {
-            self.skipped.push(format!("{}: not captured: {why}", path.display()));
-        }
-    }
-
-    fn try_entry(&mut self, from: &Dir, to: &Dir, name: &OsStr, path: &Path, depth: usize) -> Result<(), String> {
-        let said = |error: io::Error| reason(&error);
-        let depth = depth.checked_sub(1).ok_or_else(|| format!("deeper than {DEPTH} directories"))?;
-        self.entries -= 1;
-        if self.entries == 0 {
-            return Err(format!("nor what comes after it: more than {ENTRIES} files"));
-        }
-        let stat = from.stat_entry(name).map_err(said)?;
+    /// No link is followed, and no file with a second link is read.
+    fn open(&self, entry: &EntryPath<'_>, _: &Dir) -> Result<Option<Opened>, String> {
+        let stat = entry.parent.stat_entry(entry.name).map_err(|error| reason(&error))?;
         match stat.kind {
             Kind::Directory => {
-                let below = from.sub(name).map_err(said)?;
-                let made = to.make(name, Attributes { mode: 0o700, owner: self.owner }).map_err(said)?;
-                for child in below.names_up_to(ENTRIES, &|_| true).map_err(said)?.names {
-                    let path: PathBuf = path.join(&child);
-                    self.entry(&below, &made, &child, &path, depth);
-                }
-                Ok(())
+                Ok(Some(Opened::Directory(entry.parent.sub(entry.name).map_err(|error| reason(&error))?)))
             }
             Kind::File => {
-                let content = untrusted::entry(from, name, &self.owners).map_err(|why| why.to_string())?;
-                let left = self.bytes.checked_sub(content.bytes.len());
-                self.bytes = left.ok_or_else(|| format!("more than {BYTES} bytes in all"))?;
-                let mode = 0o600 | (content.stat.mode & 0o100);
-                let changed = (self.changed)(path, &content.bytes)?;
-                let bytes = changed.as_deref().unwrap_or(&content.bytes);
-                to.write_whole(name, bytes, Attributes { mode, owner: self.owner }).map_err(said)
+                let content =
+                    untrusted::entry(entry.parent, entry.name, &self.owners).map_err(|why| why.to_string())?;
+                let changed = (self.changed)(entry.path, &content.bytes)?;
+                let bytes = changed.map_or(content.bytes, Zeroizing::new);
+                Ok(Some(Opened::File { bytes, mode: content.stat.mode }))
             }
             Kind::Link => Err("it is a symbolic link".to_owned()),
             Kind::Special => Err("it is not a regular file".to_owned()),
@@ -98,6 +61,8 @@ impl Harvest<'_> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use std::path::PathBuf;
 
     use super::*;
     use crate::agent::definition::Settings;
