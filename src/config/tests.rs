@@ -7,6 +7,9 @@ use crate::agent::definition::Method;
 use crate::env::Environment;
 use crate::error::Failure;
 use crate::log::{Level, LogFormat, Message};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -598,5 +601,39 @@ fn the_table_is_sound() {
     assert_eq!(AuthMode::ApiKey.word(), "api-key");
     for method in Method::ALL {
         assert_eq!(<Method as Words>::word(method), method.word());
+    }
+}
+
+/// A word of a command line: an option, a value, the name of a command, or any bytes.
+fn any_word() -> impl Strategy<Value = OsString> {
+    let options: Vec<String> = flags::all().map(Flag::spelled).collect();
+    let names: Vec<&str> = CommandName::WORDS.iter().map(|word| word.word).collect();
+    let values = ["on", "a=b", "/x", "15:2", "3s", "auto", "exec:x", "", "-", "--", "-v", "-vq", "-v=off", "-=", "--="];
+    let given =
+        (select(options.clone()), select(values.to_vec())).prop_map(|(option, value)| format!("{option}={value}"));
+    prop_oneof![
+        select(options).prop_map(OsString::from),
+        given.prop_map(OsString::from),
+        select(names).prop_map(OsString::from),
+        select(values.to_vec()).prop_map(OsString::from),
+        vec(1_u8.., 0..6).prop_map(|bytes| OsStr::from_bytes(&bytes).to_owned()),
+    ]
+}
+
+proptest! {
+    /// Whatever stands on a command line, it is read or refused in words, and COMMAND is the end of it as it was.
+    #[test]
+    fn any_command_line(words in vec(any_word(), 0..7), program in select(vec!["agent-init", "tini", "dumb-init"])) {
+        match parse(OsStr::new(program), &words, &environment(&[("AGENT_INIT_SYNC", "exit")])) {
+            Ok(Parsed { command: Command::Run(run), .. }) => {
+                prop_assert!(!run.command.is_empty() && words.ends_with(&run.command), "{:?}", run.command);
+            }
+            Ok(Parsed { command: Command::Print(text), .. }) => prop_assert!(text.ends_with('\n')),
+            Ok(_) => {}
+            Err(error) => {
+                let failure = error.downcast::<Failure>().expect("a failure of ours");
+                prop_assert!(!failure.what.is_empty() && failure.hint.is_some(), "{failure:?}");
+            }
+        }
     }
 }

@@ -86,7 +86,7 @@ fn require_takes_a_value_only_with_an_equals_sign() {
     run.run().ok().prints(&["hi"]);
 }
 
-/// Values that do not parse: option, its twin, value.
+/// Values that do not parse: option, its variable, value.
 const BAD_VALUES: &[(&str, &str, &str)] = &[
     ("--auth", "AGENT_INIT_AUTH", "nosuch"),
     ("--auth", "AGENT_INIT_AUTH", "claude=nosuch"),
@@ -100,11 +100,11 @@ const BAD_VALUES: &[(&str, &str, &str)] = &[
 #[test]
 fn a_bad_value_is_refused_and_named() {
     let sandbox = Sandbox::new();
-    for (option, twin, value) in BAD_VALUES {
+    for (option, variable, value) in BAD_VALUES {
         let given = sandbox.claude("say started").options([format!("{option}={value}")]);
         given.run().refuses(&[option, value, "\n  hint: "]).prints_no(&["started"]);
-        let given = sandbox.claude("say started").env(twin, *value);
-        given.run().refuses(&[twin, value, "\n  hint: "]).prints_no(&["started"]);
+        let given = sandbox.claude("say started").env(variable, *value);
+        given.run().refuses(&[variable, value, "\n  hint: "]).prints_no(&["started"]);
     }
 }
 
@@ -129,11 +129,11 @@ fn every_spelling_of_a_boolean() {
 fn a_path_that_others_will_read_is_absolute() {
     let sandbox = Sandbox::new();
     for name in ["home", "work-dir", "state-dir"] {
-        let twin = format!("AGENT_INIT_{}", name.to_ascii_uppercase().replace('-', "_"));
+        let variable = format!("AGENT_INIT_{}", name.to_ascii_uppercase().replace('-', "_"));
         let option = format!("--{name}");
-        let run = || sandbox.raw(["true"]).unset(&twin);
+        let run = || sandbox.raw(["true"]).unset(&variable);
         run().options([option.as_str(), "some/where"]).run().refuses(&[&option, "some/where", "not absolute"]);
-        run().env(&twin, "some/where").run().refuses(&[&twin, "some/where", "not absolute"]);
+        run().env(&variable, "some/where").run().refuses(&[&variable, "some/where", "not absolute"]);
     }
     let trust = sandbox.claude("cat \"$C/.claude.json\"").options(["--trust", ".:/a/b/"]).run().ok();
     trust.prints(&[&format!("\"{}\"", sandbox.text("cwd")), "\"/a/b\""]);

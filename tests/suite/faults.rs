@@ -366,7 +366,7 @@ fn pid_1_under_faults() {
     }
 }
 
-/// An option, its twin, a value, and what is said of the accepted forms.
+/// An option, its variable, a value, and what is said of the accepted forms.
 const BAD_VALUES: &[(&str, &str, &str, &[&str])] = &[
     ("--stop-signal", "AGENT_INIT_STOP_SIGNAL", "NOPE", &["name", "number", "TERM"]),
     ("--stop-signal", "AGENT_INIT_STOP_SIGNAL", "SIG", &["name", "number", "TERM"]),
@@ -397,11 +397,11 @@ const BAD_VALUES: &[(&str, &str, &str, &[&str])] = &[
 #[test]
 fn bad_values_are_refused_with_the_accepted_forms() {
     let sandbox = Sandbox::new();
-    for (option, twin, value, forms) in BAD_VALUES {
+    for (option, variable, value, forms) in BAD_VALUES {
         let given = sandbox.claude("say started").options([format!("{option}={value}")]).run();
         given.refuses(&[option, &format!("'{value}'")]).says(forms).prints_no(&["started"]);
-        let given = sandbox.claude("say started").env(twin, *value).run();
-        given.refuses(&[twin, &format!("'{value}'")]).says(forms).prints_no(&["started"]);
+        let given = sandbox.claude("say started").env(variable, *value).run();
+        given.refuses(&[variable, &format!("'{value}'")]).says(forms).prints_no(&["started"]);
     }
 }
 
