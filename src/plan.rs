@@ -18,6 +18,7 @@ pub use agent_plan::{
 pub use requirement::required;
 pub use write_back::{WriteBack, WriteBackTarget};
 
+use self::condition::Situation;
 use self::method::SelectionInput;
 use crate::account;
 use crate::agent::definition::Method;
@@ -148,7 +149,7 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
         place_why: place_why(config, agent),
         scope: config.scope,
         settings,
-        first_run: config.first_run.then(|| FirstRunStep { trusted: trusted(config, &facts.working_directory) }),
+        first_run: None,
         chosen_why: chosen_why(config, agent, chosen),
         no_write_back_why: no_write_back_why(config, agent, login),
         choice,
@@ -158,6 +159,11 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
         descriptor,
         warnings: Vec::new(),
     };
+    if config.first_run {
+        let situation = Situation::of(&plan, facts);
+        let entries = definition.first_run.iter().filter(|entry| situation.meets(&entry.when)).collect();
+        plan.first_run = Some(FirstRunStep { entries, trusted: trusted(config, &facts.working_directory) });
+    }
     plan.warnings = warning::of(&plan, config, facts);
     plan
 }

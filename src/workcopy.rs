@@ -92,7 +92,7 @@ pub fn install(
     overrides::ignored(plan, &copy, say);
     // Last: an agent may keep its login and its answers in one file.
     if let Some(step) = &plan.first_run {
-        first_run::answer(step, facts, plan, &copy, say);
+        first_run::answer(step, plan, &copy, say);
     }
     files(facts, plan, say)?;
     Ok(copy)

@@ -196,7 +196,7 @@ fn stop(policy: &SignalPolicy) -> Stop {
 
 fn agent_view(plan: &AgentPlan<'_, '_>) -> AgentView {
     let definition = plan.facts.definition;
-    let first_run: Vec<String> = definition.first_run.iter().map(|entry| entry.file.clone()).collect();
+    let first_run = plan.first_run.iter().flat_map(|step| &step.entries).map(|entry| entry.file.clone()).collect();
     AgentView {
         agent: definition.name.clone(),
         place: Place {
@@ -207,7 +207,7 @@ fn agent_view(plan: &AgentPlan<'_, '_>) -> AgentView {
         sources: sources(plan),
         login_file: definition.session.as_ref().map(|session| login_file(plan, &session.file)),
         settings: settings(plan),
-        first_run: if plan.first_run.is_some() { first_run } else { Vec::new() },
+        first_run,
         write_back: plan.chosen().and_then(|candidate| candidate.session()).map(|_| write_back(plan)),
         warnings: plan.warnings.iter().map(|message| message.text.clone()).collect(),
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::agent::definition::Setting;
+use crate::agent::definition::{FirstRun, Setting};
 use crate::config::{AuthMode, Forwarding, Rewrite, Scope};
 use crate::facts::agent_facts::AgentFacts;
 use crate::facts::{Candidate, ForeignFile};
@@ -111,7 +111,7 @@ pub struct AgentPlan<'f, 'c> {
     /// The directory whose settings belong to the working copy.
     pub settings: Option<PathBuf>,
     /// The questions of a first start are answered, and these directories are trusted.
-    pub first_run: Option<FirstRunStep>,
+    pub first_run: Option<FirstRunStep<'c>>,
     /// Why the chosen candidate was chosen.
     pub chosen_why: &'static str,
     /// Why refreshed logins go nowhere, where they do.
@@ -127,7 +127,9 @@ pub struct AgentPlan<'f, 'c> {
 }
 
 /// The questions of a first start are answered.
-pub struct FirstRunStep {
+pub struct FirstRunStep<'c> {
+    /// What is merged into the agent's files.
+    pub entries: Vec<&'c FirstRun>,
     /// Absolute paths of the directories that the agent is to trust.
     pub trusted: Vec<String>,
 }

@@ -7,30 +7,22 @@ use serde_json::{Map, Value};
 
 use crate::agent::definition::{FirstRun, Method};
 use crate::error::in_words;
-use crate::facts::{CandidateValue, Facts};
+use crate::facts::CandidateValue;
 use crate::fs::untrusted;
 use crate::fs::untrusted::Unreadable;
 use crate::log::Message;
 use crate::log::event::EventKey;
 use crate::login::format::Format;
 use crate::login::splice::Splice;
-use crate::plan::condition::Situation;
 use crate::plan::{AgentPlan, FirstRunStep};
 use crate::workcopy::WorkingCopy;
 use crate::workcopy::overrides::{is_blank, parsed};
 
 /// Writes the first-run state of an agent. Settings that cannot be read as what they should be are left alone: they
 /// are the person's, and the agent says what is wrong with them better than we could.
-pub fn answer(
-    step: &FirstRunStep,
-    facts: &Facts<'_>,
-    plan: &AgentPlan<'_, '_>,
-    copy: &WorkingCopy,
-    say: &mut dyn FnMut(Message),
-) {
+pub fn answer(step: &FirstRunStep<'_>, plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnMut(Message)) {
     let trusted = &step.trusted;
-    let situation = Situation::of(plan, facts);
-    for entry in plan.facts.definition.first_run.iter().filter(|entry| situation.meets(&entry.when)) {
+    for entry in &step.entries {
         let name = OsStr::new(&entry.file);
         let path = copy.path.join(&entry.file);
         let there = match untrusted::entry(&copy.dir, name, &copy.owners()) {

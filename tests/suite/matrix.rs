@@ -1,6 +1,7 @@
 //! Every built-in agent, from every source, in every mode: the tables are made from the definitions and their fixtures.
 
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -71,6 +72,9 @@ const MODES: &[&str] = &["auto", "sync", "copy", "token", "api-key", "ignore"];
 /// A volume as the kubelet makes it.
 fn kubernetes(sandbox: &Sandbox, volume: &str, key: &str, content: &str) {
     sandbox.write(&format!("{volume}/..2026_01_01/{key}"), content);
+    if sandbox.exists(&format!("{volume}/..data")) {
+        return;
+    }
     symlink("..2026_01_01", sandbox.path(format!("{volume}/..data"))).unwrap();
     symlink(format!("..data/{key}"), sandbox.path(format!("{volume}/{key}"))).unwrap();
 }
@@ -132,6 +136,82 @@ fn a_login_from_every_source_in_every_mode() {
                 } else {
                     assert_nothing(&definition, &outcome, &what);
                 }
+            }
+        }
+    }
+}
+
+/// What `plan --json` said of this agent, against what a run with the same input did.
+#[track_caller]
+fn assert_as_planned(definition: &Definition, sandbox: &Sandbox, plan: &Value, outcome: &Outcome, what: &str) {
+    let agents = plan["agents"].as_array().unwrap();
+    let agent = agents.iter().find(|agent| agent["agent"] == definition.name());
+    let agent = agent.unwrap_or_else(|| panic!("{what}: it is not in the plan\n{plan:#}"));
+    let what = format!("{what}\n{plan:#}\n{outcome}");
+
+    let mut chosen = agent["sources"].as_array().unwrap().iter().filter(|source| source["verdict"] == "chosen");
+    let head = format!("agent-init: {} auth: ", definition.name());
+    let line = outcome.stderr.lines().find(|line| line.starts_with(&head)).unwrap_or_else(|| panic!("{what}"));
+    match chosen.next() {
+        Some(source) => assert!(line.contains(source["source"].as_str().unwrap()), "{what}"),
+        None => assert!(line.contains(": none ("), "{what}"),
+    }
+
+    let is_planned = ["written", "stays"].contains(&agent["login_file"]["what"].as_str().unwrap_or_default());
+    let is_there = definition.tokens().iter().all(|token| file(outcome).contains(token));
+    assert_eq!(is_there, is_planned, "the login file: {what}");
+
+    let names = |list: &Value| -> Vec<String> { serde_json::from_value(list.clone()).unwrap() };
+    for name in names(&plan["environment"]["set"]) {
+        assert!(outcome.variable(&name).is_some(), "{name} is set: {what}");
+    }
+    for name in names(&plan["environment"]["unset"]) {
+        assert_eq!(outcome.variable(&name), None, "{name} is not set: {what}");
+    }
+
+    let place = agent["place"]["path"].as_str().unwrap();
+    let answered = names(&agent["first_run"]);
+    for answers in definition.value["first-run"].as_array().into_iter().flatten() {
+        let name = answers["file"].as_str().unwrap();
+        if answers["append"].is_null() && name != definition.file() {
+            let is_answered = answered.iter().any(|planned| planned == name);
+            assert_eq!(Path::new(place).join(name).exists(), is_answered, "{name}: {what}");
+        }
+    }
+
+    let state: Value = serde_json::from_str(&sandbox.read("state/state.json")).unwrap();
+    let served = state["agents"].as_array().unwrap().iter().find(|served| served["agent"] == definition.name());
+    let served = served.unwrap_or_else(|| panic!("{what}"));
+    assert_eq!(served["place"], place, "{what}");
+    if !agent["write_back"].is_null() {
+        assert_eq!(served["write_back"], agent["write_back"]["path"], "{what}");
+    }
+}
+
+#[test]
+fn a_run_does_what_its_plan_says() {
+    for definition in definitions() {
+        for (form, give) in SESSIONS {
+            let is_one_of_each_kind = ["variable", "capture"].contains(form);
+            for mode in if is_one_of_each_kind { MODES } else { &["auto"] } {
+                let what = format!("{}, {form}, {mode}", definition.name());
+                let sandbox = Sandbox::new();
+                let plan = sandbox.raw(["plan", "--json", "--auth", mode, "--", definition.command()]);
+                let plan = give(&definition, &sandbox, plan, &definition.login).run().ok().json();
+                let run = start(&definition, &sandbox).options(["--auth", mode]);
+                let outcome = give(&definition, &sandbox, run, &definition.login).run().ok();
+                assert_as_planned(&definition, &sandbox, &plan, &outcome, &what);
+            }
+        }
+        for carrier in definition.carriers() {
+            for mode in MODES {
+                let what = format!("{}, {}, {mode}", definition.name(), carrier.variable);
+                let sandbox = Sandbox::new();
+                let plan = sandbox.raw(["plan", "--json", "--auth", mode, "--", definition.command()]);
+                let plan = plan.env(&carrier.variable, carrier.value()).run().ok().json();
+                let run = start(&definition, &sandbox).options(["--auth", mode]);
+                let outcome = run.env(&carrier.variable, carrier.value()).run().ok();
+                assert_as_planned(&definition, &sandbox, &plan, &outcome, &what);
             }
         }
     }
