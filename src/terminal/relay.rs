@@ -132,7 +132,6 @@ impl Relay {
     }
 
     /// Carries what is there. True when the outer terminal has just gone.
-
     pub fn step(&mut self) -> bool {
         let before = self.hung_up;
         for _ in 0..ROUNDS {
