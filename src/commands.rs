@@ -33,16 +33,6 @@ pub struct Answer {
 /// # Errors
 /// As the command.
 pub fn perform(command: Command, environment: Environment, reporter: Reporter) -> anyhow::Result<u8> {
-    match command {
-        Command::Run(config) => run::run(&config, environment),
-        other => beside_run(other, environment, reporter),
-    }
-}
-
-/// Apart, so that a start does not touch the pages of what it does not need: inlined, all of it is one large frame.
-#[cold]
-#[inline(never)]
-fn beside_run(command: Command, environment: Environment, reporter: Reporter) -> anyhow::Result<u8> {
     let answer = match command {
         Command::Run(config) => return run::run(&config, environment),
         Command::Setup(config) => return setup::setup(&config, environment, reporter),

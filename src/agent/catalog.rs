@@ -58,8 +58,7 @@ pub struct Entry {
     outline: Option<&'static Outline>,
     /// The text of one that an image adds.
     added: Option<String>,
-    /// Boxed: most are never read, and room for seven of them is two pages.
-    definition: OnceCell<Box<Definition>>,
+    definition: OnceCell<Definition>,
 }
 
 impl Entry {
@@ -71,9 +70,9 @@ impl Entry {
         if let (None, Some(outline)) = (self.definition.get(), self.outline) {
             let read = serde_json::from_str(outline.text);
             let read: Definition = read.with_context(|| format!("agent definition {}", outline.name))?;
-            let _ = self.definition.set(Box::new(read));
+            let _ = self.definition.set(read);
         }
-        self.definition.get().map(Box::as_ref).context("agent definition")
+        self.definition.get().context("agent definition")
     }
 
     /// Its definition as it is written.
@@ -173,7 +172,7 @@ impl Catalog {
         let entry = |(definition, text): (Definition, &str)| Entry {
             outline: None,
             added: Some(text.to_owned()),
-            definition: Box::new(definition).into(),
+            definition: definition.into(),
         };
         let mut entries = Vec::with_capacity(BUILT_IN.len() + more.len());
         for outline in BUILT_IN {

@@ -38,9 +38,6 @@ fn added(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
     texts(&dir, path)
 }
 
-/// Apart: most images add none, and a start pays for each page of stack.
-#[cold]
-#[inline(never)]
 fn texts(dir: &Dir, path: &Path) -> anyhow::Result<Vec<(String, String)>> {
     let names =
         dir.names_up_to(DEFINITIONS, &is_definition).with_context(|| format!("cannot read {}", path.display()))?;

@@ -131,9 +131,7 @@ impl Relay {
         screen.into_iter().chain(keys)
     }
 
-    /// Carries what is there. True when the outer terminal has just gone. Apart: a loop that relays nothing has no use for
-    /// the buffers on its stack.
-    #[inline(never)]
+    /// Carries what is there. True when the outer terminal has just gone.
     pub fn step(&mut self) -> bool {
         let before = self.hung_up;
         for _ in 0..ROUNDS {
