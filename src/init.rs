@@ -18,7 +18,7 @@ use crate::log::{Message, Reporter};
 use crate::process::children;
 use crate::process::children::Children;
 use crate::sync::Engine;
-use crate::sync::dedup_log::{About, DedupLog};
+use crate::sync::dedup_log::{DedupLog, Subject};
 use crate::sys::poll::Interest;
 use crate::sys::process::{Pid, Target};
 use crate::sys::signal::{Signal, Signals};
@@ -89,7 +89,7 @@ impl Supervisor {
         }
         let found_on_screen = self.console.end();
         self.publish_last();
-        self.reporter.say_all(&self.log.last(Instant::now()));
+        self.reporter.say_all(&self.log.take_last(Instant::now()));
         self.reporter.finish(self.stop.ends_at());
         // KILL was sent and the kernel is slow: that is how it will have ended.
         let status = self.children.end().map_or(128 + 9, children::End::exit_status);
@@ -98,8 +98,8 @@ impl Supervisor {
 
     /// The last exchange; a helper of a store may take a while.
     fn publish_last(&mut self) {
-        let limit = self.engine.last(Instant::now(), self.stop.ends_at(), &mut self.children);
-        while let Some(next) = self.engine.last_step(Instant::now(), &mut self.children) {
+        let limit = self.engine.begin_final_sync(Instant::now(), self.stop.ends_at(), &mut self.children);
+        while let Some(next) = self.engine.final_sync_step(Instant::now(), &mut self.children) {
             // A stop may come meanwhile.
             let limit = self.stop.ends_at().map_or(limit, |ends_at| ends_at.min(limit));
             if Instant::now() >= limit {
@@ -211,7 +211,7 @@ impl Supervisor {
     fn happened(&mut self, event: Event) {
         let act = self.stop.step(Instant::now(), event, self.engine.is_refreshing());
         if self.stop.has_begun() {
-            self.engine.ending();
+            self.engine.stop_begun();
         }
         match act {
             None => {}
@@ -282,7 +282,10 @@ impl Supervisor {
             Err(error) => {
                 let text = format!("cannot send {signal}: {}", reason(&error));
                 let hint = "signalling another user's process takes the capability KILL";
-                self.once_of(About::Signal(signal), Message::warning(text).event(EventKey::SignalNotSent).hint(hint));
+                self.once_about(
+                    Subject::Signal(signal),
+                    Message::warning(text).event(EventKey::SignalNotSent).hint(hint),
+                );
             }
         }
     }
@@ -290,11 +293,11 @@ impl Supervisor {
     /// A call that fails once may fail in each round.
     fn complain(&mut self, what: &'static str, error: &io::Error) {
         let text = format!("{what}: {}", reason(error));
-        self.once_of(About::Call(what), Message::warning(text).event(EventKey::SystemCallFailed));
+        self.once_about(Subject::Call(what), Message::warning(text).event(EventKey::SystemCallFailed));
     }
 
-    fn once_of(&mut self, about: About, message: Message) {
-        self.log.once_of(about, message);
+    fn once_about(&mut self, subject: Subject, message: Message) {
+        self.log.once_about(subject, message);
         self.reporter.say_all(&self.log.take(Instant::now()));
     }
 }

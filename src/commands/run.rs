@@ -68,7 +68,7 @@ fn start(options: &RunOptions, manner: &Manner, environment: Environment) -> any
     let mut engine = prepare(options, &facts, &plan, &mut helpers, reporter)?;
     let start = Start { options, manner, facts: &facts, plan: &plan, inherited };
     let started = start.agent(&interrupt);
-    let (agent, foreground) = started.inspect_err(|_| engine.not_started(&mut children))?;
+    let (agent, foreground) = started.inspect_err(|_| engine.agent_not_started(&mut children))?;
     drop(plan);
     drop(facts);
     drop(environment);
@@ -76,7 +76,7 @@ fn start(options: &RunOptions, manner: &Manner, environment: Environment) -> any
 
     // From here on nothing but the agent's end ends us.
     children.adopt(agent);
-    engine.started(agent);
+    engine.agent_started(agent);
     // Neither hinders the other.
     let steps = [
         ("turn core dumps off", process::no_core()),
@@ -246,9 +246,9 @@ fn prepare(
     let mut engine = Engine::new(links, state_dir.map(|dir| (dir, state)), reporter);
     if facts.previous.agent_pid.is_some() {
         // Whoever asks meanwhile must not be told of the run before this one.
-        engine.write_down();
+        engine.save_state();
     }
-    engine.begin(interrupt);
+    engine.sync_before_start(interrupt);
     Ok(engine)
 }
 

@@ -155,7 +155,7 @@ fn holds_settings_only(definition: &Definition, copy: &LoginFile) -> bool {
         return false;
     };
     Document::parse(bytes, session.format)
-        .is_ok_and(|document| !session.travels.iter().any(|key| document.has(&format!("/{key}"))))
+        .is_ok_and(|document| !session.synced_keys.iter().any(|key| document.has(&format!("/{key}"))))
 }
 
 /// Whether the login file in a directory that belongs to no one agent is this agent's: another's may have the same name.

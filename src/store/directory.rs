@@ -286,11 +286,11 @@ impl Capture {
     /// What the kernel says; the stored file is then the old one. (A mounted single file may be damaged by a failure in
     /// the middle, and `recovery` in the notes holds the whole.)
     pub fn put(&self, rule: &SessionFile, bytes: &[u8], history: &History) -> io::Result<()> {
-        let there = if rule.travels.is_empty() { None } else { self.read(rule).bytes };
-        let merged = Document::beside_siblings(rule, bytes, there.as_ref().map(|there| there.as_slice()));
+        let there = if rule.synced_keys.is_empty() { None } else { self.read(rule).bytes };
+        let merged = Document::with_other_keys_of(rule, bytes, there.as_ref().map(|there| there.as_slice()));
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
         // Beside its siblings, and with its numbers written out, a login may be larger than it was: nobody would read it.
-        file::check_merged(rule, bytes)?;
+        file::check_readable(rule, bytes)?;
         let name = OsStr::new(&rule.file);
         let notes = self.notes()?;
         // The line is written first: after a crash between the two, the record knows one login too many, which harms

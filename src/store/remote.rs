@@ -118,7 +118,7 @@ impl Remote {
     /// The login as it was last read.
     pub fn read(&self, rule: &SessionFile) -> LoginFile {
         let bytes = |secret: &Secret| Zeroizing::new(secret.expose_secret().to_vec());
-        LoginFile::among(|name| self.stored.as_ref()?.files.get(name).map(bytes), rule)
+        LoginFile::from_files(|name| self.stored.as_ref()?.files.get(name).map(bytes), rule)
     }
 
     /// What is known of the logins that were stored here.
@@ -137,9 +137,9 @@ impl Remote {
             files.insert(name.clone(), secret.duplicate());
         }
         let there = files.get(&rule.file).map(Secret::expose_secret);
-        let merged = Document::beside_siblings(rule, bytes, there);
+        let merged = Document::with_other_keys_of(rule, bytes, there);
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
-        file::check_merged(rule, bytes)?;
+        file::check_readable(rule, bytes)?;
         let record = serde_json::to_vec_pretty(&Record::of(history)).map_err(io::Error::other)?;
         files.insert(rule.file.clone(), Secret::copied(bytes));
         files.insert(RECORD.to_owned(), Secret::copied(&record));

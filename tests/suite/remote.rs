@@ -107,7 +107,7 @@ fn another_was_first() {
 fn a_store_that_does_not_answer_at_the_start() {
     let rows = [
         ("die", "stand-in", "it wrote: the store is on fire"),
-        ("garbage", "the answer cannot be used: it is not the JSON", "run it by hand"),
+        ("garbage", "the answer cannot be used: it is not the expected JSON", "run it by hand"),
         ("huge", "wrote more than", "the value alone"),
     ];
     for (mode, why, hint) in rows {
@@ -139,8 +139,8 @@ fn a_store_that_refuses_what_was_refreshed() {
         assert!(remote.recovered().contains("FAKE-access-b"), "{mode}");
         remote.gate.open();
         let outcome = live.wait().ok();
-        let outcome = outcome.says(&["cannot carry the login to exec:", why, "is kept in", "was not carried back"]);
-        assert_eq!(outcome.stderr.matches("cannot carry").count(), 1, "{outcome}");
+        let outcome = outcome.says(&["cannot save the login to exec:", why, "is kept in", "was not saved"]);
+        assert_eq!(outcome.stderr.matches("cannot save the login").count(), 1, "{outcome}");
         // Garbage and too much came after it was stored, which the helper could not say.
         remote.store.misbehave("");
         remote.run("true").run().ok();
@@ -162,7 +162,7 @@ fn a_helper_that_hangs_does_not_keep_the_container() {
     await_path(&remote.store.0, "the put", || !remote.store.requests("put").is_empty());
     live.stop();
     let outcome = live.wait().code(143);
-    outcome.says(&["was not carried back", "a start that finds it publishes it"]);
+    outcome.says(&["was not saved", "the next start with this state directory publishes it"]);
     assert!(remote.recovered().contains("FAKE-access-b"));
     let helper = remote.store.requests("put")[0]["pid"].as_i64().unwrap();
     // tail(1) ends when it is gone.
@@ -313,7 +313,7 @@ fn a_stop_during_the_last_publish_has_its_budget() {
     await_path(&remote.store.0, "the put", || !remote.store.requests("put").is_empty());
     let begun = std::time::Instant::now();
     live.stop();
-    live.wait().ok().says(&["was not carried back"]);
+    live.wait().ok().says(&["was not saved"]);
     assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
     assert!(remote.recovered().contains("FAKE-access-b"));
 }
@@ -468,7 +468,7 @@ fn what_no_container_could_read_is_not_put() {
         });
         assert!(remote.recovered().contains("FAKE-access-b"), "{why}");
         remote.gate.open();
-        live.wait().ok().says(&["cannot carry the login to exec:", why]);
+        live.wait().ok().says(&["cannot save the login to exec:", why]);
         assert_eq!(remote.store.requests("put").len(), 0, "{why}");
         assert_eq!(remote.store.login(), stored, "{why}");
     }
