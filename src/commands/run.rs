@@ -274,11 +274,11 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         at: None,
     };
     if let Some(base) = plan.base {
-        served.agree(base);
+        served.set_merge_base(base);
     }
     if let Some(session) = chosen.and_then(|candidate| candidate.session()).filter(|_| plan.write_back.is_none()) {
         // Nobody carries it: what lies in the working copy at the next start is judged against this.
-        served.agree((&session.login).into());
+        served.set_merge_base((&session.login).into());
     }
     served
 }

@@ -136,16 +136,16 @@ impl SyncSession {
         let mut log = DedupLog::default();
         let mark = presence.as_ref().and_then(|presence| presence.mark.as_ref());
         if config.live && mark.is_some_and(|mark| !mark.excludes()) {
-            let text = format!("{}: the file system of {} has no locks", config.agent, config.store.place());
+            let text = format!("{}: the file system of {} has no locks", config.agent, config.store.location());
             let hint =
                 "containers there may refresh at the same time; use a file system with locks (NFS 4), or a store";
             log.once(Message::warning(text).event(EventKey::NoTurns).agent(&config.agent).hint(hint));
         }
-        if presence.as_ref().is_some_and(|presence| presence.is_crowded) {
+        if presence.as_ref().is_some_and(|presence| presence.has_unread_marks) {
             let text = format!(
                 "{}: {} has more marks of containers than agent-init reads",
                 config.agent,
-                config.store.place()
+                config.store.location()
             );
             let hint =
                 "each start removes some marks of ended containers; to remove all, empty .agent-init/leases there";
@@ -247,7 +247,7 @@ impl SyncSession {
                     // The lease will never come, so the agent must not wait for it.
                     Err(error) => {
                         refresh_lock.granted(None, now);
-                        let why = format!("{}: {}", self.config.store.place(), reason(&error));
+                        let why = format!("{}: {}", self.config.store.location(), reason(&error));
                         self.log.once(no_turns_warning(&self.config.agent, &why));
                     }
                 }
@@ -326,7 +326,7 @@ impl SyncSession {
     /// Begins the final sync: no agent of this container lives any more.
     pub fn begin_final_sync(&mut self, now: Instant, children: &mut Children) {
         if let Some(remote) = self.config.store.remote() {
-            remote.ending(children);
+            remote.begin_end(children);
         }
         self.store_refused = false;
         self.is_final = true;
@@ -425,7 +425,7 @@ impl SyncSession {
             return Ok(());
         }
         let act = if matches!(outcome, Outcome::Adopt { .. }) { Act::Adopt } else { Act::Publish };
-        if self.config.store.appear(true).map_err(act.failed())? {
+        if self.config.store.open_expected(true).map_err(act.failed())? {
             self.store_replaced(now);
         }
         let _lock = match self.config.store.lock().map_err(act.failed())? {
@@ -436,7 +436,7 @@ impl SyncSession {
         // Another container may have published before we had the lock, and the agent may be writing again.
         let (working, stored) = self.read_whole(now, agent_lives)?;
         let record = self.config.store.record().map_err(|why| {
-            let what = format!("the record of {}: {why}", self.config.store.place());
+            let what = format!("the record of {}: {why}", self.config.store.location());
             Incomplete::Unreadable(ReadFailure { side: Side::Stored, what })
         })?;
         self.history = std::mem::take(&mut self.history).or_longer(record.history);
@@ -482,7 +482,7 @@ impl SyncSession {
     fn login_at(&self, side: Side) -> String {
         match side {
             Side::Working => self.config.working.path.join(&self.config.rule.file).display().to_string(),
-            Side::Stored => format!("the login in {}", self.config.store.place()),
+            Side::Stored => format!("the login in {}", self.config.store.location()),
         }
     }
 

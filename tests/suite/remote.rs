@@ -391,7 +391,7 @@ fn a_store_with_too_many_files_is_refused() {
         remote.store.seed_files(files.chain([(".credentials.json", Session::new("a").json())]));
         let outcome = remote.run("seen").run().ok();
         assert_eq!(outcome.stdout.contains("FAKE-refresh-a"), is_taken, "{count}\n{outcome}");
-        let said = format!("it has {} files, and 64 are the most", count + 1);
+        let said = format!("it has {} files, more than the maximum of 64", count + 1);
         assert_eq!(outcome.stderr.contains(&said), !is_taken, "{count}\n{outcome}");
         let mirrored = std::fs::read_dir(remote.sandbox.path("state/store/claude")).map_or(0, Iterator::count);
         assert!(mirrored <= 66, "{count}: {mirrored} files");

@@ -93,7 +93,7 @@ impl SyncSession {
             (Outcome::Kept, ..) => {
                 self.keep_conflict(working)?;
                 self.last_result = Some(SyncResult::Kept);
-                let (agent, at) = (&self.config.agent, self.config.store.place());
+                let (agent, at) = (&self.config.agent, self.config.store.location());
                 let text = format!(
                     "{agent}: {at} holds another account's login: it stays, and the agent's is kept under conflicts/"
                 );
@@ -161,7 +161,7 @@ impl SyncSession {
         self.store_refused = true;
         self.due = Some(now + REFUSED_RETRY);
         self.last_result = Some(if is_at_stake { SyncResult::Failed } else { SyncResult::NotAdopted });
-        let (agent, store, why) = (&self.config.agent, self.config.store.place(), &failed.why);
+        let (agent, store, why) = (&self.config.agent, self.config.store.location(), &failed.why);
         let (event, text) = match failed.act {
             Act::Publish => (EventKey::PublishFailed, format!("{agent}: cannot save the login to {store}: {why}")),
             Act::Adopt => (EventKey::AdoptFailed, format!("{agent}: cannot adopt the login of {store}: {why}")),
@@ -255,7 +255,7 @@ impl SyncSession {
         self.config.base = Some(MergeBase::from(login));
         self.last_result = Some(result);
         self.remove_recovery_copy();
-        let text = format!("{}: {} the login ({})", self.config.agent, result.word(), self.config.store.place());
+        let text = format!("{}: {} the login ({})", self.config.agent, result.word(), self.config.store.location());
         self.log.say(Message::detail(text).event(event).agent(&self.config.agent));
     }
 
@@ -310,7 +310,7 @@ impl SyncSession {
     /// At the end of an incomplete sync, reports the login that would be lost with the working copy, if there is one.
     pub(super) fn report_unpublished(&mut self) {
         let (working, stored) = self.read();
-        let (agent, file, to) = (self.config.agent.clone(), self.login_at(Side::Working), self.config.store.place());
+        let (agent, file, to) = (self.config.agent.clone(), self.login_at(Side::Working), self.config.store.location());
         let (text, hint) = if let LoginState::Unreadable(why) = &working.state {
             let text = format!("{agent}: {file} could not be read, so it was not saved to {to}: {why}");
             (text, "a refreshed login in it exists nowhere else: copy it before this container is removed".to_owned())

@@ -82,7 +82,7 @@ impl SyncSession {
                 }
             },
             // A capture that cannot be opened counts as missing. A publish to it will report the reason.
-            store => store.appear(false).unwrap_or(false),
+            store => store.open_expected(false).unwrap_or(false),
         };
         if is_another {
             self.store_replaced(now);
