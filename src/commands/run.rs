@@ -98,9 +98,9 @@ fn start(options: &RunOptions, manner: &Manner, environment: Environment) -> any
         engine,
         reporter,
         log: DedupLog::default(),
-        group: agent,
-        says_reaped: manner.says_reaped,
-        is_reaping: false,
+        agent_group: agent,
+        warn_on_reap: manner.says_reaped,
+        may_have_unreaped: false,
     })
 }
 

@@ -193,9 +193,9 @@ impl InteractiveSession<'_, '_, '_> {
             engine,
             reporter,
             log: DedupLog::default(),
-            group: agent,
-            says_reaped: false,
-            is_reaping: false,
+            agent_group: agent,
+            warn_on_reap: false,
+            may_have_unreaped: false,
         };
         Ok(supervisor.run())
     }

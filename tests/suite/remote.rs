@@ -108,7 +108,7 @@ fn a_store_that_does_not_answer_at_the_start() {
     let rows = [
         ("die", "stand-in", "it wrote: the store is on fire"),
         ("garbage", "the answer cannot be used: it is not the expected JSON", "run it by hand"),
-        ("huge", "wrote more than", "the value alone"),
+        ("huge", "wrote more than", "only the value"),
     ];
     for (mode, why, hint) in rows {
         let remote = Remote::new();
@@ -241,7 +241,7 @@ fn bad_specifications() {
     let both = sandbox.claude("true").options(["--store", "exec:/bin/true"]).run().code(125);
     both.says(&["--store exec: and --capture are both set", "NAME_CREDENTIALS_FILE"]);
     let gone = sandbox.claude("true").unset("AGENT_INIT_CAPTURE").options(["--store", "exec:/nowhere/helper"]).run();
-    gone.ok().says(&["/nowhere/helper is not there", "is it installed in this image"]);
+    gone.ok().says(&["cannot find /nowhere/helper", "is it installed in this image"]);
     sandbox.claude("true").options(["--store", "dir"]).run().ok();
 }
 
