@@ -1,62 +1,53 @@
-//! Pure. The agent's user: docker's USER grammar over /etc/passwd and /etc/group.
+//! The agent's user: docker's USER syntax, looked up in /etc/passwd and /etc/group. Pure.
 //!
-//! Our own parser: getpwnam(3) in a static glibc binary loads the image's NSS modules as root.
+//! The parser is our own: getpwnam(3) in a static glibc binary would load the image's NSS modules as root.
 
 use std::path::PathBuf;
 
 use crate::error::Failure;
 
-/// The home of an agent for whose user no other is known.
+/// The home of an agent whose user has no other.
 pub const FALLBACK_HOME: &str = "/tmp/agent-home";
 
-/// The texts of /etc/passwd and /etc/group; of entries with one name or number the first counts.
+/// The texts of /etc/passwd and /etc/group. Of several entries with one name or number, the first counts.
 #[derive(Debug, Default)]
 pub struct Accounts {
-    /// /etc/passwd.
     pub passwd: String,
-    /// /etc/group.
     pub group: String,
 }
 
-/// Who the agent runs as.
+/// The user that the agent runs as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// User.
     pub uid: u32,
-    /// Group.
     pub gid: u32,
-    /// Supplementary groups to set; `None` leaves them as they are.
+    /// The supplementary groups to set. `None` leaves them unchanged.
     pub groups: Option<Vec<u32>>,
     /// The home in the user's passwd entry.
     pub home: Option<PathBuf>,
-    /// The user's name, where it has an entry.
+    /// The user's name, if it has a passwd entry.
     pub name: Option<String>,
 }
 
 impl Identity {
-    /// Whether becoming it is a change from the user and group that we are.
+    /// Whether its user or group differs from ours.
     pub fn differs_from(&self, (uid, gid): (u32, u32)) -> bool {
         (self.uid, self.gid) != (uid, gid)
     }
 }
 
-/// What was asked for.
+/// The user that the operator as_number for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// Nothing: stay who we are.
+    /// Our own user.
     Unchanged,
     /// `USER[:GROUP]`.
     Spec(String),
     /// The owner of a path.
-    Owner {
-        /// Its user.
-        uid: u32,
-        /// Its group.
-        gid: u32,
-    },
+    Owner { uid: u32, gid: u32 },
 }
 
-/// One passwd line.
+/// A line of /etc/passwd.
 struct User<'t> {
     name: &'t str,
     uid: &'t str,
@@ -77,7 +68,7 @@ impl Accounts {
 
     /// The login shell in a user's entry.
     pub fn shell_of(&self, uid: u32) -> Option<PathBuf> {
-        absolute(self.user_of(uid)?.shell)
+        absolute_path(self.user_of(uid)?.shell)
     }
 
     /// Name, number and members of each group.
@@ -90,24 +81,22 @@ impl Accounts {
     }
 
     fn user_of(&self, uid: u32) -> Option<User<'_>> {
-        self.users().find(|user| number(user.uid) == Some(uid))
+        self.users().find(|user| parse_id(user.uid) == Some(uid))
     }
 
     fn memberships(&self, name: &str) -> Vec<u32> {
         let mut groups: Vec<u32> = self
             .groups()
             .filter(|(_, _, members)| members.split(',').any(|member| member == name))
-            .filter_map(|(_, gid, _)| number(gid))
+            .filter_map(|(_, gid, _)| parse_id(gid))
             .collect();
         groups.dedup();
         groups
     }
 }
 
-/// Who the agent will be.
-///
-/// # Errors
-/// An unknown name, a number out of range, an entry that is damaged, or a change that only root may make.
+/// Finds the user that the agent runs as. Fails for an unknown name, a number out of range, a damaged entry, or a
+/// change that only root may make.
 pub fn resolve(wanted: &Wanted, accounts: &Accounts, current: (u32, u32)) -> anyhow::Result<Identity> {
     let identity = match wanted {
         Wanted::Unchanged => by_number(accounts, current.0, Some(current.1), None),
@@ -115,36 +104,34 @@ pub fn resolve(wanted: &Wanted, accounts: &Accounts, current: (u32, u32)) -> any
         Wanted::Spec(spec) => by_spec(accounts, spec)?,
     };
     if current.0 != 0 && identity.differs_from(current) {
-        let what = format!("only root may change the user, and this is uid {}", current.0);
-        let hint = "start the container as root (no USER, no --user), or leave agent-init's --user out";
+        let what = format!("only root may change the user, and agent-init runs as uid {}", current.0);
+        let hint = "start the container as root (no USER, no --user), or omit agent-init's --user";
         return Err(Failure::new(what).hint(hint).into());
     }
-    // Nothing to set, and no right to set it.
+    // There is nothing to set, and no permission to set it.
     let groups = if current.0 == 0 { identity.groups } else { None };
     Ok(Identity { groups, ..identity })
 }
 
-/// Refuses a user or group that this user namespace does not have. `users` and `groups` are the texts of
-/// `/proc/self/uid_map` and `gid_map`; where they cannot be read nothing is known, and nothing refused.
-///
-/// # Errors
-/// The id, and those that there are. Rootless engines map a few ids only, and the kernel says no more than EINVAL.
-pub fn mapped(identity: &Identity, users: &str, groups: &str) -> anyhow::Result<()> {
+/// Fails for a user or group that this user namespace does not have. Rootless engines map only a few ids, and the
+/// kernel's error is a mere EINVAL. `users` and `groups` are the texts of `/proc/self/uid_map` and `gid_map`. If they
+/// could not be read, nothing is refused.
+pub fn check_mapped(identity: &Identity, users: &str, groups: &str) -> anyhow::Result<()> {
     for (what, id, map) in [("uid", identity.uid, users), ("gid", identity.gid, groups)] {
-        let ranges: Vec<(u64, u64)> = map.lines().filter_map(range).collect();
+        let ranges: Vec<(u64, u64)> = map.lines().filter_map(parse_id_range).collect();
         if ranges.is_empty() || ranges.iter().any(|(first, last)| (*first..=*last).contains(&u64::from(id))) {
             continue;
         }
-        let there: Vec<String> = ranges.iter().map(|(first, last)| format!("{first} to {last}")).collect();
-        let text = format!("{what} {id} is not in this container's user namespace, which has {}", there.join(", "));
+        let available: Vec<String> = ranges.iter().map(|(first, last)| format!("{first} to {last}")).collect();
+        let text = format!("{what} {id} is not in this container's user namespace, which has {}", available.join(", "));
         let hint = "choose one of these, or give the engine more ids (/etc/subuid, /etc/subgid)";
         return Err(Failure::new(text).hint(hint).into());
     }
     Ok(())
 }
 
-/// First and last id of a line of a map: first id inside, first id outside, length.
-fn range(line: &str) -> Option<(u64, u64)> {
+/// The first and last id of a line of a map, which holds first id inside, first id outside, and length.
+fn parse_id_range(line: &str) -> Option<(u64, u64)> {
     let mut fields = line.split_ascii_whitespace().map(str::parse::<u64>);
     let (first, _, length) = (fields.next()?.ok()?, fields.next()?.ok()?, fields.next()?.ok()?);
     Some((first, first.checked_add(length.checked_sub(1)?)?))
@@ -154,10 +141,10 @@ fn by_number(accounts: &Accounts, uid: u32, gid: Option<u32>, groups: Option<Vec
     let user = accounts.user_of(uid);
     Identity {
         uid,
-        // Never gid 0 for want of anything better: root's group can write too much in too many images.
+        // Never gid 0 by default: in too many images root's group can write too much.
         gid: gid.unwrap_or(uid),
         groups,
-        home: user.as_ref().and_then(|user| absolute(user.home)),
+        home: user.as_ref().and_then(|user| absolute_path(user.home)),
         name: user.map(|user| user.name.to_owned()),
     }
 }
@@ -168,23 +155,31 @@ fn by_spec(accounts: &Accounts, spec: &str) -> anyhow::Result<Identity> {
         None => (spec, None),
     };
     if user_text.is_empty() || group_text == Some("") {
-        return Err(Failure::new(format!("user '{spec}' is not USER or USER:GROUP")).hint(FORMS).into());
+        return Err(Failure::new(format!("user '{spec}' is not USER or USER:GROUP")).hint(SPEC_HINT).into());
     }
-    let asked = number(user_text);
-    let entry = accounts.users().find(|user| user.name == user_text || (asked.is_some() && number(user.uid) == asked));
+    let as_number = parse_id(user_text);
+    let entry = accounts
+        .users()
+        .find(|user| user.name == user_text || (as_number.is_some() && parse_id(user.uid) == as_number));
     let group = group_text.map(|text| group_id(accounts, text)).transpose()?;
-    let identity = match (entry, asked) {
+    let identity = match (entry, as_number) {
         (Some(user), _) => {
             let damaged =
                 |what: &str| Failure::new(format!("the entry of '{user_text}' in /etc/passwd has no valid {what}"));
-            let uid = number(user.uid).ok_or_else(|| damaged("uid"))?;
+            let uid = parse_id(user.uid).ok_or_else(|| damaged("uid"))?;
             let gid = match group {
                 Some(gid) => gid,
-                None => number(user.gid).ok_or_else(|| damaged("gid"))?,
+                None => parse_id(user.gid).ok_or_else(|| damaged("gid"))?,
             };
-            // As docker and gosu: a group that is named replaces the memberships.
+            // Like docker and gosu: an explicit group replaces the memberships.
             let groups = if group.is_some() { Vec::new() } else { accounts.memberships(user.name) };
-            Identity { uid, gid, groups: Some(groups), home: absolute(user.home), name: Some(user.name.to_owned()) }
+            Identity {
+                uid,
+                gid,
+                groups: Some(groups),
+                home: absolute_path(user.home),
+                name: Some(user.name.to_owned()),
+            }
         }
         (None, Some(uid)) => by_number(accounts, uid, group, Some(Vec::new())),
         (None, None) if user_text.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -193,35 +188,34 @@ fn by_spec(accounts: &Accounts, spec: &str) -> anyhow::Result<Identity> {
                 .into());
         }
         (None, None) => {
-            return Err(Failure::new(format!("no user '{user_text}' in /etc/passwd")).hint(FORMS).into());
+            return Err(Failure::new(format!("no user '{user_text}' in /etc/passwd")).hint(SPEC_HINT).into());
         }
     };
     Ok(identity)
 }
 
-const FORMS: &str = "use a name in the image's /etc/passwd, or a number; with a group: name:group or 1000:1000";
+const SPEC_HINT: &str = "use a name in the image's /etc/passwd, or a number; with a group: name:group or 1000:1000";
 
 fn group_id(accounts: &Accounts, text: &str) -> anyhow::Result<u32> {
-    let asked = number(text);
-    let entry = accounts.groups().find(|(name, gid, _)| *name == text || (asked.is_some() && number(gid) == asked));
-    match (entry, asked) {
-        (Some((_, gid, _)), _) => {
-            Ok(number(gid)
-                .ok_or_else(|| Failure::new(format!("the entry of '{text}' in /etc/group has no valid gid")))?)
-        }
+    let as_number = parse_id(text);
+    let entry =
+        accounts.groups().find(|(name, gid, _)| *name == text || (as_number.is_some() && parse_id(gid) == as_number));
+    match (entry, as_number) {
+        (Some((_, gid, _)), _) => Ok(parse_id(gid)
+            .ok_or_else(|| Failure::new(format!("the entry of '{text}' in /etc/group has no valid gid")))?),
         (None, Some(gid)) => Ok(gid),
-        (None, None) => Err(Failure::new(format!("no group '{text}' in /etc/group")).hint(FORMS).into()),
+        (None, None) => Err(Failure::new(format!("no group '{text}' in /etc/group")).hint(SPEC_HINT).into()),
     }
 }
 
-/// A uid or gid in decimal. 4294967295 is -1, which means "leave unchanged" to setresuid(2): never a user.
-fn number(text: &str) -> Option<u32> {
+/// A uid or gid in decimal. 4294967295 is -1, which means "leave unchanged" to setresuid(2), so it is not a user.
+fn parse_id(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|number| digits && *number != u32::MAX)
 }
 
-fn absolute(home: &str) -> Option<PathBuf> {
-    home.starts_with('/').then(|| PathBuf::from(home))
+fn absolute_path(text: &str) -> Option<PathBuf> {
+    text.starts_with('/').then(|| PathBuf::from(text))
 }
 
 #[cfg(test)]
@@ -251,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn every_accepted_form() {
+    fn every_valid_spec_is_resolved() {
         let rows: [(&str, (u32, u32, Vec<u32>)); 11] = [
             ("node", (1000, 1000, vec![10, 999])),
             ("1000", (1000, 1000, vec![10, 999])),
@@ -271,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_user_is_never_root() {
+    fn an_invalid_spec_is_never_root() {
         for text in [
             "",
             ":",
@@ -294,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn only_root_changes() {
+    fn only_root_may_change_the_user() {
         let to = |text: &str| resolve(&Wanted::Spec(text.into()), &accounts(), (1000, 1000));
         assert!(to("12345").is_err());
         assert!(to("node:0").is_err());
@@ -303,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_a_user_namespace() {
+    fn unmapped_ids_are_refused() {
         let rows: [(u32, u32, &str, &str, Option<&str>); 8] = [
             (1000, 1000, "         0          0 4294967295\n", "0 0 4294967295\n", None),
             (1000, 1000, "0 1000 1\n1 100000 65536\n", "0 1000 1\n1 100000 65536\n", None),
@@ -316,7 +310,7 @@ mod tests {
         ];
         for (uid, gid, users, groups, refused) in rows {
             let identity = Identity { uid, gid, groups: None, home: None, name: None };
-            let error = mapped(&identity, users, groups).err().map(|error| error.to_string());
+            let error = check_mapped(&identity, users, groups).err().map(|error| error.to_string());
             assert_eq!(error.is_some(), refused.is_some(), "{uid}:{gid} {users}{groups}");
             assert!(error.unwrap_or_default().contains(refused.unwrap_or_default()), "{uid}:{gid}");
         }

@@ -1,4 +1,4 @@
-//! Pure. The environment that we were started with.
+//! The environment that agent-init was started with. Pure.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -6,17 +6,17 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use zeroize::Zeroize;
 
-/// Variables and their values, in their order. Values may be secrets: they are wiped when this is dropped.
+/// Variables and their values, in order. Values may be secrets, so they are wiped on drop.
 #[derive(Default)]
 pub struct Environment(Vec<(OsString, OsString)>);
 
 impl Environment {
-    /// Takes over what `std::env::vars_os` gives.
+    /// From `std::env::vars_os`.
     pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
         Environment(variables.into_iter().collect())
     }
 
-    /// Reads what /proc/PID/environ gives: `NAME=value`, each ended by a NUL.
+    /// Parses /proc/PID/environ: `NAME=value`, each terminated by NUL.
     pub fn parse(bytes: &[u8]) -> Environment {
         let variable = |text: &[u8]| {
             let split = text.iter().position(|byte| *byte == b'=').filter(|at| *at > 0)?;
@@ -27,49 +27,48 @@ impl Environment {
         Environment(bytes.split(|byte| *byte == 0).filter_map(variable).collect())
     }
 
-    /// The value of a variable, the empty one included. Of a name that stands twice the first counts, as in getenv(3).
+    /// The value of a variable, which may be empty. If a name occurs twice, the first counts, as in getenv(3).
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
     }
 
-    /// The value of a variable, if it is not empty: compose writes empty ones for what is not set.
+    /// The value of a variable, unless it is empty: compose sets unset variables to the empty string.
     pub fn get_filled(&self, name: &str) -> Option<&OsStr> {
         self.get(name).filter(|value| !value.is_empty())
     }
 
-    /// The names.
     pub fn names(&self) -> impl Iterator<Item = &OsStr> {
         self.0.iter().map(|(name, _)| name.as_os_str())
     }
 
-    /// All of it, as `NAME=value` strings.
+    /// All variables, as `NAME=value`.
     pub fn all(&self) -> Vec<OsString> {
         self.with(&BTreeSet::new(), &[])
     }
 
-    /// What a store's helper gets, as `NAME=value` strings: PID 1 holds it as long as it runs, so no credential is in it that
-    /// only an agent uses.
+    /// The environment of a store's helper, as `NAME=value`. PID 1 holds it as long as it runs, so it contains no
+    /// credential that only an agent uses.
     pub fn for_helpers(&self, is_agents_own: impl Fn(&[u8]) -> bool) -> Vec<OsString> {
         let given = self.0.iter().filter(|(name, _)| !is_agents_own(name.as_bytes()));
         given.map(|(name, value)| assignment(name, value)).collect()
     }
 
-    /// Takes these variables out, with their values; those that were there.
+    /// Removes variables and wipes their values. Returns the names of those that existed.
     pub fn remove(&mut self, names: &BTreeSet<String>) -> Vec<String> {
         let is_named = |name: &OsStr| name.to_str().is_some_and(|name| names.contains(name));
         let mut removed = Vec::new();
         self.0.retain_mut(|(name, value)| {
-            let stays = !is_named(name);
-            if !stays {
+            let is_kept = !is_named(name);
+            if !is_kept {
                 std::mem::take(value).into_vec().zeroize();
                 removed.push(name.to_string_lossy().into_owned());
             }
-            stays
+            is_kept
         });
         removed
     }
 
-    /// `NAME=value` strings without the variables in `unset`, and with those in `set` instead of what they were.
+    /// The variables as `NAME=value`, without those in `unset`, and with the values in `set`.
     pub fn with(&self, unset: &BTreeSet<String>, set: &[(String, OsString)]) -> Vec<OsString> {
         let replaced = |name: &OsStr| {
             name.to_str().is_some_and(|name| unset.contains(name) || set.iter().any(|(known, _)| known == name))
@@ -101,14 +100,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_proc_gives() {
+    fn proc_environ_is_parsed() {
         let environment = Environment::parse(b"A=1\0B=x=y\0=odd\0none\0C=\0");
         assert_eq!(environment.names().collect::<Vec<_>>(), ["A", "B", "C"]);
         assert_eq!(environment.get("B"), Some(OsStr::new("x=y")));
     }
 
     #[test]
-    fn set_and_unset() {
+    fn variables_are_set_and_unset() {
         let environment = Environment::new([("A", "1"), ("B", "2"), ("C", "")].map(|(k, v)| (k.into(), v.into())));
         let changed =
             environment.with(&BTreeSet::from(["A".into()]), &[("B".into(), "3".into()), ("D".into(), "4".into())]);

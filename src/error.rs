@@ -1,40 +1,37 @@
-//! The one error type of this program: what happened, and what helps; and the exit statuses of a start that failed.
+//! The error type of this program, and the exit statuses of a failed start.
 
 use std::{fmt, io};
 
-/// The exit status of a failure of ours before the agent ran.
+/// agent-init failed before the agent ran.
 pub const EXIT_FAILURE: u8 = 125;
 
-/// The command was found and cannot be executed.
+/// The command was found and could not be executed.
 pub const EXIT_NOT_EXECUTABLE: u8 = 126;
 
-/// The command was not found.
 pub const EXIT_NOT_FOUND: u8 = 127;
 
-/// What happened, and what to do about it; carried in an [`anyhow::Error`], whose chain is the cause.
+/// What happened and what to do about it. It is the context in an [`anyhow::Error`], whose chain has the causes.
 #[derive(Debug)]
 pub struct Failure {
     /// What happened.
     pub what: String,
-    /// The remedy.
+    /// What to do about it.
     pub hint: Option<String>,
-    /// The exit status that it ends in.
+    /// The exit status.
     pub exit: u8,
 }
 
 impl Failure {
-    /// A failure without a remedy, which ends in [`EXIT_FAILURE`].
+    /// A failure without a hint, with the exit status [`EXIT_FAILURE`].
     pub fn new(what: impl Into<String>) -> Failure {
         Failure { what: what.into(), hint: None, exit: EXIT_FAILURE }
     }
 
-    /// With a remedy.
     pub fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hint = Some(hint.into());
         self
     }
 
-    /// With another exit status.
     pub fn exit(mut self, exit: u8) -> Failure {
         self.exit = exit;
         self
@@ -55,7 +52,7 @@ pub fn in_words(error: &anyhow::Error) -> String {
     causes.join(": ")
 }
 
-/// A text without Rust's "(os error N)": the words before it say the same, and a number helps nobody.
+/// Removes Rust's "(os error N)": the words before it say the same.
 pub fn without_number(text: &str) -> String {
     const NUMBER: &str = " (os error ";
     let mut parts = text.split(NUMBER);
@@ -68,7 +65,6 @@ pub fn without_number(text: &str) -> String {
     }
     words
 }
-/// An I/O error in words.
 pub fn reason(error: &io::Error) -> String {
     without_number(&error.to_string())
 }

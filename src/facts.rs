@@ -176,7 +176,7 @@ pub fn who(config: &RunConfig, environment: &Environment, current: (u32, u32)) -
     if identity.differs_from(current) && !process::is_in_first_user_namespace() {
         let map = |path| untrusted::image_file(Path::new(path)).unwrap_or_default();
         let (users, groups) = (map("/proc/self/uid_map"), map("/proc/self/gid_map"));
-        account::mapped(&identity, &String::from_utf8_lossy(&users), &String::from_utf8_lossy(&groups))?;
+        account::check_mapped(&identity, &String::from_utf8_lossy(&users), &String::from_utf8_lossy(&groups))?;
     }
     Ok(identity)
 }

@@ -1,4 +1,4 @@
-//! Files that others can write to, directories of ours, and the mount table.
+//! Files that others can write to, directories that agent-init makes, and the mount table.
 
 pub mod directories;
 pub mod mounts;

@@ -1,6 +1,6 @@
-//! PID 1: one loop over signals, children and the login's files. While nothing happens it sleeps without a timer.
+//! PID 1: one loop over signals, children and login files. While nothing happens it sleeps without a timer.
 //!
-//! From here on the agent runs, and nothing but its end ends us: an error becomes a message.
+//! It ends only when the agent has ended. Errors are logged and never end it.
 
 pub mod stop;
 
@@ -19,7 +19,7 @@ use crate::log::{Message, Reporter};
 use crate::process::children;
 use crate::process::children::Children;
 use crate::sync::Engine;
-use crate::sync::dedup_log::{About, DedupLog};
+use crate::sync::dedup_log::{DedupLog, Subject};
 use crate::sys::poll::Interest;
 use crate::sys::process::{Pid, Target};
 use crate::sys::signal::{Signal, Signals};
@@ -27,14 +27,15 @@ use crate::sys::{errno, poll, process};
 use crate::terminal::console::Console;
 use crate::terminal::relay;
 
-/// So many signals are handled before the login's files and deadlines have their turn; the descriptor stays readable.
-const SIGNALS: usize = 256;
+/// How many signals are handled in one round, before files and deadlines get their turn. The descriptor stays readable.
+const MAX_SIGNALS: usize = 256;
 
-/// What the loop works with.
 pub struct Supervisor {
+    /// The only receiver of signals.
     signals: Signals,
+    /// The only caller of waitpid(2).
     children: Children,
-    /// The policy of the end.
+    /// The policy of a stop.
     stop: Stop,
     /// The agent's terminal.
     console: Console,
@@ -42,12 +43,12 @@ pub struct Supervisor {
     /// Syncs logins.
     engine: Engine,
     reporter: Reporter,
-    /// What was said of the loop itself.
+    /// Messages about the loop itself.
     log: DedupLog,
     /// The agent's process group.
-    group: Pid,
-    /// Children that have ended wait for the next round.
-    is_reaping: bool,
+    agent_group: Pid,
+    /// The last round of reaping reached its limit, so more children may have ended.
+    may_have_unreaped: bool,
 }
 
 /// A running agent, and what PID 1 needs for it.
@@ -62,13 +63,13 @@ pub struct Running {
     pub reporter: Reporter,
 }
 
-/// How it ended.
+/// The result of a run.
 pub struct Ended {
-    /// Our exit status: the agent's.
+    /// Our exit status, which is the agent's.
     pub status: u8,
-    /// What carried logins, after its last exchange.
+    /// The engine after its final sync.
     pub engine: Engine,
-    /// What looked at the agent's screen.
+    /// What the scanner of the agent's terminal found.
     pub found_on_screen: Option<Zeroizing<Vec<u8>>>,
 }
 
@@ -84,44 +85,44 @@ impl Supervisor {
             engine,
             reporter,
             log: DedupLog::default(),
-            group: agent,
-            is_reaping: false,
+            agent_group: agent,
+            may_have_unreaped: false,
         }
     }
 
-    /// Runs until the agent has ended and nothing is left of it, and publishes what is to be published.
+    /// Runs until the agent and all processes that it left have ended, and then does the final sync.
     pub fn run(mut self) -> Ended {
-        // What happened before the first sleep made no descriptor readable.
+        // Events from before the first sleep may not wake it.
         self.reap();
         while !self.stop.is_over() {
             self.sleep();
             self.read_signals();
             if self.console.relay().is_some_and(relay::Relay::step) {
-                self.hung_up();
+                self.terminal_hung_up();
             }
-            let busy_before = self.engine.is_refreshing();
+            let was_refreshing = self.engine.is_refreshing();
             self.engine.step(Instant::now(), &mut self.children);
-            if busy_before && !self.engine.is_refreshing() {
-                self.happened(Event::RefreshDone);
+            if was_refreshing && !self.engine.is_refreshing() {
+                self.handle_event(Event::RefreshDone);
             }
             if self.stop.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
-                self.happened(Event::Deadline);
+                self.handle_event(Event::Deadline);
             }
         }
         let found_on_screen = self.console.end();
-        self.publish_last();
-        self.reporter.say_all(&self.log.last(Instant::now()));
+        self.run_final_sync();
+        self.reporter.say_all(&self.log.take_last(Instant::now()));
         self.reporter.finish(self.stop.ends_at());
-        // KILL was sent and the kernel is slow: that is how it will have ended.
+        // KILL was sent, and the kernel has not ended the agent yet. Report the status that it will have.
         let status = self.children.end().map_or(128 + 9, children::End::exit_status);
         Ended { status, engine: self.engine, found_on_screen }
     }
 
-    /// The last exchange; a helper of a store may take a while.
-    fn publish_last(&mut self) {
-        let limit = self.engine.last(Instant::now(), self.stop.ends_at(), &mut self.children);
-        while let Some(next) = self.engine.last_step(Instant::now(), &mut self.children) {
-            // A stop may come meanwhile.
+    /// Runs the final sync. A store's helper may take a while.
+    fn run_final_sync(&mut self) {
+        let limit = self.engine.begin_final_sync(Instant::now(), self.stop.ends_at(), &mut self.children);
+        while let Some(next) = self.engine.final_sync_step(Instant::now(), &mut self.children) {
+            // A stop signal may come during the final sync.
             let limit = self.stop.ends_at().map_or(limit, |ends_at| ends_at.min(limit));
             if Instant::now() >= limit {
                 break;
@@ -139,100 +140,101 @@ impl Supervisor {
     }
 
     fn sleep_until(&mut self, deadline: Option<Instant>) {
-        let deadline = if self.is_reaping { Some(Instant::now()) } else { deadline };
+        let deadline = if self.may_have_unreaped { Some(Instant::now()) } else { deadline };
         let deadline = deadline.into_iter().chain(self.reporter.deadline()).min();
         let fds = std::iter::once(self.signals.as_fd()).chain(self.engine.fds());
         let interests = fds.map(Interest::to_read).chain(self.console.interests()).chain(self.reporter.interest());
         if let Err(error) = poll::wait(interests.collect(), deadline) {
-            self.complain("poll", &error);
+            self.log_failure("poll", &error);
         }
         self.reporter.flush(Instant::now());
     }
 
     fn read_signals(&mut self) {
-        if self.is_reaping {
+        if self.may_have_unreaped {
             self.reap();
         }
-        for _ in 0..SIGNALS {
+        for _ in 0..MAX_SIGNALS {
             match self.signals.next() {
                 Ok(None) => return,
                 Ok(Some(Signal::CHLD)) => self.reap(),
-                Ok(Some(signal)) => self.signalled(signal),
-                Err(error) => return self.complain("signalfd", &error),
+                Ok(Some(signal)) => self.handle_signal(signal),
+                Err(error) => return self.log_failure("signalfd", &error),
             }
         }
-        // What comes without end hides signals of higher numbers: these two are what ends us.
+        // An endless stream of one signal hides signals of higher numbers from signalfd(2). SIGCHLD and the stop signal
+        // are the ones that end the run, so they are taken separately.
         self.reap();
         if let Some(stop) = self.stop.signal().filter(|stop| self.signals.take(*stop)) {
-            self.signalled(stop);
+            self.handle_signal(stop);
         }
     }
 
-    fn signalled(&mut self, signal: Signal) {
+    fn handle_signal(&mut self, signal: Signal) {
         if signal == Signal::CONT {
-            // The id of a group whose leader is reaped may be another group's.
-            self.console.continued(self.children.agent().map(|_| self.group));
+            // Once its leader is reaped, the group's id may be another group's.
+            self.console.continued(self.children.agent().map(|_| self.agent_group));
         }
         if let Some(relay) = self.console.relay() {
-            // These are about our terminal, and the agent has another.
+            // These signals are about our own terminal, and the agent has another one.
             match signal {
                 Signal::WINCH => return relay.resized(),
-                Signal::HUP if relay.hang_up() => return self.hung_up(),
+                Signal::HUP if relay.hang_up() => return self.terminal_hung_up(),
                 Signal::HUP | Signal::CONT => return,
                 _ => {}
             }
         }
         let dropped = self.policy.rewrites.iter().any(|rewrite| rewrite.from == signal && rewrite.to.is_none());
         if !dropped {
-            self.happened(Event::Signal(signal));
+            self.handle_event(Event::Signal(signal));
         }
     }
 
-    /// Nobody sees the agent any more: a stop, unless one has begun.
-    fn hung_up(&mut self) {
+    /// The terminal's user has gone. Begins a stop, unless one has begun.
+    fn terminal_hung_up(&mut self) {
         if let Some(signal) = self.stop.signal().filter(|_| !self.stop.has_begun()) {
-            self.happened(Event::Signal(signal));
+            self.handle_event(Event::Signal(signal));
         }
     }
 
     fn reap(&mut self) {
         match self.children.reap() {
             Ok(reaped) => {
-                self.is_reaping = reaped.is_more;
+                self.may_have_unreaped = reaped.limit_reached;
                 if self.policy.says_reaped && reaped.others > 0 {
                     let text = format!("reaped {} orphaned processes", reaped.others);
                     self.reporter.say(&Message::warning(text).event(EventKey::Reaped));
                 }
                 if reaped.agent_stopped {
-                    self.agent_stopped();
+                    self.handle_agent_stopped();
                 }
                 if reaped.agent_ended {
-                    self.happened(Event::AgentEnded { any_left: self.children.any_left() });
+                    self.handle_event(Event::AgentEnded { any_left: self.children.any_left() });
                 } else if self.children.end().is_some() && !self.children.any_left() {
-                    self.happened(Event::NobodyLeft);
+                    self.handle_event(Event::NobodyLeft);
                 }
             }
-            Err(error) => self.complain("waitpid", &error),
+            Err(error) => self.log_failure("waitpid", &error),
         }
     }
 
-    /// Ctrl-Z. The shell that started us waits for us to stop, so we do; what continues us is a SIGCONT, which is
-    /// forwarded as every signal is. As PID 1, or on a terminal of its own, nobody could ever continue the agent: it goes
-    /// on at once.
-    fn agent_stopped(&mut self) {
+    /// The agent was stopped with Ctrl-Z. The shell that started agent-init waits for agent-init to stop, so it stops
+    /// itself. A SIGCONT will continue it, and is forwarded like every signal. As PID 1, or with a terminal of the
+    /// agent's own, nobody could ever continue the agent, so it is continued at once.
+    fn handle_agent_stopped(&mut self) {
         match &mut self.console {
             Console::Lent(foreground) if process::id() != 1 => {
                 foreground.agent_stopped();
                 self.send(Target::Process(process::id()), Signal::STOP);
             }
-            _ => self.send(Target::Group(self.group), Signal::CONT),
+            _ => self.send(Target::Group(self.agent_group), Signal::CONT),
         }
     }
 
-    fn happened(&mut self, event: Event) {
+    fn handle_event(&mut self, event: Event) {
         let act = self.stop.step(Instant::now(), event, self.engine.is_refreshing());
         if self.stop.has_begun() {
-            self.engine.ending();
+            self.engine.stop_begun();
         }
         match act {
             None => {}
@@ -250,14 +252,14 @@ impl Supervisor {
             return self.forward_to_session(signal);
         }
         match self.policy.forward_to {
-            Forwarding::Group => self.send(Target::Group(self.group), signal),
+            Forwarding::Group => self.send(Target::Group(self.agent_group), signal),
             Forwarding::Process => self.send(Target::Process(agent), signal),
         }
     }
 
-    /// To an agent that leads a session of its own: its group, and the group in the foreground of its terminal. The stop
-    /// of one whose person has gone is what they would have got from their own terminal, a hang-up. A shell ignores TERM,
-    /// and not HUP (as systemd's `SendSIGHUP=` has it).
+    /// Forwards a signal to an agent with a session of its own: to its group, and to the foreground group of its
+    /// terminal. If the terminal's user has gone, a stop becomes what the user's own terminal would have sent: a
+    /// hang-up. A shell ignores TERM but not HUP, so it gets both (as with systemd's `SendSIGHUP=`).
     fn forward_to_session(&mut self, signal: Signal) {
         let is_stop = self.stop.signal() == Some(signal);
         let Some(relay) = self.console.relay() else { return };
@@ -265,17 +267,17 @@ impl Supervisor {
             return relay.close();
         }
         let (foreground, is_shell) = (relay.foreground(), relay.is_shell());
-        self.send(Target::Group(self.group), signal);
-        if let Some(foreground) = foreground.filter(|foreground| *foreground != self.group) {
+        self.send(Target::Group(self.agent_group), signal);
+        if let Some(foreground) = foreground.filter(|foreground| *foreground != self.agent_group) {
             self.send(Target::Group(foreground), signal);
         }
         if is_stop && is_shell {
-            self.send(Target::Group(self.group), Signal::HUP);
+            self.send(Target::Group(self.agent_group), Signal::HUP);
         }
     }
 
-    /// Everyone but us: the whole namespace as PID 1, else our descendants, those that left session and group included.
-    /// Helpers carry a login: they get no TERM, and with KILL what they did is done again.
+    /// Signals all other processes: as PID 1 the whole namespace, otherwise our descendants, including those that left
+    /// session and group. Helpers transfer a login, so they get no TERM. A helper that was killed is run again.
     fn signal_rest(&mut self, signal: Signal) {
         let helpers: Vec<Pid> = self.children.helpers().collect();
         if process::id() == 1 && (helpers.is_empty() || signal == Signal::KILL) {
@@ -288,7 +290,7 @@ impl Supervisor {
                 self.send(Target::Process(pid), signal);
             }
         }
-        // A stopped process acts on a TERM only once it is continued.
+        // A stopped process acts on TERM only once it is continued.
         if signal == Signal::TERM {
             self.signal_rest(Signal::CONT);
         }
@@ -298,24 +300,27 @@ impl Supervisor {
     fn send(&mut self, target: Target, signal: Signal) {
         match process::kill(target, signal) {
             Ok(()) => {}
-            // It ended in this moment.
+            // The process has just ended.
             Err(error) if errno::is_no_such_process(&error) => {}
             Err(error) => {
                 let text = format!("cannot send {signal}: {}", reason(&error));
-                let hint = "signalling another user's process takes the capability KILL";
-                self.once_of(About::Signal(signal), Message::warning(text).event(EventKey::SignalNotSent).hint(hint));
+                let hint = "signalling another user's process requires the capability KILL";
+                self.once_about(
+                    Subject::Signal(signal),
+                    Message::warning(text).event(EventKey::SignalNotSent).hint(hint),
+                );
             }
         }
     }
 
-    /// A call that fails once may fail in each round.
-    fn complain(&mut self, what: &'static str, error: &io::Error) {
+    /// Logs a failed system call, once: it may fail in each round.
+    fn log_failure(&mut self, what: &'static str, error: &io::Error) {
         let text = format!("{what}: {}", reason(error));
-        self.once_of(About::Call(what), Message::warning(text).event(EventKey::SystemCallFailed));
+        self.once_about(Subject::Call(what), Message::warning(text).event(EventKey::SystemCallFailed));
     }
 
-    fn once_of(&mut self, about: About, message: Message) {
-        self.log.once_of(about, message);
+    fn once_about(&mut self, subject: Subject, message: Message) {
+        self.log.once_about(subject, message);
         self.reporter.say_all(&self.log.take(Instant::now()));
     }
 }

@@ -1,8 +1,8 @@
-//! Starts the agent: group, terminal, user, capabilities, mask, exec.
+//! Starts the agent: process group, terminal, user, capabilities, signal mask, execve(2).
 //!
-//! The process has one thread, which sleeps until the child executes the command or fails. The child runs in the memory that
-//! they share, so the step that failed is simply there afterwards, and is said in words; and it allocates nothing, for what
-//! it would leave behind at its exec nobody would free.
+//! The process has one thread, which sleeps until the child has executed the command or failed. Both share their
+//! memory, so the parent simply reads which step failed. The child must not allocate: nobody would free its memory
+//! after the exec.
 
 pub mod deliver;
 
@@ -20,43 +20,39 @@ use crate::sys::signal::{Inherited, Signal};
 use crate::sys::terminal::Terminal;
 use crate::sys::{errno, privilege, process};
 
-/// What is started, and as whom.
 pub struct Launch<'l> {
-    /// Words and environment.
+    /// The command line and environment.
     pub program: Program,
-    /// The name of the command, for messages.
+    /// The command as the operator wrote it, for messages.
     pub command: &'l OsString,
-    /// The user, and what is lost on the way there.
+    /// The user to become, and the privileges to drop.
     pub privilege_drop: PrivilegeDrop<'l>,
-    /// The agent's terminal.
     pub terminal: Tty<'l>,
-    /// The mask to restore.
+    /// The signal mask to restore.
     pub inherited: Inherited,
 }
 
-/// The terminal that an agent starts with.
 #[derive(Clone, Copy)]
 pub enum Tty<'l> {
-    /// Ours: it becomes its foreground, if we hold that.
+    /// Our terminal. The agent becomes its foreground process group, if we are that.
     Lent(Option<&'l Terminal>),
-    /// One of its own, whose session it leads.
+    /// A terminal of the agent's own. The agent leads its session.
     Own(&'l Slave),
 }
 
-/// The way down to the agent's user.
+/// The change from our privileges to the agent's.
 #[derive(Debug, Clone, Copy)]
 pub struct PrivilegeDrop<'l> {
-    /// The user.
     pub identity: &'l Identity,
     /// Whether user and groups are set at all.
     pub changes_user: bool,
-    /// The bounding set and the capabilities are dropped.
+    /// Whether to drop the bounding set and the capabilities.
     pub drop_caps: Enforcement,
-    /// `no_new_privs` is set.
+    /// Whether to set `no_new_privs`.
     pub no_new_privs: Enforcement,
 }
 
-/// A step of the child.
+/// A step of the child before execve(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Group,
@@ -73,50 +69,49 @@ enum Step {
 }
 
 impl Launch<'_> {
-    /// Starts the agent and returns its process id once it executes the command. What the agent can do without is a warning.
-    ///
-    /// # Errors
-    /// The step that failed, in words; the child is then a zombie, which its parent's end or the next wait reaps.
+    /// Starts the agent, and returns its process id once it has executed the command. Logs a warning if a step failed
+    /// that the agent can do without. After an error the child is a zombie, which the next wait or our own end reaps.
     pub fn start(&self, reporter: Reporter) -> anyhow::Result<Pid> {
         let parent = process::id();
-        let (mut failed, mut unbound) = (None, None);
+        let (mut failed, mut unbound_reason) = (None, None);
         let child = process::vfork(&mut || {
-            failed = Some(self.steps(parent, &mut unbound));
+            failed = Some(self.run_steps(parent, &mut unbound_reason));
             isize::from(EXIT_NOT_EXECUTABLE)
         });
         let child = child.map_err(|error| fork_failure(&error))?;
-        if let Some(error) = unbound.filter(|_| failed.is_none()) {
-            let text = format!("the agent will go on without agent-init if agent-init is killed: {}", reason(&error));
-            let hint = "PID 1 takes the agent along: make agent-init the ENTRYPOINT";
+        if let Some(error) = unbound_reason.filter(|_| failed.is_none()) {
+            let text = format!("the agent will keep running if agent-init is killed: {}", reason(&error));
+            let hint = "make agent-init the ENTRYPOINT: the end of PID 1 ends the agent too";
             reporter.say(&Message::warning(text).event(EventKey::SystemCallFailed).hint(hint));
         }
         match failed {
             None => Ok(child),
-            Some((step, error)) => Err(self.explain(step, &error).into()),
+            Some((step, error)) => Err(self.failure_of(step, &error).into()),
         }
     }
 
-    /// Goes through the steps; returns the one that failed, for the last one returns only to fail. `unbound` is why the
-    /// agent's life could not be bound to ours.
-    fn steps(&self, parent: Pid, unbound: &mut Option<io::Error>) -> (Step, io::Error) {
+    /// Runs the steps and returns the one that failed: the last step returns only on failure. `unbound_reason` gets the
+    /// error if the agent could not be made to end with agent-init.
+    fn run_steps(&self, parent: Pid, unbound_reason: &mut Option<io::Error>) -> (Step, io::Error) {
         let mut before_exec = || -> Result<(), (Step, io::Error)> {
             match self.terminal {
                 Tty::Lent(terminal) => {
-                    process::own_group().map_err(at(Step::Group))?;
-                    // Every signal is still blocked, SIGTTOU too.
-                    terminal.map_or(Ok(()), take_terminal).map_err(at(Step::Terminal))?;
+                    process::own_group().map_err(failed_at(Step::Group))?;
+                    // All signals are still blocked, including SIGTTOU.
+                    terminal.map_or(Ok(()), take_terminal).map_err(failed_at(Step::Terminal))?;
                 }
-                Tty::Own(slave) => slave.become_leader().map_err(at(Step::Session))?,
+                Tty::Own(slave) => slave.become_leader().map_err(failed_at(Step::Session))?,
             }
-            self.privilege_drop.steps()?;
+            self.privilege_drop.run_steps()?;
             if parent != 1 {
-                // After the change of user, which clears it. PID 1 takes its whole namespace along anyway.
-                *unbound = process::on_parent_death(Signal::KILL).err();
+                // The change of user clears the setting, so it comes after that. The end of PID 1 ends its whole
+                // namespace anyway.
+                *unbound_reason = process::on_parent_death(Signal::KILL).err();
                 if process::parent_id() != parent {
                     process::exit_now(i32::from(EXIT_NOT_EXECUTABLE));
                 }
             }
-            self.inherited.restore().map_err(at(Step::Mask))
+            self.inherited.restore().map_err(failed_at(Step::Mask))
         };
         match before_exec() {
             Err(failed) => failed,
@@ -124,52 +119,50 @@ impl Launch<'_> {
         }
     }
 
-    fn explain(&self, step: Step, error: &io::Error) -> Failure {
-        if step == Step::Exec { exec_failure(self.command, error) } else { self.privilege_drop.explain(step, error) }
+    fn failure_of(&self, step: Step, error: &io::Error) -> Failure {
+        if step == Step::Exec { exec_failure(self.command, error) } else { self.privilege_drop.failure_of(step, error) }
     }
 }
 
-/// Takes the terminal's foreground. One that has hung up is no reason not to start.
+/// Takes the terminal's foreground. A terminal that has hung up is not an error.
 fn take_terminal(terminal: &Terminal) -> io::Result<()> {
     terminal.give_to(process::id()).or_else(|error| if errno::is_hung_up(&error) { Ok(()) } else { Err(error) })
 }
 
-fn at(step: Step) -> impl Fn(io::Error) -> (Step, io::Error) {
+fn failed_at(step: Step) -> impl Fn(io::Error) -> (Step, io::Error) {
     move |error| (step, error)
 }
 
 impl PrivilegeDrop<'_> {
-    /// Goes down in this process, for good.
-    ///
-    /// # Errors
-    /// The step that failed, in words; what was lost before it is lost.
-    pub fn go(self) -> Result<(), Failure> {
-        self.steps().map_err(|(step, error)| self.explain(step, &error))
+    /// Drops the privileges of this process for good. After an error, the steps before it are not undone.
+    pub fn apply(self) -> Result<(), Failure> {
+        self.run_steps().map_err(|(step, error)| self.failure_of(step, &error))
     }
 
-    fn steps(self) -> Result<(), (Step, io::Error)> {
+    fn run_steps(self) -> Result<(), (Step, io::Error)> {
         if self.changes_user {
             if let Some(groups) = &self.identity.groups {
-                privilege::set_groups(groups).map_err(at(Step::Groups))?;
+                privilege::set_groups(groups).map_err(failed_at(Step::Groups))?;
             }
-            privilege::set_group(self.identity.gid).map_err(at(Step::Gid))?;
+            privilege::set_group(self.identity.gid).map_err(failed_at(Step::Gid))?;
         }
-        // It takes CAP_SETPCAP, which goes with the user.
-        enforced(self.drop_caps, privilege::drop_bounding_set).map_err(at(Step::BoundingSet))?;
+        // Needs CAP_SETPCAP, which is lost with the change of user.
+        enforce(self.drop_caps, privilege::drop_bounding_set).map_err(failed_at(Step::BoundingSet))?;
         if self.changes_user {
-            privilege::set_user(self.identity.uid).map_err(at(Step::Uid))?;
-            // The change of user sets what fs.suid_dumpable says, on memory that may be shared with the parent.
-            process::set_undumpable().map_err(at(Step::Uid))?;
+            privilege::set_user(self.identity.uid).map_err(failed_at(Step::Uid))?;
+            // The change of user sets the dumpable flag to fs.suid_dumpable, on memory that may be shared with the
+            // parent.
+            process::set_undumpable().map_err(failed_at(Step::Uid))?;
         }
-        enforced(self.drop_caps, privilege::drop_capabilities).map_err(at(Step::Capabilities))?;
-        enforced(self.no_new_privs, privilege::no_new_privileges).map_err(at(Step::NoNewPrivileges))
+        enforce(self.drop_caps, privilege::drop_capabilities).map_err(failed_at(Step::Capabilities))?;
+        enforce(self.no_new_privs, privilege::no_new_privileges).map_err(failed_at(Step::NoNewPrivileges))
     }
 
-    fn explain(self, step: Step, error: &io::Error) -> Failure {
+    fn failure_of(self, step: Step, error: &io::Error) -> Failure {
         let reason = reason(error);
         let who = format!("{}:{}", self.identity.uid, self.identity.gid);
         let caps = |names: &str| {
-            format!("agent-init lacks a capability for it: add {names} (docker: --cap-add, compose: cap_add)")
+            format!("agent-init lacks the capability {names}: add it (docker: --cap-add, compose: cap_add)")
         };
         match step {
             Step::Groups => {
@@ -183,40 +176,40 @@ impl PrivilegeDrop<'_> {
             Step::Group => Failure::new(format!("cannot make a process group for the command: {reason}")),
             Step::Terminal => Failure::new(format!("cannot give the terminal to the command: {reason}")),
             Step::Session => Failure::new(format!("cannot make a session with a terminal for the command: {reason}")),
-            Step::Mask => Failure::new(format!("cannot give the signal mask back to the command: {reason}")),
+            Step::Mask => Failure::new(format!("cannot restore the signal mask for the command: {reason}")),
             Step::Exec => Failure::new(format!("cannot execute the command: {reason}")),
         }
     }
 }
 
-/// Why a command was not executed: 127 for what is not there, 126 for what cannot be executed, as every shell has it.
+/// Why a command was not executed. The exit status is the one of shells: 127 if it was not found, otherwise 126.
 pub fn exec_failure(command: &OsStr, error: &io::Error) -> Failure {
     let reason = reason(error);
     let command = command.to_string_lossy();
     if error.kind() == io::ErrorKind::NotFound {
         let hint = if command.contains('/') {
-            "is the path right inside the container? A script's interpreter (#!) may be what is missing"
+            "check the path inside the container, and the interpreter (#!) if it is a script"
         } else {
-            "it is on no directory of PATH: is it installed in this image?"
+            "it is in no directory of PATH: is it installed in this image?"
         };
         return Failure::new(format!("{command}: command not found")).hint(hint).exit(EXIT_NOT_FOUND);
     }
     if errno::is_again(error) {
-        // The new user's limit: execve(2) looks again after the change of user.
+        // The new user's RLIMIT_NPROC: execve(2) checks it after a change of user.
         return fork_failure(error);
     }
     let hint = if errno::is_exec_format(error) {
         "it is built for another architecture, or is a script without a #! line"
     } else {
-        "is it executable, and is the path to it open, for the user that runs it?"
+        "is it executable for the user that runs it, and may that user enter its directories?"
     };
     Failure::new(format!("{command}: cannot execute: {reason}")).hint(hint).exit(EXIT_NOT_EXECUTABLE)
 }
 
-fn enforced(enforcement: Enforcement, step: fn() -> io::Result<()>) -> io::Result<()> {
+fn enforce(enforcement: Enforcement, step: fn() -> io::Result<()>) -> io::Result<()> {
     match enforcement {
         Enforcement::Off => Ok(()),
-        // Without CAP_SETPCAP the kernel refuses, and with no_new_privs nothing is left to gain.
+        // Without CAP_SETPCAP the kernel refuses. With no_new_privs set, nothing can be gained by it anyway.
         Enforcement::BestEffort => {
             step().or_else(|error| if errno::is_refused_call(&error) { Ok(()) } else { Err(error) })
         }

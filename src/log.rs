@@ -1,4 +1,4 @@
-//! The log: lines on standard error, as text or JSON.
+//! The log: lines of text or JSON on standard error.
 
 pub mod event;
 pub mod safe;
@@ -13,7 +13,6 @@ use crate::sys::output::Output;
 use crate::sys::poll;
 use crate::sys::poll::Interest;
 
-/// How messages are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// Lines for people.
@@ -23,10 +22,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Errors.
     Error,
     /// What the operator should know.
     Warning,
@@ -47,159 +44,150 @@ impl Level {
     }
 }
 
-/// A thing to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// How grave it is.
     pub level: Level,
-    /// What kind of thing happened, for programs that read the log.
+    /// The kind of message, for programs that read the log.
     pub event: EventKey,
     /// The agent that it is about.
     pub agent: Option<String>,
-    /// The variable, path or store that it is about, where that is not the agent.
+    /// The variable, path or store that it is about, if not the agent.
     pub about: Option<String>,
-    /// What happened.
     pub text: String,
     /// What to do about it.
     pub hint: Option<String>,
 }
 
 impl Message {
-    /// A message of this level.
     pub fn new(level: Level, text: impl Into<String>) -> Message {
         Message { level, event: EventKey::Other, agent: None, about: None, text: text.into(), hint: None }
     }
 
-    /// A warning without a remedy.
     pub fn warning(text: impl Into<String>) -> Message {
         Message::new(Level::Warning, text)
     }
 
-    /// A line that is always shown but with `-q`.
+    /// A line that only `-q` hides.
     pub fn notice(text: impl Into<String>) -> Message {
         Message::new(Level::Notice, text)
     }
 
-    /// A line for `-v`.
+    /// A line that only `-v` shows.
     pub fn detail(text: impl Into<String>) -> Message {
         Message::new(Level::Detail, text)
     }
 
-    /// An error, with its chain of causes and the hint of the [`Failure`] in it.
+    /// An error with its chain of causes, and the hint of the [`Failure`] in it.
     pub fn error(error: &anyhow::Error) -> Message {
         let hint = error.downcast_ref::<Failure>().and_then(|failure| failure.hint.clone());
         Message { hint, ..Message::new(Level::Error, in_words(error)).event(EventKey::Failed) }
     }
 
-    /// The same as a warning.
     pub fn as_warning(self) -> Message {
         Message { level: Level::Warning, ..self }
     }
 
-    /// Of this kind.
     pub fn event(mut self, event: EventKey) -> Message {
         self.event = event;
         self
     }
 
-    /// About this variable, path or store.
+    /// Sets the variable, path or store that it is about.
     pub fn about(mut self, subject: impl Into<String>) -> Message {
         self.about = Some(subject.into());
         self
     }
 
-    /// About this agent.
     pub fn agent(mut self, agent: impl Into<String>) -> Message {
         self.agent = Some(agent.into());
         self
     }
 
-    /// With a remedy.
     pub fn hint(mut self, hint: impl Into<String>) -> Message {
         self.hint = Some(hint.into());
         self
     }
 }
 
-/// How long the last messages may take to a reader that is slow.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long the last messages may take if their reader is slow.
+const LAST_OUTPUT_WAIT: Duration = Duration::from_millis(500);
 
-/// Standard error is one for the whole process, as its descriptor is.
+// The process has one standard error, so there is one buffer for it.
 static STDERR: Mutex<Output<'static>> = Mutex::new(Output::standard_error());
 
 fn stderr() -> MutexGuard<'static, Output<'static>> {
     STDERR.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Messages never wait for a reader from now on, whatever the agent does to the terminal or pipe that it shares with us.
-/// To be called before core dumps are forbidden.
+/// From now on messages never wait for a reader, whatever the agent does to the terminal or pipe that it shares with
+/// us. Must be called before core dumps are forbidden.
 pub fn stop_waiting() {
     stderr().stop_waiting();
 }
 
 /// Writes messages to standard error.
 ///
-/// A write never fails and never waits: a log that nobody reads must not stop PID 1. What does not fit is kept, up to a
-/// bound, and written by [`Reporter::flush`].
+/// Writing never fails and never blocks: a log that nobody reads must not stop PID 1. What does not fit is buffered, up
+/// to a limit, and written by [`Reporter::flush`].
 #[derive(Debug, Clone, Copy)]
 pub struct Reporter {
-    /// The form.
     pub format: LogFormat,
-    /// The least grave level that is shown.
+    /// The least severe level that is shown.
     pub level: Level,
-    /// Standard error is a terminal in raw mode now: a line feed alone would not go back to its left.
+    /// Standard error is a terminal in raw mode, where a line feed needs a carriage return.
     pub on_raw_terminal: bool,
 }
 
 impl Reporter {
-    /// Says it, if this level is shown.
+    /// Writes the message, if its level is shown.
     pub fn say(self, message: &Message) {
         if message.level <= self.level {
             let mut stderr = stderr();
-            self.tell_dropped(&mut stderr);
+            self.report_dropped(&mut stderr);
             stderr.write(self.bytes(message));
         }
     }
 
-    /// Says all of them.
     pub fn say_all<'m>(self, messages: impl IntoIterator<Item = &'m Message>) {
         for message in messages {
             self.say(message);
         }
     }
 
-    /// Writes what did not fit before, if there is room by now.
+    /// Writes buffered messages, if there is room by now.
     pub fn flush(self, now: Instant) {
         let mut stderr = stderr();
         stderr.flush(now);
-        self.tell_dropped(&mut stderr);
+        self.report_dropped(&mut stderr);
     }
 
-    /// What to wait for while something is left to be written.
+    /// The descriptor to poll while messages are buffered.
     pub fn interest(self) -> Option<Interest<'static>> {
         stderr().interest()
     }
 
-    /// When to flush where waiting tells nothing.
+    /// When to flush if no descriptor can be polled.
     pub fn deadline(self) -> Option<Instant> {
         stderr().deadline()
     }
 
-    /// Gives what is left a moment to be written, at the end, and then gives it up. `limit`: no later than that.
+    /// Gives buffered messages a moment to be written, until `limit` at most, and then drops them.
     pub fn finish(self, limit: Option<Instant>) {
-        let until = Instant::now() + LAST_WORDS;
+        let until = Instant::now() + LAST_OUTPUT_WAIT;
         let until = limit.map_or(until, |limit| limit.min(until));
         loop {
             self.flush(Instant::now());
-            let left = stderr().interest();
-            if left.is_none() || Instant::now() >= until || poll::wait(left.into_iter().collect(), Some(until)).is_err()
+            let interest = stderr().interest();
+            if interest.is_none()
+                || Instant::now() >= until
+                || poll::wait(interest.into_iter().collect(), Some(until)).is_err()
             {
                 return stderr().clear();
             }
         }
     }
 
-    pub(crate) fn tell_dropped(self, stderr: &mut Output<'_>) {
+    pub(crate) fn report_dropped(self, stderr: &mut Output<'_>) {
         let Some(count) = stderr.take_dropped().filter(|_| self.level >= Level::Warning) else { return };
         let were = if count == 1 { "1 message was".to_owned() } else { format!("{count} messages were") };
         let text = format!("{were} dropped: nobody read standard error fast enough");
@@ -212,7 +200,7 @@ impl Reporter {
     }
 
     pub(crate) fn render(self, message: &Message) -> String {
-        // Every message passes here, whoever made its text.
+        // All messages pass here, wherever their text comes from.
         let text = without_number(&message.text);
         let hint = message.hint.as_deref().map(without_number);
         match self.format {
@@ -252,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_its_chain_and_its_hint() {
+    fn an_error_has_its_chain_and_its_hint() {
         let error = Err::<(), _>(io::Error::from(io::ErrorKind::NotFound))
             .context(Failure::new("cannot read /x").hint("mount it"))
             .unwrap_err();
@@ -261,9 +249,9 @@ mod tests {
         assert_eq!(message.hint.as_deref(), Some("mount it"));
     }
 
-    /// Every error that Linux knows, in every way to a person.
+    /// Every error number of Linux, in every form that a person sees.
     #[test]
-    fn no_message_has_the_number_of_an_error() {
+    fn no_message_contains_an_error_number() {
         for number in 1..=133 {
             let error = || io::Error::from_raw_os_error(number);
             let words = without_number(&error().to_string());
@@ -284,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms() {
+    fn messages_are_rendered_as_text_and_json() {
         let message = Message::warning("a\u{1b}[31m\nb").hint("c");
         let text = Reporter { format: LogFormat::Text, level: Level::Notice, on_raw_terminal: false };
         assert_eq!(text.render(&message), "agent-init: warning: a\u{fffd}[31m\u{fffd}b\n  hint: c\n");

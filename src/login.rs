@@ -1,4 +1,4 @@
-//! Credentials: secrets, the sources they come from, and what a login document says.
+//! Credentials: secrets, the sources they come from, and the content of login documents.
 
 mod defect;
 mod digest;

@@ -134,7 +134,7 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
         _ => None,
     };
     let base = if chosen.is_some_and(|chosen| left_at.contains(&chosen.source)) {
-        remembered.and_then(Served::agreed)
+        remembered.and_then(Served::merge_base)
     } else {
         session.map(|session| MergeBase::from(&session.login))
     };

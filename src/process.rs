@@ -1,4 +1,4 @@
-//! Children and helpers: spawning, reaping and asking them. Nobody else calls waitpid(2).
+//! Children and helpers: starting, reaping and reading them. Nothing else calls waitpid(2).
 
 pub mod argv;
 pub mod children;

@@ -1,4 +1,4 @@
-//! What one container remembers from one run to the next: `<state-dir>/state.json`. No secret is in it.
+//! `<state-dir>/state.json`: what a container remembers from one run to the next. It holds no secret.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -17,158 +17,145 @@ use crate::login::{Digest, limits};
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::process::Pid;
 
-/// The file's name.
 const FILE: &str = "state.json";
 
-/// The state of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    /// The form of this file.
+    /// The version of the file's format.
     pub version: u32,
-    /// Our process.
+    /// The process of agent-init.
     pub pid: Pid,
     /// The agent's process, once it runs.
     pub agent_pid: Option<Pid>,
     /// The agent's user and group.
     pub user: (u32, u32),
-    /// What the agent's environment got.
+    /// How the agent's environment differs from agent-init's.
     #[serde(default)]
     pub environment: Handed,
-    /// The served agents.
     pub agents: Vec<Served>,
 }
 
-/// The agent's environment beside the one that we were given, for a command that joins it. No value of a credential.
+/// How the agent's environment differs from agent-init's, for `exec`. It holds no value of a credential.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handed {
-    /// Set to these values.
+    /// Variables with the values that were set.
     pub set: BTreeMap<String, String>,
-    /// Set to values that only the agent's own environment holds.
+    /// Variables that were set to values that only the agent's environment holds.
     pub kept: Vec<String>,
-    /// Removed.
+    /// Variables that were removed.
     pub unset: Vec<String>,
 }
 
-/// A served agent.
+/// An agent that the run serves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Served {
-    /// Its name.
+    /// The agent's name.
     pub agent: String,
-    /// The method in place.
+    /// The method in use.
     pub method: String,
-    /// Where its material came from.
+    /// The source of the credential.
     pub source: Option<String>,
-    /// Its home.
+    /// The agent's config directory.
     pub place: PathBuf,
-    /// When what was found there ends, where a note beside it says so, RFC 3339; a login says so itself.
+    /// When a credential expires that cannot say so itself (RFC 3339), from the metadata beside it.
     #[serde(default)]
     pub expires_at: Option<String>,
     /// Where refreshed logins go.
     pub write_back: Option<PathBuf>,
-    /// The store behind a helper, whose mirror that is.
+    /// The store behind a helper, if `write_back` is its mirror.
     #[serde(default)]
     pub store: Option<String>,
-    /// What was found beside the source, and why it is not used.
+    /// Candidates that are ignored.
     #[serde(default)]
     pub shadowed: Vec<Shadowed>,
-    /// Tokens of the login that was installed or last agreed; see [`MergeBase`].
+    /// The digest of the merge base; see [`MergeBase`].
     pub base: Option<String>,
-    /// All of that login that travels.
+    /// The content digest of the merge base.
     pub content: Option<String>,
-    /// The logins that were in place here.
-    // `lineage` in the files of every version.
+    /// The history of the working copy's logins. The file calls it `lineage` in every version.
     #[serde(default, rename = "lineage")]
     pub history: History,
-    /// What the last exchange with the store came to.
+    /// The result of the last sync.
     pub last: Option<SyncResult>,
-    /// When it came to that, RFC 3339.
+    /// When `last` or the merge base changed, RFC 3339.
     #[serde(default)]
     pub at: Option<String>,
 }
 
-/// A source that is not used.
+/// A candidate that is ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shadowed {
-    /// The source.
     pub source: String,
-    /// Why it is not used.
+    /// Why it is ignored.
     pub why: String,
 }
 
 impl Served {
-    /// The login that was installed or last agreed.
-    pub fn agreed(&self) -> Option<MergeBase> {
-        let part = |text: &Option<String>| text.as_deref().and_then(Digest::parse);
-        Some(MergeBase { digest: part(&self.base)?, content: part(&self.content)? })
+    /// The version of the login that was installed, or that working copy and store last agreed on.
+    pub fn merge_base(&self) -> Option<MergeBase> {
+        let digest = |text: &Option<String>| text.as_deref().and_then(Digest::parse);
+        Some(MergeBase { digest: digest(&self.base)?, content: digest(&self.content)? })
     }
 
-    /// Remembers it.
-    pub fn agree(&mut self, base: MergeBase) {
+    pub fn set_merge_base(&mut self, base: MergeBase) {
         self.base = Some(base.digest.to_string());
         self.content = Some(base.content.to_string());
         self.history.push(base.digest);
     }
 
-    /// Remembers what the last exchange with the store came to, if that is news; the moment counts from then.
+    /// Records the merge base and the result of a sync, with the time. Returns whether anything changed.
     pub fn remember(&mut self, base: Option<MergeBase>, last: Option<SyncResult>) -> bool {
-        let another = base.filter(|base| self.agreed() != Some(*base));
-        let is_news = another.is_some() || self.last != last;
-        if let Some(base) = another {
-            self.agree(base);
+        let new_base = base.filter(|base| self.merge_base() != Some(*base));
+        let is_changed = new_base.is_some() || self.last != last;
+        if let Some(base) = new_base {
+            self.set_merge_base(base);
         }
-        if is_news {
+        if is_changed {
             self.at = Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
             self.last = last;
         }
-        is_news
+        is_changed
     }
 }
 
-/// What the run before this one left; nothing when there is none or it does not parse: it is then a first run.
+/// The state that the previous run left. Empty if there is none or it does not parse: the run then counts as the first.
 ///
-/// # Errors
-/// It is there and cannot be read now. To take this for a first run would make a spent login win over what was refreshed
-/// from it.
+/// Fails if the file exists and cannot be read now. To count the run as the first would make a spent login win over the
+/// one that was refreshed from it.
 pub fn load(state_dir: &Path, uid: u32) -> anyhow::Result<State> {
     let owners = Owners::These(vec![uid, 0]);
     match untrusted::read_again(|| read(state_dir, &owners)) {
         Ok(found) => Ok(found.map(|(state, _)| state).unwrap_or_default()),
         Err(why) => {
             let file = state_dir.join(FILE);
-            let what = format!("cannot read {}, which tells which logins an earlier run had: {why}", file.display());
-            let hint = "start again once it can be read, or remove it: then the login in the capture counts";
+            let what = format!("cannot read {}, the record of logins of earlier runs: {why}", file.display());
+            let hint = "start again once it can be read, or remove it to use the login in the capture";
             Err(Failure::new(what).hint(hint).into())
         }
     }
 }
 
-/// The state that is there, and the uid that it belongs to. `None` too for a file that does not parse, and for a directory
-/// that others may write to.
-///
-/// # Errors
-/// The file is there, or may be, and cannot be read now.
+/// Reads the state and the uid of its directory's owner. `None` if there is no state, if it does not parse, or if
+/// others than the owner may write to the directory. Fails if the file may exist and cannot be read now.
 pub fn read(state_dir: &Path, owners: &Owners) -> Result<Option<(State, u32)>, Unreadable> {
     let found = || -> Result<_, Unreadable> {
-        // Others than its owner may pass through the directory, and not list it.
+        // Other users may have search permission on the directory only, so it is opened with O_PATH.
         let dir = Dir::passage(state_dir)?;
         let content = untrusted::entry(&dir, OsStr::new(FILE), owners)?;
         Ok((content, dir.stat()?))
     };
     match found() {
         Ok((content, stat)) => {
-            let is_theirs = stat.uid == content.stat.uid && stat.mode & 0o022 == 0;
+            let is_owners_alone = stat.uid == content.stat.uid && stat.mode & 0o022 == 0;
             let state = limits::parse(&content.bytes).ok();
-            Ok(state.filter(|_| is_theirs).map(|state| (state, stat.uid)))
+            Ok(state.filter(|_| is_owners_alone).map(|state| (state, stat.uid)))
         }
         Err(why) if why.is_unknown() => Err(why),
         Err(_) => Ok(None),
     }
 }
 
-/// Writes the state whole.
-///
-/// # Errors
-/// What the kernel says.
+/// Writes the state atomically.
 pub fn save(state_dir: &Dir, state: &State) -> anyhow::Result<()> {
     let text = serde_json::to_vec_pretty(state).context("state.json")?;
     if text.len() as u64 > LIMIT {
@@ -176,7 +163,7 @@ pub fn save(state_dir: &Dir, state: &State) -> anyhow::Result<()> {
     }
     let attributes = Attributes { mode: 0o644, owner: None };
     state_dir.write_whole(OsStr::new(FILE), &text, attributes).with_context(|| {
-        let hint = "exec, healthcheck and the next start of this container read it: --state-dir names another place";
+        let hint = "exec, healthcheck and the next start of this container read it; --state-dir sets another directory";
         Failure::new(format!("cannot write {FILE} to the state directory")).hint(hint)
     })
 }
@@ -186,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_news_is_remembered() {
+    fn only_changes_are_recorded() {
         let served = r#"{ "agent": "x", "method": "session", "source": null, "place": "/x", "write_back": null,
             "base": null, "content": null, "last": null }"#;
         let mut served: Served = serde_json::from_str(served).unwrap();
@@ -204,9 +191,9 @@ mod tests {
             assert!(!served.remember(base, Some(last)), "{base:?} {last:?}");
             assert_eq!(served, known);
         }
-        // Nothing agreed takes nothing away.
+        // A sync without an agreement keeps the merge base.
         assert!(served.remember(None, Some(SyncResult::Failed)));
-        assert_eq!((served.agreed(), served.last), (base(2), Some(SyncResult::Failed)));
+        assert_eq!((served.merge_base(), served.last), (base(2), Some(SyncResult::Failed)));
         assert!(served.history.is_ancestor(base(1).unwrap().digest));
     }
 }

@@ -1,4 +1,4 @@
-//! Where a login lives between containers.
+//! Stores hold logins between containers: directories, and secret stores behind a helper.
 
 pub mod directory;
 pub mod helper;
@@ -23,38 +23,37 @@ use crate::login::history::History;
 use crate::login::merge::LoginState;
 use crate::sys::lock::Lock;
 
-/// A store.
 pub enum Store {
-    /// A directory: what is asked is answered at once.
+    /// A directory. It answers at once.
     Directory(Capture),
-    /// A directory that is not there: it is made when there is a login to store, or another makes it.
+    /// A directory that does not exist. It is made when there is a login to store, unless somebody else makes it first.
     Expected(PathBuf),
-    /// Behind a helper command: what is asked is answered later, and what was read last is at hand.
+    /// A secret store behind a helper command. It answers later; what was read last is held in memory.
     Remote(Box<Remote>),
 }
 
-/// What came of putting a login.
+/// The result of `put`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
-    /// It is stored.
+    /// The login is stored.
     Done,
-    /// It is on its way.
+    /// The login was sent. A `StoreEvent` will tell whether it is stored.
     Sent,
 }
 
-/// What came of asking for something that one container has at a time.
+/// The result of a request for something that one container has at a time.
 pub enum LockOutcome {
-    /// It is ours, for as long as this is held.
+    /// It is ours for as long as the lock is held.
     Granted(Option<Lock>),
-    /// Another has it.
+    /// Another container has it.
     Refused,
-    /// It will be known later.
+    /// The answer comes later.
     Later,
 }
 
 impl Store {
-    /// Where the operator finds it.
-    pub fn place(&self) -> String {
+    /// Where the operator finds the store: its path or specification.
+    pub fn location(&self) -> String {
         match self {
             Store::Directory(capture) => capture.path.display().to_string(),
             Store::Expected(path) => path.display().to_string(),
@@ -62,7 +61,6 @@ impl Store {
         }
     }
 
-    /// The login as it is stored.
     pub fn read(&self, rule: &SessionFile) -> LoginFile {
         match self {
             Store::Directory(capture) => capture.read(rule),
@@ -71,10 +69,7 @@ impl Store {
         }
     }
 
-    /// What is known of the logins that were stored.
-    ///
-    /// # Errors
-    /// As [`Capture::record`].
+    /// What is recorded of the stored logins.
     pub fn record(&self) -> Result<Record, Unreadable> {
         match self {
             Store::Directory(capture) => capture.record(),
@@ -83,10 +78,7 @@ impl Store {
         }
     }
 
-    /// The right to write. A remote store compares and sets: there everybody may try.
-    ///
-    /// # Errors
-    /// As [`Capture::lock`].
+    /// The right to write. In a remote store everybody may try, because it compares before it sets.
     pub fn lock(&self) -> io::Result<LockOutcome> {
         match self {
             Store::Directory(capture) => {
@@ -98,9 +90,6 @@ impl Store {
     }
 
     /// The right to let the agent refresh. A directory on a file system without locks grants it to everybody.
-    ///
-    /// # Errors
-    /// As [`Capture::lease`].
     pub fn lease(&mut self) -> io::Result<LockOutcome> {
         match self {
             Store::Directory(capture) => {
@@ -108,23 +97,20 @@ impl Store {
             }
             Store::Expected(_) => Ok(LockOutcome::Granted(None)),
             Store::Remote(remote) => {
-                remote.ask_turn();
+                remote.request_turn();
                 Ok(LockOutcome::Later)
             }
         }
     }
 
-    /// Gives that right back; a directory's goes with its lock.
+    /// Gives the right to refresh back. That of a directory ends with its lock.
     pub fn release(&mut self) {
         if let Store::Remote(remote) = self {
             remote.release();
         }
     }
 
-    /// Stores the login of `bytes`, with the right to write in hand.
-    ///
-    /// # Errors
-    /// As [`Capture::put`].
+    /// Stores the login of `bytes`. The caller must have the right to write.
     pub fn put(&mut self, rule: &SessionFile, bytes: &[u8], history: &History) -> io::Result<Put> {
         match self {
             Store::Directory(capture) => capture.put(rule, bytes, history).map(|()| Put::Done),
@@ -133,10 +119,7 @@ impl Store {
         }
     }
 
-    /// Keeps a login that lost.
-    ///
-    /// # Errors
-    /// What the kernel says.
+    /// Keeps a login that lost in `conflicts/`.
     pub fn keep_conflict(&self, rule: &SessionFile, bytes: &[u8]) -> io::Result<()> {
         match self {
             Store::Directory(capture) => capture.keep_conflict(rule, bytes),
@@ -145,11 +128,8 @@ impl Store {
         }
     }
 
-    /// Opens a directory that was expected, if it is there, or `make`s it; whether it is there now and was not before.
-    ///
-    /// # Errors
-    /// As mkdir(2) and open(2).
-    pub fn appear(&mut self, make: bool) -> io::Result<bool> {
+    /// Opens a directory that did not exist, if it exists now. `make`: makes it first. Returns whether it was opened.
+    pub fn open_expected(&mut self, make: bool) -> io::Result<bool> {
         let Store::Expected(path) = self else { return Ok(false) };
         if make {
             directory::make(path)?;
@@ -164,7 +144,6 @@ impl Store {
         }
     }
 
-    /// The store behind a helper, if it is one.
     pub fn remote(&mut self) -> Option<&mut Remote> {
         match self {
             Store::Directory(_) | Store::Expected(_) => None,
@@ -172,7 +151,7 @@ impl Store {
         }
     }
 
-    /// When something is due without an event.
+    /// When the next step is due without an event.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         match self {
             Store::Directory(_) | Store::Expected(_) => None,
@@ -180,7 +159,7 @@ impl Store {
         }
     }
 
-    /// Whether something that was asked is not answered.
+    /// Whether a request is unanswered.
     pub fn is_busy(&self, now: Instant) -> bool {
         matches!(self, Store::Remote(remote) if remote.is_busy(now))
     }

@@ -1,4 +1,5 @@
-//! Carries logins between working copies and captures: three versions are compared, and what changed travels.
+//! Syncs logins between working copies and stores: compares the working copy, the stored login and the merge base, and
+//! publishes or adopts what changed.
 
 pub mod dedup_log;
 pub mod engine;

@@ -1,4 +1,4 @@
-//! The terminal that a container was given: who is in the foreground, and a relay to a terminal of its own.
+//! The container's terminal: its foreground process group, and the relay to a terminal of the agent's own.
 
 pub mod console;
 pub mod foreground;

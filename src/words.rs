@@ -1,6 +1,6 @@
-//! Pure. Facts in words, where the obvious way to say them is sometimes wrong.
+//! Words for facts that are easy to get wrong. Pure.
 
-/// A list in words: `none` where there is nothing in it.
+/// Joins a list. `none` if it is empty.
 pub fn listed<T: AsRef<str>>(words: &[T], separator: &str, none: &str) -> String {
     if words.is_empty() {
         return none.to_owned();
@@ -8,21 +8,20 @@ pub fn listed<T: AsRef<str>>(words: &[T], separator: &str, none: &str) -> String
     words.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(separator)
 }
 
-/// What a mode lets the group and others do with a file beside its owner, where that is anything: `660` lets the group
-/// read and write.
+/// What a mode allows the group and others to do with a file, if anything: with `660` the group may read and write.
 pub fn access_beside_owner(mode: u32) -> Option<String> {
     access(mode, &[(0o4, "read"), (0o2, "write"), (0o1, "execute")])
 }
 
-/// The same of a directory, as far as what is in it can be changed.
+/// Who but the owner may change the content of a directory, if anybody.
 pub fn writable_beside_owner(mode: u32) -> Option<String> {
     access(mode, &[(0o2, "write")])
 }
 
 fn access(mode: u32, kinds: &[(u32, &str)]) -> Option<String> {
-    let of =
+    let allowed =
         |bits: u32| -> Vec<&str> { kinds.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, word)| *word).collect() };
-    let (group, others) = (of(mode >> 3), of(mode));
+    let (group, others) = (allowed(mode >> 3), allowed(mode));
     let in_words = |words: &[&str]| words.join(" and ");
     match (group.is_empty(), others.is_empty()) {
         (true, true) => None,
@@ -38,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_mode_beside_the_owner() {
+    fn access_of_group_and_others_in_words() {
         let rows = [
             (0o600, None),
             (0o700, None),
@@ -59,18 +58,18 @@ mod tests {
             assert_eq!(access_beside_owner(mode).as_deref(), expected, "{mode:o}");
         }
         for mode in 0..=0o777 {
-            let said = access_beside_owner(mode).unwrap_or_default();
-            assert_eq!(said.contains("read"), mode & 0o044 != 0, "{mode:o}: {said}");
-            assert_eq!(said.contains("write"), mode & 0o022 != 0, "{mode:o}: {said}");
-            assert_eq!(said.contains("group"), mode & 0o070 != 0, "{mode:o}: {said}");
-            assert_eq!(said.contains("others"), mode & 0o007 != 0, "{mode:o}: {said}");
+            let words = access_beside_owner(mode).unwrap_or_default();
+            assert_eq!(words.contains("read"), mode & 0o044 != 0, "{mode:o}: {words}");
+            assert_eq!(words.contains("write"), mode & 0o022 != 0, "{mode:o}: {words}");
+            assert_eq!(words.contains("group"), mode & 0o070 != 0, "{mode:o}: {words}");
+            assert_eq!(words.contains("others"), mode & 0o007 != 0, "{mode:o}: {words}");
         }
         assert_eq!(writable_beside_owner(0o755), None);
         assert_eq!(writable_beside_owner(0o775).as_deref(), Some("the group can write it"));
     }
 
     #[test]
-    fn a_list_that_is_empty_says_so() {
+    fn an_empty_list_has_its_own_word() {
         assert_eq!(listed(&["a", "b"], ", ", "none"), "a, b");
         assert_eq!(listed::<&str>(&[], ", ", "none"), "none");
     }

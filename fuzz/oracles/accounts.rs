@@ -1,4 +1,4 @@
-use crate::account::{Accounts, Wanted, mapped, resolve};
+use crate::account::{Accounts, Wanted, check_mapped, resolve};
 use crate::error::Failure;
 
 /// `/etc/passwd`, `/etc/group`, USER and the map of a user namespace, a NUL after each: nobody becomes root by accident.
@@ -27,7 +27,7 @@ pub fn accounts(input: &[u8]) {
                 entries.any(|entry| entry.first() == Some(&user) && entry.get(2).is_some_and(|uid| is_zero(uid)));
             assert!(is_zero(user) || is_named, "{identity:?}");
         }
-        let _ = mapped(&identity, &map, &map);
+        let _ = check_mapped(&identity, &map, &map);
     }
     let stays = resolve(&Wanted::Unchanged, &accounts, (1000, 1000)).unwrap();
     assert_eq!((stays.uid, stays.gid), (1000, 1000));

@@ -4,7 +4,7 @@ use crate::fs::untrusted::LIMIT;
 use crate::fuzzing::{assert_clean, halves, with_definition};
 use crate::login::format::{Format, SessionFile};
 use crate::login::history::History;
-use crate::login::merge::{LoginState, MergeBase, Outcome, anew, reconcile};
+use crate::login::merge::{LoginState, MergeBase, Outcome, decide_after_log_in, reconcile};
 use crate::login::source::decode_base64;
 use crate::login::{Defect, Digest, Document, limits};
 
@@ -51,7 +51,7 @@ impl Copy<'_> {
         };
         if let Some(left) = Document::without_login(rule, text) {
             let left = again(&left, rule.format);
-            assert!(left.is_none_or(|left| rule.travels.iter().all(|key| !left.has(&format!("/{key}")))));
+            assert!(left.is_none_or(|left| rule.synced_keys.iter().all(|key| !left.has(&format!("/{key}")))));
         }
         Copy { text, version, document: Some(document) }
     }
@@ -76,22 +76,22 @@ fn again(text: &[u8], format: Format) -> Option<Document> {
 
 /// Ours as it is written over theirs: what travels is ours, the rest is theirs.
 fn merge(ours: &Copy<'_>, theirs: &Copy<'_>, rule: &SessionFile) {
-    let Some(text) = Document::beside_siblings(rule, ours.text, Some(theirs.text)) else {
-        return assert!(rule.travels.is_empty() || rule.format == Format::Yaml);
+    let Some(text) = Document::with_other_keys_of(rule, ours.text, Some(theirs.text)) else {
+        return assert!(rule.synced_keys.is_empty() || rule.format == Format::Yaml);
     };
     let Some(merged) = again(&text, rule.format) else { return };
     let (from, to, whole) = (ours.values(), theirs.values(), values(&merged));
     for (key, value) in &whole {
-        let source = if rule.travels.contains(key) { &from } else { &to };
+        let source = if rule.synced_keys.contains(key) { &from } else { &to };
         assert_eq!(source.get(key), Some(value), "{key}");
     }
-    let siblings = to.keys().filter(|key| !rule.travels.contains(key));
-    let travellers = from.keys().filter(|key| rule.travels.contains(key));
+    let siblings = to.keys().filter(|key| !rule.synced_keys.contains(key));
+    let travellers = from.keys().filter(|key| rule.synced_keys.contains(key));
     assert_eq!(siblings.chain(travellers).count(), whole.len(), "a key was lost");
     if let (LoginState::Valid(ours), Ok(merged)) = (&ours.version, merged.login(rule)) {
         assert_eq!(ours.content, merged.content, "what travels is another after the way");
     }
-    let twice = Document::beside_siblings(rule, ours.text, Some(&text));
+    let twice = Document::with_other_keys_of(rule, ours.text, Some(&text));
     assert!(twice.is_some_and(|twice| *twice == *text), "a second time changes something");
 }
 
@@ -113,5 +113,5 @@ fn compare(ours: &LoginState, theirs: &LoginState) {
             }
         }
     }
-    assert!(!matches!(anew(ours, theirs), Outcome::Publish { .. }) || ours.login().is_some());
+    assert!(!matches!(decide_after_log_in(ours, theirs), Outcome::Publish { .. }) || ours.login().is_some());
 }

@@ -6,7 +6,7 @@ use crate::fs::untrusted::LIMIT;
 use crate::fuzzing::assert_clean;
 use crate::login::limits;
 use crate::store::protocol;
-use crate::store::protocol::{Files, Stored, went_backwards};
+use crate::store::protocol::{Files, Stored, is_earlier};
 
 /// An answer of a store's helper, read as the answer to each question.
 pub fn store(input: &[u8]) {
@@ -26,7 +26,7 @@ pub fn store(input: &[u8]) {
         Ok(version) => {
             assert!(version.as_ref().is_none_or(|version| !version.is_empty()));
             let version = version.unwrap_or_default();
-            assert!(!went_backwards(&version, &version));
+            assert!(!is_earlier(&version, &version));
         }
     }
     if let Err(why) = protocol::locked(input) {

@@ -152,8 +152,8 @@ fn session(session: &SessionFile) -> Option<Broken> {
     if session.access_token.is_empty() {
         return Some(breaks("session.access-token", "it names no place"));
     }
-    if session.format == Format::Yaml && !session.travels.is_empty() {
-        return Some(breaks("session.travels", "a file of lines can only travel whole"));
+    if session.format == Format::Yaml && !session.synced_keys.is_empty() {
+        return Some(breaks("session.synced_keys", "a file of lines can only travel whole"));
     }
     let of = |key: &'static str, fields: &[Field]| {
         fields.iter().enumerate().find_map(|(index, place)| field(&format!("session.{key}[{index}]"), place))

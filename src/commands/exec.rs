@@ -60,7 +60,7 @@ fn become_user_of(agent: &Process) -> anyhow::Result<()> {
         drop_caps: enforcement(agent.bounding == 0, Enforcement::BestEffort),
         no_new_privs: enforcement(agent.no_new_privs, Enforcement::Required),
     };
-    Ok(privilege_drop.go()?)
+    Ok(privilege_drop.apply()?)
 }
 
 /// What is set, and the names of what cannot be known. The agent's environment is read with its own rights, once we

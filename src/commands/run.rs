@@ -66,7 +66,7 @@ fn start(config: &RunConfig, environment: Environment) -> anyhow::Result<Supervi
     let mut engine = prepare(&facts, &plan, &mut helpers, reporter)?;
     let start = Start { facts: &facts, plan: &plan, inherited, reporter };
     let started = start.agent(&interrupt);
-    let (agent, foreground) = started.inspect_err(|_| engine.not_started(&mut children))?;
+    let (agent, foreground) = started.inspect_err(|_| engine.agent_not_started(&mut children))?;
     let policy = plan.signals.clone();
     drop(plan);
     drop(facts);
@@ -75,7 +75,7 @@ fn start(config: &RunConfig, environment: Environment) -> anyhow::Result<Supervi
 
     // From here on nothing but the agent's end ends us.
     children.adopt(agent);
-    engine.started(agent);
+    engine.agent_started(agent);
     // Neither hinders the other.
     let steps = [
         ("turn core dumps off", process::no_core()),
@@ -230,9 +230,9 @@ fn prepare(
     let mut engine = Engine::new(links, state_dir.map(|dir| (dir, state)), reporter);
     if facts.previous.agent_pid.is_some() {
         // Whoever asks meanwhile must not be told of the run before this one.
-        engine.write_down();
+        engine.save_state();
     }
-    engine.begin(interrupt);
+    engine.sync_before_start(interrupt);
     Ok(engine)
 }
 
@@ -258,11 +258,11 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         at: None,
     };
     if let Some(base) = plan.base {
-        served.agree(base);
+        served.set_merge_base(base);
     }
     if let Some(session) = chosen.and_then(|candidate| candidate.session()).filter(|_| plan.write_back.is_none()) {
         // Nobody carries it: what lies in the working copy at the next start is judged against this.
-        served.agree((&session.login).into());
+        served.set_merge_base((&session.login).into());
     }
     served
 }

@@ -171,9 +171,9 @@ impl InteractiveSession<'_, '_, '_> {
         let links = if self.choice.kind == Kind::Token { Vec::new() } else { links(targets)? };
         let mut engine = Engine::new(links, None, reporter);
         let mut children = Children::default();
-        engine.begin(&interrupt);
+        engine.sync_before_start(&interrupt);
         let started = self.start(outer, &interrupt, reporter);
-        let (agent, relay) = started.inspect_err(|_| engine.not_started(&mut children))?;
+        let (agent, relay) = started.inspect_err(|_| engine.agent_not_started(&mut children))?;
         drop(interrupt);
         // From here on nothing but the agent's end ends us.
         children.adopt(agent);

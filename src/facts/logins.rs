@@ -17,7 +17,7 @@ use crate::login::file::LoginFile;
 use crate::login::format::SessionFile;
 use crate::login::merge::LoginState;
 use crate::login::{Document, Secret, Source, file};
-use crate::store::directory::interrupted_at;
+use crate::store::directory::interrupted_write_at;
 use crate::store::{Capture, token};
 use crate::sys::dir::Dir;
 use crate::sys::{errno, privilege};
@@ -45,7 +45,7 @@ pub(super) fn in_place<'c>(
         let source = if is_file_mount { file } else { place.path.clone() };
         let copy = file::login_at_start(&dir, session, &Owners::Any, true);
         // A file cannot be replaced whole where it is a mount: its last writer may have been killed in the middle.
-        let whole = || interrupted_at(state_dir, session).filter(|_| is_file_mount);
+        let whole = || interrupted_write_at(state_dir, session).filter(|_| is_file_mount);
         let is_half = matches!(copy.state, LoginState::Damaged(_));
         (Source::Mount(source), is_half.then(whole).flatten().unwrap_or(copy))
     } else {
@@ -155,7 +155,7 @@ fn holds_settings_only(definition: &Definition, copy: &LoginFile) -> bool {
         return false;
     };
     Document::parse(bytes, session.format)
-        .is_ok_and(|document| !session.travels.iter().any(|key| document.has(&format!("/{key}"))))
+        .is_ok_and(|document| !session.synced_keys.iter().any(|key| document.has(&format!("/{key}"))))
 }
 
 /// Whether the login file in a directory that belongs to no one agent is this agent's: another's may have the same name.

@@ -38,7 +38,7 @@ pub(super) fn fetch(
     helpers: &mut Helpers<'_>,
 ) -> anyhow::Result<(Option<Stored>, Option<Capture>, Vec<Message>)> {
     let answered = ask(spec, agent, environment, helpers);
-    helpers.signals.check(&format!("{} ran", helper::called(&spec.text, Verb::Get)))?;
+    helpers.signals.check(&format!("{} ran", helper::request_name(&spec.text, Verb::Get)))?;
     let mirrored = answered.and_then(|stored| {
         let mirror = remote::install_mirror(state_dir, agent, stored.as_ref());
         mirror.with_context(|| Failure::new(format!("{}: cannot keep the store's files", state_dir.display())))?;
@@ -46,7 +46,7 @@ pub(super) fn fetch(
     });
     let (stored, warnings) = match mirrored {
         Ok(stored) => {
-            let warning = stored.as_ref().filter(|stored| stored.passed_over > 0).map(|_| passed_over(spec, agent));
+            let warning = stored.as_ref().filter(|stored| stored.ignored_files > 0).map(|_| passed_over(spec, agent));
             (stored, warning.into_iter().collect())
         }
         Err(error) => (None, vec![Message::error(&error).as_warning().event(EventKey::StoreFailed).agent(agent)]),
@@ -69,7 +69,7 @@ fn ask(
 ) -> anyhow::Result<Option<Stored>> {
     let verb = Verb::Get;
     let argv: Vec<_> = spec.argv.iter().cloned().chain([verb.word().into()]).collect();
-    let name = helper::called(&spec.text, verb);
+    let name = helper::request_name(&spec.text, verb);
     let answer = helpers.run(&name, &argv, environment, &protocol::get(agent), helper::BOUNDS)?;
-    protocol::got(&answer).map_err(|why| helper::misunderstood(&spec.text, verb, &why).into())
+    protocol::got(&answer).map_err(|why| helper::protocol_error(&spec.text, verb, &why).into())
 }

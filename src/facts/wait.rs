@@ -109,7 +109,7 @@ impl LoginWait {
     pub fn wait(&self, helpers: &mut Helpers<'_>) -> anyhow::Result<bool> {
         let look_at = self.look.map(|look| Instant::now() + look).filter(|moment| *moment < self.until);
         loop {
-            if let Some(signal) = helpers.told_to_stop()? {
+            if let Some(signal) = helpers.stopped_by()? {
                 let what = format!("stopped by {signal} while waiting for a login");
                 return Err(Failure::new(what).exit(End::Signaled(signal.number()).exit_status()).into());
             }

@@ -1,4 +1,4 @@
-//! Pure. The mount table, from /proc/self/mountinfo (proc(5)).
+//! The mount table, from /proc/self/mountinfo (proc(5)). Pure but for `read`.
 
 use std::ffi::OsString;
 use std::io;
@@ -9,12 +9,11 @@ use anyhow::Context;
 
 use crate::fs::untrusted::{self, read_again};
 
-/// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
-    /// Where.
+    /// Where it is mounted.
     pub point: PathBuf,
-    /// What of the file system is mounted: `/` for all of it.
+    /// The mounted directory of the file system: `/` for all of it.
     pub root: PathBuf,
     /// The file system's type.
     pub kind: String,
@@ -22,15 +21,14 @@ pub struct Mount {
     pub read_only: bool,
 }
 
-/// The mount table; of mounts at one point the last is on top.
+/// The mount table. Of several mounts at one point, the last is on top.
 #[derive(Debug, Clone, Default)]
 pub struct Mounts(Vec<Mount>);
 
 impl Mounts {
-    /// The mount table of this process. Without /proc nothing is known of mounts, and so nothing is one.
+    /// The mount table of this process. Empty without /proc.
     ///
-    /// # Errors
-    /// It cannot be read: what is mounted would be taken for the agent's own, and written over.
+    /// Fails if it cannot be read: otherwise a mount would be taken for the agent's own directory and written over.
     pub fn read() -> anyhow::Result<Mounts> {
         let path = Path::new("/proc/self/mountinfo");
         let read = || match untrusted::image_file(path) {
@@ -41,28 +39,28 @@ impl Mounts {
         Ok(Mounts::parse(&table))
     }
 
-    /// Reads the table. A line that is none is passed over: the kernel writes no such line.
+    /// Parses the table. A malformed line is skipped; the kernel writes none.
     pub fn parse(text: &[u8]) -> Mounts {
-        Mounts(text.split(|byte| *byte == b'\n').filter_map(line).collect())
+        Mounts(text.split(|byte| *byte == b'\n').filter_map(parse_line).collect())
     }
 
-    /// The mount at this very path.
+    /// The mount at exactly this path.
     pub fn at(&self, path: &Path) -> Option<&Mount> {
         self.0.iter().rev().find(|mount| mount.point == path)
     }
 
-    /// The mount that this path is on.
+    /// The mount that contains this path.
     pub fn holding(&self, path: &Path) -> Option<&Mount> {
         path.ancestors().find_map(|ancestor| self.at(ancestor))
     }
 
-    /// A mount somewhere below this path.
+    /// A mount below this path.
     pub fn below(&self, path: &Path) -> Option<&Mount> {
         self.0.iter().find(|mount| mount.point != path && mount.point.starts_with(path))
     }
 }
 
-fn line(line: &[u8]) -> Option<Mount> {
+fn parse_line(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|byte| *byte == b' ');
     let root = fields.nth(3)?;
     let point = fields.next()?;
@@ -70,16 +68,16 @@ fn line(line: &[u8]) -> Option<Mount> {
     let mut rest = fields.skip_while(|field| *field != b"-").skip(1);
     let kind = String::from_utf8_lossy(rest.next()?).into_owned();
     let super_options = rest.nth(1).unwrap_or_default();
-    let read_only = |options: &[u8]| options.split(|byte| *byte == b',').any(|option| option == b"ro");
+    let has_ro = |options: &[u8]| options.split(|byte| *byte == b',').any(|option| option == b"ro");
     Some(Mount {
         point: PathBuf::from(OsString::from_vec(unescape(point))),
         root: PathBuf::from(OsString::from_vec(unescape(root))),
         kind,
-        read_only: read_only(options) || read_only(super_options),
+        read_only: has_ro(options) || has_ro(super_options),
     })
 }
 
-/// The kernel writes space, tab, newline and backslash as three octal digits.
+/// Decodes the octal escapes that the kernel writes for space, tab, newline and backslash.
 fn unescape(field: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -112,7 +110,7 @@ mod tests {
 ";
 
     #[test]
-    fn what_is_mounted_where() {
+    fn the_mount_of_a_path_is_found() {
         let mounts = Mounts::parse(TABLE);
         assert_eq!(mounts.at(Path::new("/home/my user/.x")).unwrap().kind, "overlay");
         let login = mounts.at(Path::new("/data/.x/login")).unwrap();
@@ -128,7 +126,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_table_is_read_without_panic(text in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn any_table_is_parsed_without_panic(text in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = Mounts::parse(&text);
         }
     }

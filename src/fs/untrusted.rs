@@ -1,8 +1,8 @@
-//! The one reader of ground that somebody else can write to.
+//! Reads files in directories that somebody else can write to. No other code may.
 //!
-//! The agent owns its working copy and may be hostile: it could plant a link to another's secret and have PID 1 publish
-//! it. So a file is opened beneath a directory handle, must be regular, of an expected owner, with a single link (a hard
-//! link to another's file passes every other test), and small.
+//! The agent owns its working copy and may be hostile: it could plant a link to somebody else's secret there, and so
+//! make PID 1 publish it. A file is therefore opened beneath a directory handle. It must be small, regular, of an
+//! expected owner, and have a single hard link, because a hard link to another file passes all other checks.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -16,35 +16,34 @@ use crate::sys::dir::{Dir, read_limited, stat_file};
 use crate::sys::stat::{Kind, Stat};
 use crate::sys::{errno, poll};
 
-/// The largest credential that is read, in bytes.
+/// The maximum size of a credential, in bytes.
 pub const LIMIT: u64 = 1024 * 1024;
 
-/// Why a file is not read.
+/// Why a file was not read.
 #[derive(Debug)]
 pub enum Unreadable {
-    /// There is none.
     Missing,
     /// A symbolic link, or one that leads out of its directory.
     Link,
     /// A directory, device, socket or fifo.
     NotRegular(Kind),
-    /// It belongs to this uid, which is nobody expected.
+    /// The file belongs to this uid, which is not an expected one.
     Owner(u32),
-    /// It has other names, so that it may be another's file.
+    /// The file has several hard links, so it may be somebody else's.
     Links,
-    /// It is larger than [`LIMIT`].
+    /// Larger than [`LIMIT`].
     TooLarge,
-    /// The kernel says no: whether there is a file, and what it holds, is not known.
+    /// A system call failed. Whether there is a file, and its content, are unknown.
     Failed(io::Error),
 }
 
 impl Unreadable {
-    /// Whether nothing is known of the file: all other reasons say what it is.
+    /// Whether nothing is known of the file. All other reasons are facts about it.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Unreadable::Failed(_))
     }
 
-    /// Whether this user may not look: another's directory or file (EACCES, EPERM).
+    /// Whether this user lacks the permission (EACCES, EPERM).
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Unreadable::Failed(error) if error.kind() == io::ErrorKind::PermissionDenied)
     }
@@ -53,7 +52,7 @@ impl Unreadable {
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unreadable::Missing => write!(f, "it is not there"),
+            Unreadable::Missing => write!(f, "it does not exist"),
             Unreadable::Link => write!(f, "it is a symbolic link"),
             Unreadable::NotRegular(Kind::Directory) => write!(f, "it is a directory"),
             Unreadable::NotRegular(_) => write!(f, "it is not a regular file"),
@@ -76,50 +75,42 @@ impl From<io::Error> for Unreadable {
     }
 }
 
-/// Whose files are read.
+/// The owners whose files are read.
 #[derive(Debug, Clone)]
 pub enum Owners {
-    /// Anybody's: the operator mounted or named the file.
+    /// Any owner: the operator mounted or named the file.
     Any,
-    /// These uids'.
+    /// These uids.
     These(Vec<u32>),
 }
 
-/// A file that was read.
 pub struct Content {
-    /// Its bytes.
     pub bytes: Zeroizing<Vec<u8>>,
-    /// What it was when it was opened.
+    /// The file's metadata when it was opened.
     pub stat: Stat,
 }
 
-/// Reads the entry `name`, which may be no link at all.
-///
-/// # Errors
-/// Why not.
+/// Reads the entry `name` of a directory. It must not be a link.
 pub fn entry(dir: &Dir, name: &OsStr, owners: &Owners) -> Result<Content, Unreadable> {
     let file = dir.file(name)?;
-    checked(&file, owners, true)
+    read_checked(&file, owners, true)
 }
 
-/// Reads the file at `path` beneath `dir`, through links that stay beneath it: Kubernetes' secret volumes are made of
-/// such links.
-///
-/// # Errors
-/// Why not.
+/// Reads the file at `path` beneath `dir`. Links are followed as long as they stay beneath it: Kubernetes' secret
+/// volumes consist of such links.
 pub fn beneath(dir: &Dir, path: &Path, owners: &Owners) -> Result<Content, Unreadable> {
     let file = dir.file_beneath(path)?;
-    checked(&file, owners, matches!(owners, Owners::These(_)))
+    read_checked(&file, owners, matches!(owners, Owners::These(_)))
 }
 
-fn checked(file: &std::fs::File, owners: &Owners, single_link: bool) -> Result<Content, Unreadable> {
+fn read_checked(file: &std::fs::File, owners: &Owners, single_link: bool) -> Result<Content, Unreadable> {
     let stat = stat_file(file)?;
     match (stat.kind, owners) {
         (Kind::File, Owners::These(uids)) if !uids.contains(&stat.uid) => return Err(Unreadable::Owner(stat.uid)),
         (Kind::File, _) => {}
         (kind, _) => return Err(Unreadable::NotRegular(kind)),
     }
-    // A file that was renamed over while we open it has no link left: that is a race, not a planted link.
+    // A file that was replaced after we opened it has no link left. That is a race, not a planted link.
     if single_link && stat.links > 1 {
         return Err(Unreadable::Links);
     }
@@ -127,29 +118,23 @@ fn checked(file: &std::fs::File, owners: &Owners, single_link: bool) -> Result<C
     Ok(Content { bytes, stat })
 }
 
-/// How often a start reads again what it cannot read, and how long it waits in between: half a second in all. An error
-/// of the moment (a lease on the file, a server that comes back, no descriptor free) must not decide which login is used.
+/// The number of tries of a start to read a file, and the pause between them: half a second in total. A momentary error
+/// (a lease on the file, a server that restarts, no free descriptor) must not decide which login is used.
 const TRIES: u32 = 5;
-const PAUSE: Duration = Duration::from_millis(100);
+const TRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// Calls `read` until it succeeds, or a start has waited long enough for it.
-///
-/// # Errors
-/// What the last try says.
+/// Calls `read` until it succeeds, or until a start has waited long enough. Returns the last error.
 pub fn read_again<T, E>(read: impl Fn() -> Result<T, E>) -> Result<T, E> {
     for _ in 1..TRIES {
         if let Ok(found) = read() {
             return Ok(found);
         }
-        let _ = poll::wait_readable(&[], Some(Instant::now() + PAUSE));
+        let _ = poll::wait_readable(&[], Some(Instant::now() + TRY_PAUSE));
     }
     read()
 }
 
-/// At most 4 MiB of a file of the image or of /proc, which must be regular: a fifo would stop us forever.
-///
-/// # Errors
-/// It cannot be read, is no regular file or is larger.
+/// Reads a file of the image or of /proc, of at most 4 MiB. It must be regular: reading a fifo would block forever.
 pub fn image_file(path: &Path) -> io::Result<Vec<u8>> {
     const MAX: u64 = 4 * 1024 * 1024;
     let parent = Dir::open(path.parent().unwrap_or(path))?;
@@ -169,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_agent_may_plant() {
+    fn planted_files_are_refused() {
         let temp = tempfile::tempdir().unwrap();
         let at = |name: &str| temp.path().join(name);
         std::fs::write(at("plain"), "FAKE").unwrap();
@@ -182,13 +167,13 @@ mod tests {
         std::fs::write(at("huge"), vec![b' '; 1024 * 1024 + 1]).unwrap();
         let dir = Dir::open(temp.path()).unwrap();
         let me = Owners::These(vec![dir.stat().unwrap().uid]);
-        let said = |name: &str, owners: &Owners| match entry(&dir, name.as_ref(), owners) {
+        let outcome = |name: &str, owners: &Owners| match entry(&dir, name.as_ref(), owners) {
             Ok(content) => String::from_utf8(content.bytes.to_vec()).unwrap(),
             Err(why) => why.to_string(),
         };
         let rows = [
             ("plain", "FAKE"),
-            ("none", "it is not there"),
+            ("none", "it does not exist"),
             ("out", "it is a symbolic link"),
             ("link", "it is a symbolic link"),
             ("hard", "it has more than one hard link"),
@@ -197,10 +182,13 @@ mod tests {
             ("huge", "it is larger than 1048576 bytes"),
         ];
         for (name, expected) in rows {
-            assert_eq!(said(name, &me), expected, "{name}");
+            assert_eq!(outcome(name, &me), expected, "{name}");
         }
-        assert_eq!(said("plain", &Owners::These(vec![4242])), format!("it belongs to uid {}", dir.stat().unwrap().uid));
-        assert_eq!(said("plain", &Owners::Any), "FAKE");
+        assert_eq!(
+            outcome("plain", &Owners::These(vec![4242])),
+            format!("it belongs to uid {}", dir.stat().unwrap().uid)
+        );
+        assert_eq!(outcome("plain", &Owners::Any), "FAKE");
         assert!(beneath(&dir, "link".as_ref(), &me).is_ok());
         assert!(matches!(beneath(&dir, "out".as_ref(), &me), Err(Unreadable::Link)));
     }

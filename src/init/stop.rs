@@ -1,52 +1,49 @@
-//! Pure. The policy of the end: who is signalled when, and when it is over.
+//! The policy of a stop: who is signalled when, and when the run is over. Pure.
 //!
 //! ```text
-//! Running --stop signal--> Holding (a refresh is in flight, 3 s at most) --> Stopping (signal forwarded)
+//! Running --stop signal--> Holding (a refresh is running, 3 s at most) --> Stopping (signal forwarded)
 //!    |                                                                           |  kill time, or a second stop signal
 //!    |agent ended                                                  agent ended   v
-//!    +------------------> Clearing (TERM to what is left, 2 s) <----------- Killing
-//!                               | nobody left, or KILL sent and a moment gone
+//!    +------------------> Clearing (TERM to remaining processes, 2 s) <----------- Killing
+//!                               | nobody left, or 0.5 s after KILL
 //!                               v
-//!                             Over: the last publish, and we exit
+//!                             Over: the final sync, and agent-init exits
 //! ```
 
 use std::time::{Duration, Instant};
 
 use crate::sys::signal::Signal;
 
-/// How long a stop is held back for a refresh: a token that is under way when the agent ends is lost forever.
-const HOLD: Duration = Duration::from_secs(3);
-/// What is left after the agent has so long between TERM and KILL.
-const CLEARING: Duration = Duration::from_secs(2);
-/// KILL takes effect when the kernel gets to it; one that does not in this time hangs in the kernel.
-const DYING: Duration = Duration::from_millis(500);
+/// How long a stop waits for a refresh. A token that is being refreshed when the agent ends is lost forever.
+const MAX_HOLD: Duration = Duration::from_secs(3);
+/// The time between TERM and KILL for processes that the agent left behind.
+const CLEARING_TIME: Duration = Duration::from_secs(2);
+/// How long to wait for the effect of KILL. A process that takes longer hangs in the kernel.
+const KILL_WAIT: Duration = Duration::from_millis(500);
 
-/// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// A signal came.
     Signal(Signal),
-    /// The agent ended, and whether other processes are left.
+    /// The agent ended. `any_left`: other processes are left.
     AgentEnded {
-        /// See above.
         any_left: bool,
     },
-    /// The last process beside us ended.
+    /// The last process but us ended.
     NobodyLeft,
-    /// The refresh that held the stop back is done.
+    /// The refresh that delayed the stop has ended.
     RefreshDone,
-    /// The deadline came.
+    /// `Stop::deadline` has passed.
     Deadline,
 }
 
-/// What to do.
+/// What to do about an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
-    /// Send this to the agent.
+    /// Send this signal to the agent.
     Forward(Signal),
-    /// Send TERM to everyone that is left.
+    /// Send TERM to all processes that are left.
     TermRest,
-    /// Send KILL to everyone that is left.
+    /// Send KILL to all processes that are left.
     KillAll,
 }
 
@@ -60,28 +57,28 @@ enum Phase {
     Over,
 }
 
-/// The state of the end.
 #[derive(Debug)]
 pub struct Stop {
     signal: Option<Signal>,
     grace: Duration,
     phase: Phase,
-    /// When everything, our exit included, must be done; known once the stop has begun.
+    /// When our process must have exited. Known once the stop has begun.
     ends_at: Option<Instant>,
 }
 
 impl Stop {
-    /// The policy for this stop signal and this budget from it to our exit. Without a stop signal all are passed on.
+    /// `signal` begins the stop; without one, all signals are only forwarded. `grace`: the time from the stop signal to
+    /// our exit.
     pub fn new(signal: Option<Signal>, grace: Duration) -> Stop {
         Stop { signal, grace, phase: Phase::Running, ends_at: None }
     }
 
-    /// The signal that starts the stop.
+    /// The signal that begins the stop.
     pub fn signal(&self) -> Option<Signal> {
         self.signal
     }
 
-    /// The next moment at which something is due.
+    /// When the next `Event::Deadline` is due.
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Running | Phase::Over => None,
@@ -91,33 +88,33 @@ impl Stop {
         }
     }
 
-    /// Whether nothing is left but the last publish.
+    /// Whether only the final sync is left to do.
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Over
     }
 
-    /// Whether the end has begun.
+    /// Whether the agent has ended or a stop has begun.
     pub fn has_begun(&self) -> bool {
         self.phase != Phase::Running
     }
 
-    /// When our exit is due, once a stop has begun.
+    /// When our process must have exited. Known once a stop has begun.
     pub fn ends_at(&self) -> Option<Instant> {
         self.ends_at
     }
 
-    /// What to do about an event. `refreshing`: the agent is in the middle of a refresh.
+    /// Handles an event. `refreshing`: the agent is in the middle of a refresh.
     pub fn step(&mut self, now: Instant, event: Event, refreshing: bool) -> Option<Act> {
         let (phase, act) = match (self.phase, event) {
             (Phase::Over, Event::Signal(signal)) if Some(signal) == self.signal => {
-                // The last publish may still be under way: from now on it has the budget of a stop.
+                // The final sync may still be running. From now on it has the grace time of a stop.
                 self.ends_at.get_or_insert(now + self.grace);
                 (Phase::Over, None)
             }
             (Phase::Over, _) | (_, Event::NobodyLeft) => (Phase::Over, None),
             (phase, Event::AgentEnded { any_left }) => Self::agent_ended(phase, now, any_left),
             (Phase::Running, Event::Signal(signal)) if Some(signal) == self.signal => {
-                self.begin(now, signal, refreshing)
+                self.begin_stop(now, signal, refreshing)
             }
             (Phase::Holding { .. } | Phase::Stopping { .. } | Phase::Clearing { .. }, Event::Signal(signal))
                 if Some(signal) == self.signal =>
@@ -143,12 +140,12 @@ impl Stop {
         act
     }
 
-    fn begin(&mut self, now: Instant, signal: Signal, refreshing: bool) -> (Phase, Option<Act>) {
+    fn begin_stop(&mut self, now: Instant, signal: Signal, refreshing: bool) -> (Phase, Option<Act>) {
         self.ends_at = Some(now + self.grace);
-        // An eighth of the budget, a second at most, is kept for dying and the last publish.
+        // An eighth of the grace time, but at most a second, is kept for KILL and the final sync.
         let kill_at = now + self.grace.saturating_sub((self.grace / 8).min(Duration::from_secs(1)));
         if refreshing {
-            (Phase::Holding { until: now + HOLD, kill_at }, None)
+            (Phase::Holding { until: now + MAX_HOLD, kill_at }, None)
         } else {
             (Phase::Stopping { kill_at }, Some(Act::Forward(signal)))
         }
@@ -158,14 +155,14 @@ impl Stop {
         let clearing = |kill_at| (Phase::Clearing { kill_at }, Some(Act::TermRest));
         match phase {
             _ if !any_left => (Phase::Over, None),
-            Phase::Running => clearing(now + CLEARING),
-            Phase::Holding { kill_at, .. } | Phase::Stopping { kill_at } => clearing(kill_at.min(now + CLEARING)),
+            Phase::Running => clearing(now + CLEARING_TIME),
+            Phase::Holding { kill_at, .. } | Phase::Stopping { kill_at } => clearing(kill_at.min(now + CLEARING_TIME)),
             phase => (phase, None),
         }
     }
 
     fn kill(&self, now: Instant) -> (Phase, Option<Act>) {
-        let dead = now + DYING;
+        let dead = now + KILL_WAIT;
         (Phase::Killing { over_at: self.ends_at.map_or(dead, |ends| dead.min(ends.max(now))) }, Some(Act::KillAll))
     }
 }
@@ -179,7 +176,7 @@ mod tests {
     const GRACE: Duration = Duration::from_secs(8);
 
     /// Events at seconds from the start, each with what it must bring about.
-    fn play(script: &[(f64, Event, bool, Option<Act>)]) -> Stop {
+    fn run_script(script: &[(f64, Event, bool, Option<Act>)]) -> Stop {
         let start = Instant::now();
         let mut stop = Stop::new(Some(Signal::TERM), GRACE);
         for (second, event, refreshing, expected) in script {
@@ -194,7 +191,7 @@ mod tests {
     const ENDED_WITH_REST: Event = Event::AgentEnded { any_left: true };
 
     #[test]
-    fn the_table() {
+    fn each_script_has_the_expected_acts() {
         use Event::{Deadline, NobodyLeft, RefreshDone};
         let forward = Some(Act::Forward(Signal::TERM));
         let usr1 = Event::Signal(Signal::USR1);
@@ -202,11 +199,11 @@ mod tests {
         let scripts: [(&str, &[(f64, Event, bool, Option<Act>)]); 10] = [
             ("the agent ends by itself", &[(1.0, ENDED, false, None)]),
             (
-                "it leaves others behind",
+                "the agent leaves other processes behind",
                 &[(1.0, ENDED_WITH_REST, false, Some(Act::TermRest)), (1.1, NobodyLeft, false, None)],
             ),
             (
-                "who ignore TERM",
+                "the others ignore TERM",
                 &[
                     (1.0, ENDED_WITH_REST, false, Some(Act::TermRest)),
                     (2.9, Deadline, false, None),
@@ -247,11 +244,11 @@ mod tests {
                 ],
             ),
             (
-                "impatience during a refresh",
+                "a second stop signal during a refresh",
                 &[(1.0, TERM, true, None), (1.1, TERM, true, Some(Act::KillAll)), (1.2, ENDED, false, None)],
             ),
             (
-                "other signals pass",
+                "other signals are forwarded",
                 &[
                     (1.0, usr1, false, forward_usr1),
                     (1.1, TERM, false, forward),
@@ -261,12 +258,12 @@ mod tests {
             ),
         ];
         for (name, script) in scripts {
-            assert!(play(script).is_over(), "{name}");
+            assert!(run_script(script).is_over(), "{name}");
         }
     }
 
     #[test]
-    fn a_stop_after_the_end_limits_the_last_publish() {
+    fn a_stop_after_the_end_limits_the_final_sync() {
         let start = Instant::now();
         let mut stop = Stop::new(Some(Signal::TERM), Duration::from_secs(8));
         stop.step(start, ENDED, false);
@@ -280,7 +277,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn once_begun_it_is_over_within_the_grace(
+        fn a_stop_is_over_within_the_grace_time(
             grace in 0u64..20_000,
             events in proptest::collection::vec((0u8..5, any::<bool>()), 0..12),
         ) {

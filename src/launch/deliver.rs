@@ -1,4 +1,4 @@
-//! Hands a value to the agent by a descriptor instead of its environment.
+//! Passes a value to the agent by a file descriptor instead of its environment.
 
 use std::ffi::OsString;
 
@@ -11,20 +11,18 @@ use crate::sys::dir::{Attributes, set_mode_and_owner};
 use crate::sys::pipe;
 use crate::sys::pipe::Reader;
 
-/// Descriptors that the agent inherits; closed here when this is dropped.
+/// Descriptors that the agent inherits. Dropping this closes them in our process.
 #[derive(Default)]
 pub struct Deliveries {
     pipes: Vec<(String, Reader)>,
 }
 
 impl Deliveries {
-    /// Fills a pipe for each plan that delivers by a descriptor. A pipe and no file: once the agent has read it, nothing
-    /// is left that its children could open. Agents open it by `/proc/self/fd/N`, so it is given to the agent's user.
+    /// Fills a pipe for each plan that delivers by descriptor. A pipe is used because once the agent has read it,
+    /// nothing is left that its children could open. Agents open it as `/proc/self/fd/N`, so it must belong to the
+    /// agent's user.
     ///
-    /// The descriptors survive every exec from here on: no other child may be started until this is dropped.
-    ///
-    /// # Errors
-    /// The pipe cannot be made or given away, or does not hold the value.
+    /// The descriptors survive every exec from now on, so no other child may be started until this is dropped.
     pub fn prepare(plans: &[AgentPlan<'_, '_>], owner: Option<(u32, u32)>) -> anyhow::Result<Deliveries> {
         let mut deliveries = Deliveries::default();
         for plan in plans {

@@ -1,77 +1,76 @@
-//! Pure. The kinds of messages, by which programs tell them apart: a word here never changes its meaning.
+//! The kinds of messages, which programs distinguish by a key. A key never changes its meaning. Pure.
 
-/// What kind of thing a message is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKey {
     /// How an agent is authenticated, at its start.
     Auth,
-    /// A login was carried to the capture.
+    /// A login was saved to the store.
     Published,
-    /// A login was taken from the capture.
+    /// A login was copied from the store.
     Adopted,
-    /// A login could not be carried to the capture, and is tried again.
+    /// A login could not be saved to the store. It is tried again.
     PublishFailed,
-    /// A newer login could not be taken from the capture, and is tried again.
+    /// A newer login could not be copied from the store. It is tried again.
     AdoptFailed,
-    /// A login, or a note about one, cannot be read.
+    /// A login, or the metadata of one, cannot be read.
     Unreadable,
-    /// A login was not carried to the capture, and we end.
+    /// A login was not saved to the store, and the run ends.
     NotPublished,
-    /// The capture holds another account's login, and ours is kept beside it.
+    /// The store holds another account's login. The agent's is kept under `conflicts/`.
     Conflict,
-    /// The agent's login is blank or gone.
+    /// The agent's login is blank or missing.
     LoggedOut,
-    /// The agent's login file is no login.
+    /// The agent's login file is not a usable login.
     DamagedLogin,
-    /// A recovery copy that is needed no longer could not be removed.
+    /// A recovery copy that is not needed any more could not be removed.
     RecoveryNotRemoved,
     /// Containers that share a login cannot take turns at refreshing it.
     NoTurns,
-    /// Another run that is under way uses the same working copy.
+    /// Another run uses the same working copy.
     SharedWorkingCopy,
-    /// An agent's turn at refreshing took too long, and others get theirs.
+    /// An agent's turn at refreshing took too long and was ended.
     TurnOverdue,
-    /// Changes of a directory are looked for, and not heard.
+    /// A directory cannot be watched and is polled.
     NotWatched,
     /// A directory was removed, renamed or unmounted.
     DirectoryGone,
-    /// A directory cannot be opened any more.
+    /// A directory cannot be reopened.
     DirectoryClosed,
     /// A store's helper failed.
     StoreFailed,
-    /// What is remembered could not be written down.
+    /// The state could not be saved.
     StateNotSaved,
     /// A login or token has expired, and nothing refreshes it.
     Expired,
-    /// A credential was found and is not used.
+    /// A credential was found and is ignored.
     Ignored,
-    /// A source that cannot be used, or is not there.
+    /// A source does not exist or cannot be used.
     UnusableSource,
-    /// What is asked of an agent that cannot do it.
+    /// The operator asked for a method that the agent does not have.
     NoSuchMethod,
-    /// What is refreshed stays in this container.
+    /// A refreshed login stays in this container.
     NotCarriedBack,
-    /// What a definition knows to go wrong.
+    /// A known problem, from the agent's definition.
     AgentHint,
     /// Agents of one container get each other's variables.
     SharedEnvironment,
     /// The working copy, and what could not be put into it.
     WorkingCopy,
-    /// Waiting for a login.
+    /// agent-init waits for a login.
     Waiting,
-    /// A variable of our prefix that nothing reads.
+    /// Nothing reads this variable with our prefix.
     UnknownVariable,
     /// Orphaned processes were reaped.
     Reaped,
     /// A signal could not be sent.
     SignalNotSent,
-    /// A system call of the loop failed.
+    /// A system call of the event loop failed.
     SystemCallFailed,
-    /// What `setup` says to a person.
+    /// A message of `setup` to a person.
     Setup,
     /// The binary was copied.
     Installed,
-    /// An error that ends us.
+    /// An error that ends the run.
     Failed,
     /// Messages were dropped.
     MessagesDropped,
@@ -80,7 +79,7 @@ pub enum EventKey {
 }
 
 impl EventKey {
-    /// The word in JSON.
+    /// The key in JSON.
     pub fn word(self) -> &'static str {
         match self {
             EventKey::Auth => "auth",
@@ -168,15 +167,15 @@ mod tests {
         EventKey::Other,
     ];
 
-    /// Programs go by these words: what is in the book stays.
+    /// Programs depend on these keys: documented ones must stay.
     #[test]
-    fn every_word_is_documented_and_is_one_events() {
-        let book = include_str!("../../docs/operations.md");
+    fn every_key_is_documented_and_unique() {
+        let documentation = include_str!("../../docs/operations.md");
         for key in ALL {
-            assert!(book.contains(&format!("| `{}` |", key.word())), "{}", key.word());
+            assert!(documentation.contains(&format!("| `{}` |", key.word())), "{}", key.word());
             assert_eq!(ALL.iter().filter(|other| other.word() == key.word()).count(), 1, "{}", key.word());
         }
-        let rows = book.lines().skip_while(|line| !line.starts_with("| event |")).skip(2);
+        let rows = documentation.lines().skip_while(|line| !line.starts_with("| event |")).skip(2);
         assert_eq!(rows.take_while(|line| line.starts_with("| `")).count(), ALL.len());
     }
 }

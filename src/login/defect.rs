@@ -1,54 +1,46 @@
-//! Pure. What is wrong with a document that is no usable login.
+//! Why a document is not a usable login. Pure.
 
 use std::fmt;
 
 use crate::fs::untrusted::LIMIT;
 use crate::login::limits::Unparsed;
 
-/// Why a document is no usable login. Says what, never a value.
+/// Why a document is not a usable login. Never holds a value of the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Defect {
-    /// 0 bytes.
     Empty,
-    /// More than [`LIMIT`].
+    /// Larger than [`LIMIT`].
     TooLarge,
-    /// More values than are parsed.
     TooMany,
-    /// More levels than are parsed.
     TooDeep,
-    /// No JSON: where the parser gave up.
+    /// Where the parser gave up.
     NotJson {
-        /// Line, from 1.
+        /// From 1.
         line: usize,
-        /// Column, from 1.
+        /// From 1.
         column: usize,
     },
-    /// No `key: value` lines.
+    /// Not a `key: value` document.
     NotLines {
-        /// Line, from 1.
+        /// From 1.
         line: usize,
     },
-    /// JSON, and no object.
     NotAnObject,
-    /// The token is there and blank: the vendor refused a refresh, or someone logged out.
+    /// The token exists and is blank: the vendor refused a refresh, or someone logged out.
     Blank,
-    /// The token is not there.
     NoToken(String),
-    /// Something else that a login needs is not there.
+    /// Something else that a login needs does not exist.
     Missing(String),
-    /// A list there lacks a word.
+    /// A list lacks a required word.
     Lacks {
-        /// Where.
         pointer: String,
-        /// The word.
         word: String,
     },
-    /// What is there is no JWT.
     NotAJwt(String),
 }
 
 impl Defect {
-    /// Whether the document is whole and says "nobody is logged in", rather than being damaged.
+    /// Whether the document is complete and says that nobody is logged in. If not, it is damaged.
     pub fn is_logged_out(&self) -> bool {
         matches!(self, Defect::Blank | Defect::NoToken(_))
     }
@@ -68,7 +60,7 @@ impl fmt::Display for Defect {
             Defect::NoToken(pointer) => write!(f, "it has no token at {pointer}"),
             Defect::Missing(pointer) => write!(f, "it has nothing at {pointer}"),
             Defect::Lacks { pointer, word } => write!(f, "{pointer} lacks '{word}'"),
-            Defect::NotAJwt(pointer) => write!(f, "what it has at {pointer} is no JWT"),
+            Defect::NotAJwt(pointer) => write!(f, "the value at {pointer} is not a JWT"),
         }
     }
 }

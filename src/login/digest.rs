@@ -1,10 +1,10 @@
-//! Pure. Which login this is, without telling anything of it.
+//! A digest that identifies a login without revealing anything about it. Pure.
 
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 of something secret with enough randomness of its own that the digest tells nothing.
+/// SHA-256 of a secret that has enough entropy of its own not to be guessed from the digest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
@@ -18,7 +18,7 @@ impl Digest {
         Digest(hash.finalize().into())
     }
 
-    /// From the form that `Display` writes.
+    /// Parses what `Display` writes.
     pub fn parse(text: &str) -> Option<Digest> {
         let hex = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64 && hex.is_ascii())?;
         let mut bytes = [0; 32];

@@ -1,4 +1,4 @@
-//! Pure. A login document: its tokens, expiry and account, by the pointers of a definition.
+//! Login documents: tokens, expiry and account, found by the pointers of a definition. Pure.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{fmt, io};
@@ -14,20 +14,19 @@ use crate::login::limits::Unparsed;
 use crate::login::splice::{New, Splice, without_comment_lines};
 use crate::login::{jwt, limits, yaml};
 
-/// What is known of a usable login; nothing of it is secret.
+/// What is known about a usable login. Nothing in it is secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
-    /// Of its tokens: which login this is, however the file is formatted.
+    /// Digest of the tokens. It identifies the login however the file is formatted.
     pub digest: Digest,
-    /// Of all that travels: whether anything of the login changed.
+    /// Digest of all synced fields. It tells whether anything of the login changed.
     pub content: Digest,
     /// Whether it has a refresh token.
     pub refreshable: bool,
-    /// When the access token expires; `None` when it does not say.
+    /// When the access token expires. `None` if the document does not say.
     pub expires_at: Option<SystemTime>,
-    /// Whose it is, where the document says so.
     pub account: Option<String>,
-    /// What the account has subscribed to, where the document says so.
+    /// What the account has subscribed to.
     pub plan: Option<String>,
 }
 
@@ -56,10 +55,6 @@ fn wipe(value: &mut Value) {
 }
 
 impl Document {
-    /// Parses a document of this format.
-    ///
-    /// # Errors
-    /// The defect that makes it none.
     pub fn parse(bytes: &[u8], format: Format) -> Result<Document, Defect> {
         if bytes.len() as u64 > LIMIT {
             return Err(Defect::TooLarge);
@@ -72,39 +67,36 @@ impl Document {
             Format::Jsonc => limits::parse(&without_comment_lines(bytes)),
             Format::Yaml => return yaml::parse(bytes).map(Document),
         };
-        let document = Document(parsed.map_err(|why| defect(&why))?);
+        let document = Document(parsed.map_err(|why| defect_of(&why))?);
         if document.0.is_object() { Ok(document) } else { Err(Defect::NotAnObject) }
     }
 
-    /// What login this is.
-    ///
-    /// # Errors
-    /// The defect that makes it unusable.
+    /// The login in the document, or the defect that makes it unusable.
     pub fn login(&self, rule: &SessionFile) -> Result<Login, Defect> {
         let access = self.token(&rule.access_token);
         let refresh = self.token(&rule.refresh_token);
-        let first = || rule.access_token.first().map(|field| field.pointer.clone()).unwrap_or_default();
+        let first_pointer = || rule.access_token.first().map(|field| field.pointer.clone()).unwrap_or_default();
         let access = match access {
-            None => return Err(Defect::NoToken(first())),
+            None => return Err(Defect::NoToken(first_pointer())),
             Some(access) if access.trim().is_empty() => return Err(Defect::Blank),
             Some(access) => access,
         };
         for required in &rule.required {
-            self.has_required(required)?;
+            self.check_required(required)?;
         }
         let refresh = refresh.filter(|token| !token.trim().is_empty());
         Ok(Login {
             digest: Digest::of(&[access.as_bytes(), refresh.unwrap_or_default().as_bytes()]),
             content: self.content(rule),
             refreshable: refresh.is_some(),
-            expires_at: rule.expiry.as_ref().and_then(|expiry| moment(&self.field(&expiry.field)?, expiry.unit)),
+            expires_at: rule.expiry.as_ref().and_then(|expiry| expiry_time(&self.field(&expiry.field)?, expiry.unit)),
             account: rule.account.iter().filter(|field| field.file.is_none()).find_map(|field| self.text(field)),
             plan: rule.plan.iter().find_map(|field| self.text(field)),
         })
     }
 
-    /// What is null is not there.
-    fn has_required(&self, required: &Required) -> Result<(), Defect> {
+    /// Checks one requirement. A null value counts as missing.
+    fn check_required(&self, required: &Required) -> Result<(), Defect> {
         let value = |pointer: &str| find(&self.0, pointer).filter(|value| !value.is_null());
         if required.when.as_deref().is_some_and(|when| value(when).is_none()) {
             return Ok(());
@@ -117,12 +109,12 @@ impl Document {
             return Err(Defect::Lacks { pointer: pointer(), word: word.clone() });
         }
         match required.form {
-            Some(Form::Jwt) if !found.as_str().is_some_and(jwt::is_whole) => Err(Defect::NotAJwt(pointer())),
+            Some(Form::Jwt) if !found.as_str().is_some_and(jwt::is_well_formed) => Err(Defect::NotAJwt(pointer())),
             _ => Ok(()),
         }
     }
 
-    /// The text of a field, if it is a string that is not empty.
+    /// The text of a field. `None` if it is empty or not a string.
     pub fn text(&self, field: &Field) -> Option<String> {
         match self.field(field)? {
             Value::String(text) if !text.is_empty() => Some(text),
@@ -130,25 +122,29 @@ impl Document {
         }
     }
 
-    /// Whether there is text under this top-level key.
+    /// Whether this top-level key has text.
     pub fn has_text(&self, key: &str) -> bool {
         self.0.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty())
     }
 
-    /// Whether there is anything at this pointer.
+    /// Whether there is a value at this pointer.
     pub fn has(&self, pointer: &str) -> bool {
         find(&self.0, pointer).is_some()
     }
 
-    /// The login file of `bytes` as it is written over `there`: what travels, as it stands there, beside the siblings here,
-    /// which keep their bytes. `None` where it is written as it is.
-    pub fn beside_siblings(rule: &SessionFile, bytes: &[u8], there: Option<&[u8]>) -> Option<Zeroizing<Vec<u8>>> {
-        // Only JSON has siblings.
-        let there = there.filter(|_| !rule.travels.is_empty() && rule.format != Format::Yaml)?;
+    /// The login file `bytes` as it is to be written over the file `there`: the synced keys of `bytes` with the other
+    /// keys of
+    /// `there`. Both keep their bytes. `None` if `bytes` is to be written unchanged.
+    pub fn with_other_keys_of(rule: &SessionFile, bytes: &[u8], there: Option<&[u8]>) -> Option<Zeroizing<Vec<u8>>> {
+        // Only JSON files have keys that are not synced.
+        if rule.synced_keys.is_empty() || rule.format == Format::Yaml {
+            return None;
+        }
+        let there = there?;
         Document::parse(there, rule.format).ok()?;
         Document::parse(bytes, rule.format).ok()?;
         let from = Splice::new(bytes);
-        let values = rule.travels.iter().map(|key| (key.as_str(), from.value(&[key.as_str()])));
+        let values = rule.synced_keys.iter().map(|key| (key.as_str(), from.value(&[key.as_str()])));
         let (set, gone): (Vec<_>, Vec<_>) = values.partition(|(_, value)| value.is_some());
         let set: Vec<_> = set.into_iter().filter_map(|(key, value)| Some((key, New::Bytes(value?)))).collect();
         let mut merged = Splice::new(there);
@@ -156,34 +152,35 @@ impl Document {
         Some(merged.finish().unwrap_or_else(|| Zeroizing::new(there.to_vec())))
     }
 
-    /// A login file without the keys that travel; nothing when it is all login, or none.
+    /// A login file without the synced keys. `None` if nothing would be left, or if the file does not parse.
     pub fn without_login(rule: &SessionFile, bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let document = Document::parse(bytes, rule.format).ok()?;
-        let travels = |name: &str| rule.travels.iter().any(|key| key == name);
-        let is_more = document.0.as_object().is_some_and(|map| map.keys().any(|key| !travels(key)));
-        if !is_more || rule.travels.is_empty() || rule.format == Format::Yaml {
+        let is_synced = |name: &str| rule.synced_keys.iter().any(|key| key == name);
+        let has_other_keys = document.0.as_object().is_some_and(|map| map.keys().any(|key| !is_synced(key)));
+        if !has_other_keys || rule.synced_keys.is_empty() || rule.format == Format::Yaml {
             return None;
         }
-        let mut left = Splice::new(bytes);
-        left.remove(&[], &travels);
-        Some(left.finish().unwrap_or_else(|| Zeroizing::new(bytes.to_vec())))
+        let mut rest = Splice::new(bytes);
+        rest.remove(&[], &is_synced);
+        Some(rest.finish().unwrap_or_else(|| Zeroizing::new(bytes.to_vec())))
     }
 
     /// The document as JSON text.
     pub fn bytes(&self) -> Zeroizing<Vec<u8>> {
-        written(&self.0)
+        to_json(&self.0)
     }
 
     fn content(&self, rule: &SessionFile) -> Digest {
-        if rule.travels.is_empty() {
-            return Digest::of(&[&written(&self.0)]);
+        if rule.synced_keys.is_empty() {
+            return Digest::of(&[&to_json(&self.0)]);
         }
-        let parts: Vec<_> = rule.travels.iter().map(|key| written(self.0.get(key).unwrap_or(&Value::Null))).collect();
+        let parts: Vec<_> =
+            rule.synced_keys.iter().map(|key| to_json(self.0.get(key).unwrap_or(&Value::Null))).collect();
         Digest::of(&parts.iter().map(|bytes| bytes.as_slice()).collect::<Vec<_>>())
     }
 
-    fn token(&self, places: &[Field]) -> Option<&str> {
-        places.iter().find_map(|field| find(&self.0, &field.pointer)?.as_str())
+    fn token(&self, fields: &[Field]) -> Option<&str> {
+        fields.iter().find_map(|field| find(&self.0, &field.pointer)?.as_str())
     }
 
     fn field(&self, field: &Field) -> Option<Value> {
@@ -198,17 +195,17 @@ impl Document {
     }
 }
 
-fn defect(why: &Unparsed) -> Defect {
+fn defect_of(why: &Unparsed) -> Defect {
     match *why {
         Unparsed::TooDeep => Defect::TooDeep,
         Unparsed::TooMany => Defect::TooMany,
-        // The parser's own message is left out: it may quote the document.
+        // The parser's own message may quote the document, so it is left out.
         Unparsed::NotJson { line, column, .. } => Defect::NotJson { line, column },
     }
 }
 
-/// A value as JSON text. Sized before it is filled: a vector that grows leaves its old bytes behind, unwiped.
-fn written(value: &Value) -> Zeroizing<Vec<u8>> {
+/// A value as JSON text. The vector gets its final size first: one that grows leaves its old bytes behind, unwiped.
+fn to_json(value: &Value) -> Zeroizing<Vec<u8>> {
     let mut size = Counter(0);
     let _ = serde_json::to_writer(&mut size, value);
     let mut text = Zeroizing::new(Vec::with_capacity(size.0));
@@ -216,7 +213,7 @@ fn written(value: &Value) -> Zeroizing<Vec<u8>> {
     text
 }
 
-/// Counts what is written to it.
+/// A writer that only counts bytes.
 struct Counter(usize);
 
 impl io::Write for Counter {
@@ -230,7 +227,7 @@ impl io::Write for Counter {
     }
 }
 
-/// The value at a JSON pointer in which a segment `*` is any child that has the rest.
+/// The value at a JSON pointer. A segment `*` matches the first child that has the rest of the pointer.
 fn find<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
     let Some(rest) = pointer.strip_prefix('/') else { return pointer.is_empty().then_some(value) };
     let (segment, tail) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
@@ -243,18 +240,18 @@ fn find<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
     }
 }
 
-fn moment(value: &Value, unit: ExpiryUnit) -> Option<SystemTime> {
+fn expiry_time(value: &Value, unit: ExpiryUnit) -> Option<SystemTime> {
     let since = match unit {
-        ExpiryUnit::Milliseconds => Duration::from_millis(whole(value)?),
-        ExpiryUnit::Seconds => Duration::from_secs(whole(value)?),
+        ExpiryUnit::Milliseconds => Duration::from_millis(whole_number(value)?),
+        ExpiryUnit::Seconds => Duration::from_secs(whole_number(value)?),
         ExpiryUnit::Rfc3339 => return humantime::parse_rfc3339(value.as_str()?).ok(),
     };
-    // RFC 3339 ends with the year 9999; some agents write a far larger number for "never".
+    // RFC 3339 ends with the year 9999. Some agents write a far larger number for "never".
     UNIX_EPOCH.checked_add(since).filter(|_| since < Duration::from_secs(253_402_300_800))
 }
 
-/// Agents write times as integers and, from JavaScript arithmetic, as fractions.
-fn whole(value: &Value) -> Option<u64> {
+/// Agents write times as integers, and from JavaScript arithmetic as fractions.
+fn whole_number(value: &Value) -> Option<u64> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
     value.as_u64().or_else(|| value.as_f64().filter(|number| (0.0..1e15).contains(number)).map(|number| number as u64))
 }

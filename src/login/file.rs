@@ -1,4 +1,4 @@
-//! A login file as it was read: its bytes, its stamp, and what it says.
+//! Login files: their bytes, their stamp, and the login in them.
 
 use std::ffi::OsStr;
 use std::io;
@@ -13,19 +13,17 @@ use crate::login::merge::LoginState;
 use crate::sys::dir::Dir;
 use crate::sys::stat::Stat;
 
-/// A login file as it was found: what it says, and its bytes where there are any.
+/// A login file as it was read.
 pub struct LoginFile {
-    /// What it says.
     pub state: LoginState,
-    /// Its bytes, whatever they are; `None` when it could not be read.
+    /// The file's content, valid or not. `None` if it could not be read.
     pub bytes: Option<Zeroizing<Vec<u8>>>,
-    /// What it was.
     pub stamp: Option<FileStamp>,
 }
 
 impl LoginFile {
-    /// The login file among files that no file system holds; `read` gives them by name.
-    pub fn among(read: impl Fn(&str) -> Option<Zeroizing<Vec<u8>>>, rule: &SessionFile) -> LoginFile {
+    /// The login file among files in memory, such as a store's answer. `read` gets a file by its name.
+    pub fn from_files(read: impl Fn(&str) -> Option<Zeroizing<Vec<u8>>>, rule: &SessionFile) -> LoginFile {
         match read(&rule.file) {
             None => LoginFile { state: LoginState::Absent, bytes: None, stamp: None },
             Some(bytes) => {
@@ -35,7 +33,7 @@ impl LoginFile {
     }
 }
 
-/// What a login file says; `read` reads the files beside it, and says `None` of what is not there.
+/// Judges the content of a login file. `read` reads the files beside it; `None` means that there is none.
 fn judge(
     bytes: &[u8],
     rule: &SessionFile,
@@ -43,16 +41,17 @@ fn judge(
 ) -> LoginState {
     match Document::parse(bytes, rule.format).and_then(|document| document.login(rule)) {
         Ok(login) if login.account.is_some() => LoginState::Valid(login),
-        Ok(login) => match account_beside(rule, read) {
+        Ok(login) => match account_in_other_file(rule, read) {
             Ok(account) => LoginState::Valid(Login { account, ..login }),
-            // Without its account it would pass for anybody's.
+            // Without its account, the login would pass for any account's.
             Err(why) => LoginState::Unreadable(format!("the account beside it: {why}")),
         },
         Err(defect) => LoginState::defective(&defect),
     }
 }
 
-/// The identity of a file, its size, and its last change, which no owner can set back: another mark is another content.
+/// A file's identity, size and last change. The time of the change is the ctime, which no owner can set, so another
+/// stamp means that the content may differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileStamp {
     id: (u64, u64),
@@ -66,14 +65,14 @@ impl From<Stat> for FileStamp {
     }
 }
 
-/// Reads the login file of `rule` in a directory. `through_links`: links that stay beneath it are followed, as
-/// Kubernetes' volumes need it.
+/// Reads the login file of `rule` in a directory. `through_links`: links that stay beneath the directory are followed,
+/// which Kubernetes' volumes need.
 pub fn login(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool) -> LoginFile {
     let read = |name: &str| {
         if through_links { beneath(dir, Path::new(name), owners) } else { entry(dir, OsStr::new(name), owners) }
     };
     let undotted = || {
-        // In a volume of a Kubernetes Secret, which is told by its `..data`, the key may lack the dot.
+        // In a volume of a Kubernetes Secret, which has a `..data` entry, the key may lack the leading dot.
         let Some(name) = rule.undotted().filter(|_| through_links) else { return Err(Unreadable::Missing) };
         dir.stat_entry(OsStr::new("..data"))?;
         read(name)
@@ -87,29 +86,26 @@ pub fn login(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool
         Err(why) => return LoginFile { state: without_content(&why), bytes: None, stamp: None },
     };
     let bytes = content.bytes;
-    let version = judge(&bytes, rule, |name| match read(name) {
+    let state = judge(&bytes, rule, |name| match read(name) {
         Ok(content) => Ok(Some(content.bytes)),
         Err(why) if why.is_unknown() => Err(why),
         Err(_) => Ok(None),
     });
-    LoginFile { state: version, bytes: Some(bytes), stamp: Some(content.stat.into()) }
+    LoginFile { state, bytes: Some(bytes), stamp: Some(content.stat.into()) }
 }
 
-/// Whether a login that was merged with what is kept beside it will be read: what is written is held to the bounds of those
-/// who read it.
-///
-/// # Errors
-/// Why it would not be.
-pub fn check_merged(rule: &SessionFile, bytes: &[u8]) -> io::Result<()> {
+/// Checks that a login that was merged with the other fields of a file can be read again. Whatever is written must be
+/// within the limits of its readers.
+pub fn check_readable(rule: &SessionFile, bytes: &[u8]) -> io::Result<()> {
     match Document::parse(bytes, rule.format) {
         Ok(_) => Ok(()),
-        Err(defect) => {
-            Err(io::Error::other(format!("with what is kept beside it, it could not be read again: {defect}")))
-        }
+        Err(defect) => Err(io::Error::other(format!(
+            "merged with the other fields of its file, it could not be read again: {defect}"
+        ))),
     }
 }
 
-/// What is known of a login file of which no byte was read.
+/// The state of a login file of which no byte was read.
 fn without_content(why: &Unreadable) -> LoginState {
     match why {
         Unreadable::Missing => LoginState::Absent,
@@ -118,8 +114,8 @@ fn without_content(why: &Unreadable) -> LoginState {
     }
 }
 
-/// The account, where an agent keeps it in a file beside the login.
-fn account_beside(
+/// The account, if the agent keeps it in a file beside the login.
+fn account_in_other_file(
     rule: &SessionFile,
     read: impl Fn(&str) -> Result<Option<Zeroizing<Vec<u8>>>, Unreadable>,
 ) -> Result<Option<String>, Unreadable> {
@@ -133,11 +129,12 @@ fn account_beside(
     Ok(None)
 }
 
-/// Reads as [`login`] does, again while that fails for the moment. Only before the agent runs: it waits.
+/// Like [`login`], but tries again while reading fails temporarily. It waits, so it is only for the time before the
+/// agent runs.
 pub fn login_at_start(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool) -> LoginFile {
     let read = || match login(dir, rule, owners, through_links) {
         LoginFile { state: LoginState::Unreadable(why), .. } => Err(why),
-        copy => Ok(copy),
+        file => Ok(file),
     };
     read_again(read).unwrap_or_else(|why| LoginFile { state: LoginState::Unreadable(why), bytes: None, stamp: None })
 }

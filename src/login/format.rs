@@ -1,4 +1,4 @@
-//! Pure. What a definition says of the file that holds a login.
+//! The part of an agent's definition that describes its login file. Pure.
 
 use serde::Deserialize;
 
@@ -6,36 +6,38 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SessionFile {
-    /// Its name in the agent's home: one component.
+    /// The file's name in the config directory: one component.
     pub file: String,
-    /// How it is written.
     #[serde(default)]
     pub format: Format,
-    /// Where the access token is; the first that is there counts.
+    /// Where the access token is. The first field that exists counts.
     pub access_token: Vec<Field>,
     /// Where the refresh token is.
     #[serde(default)]
     pub refresh_token: Vec<Field>,
     /// When the access token expires.
     pub expiry: Option<Expiry>,
-    /// Whose login it is; the first that is there counts.
+    /// The account that the login belongs to. The first field that exists counts.
     #[serde(default)]
     pub account: Vec<Field>,
-    /// What the account has subscribed to, for people; the first that is there counts.
+    /// What the account has subscribed to, shown to people. The first field that exists counts.
     #[serde(default)]
     pub plan: Vec<Field>,
-    /// What a usable login has beside its tokens.
+    /// What a usable login has besides its tokens.
     #[serde(default)]
     pub required: Vec<Required>,
-    /// The top-level keys that belong to the login; the others belong to the place where the file is. None: all.
-    #[serde(default)]
-    pub travels: Vec<String>,
-    /// What tells this file from another agent's of the same name, where both are found under that name alone.
+    /// The top-level keys that belong to the login. The others belong to the file's directory and are not synced.
+    /// Empty: all keys belong to the login.
+    #[serde(default, rename = "travels")]
+    pub synced_keys: Vec<String>,
+    /// A key that tells this file from another agent's file of the same name, where a file is found by its name alone.
     pub mark: Option<String>,
-    /// Variables of the agent's own that hold the whole file; it is installed instead, so that refreshes are kept.
+    /// The agent's own variables that hold the whole file. agent-init installs the file instead, so that refreshes are
+    /// kept.
     #[serde(default)]
     pub variables: Vec<String>,
-    /// A refresh replaces the refresh token and spends the old one. False: copies of a login live side by side.
+    /// Whether a refresh replaces the refresh token and spends the old one. If not, copies of a login work side by
+    /// side.
     #[serde(default = "yes")]
     pub rotates: bool,
 }
@@ -45,38 +47,37 @@ fn yes() -> bool {
 }
 
 impl SessionFile {
-    /// The name of a key for it in a Kubernetes Secret that lacks the dot in front.
+    /// The file's name without its leading dot, as a key of a Kubernetes Secret may be called.
     pub fn undotted(&self) -> Option<&str> {
         self.file.strip_prefix('.')
     }
 }
 
-/// How a session file is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
-    /// JSON (RFC 8259).
+    /// RFC 8259.
     #[default]
     Json,
-    /// JSON with whole lines of `//` comment.
+    /// JSON with `//` comments on lines of their own.
     Jsonc,
-    /// Nested `key: value` lines: the part of YAML that such files are written in.
+    /// Nested `key: value` lines: the subset of YAML that agents write.
     Yaml,
 }
 
-/// A place in a document.
+/// A field of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", from = "FieldForm")]
 pub struct Field {
-    /// A JSON pointer (RFC 6901); a segment `*` is any child.
+    /// A JSON pointer (RFC 6901). A segment `*` matches any child.
     pub pointer: String,
-    /// The value is a JWT (RFC 7519), and this pointer leads into its claims.
+    /// If set, the value is a JWT (RFC 7519), and this is a pointer into its claims.
     pub claim: Option<String>,
-    /// The document is this file beside the session file.
+    /// If set, the field is in this file beside the login file.
     pub file: Option<String>,
 }
 
-/// A field is written as its pointer alone, or whole.
+/// A field in a definition: its pointer alone, or an object.
 #[derive(Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum FieldForm {
@@ -93,46 +94,40 @@ impl From<FieldForm> for Field {
     }
 }
 
-/// The expiry of an access token.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Expiry {
-    /// Where it is.
     pub field: Field,
-    /// What it counts.
     pub unit: ExpiryUnit,
 }
 
-/// The unit of an expiry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExpiryUnit {
-    /// Milliseconds since 1970.
+    /// Since 1970.
     Milliseconds,
-    /// Seconds since 1970.
+    /// Since 1970.
     Seconds,
-    /// An RFC 3339 time.
     Rfc3339,
 }
 
-/// Something that a usable login has.
+/// Something that a usable login must have.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Required {
-    /// Where.
     pub pointer: String,
-    /// Only asked for when this is there.
+    /// The requirement applies only if there is a value at this pointer.
     pub when: Option<String>,
-    /// An array there contains this word.
+    /// The value must be an array with this word.
     pub contains: Option<String>,
-    /// The text there is of this form.
+    /// The value must be text of this form.
     pub form: Option<Form>,
 }
 
-/// The form of a text that the agent itself reads, and refuses the whole file for.
+/// A form of text that the agent parses. It refuses the whole file if the text is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Form {
-    /// A JWT (RFC 7519).
+    /// RFC 7519.
     Jwt,
 }

@@ -1,4 +1,4 @@
-//! Pure. What a JWT (RFC 7519) says of itself. Read, not verified: the vendor does that.
+//! The claims of a JWT (RFC 7519). They are read and not verified: the vendor does that. Pure.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,16 @@ use zeroize::Zeroizing;
 
 use crate::login::limits;
 
-/// The claims, as JSON: the middle one of three base64url parts.
+/// The claims as JSON: the middle one of three base64url parts.
 pub fn claims(token: &str) -> Option<Zeroizing<Vec<u8>>> {
     let mut parts = token.split('.');
     let (_, body, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
     Some(Zeroizing::new(URL_SAFE_NO_PAD.decode(body.trim_end_matches('=')).ok()?))
 }
 
-/// Whether a strict reader takes it: no part is empty, and the claims have no padding (RFC 7515, section 2). What its
-/// header says matters to none that was tried.
-pub fn is_whole(token: &str) -> bool {
+/// Whether a strict reader accepts the token: no part is empty, and the claims have no padding (RFC 7515, section 2).
+/// None of the readers that were tried looks at the header.
+pub fn is_well_formed(token: &str) -> bool {
     #[allow(clippy::zero_sized_map_values, reason = "nothing of the claims is kept")]
     let is_object = |claims: &[u8]| limits::parse::<BTreeMap<String, IgnoredAny>>(claims).is_ok();
     token.split('.').all(|part| !part.is_empty() && !part.ends_with('='))
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_whole() {
+    fn malformed_tokens_are_refused() {
         let body = URL_SAFE_NO_PAD.encode(br#"{"email":"user@example.com"}"#);
         let padded = base64::engine::general_purpose::URL_SAFE.encode(br#"{"a":1}"#);
         assert!(padded.ends_with('='));
@@ -47,7 +47,7 @@ mod tests {
             (String::new(), false),
         ];
         for (token, expected) in rows {
-            assert_eq!(is_whole(&token), expected, "{token}");
+            assert_eq!(is_well_formed(&token), expected, "{token}");
         }
     }
 }

@@ -1,59 +1,54 @@
-//! Pure. How much memory and stack a document takes once it is parsed, told before it is.
+//! Limits on JSON and `key: value` documents, checked before they are parsed. Pure.
 //!
-//! A megabyte of `{"a":0},` makes a hundred thousand maps of more than half a kilobyte each: an agent could have PID 1 of
-//! every container that shares its login take hundreds of megabytes, and be killed for it. A parser of nested values calls
-//! itself for each level, and a container may give PID 1 a stack of 256 KiB.
+//! Parsing a megabyte of `{"a":0},` makes a hundred thousand maps of more than half a kilobyte each. Without limits, an
+//! agent could make PID 1 of every container that shares its login take hundreds of megabytes, and be killed for it. A
+//! recursive parser calls itself for each level, and a container may give PID 1 a stack of only 256 KiB.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-/// The most levels of objects and arrays in each other. `serde_json` refuses the next one too.
+/// The maximum nesting of objects and arrays. `serde_json` refuses the next level too.
 pub const DEPTH: usize = 127;
-/// The most objects, arrays, or lines of a document that is made of lines. An agent's settings of the largest size that is
-/// read have fewer.
-const CONTAINERS: usize = 16 * 1024;
-/// The most values.
-const VALUES: usize = 64 * 1024;
+/// The maximum number of objects and arrays, or of lines in a `key: value` document. The largest settings file of an
+/// agent that is read has fewer.
+const MAX_CONTAINERS: usize = 16 * 1024;
+/// The maximum number of values.
+const MAX_VALUES: usize = 64 * 1024;
 
-/// Why a text is not parsed.
+/// Why a text was not parsed.
 #[derive(Debug)]
 pub enum Unparsed {
-    /// More than [`DEPTH`] levels.
     TooDeep,
-    /// More values than are parsed.
     TooMany,
-    /// It is not the JSON that is expected.
+    /// The text is not the expected JSON.
     NotJson {
-        /// Line, from 1.
+        /// From 1.
         line: usize,
-        /// Column, from 1.
+        /// From 1.
         column: usize,
-        /// What the parser says, which may quote the text. None where the text is not UTF-8.
+        /// The parser's error, which may quote the text. None if the text is not UTF-8.
         error: Option<serde_json::Error>,
     },
 }
 
 impl fmt::Display for Unparsed {
-    /// Quotes nothing.
+    /// Never quotes the text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unparsed::TooDeep => write!(f, "it is nested too deep (more than {DEPTH} levels)"),
+            Unparsed::TooDeep => write!(f, "it is nested too deeply (more than {DEPTH} levels)"),
             Unparsed::TooMany => write!(f, "it holds too many values"),
             Unparsed::NotJson { line, column, .. } => {
-                write!(f, "it is not the JSON that is expected (line {line}, column {column})")
+                write!(f, "it is not the expected JSON (line {line}, column {column})")
             }
         }
     }
 }
 
-/// Parses JSON text that stays within the limits: the one way to do so for text that others may have written.
-///
-/// # Errors
-/// The limit that it exceeds, or what the parser says.
+/// Parses JSON text that stays within the limits. All JSON that others may have written is parsed by this function.
 pub fn parse<'t, T: Deserialize<'t>>(text: &'t [u8]) -> Result<T, Unparsed> {
     check(text)?;
-    // One parser of texts and not of bytes too: each of them is code for each type.
+    // Only `from_str` and not `from_slice` too: each is a second copy of the parser's code for each type.
     let text = std::str::from_utf8(text).map_err(|error| {
         let before = text.get(..error.valid_up_to()).unwrap_or_default();
         let line = before.split(|byte| *byte == b'\n');
@@ -67,14 +62,11 @@ pub fn parse<'t, T: Deserialize<'t>>(text: &'t [u8]) -> Result<T, Unparsed> {
     })
 }
 
-/// Whether JSON text, or text that is none, stays within what is parsed. Up to the first error in it a parser sees the same
+/// Checks that text stays within the limits. The text need not be JSON: up to its first error, a parser sees the same
 /// levels and values.
-///
-/// # Errors
-/// The limit that it exceeds.
 pub fn check(text: &[u8]) -> Result<(), Unparsed> {
     let (mut containers, mut values, mut depth) = (0_usize, 0_usize, 0_usize);
-    let (mut in_string, mut is_escaped, mut is_deep) = (false, false, false);
+    let (mut in_string, mut is_escaped, mut is_too_deep) = (false, false, false);
     for byte in text {
         match byte {
             _ if is_escaped => is_escaped = false,
@@ -83,25 +75,25 @@ pub fn check(text: &[u8]) -> Result<(), Unparsed> {
             b'{' | b'[' if !in_string => {
                 containers += 1;
                 depth += 1;
-                is_deep |= depth > DEPTH;
+                is_too_deep |= depth > DEPTH;
             }
             b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
             b',' if !in_string => values += 1,
             _ => {}
         }
     }
-    if is_deep {
+    if is_too_deep {
         Err(Unparsed::TooDeep)
-    } else if containers > CONTAINERS || values > VALUES {
+    } else if containers > MAX_CONTAINERS || values > MAX_VALUES {
         Err(Unparsed::TooMany)
     } else {
         Ok(())
     }
 }
 
-/// Whether `key: value` lines are few enough.
+/// Whether a `key: value` document has few enough lines.
 pub fn has_lines_within_limits(text: &[u8]) -> bool {
-    text.split(|byte| *byte == b'\n').nth(CONTAINERS).is_none()
+    text.split(|byte| *byte == b'\n').nth(MAX_CONTAINERS).is_none()
 }
 
 #[cfg(test)]
@@ -111,18 +103,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_bearable() {
+    fn texts_within_and_beyond_the_limits() {
         let array = |item: &str, count: usize| format!("[{}]", vec![item; count].join(","));
         let rows = [
             (String::new(), "fine"),
             (r#"{"a":{"b":["c",1]}}"#.to_owned(), "fine"),
-            (array("0", VALUES), "fine"),
-            (array("0", VALUES + 2), "many"),
-            (array("[]", CONTAINERS - 1), "fine"),
-            (array("{}", CONTAINERS), "many"),
-            (format!(r#"["{}"]"#, "{[,".repeat(VALUES)), "fine"),
-            (format!(r#"["\"{}"]"#, "{[,".repeat(VALUES)), "fine"),
-            (format!(r#"["\\"{}]"#, ",0".repeat(VALUES + 1)), "many"),
+            (array("0", MAX_VALUES), "fine"),
+            (array("0", MAX_VALUES + 2), "many"),
+            (array("[]", MAX_CONTAINERS - 1), "fine"),
+            (array("{}", MAX_CONTAINERS), "many"),
+            (format!(r#"["{}"]"#, "{[,".repeat(MAX_VALUES)), "fine"),
+            (format!(r#"["\"{}"]"#, "{[,".repeat(MAX_VALUES)), "fine"),
+            (format!(r#"["\\"{}]"#, ",0".repeat(MAX_VALUES + 1)), "many"),
             ("[".repeat(500_000), "deep"),
             ("[]".repeat(DEPTH * 2), "fine"),
             (format!("{}[", "]".repeat(9)), "fine"),
@@ -137,12 +129,12 @@ mod tests {
         }
         assert!(
             has_lines_within_limits(b"a: b\nc:\n  d: e\n")
-                && !has_lines_within_limits("a:\n".repeat(CONTAINERS + 1).as_bytes())
+                && !has_lines_within_limits("a:\n".repeat(MAX_CONTAINERS + 1).as_bytes())
         );
     }
 
     #[test]
-    fn where_a_text_ends_that_is_none() {
+    fn an_error_names_its_line_and_column() {
         for (text, expected) in
             [(&b"{\n\"a\": "[..], (2, 5)), (b"[1,\n\"\xff\"]", (2, 2)), (b"\xff", (1, 1)), (b"", (1, 0))]
         {
@@ -152,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_depth_is_the_parsers_own() {
+    fn the_depth_limit_equals_the_parsers() {
         for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
             let nested = |depth: usize| format!("{}0{}", open.repeat(depth), close.repeat(depth));
             assert!(parse::<Value>(nested(DEPTH).as_bytes()).is_ok());

@@ -1,4 +1,4 @@
-//! Pure. The three-way table: what was agreed, what the agent has, what is stored.
+//! The three-way merge of a login: merge base, working copy and store. Pure.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,23 +7,20 @@ use crate::login::digest::Digest;
 use crate::login::document::Login;
 use crate::login::history::History;
 
-/// One side's copy of the login.
+/// The state of one side's login file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginState {
-    /// There is no file.
     Absent,
-    /// The file is whole and says that nobody is logged in.
+    /// The file is complete and says that nobody is logged in.
     LoggedOut,
-    /// The file is no login.
+    /// The file is not a usable login.
     Damaged(String),
-    /// The file cannot be read now (an I/O error): nothing is known of what it holds, and nothing may take its place.
+    /// The file cannot be read now (an I/O error). Its content is unknown, so it must not be replaced.
     Unreadable(String),
-    /// A usable login.
     Valid(Login),
 }
 
 impl LoginState {
-    /// The login, if it is one.
     pub fn login(&self) -> Option<&Login> {
         match self {
             LoginState::Valid(login) => Some(login),
@@ -31,13 +28,12 @@ impl LoginState {
         }
     }
 
-    /// What a defect makes of a copy.
     pub fn defective(defect: &Defect) -> LoginState {
         if defect.is_logged_out() { LoginState::LoggedOut } else { LoginState::Damaged(defect.to_string()) }
     }
 }
 
-/// What was installed or last agreed: tokens and all that travels.
+/// The version that working copy and store last agreed on, or that was installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MergeBase {
     /// See [`Login::digest`].
@@ -52,29 +48,30 @@ impl From<&Login> for MergeBase {
     }
 }
 
-/// What the last sync with the store came to: one word in the log, the state file, `status` and docs/sync.md.
+/// The result of the last sync with the store. The same word stands in the log, the state file, `status` and
+/// docs/sync.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SyncResult {
     Unchanged,
     Published,
     Adopted,
-    /// Another account's login is stored and stays; ours is under `conflicts/`.
+    /// Another account's login is stored and stays. The agent's is kept under `conflicts/`.
     Kept,
     LoggedOut,
-    /// The agent's file is no login.
+    /// The agent's file is not a usable login.
     Torn,
-    /// A login that is not stored could not be stored.
+    /// A new login could not be stored.
     Failed,
     NotAdopted,
     Unreadable,
-    /// A word of another version of this program.
+    /// A result that another version of this program knows.
     #[serde(other)]
     Unknown,
 }
 
 impl SyncResult {
-    /// Its spelling, as in JSON.
+    /// The result as it is spelled in JSON.
     pub fn word(self) -> &'static str {
         match self {
             SyncResult::Unchanged => "unchanged",
@@ -91,41 +88,35 @@ impl SyncResult {
     }
 }
 
-/// What to do.
+/// What a sync is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Both sides agree, or there is nothing to carry.
+    /// Both sides agree, or there is nothing to transfer.
     Unchanged,
-    /// Working copy to store. `keep_other`: the stored login goes to `conflicts/` first.
-    Publish {
-        /// See above.
-        keep_other: bool,
-    },
-    /// Store to working copy. `keep_other`: the agent's login goes to `conflicts/` first.
-    Adopt {
-        /// See above.
-        keep_other: bool,
-    },
-    /// Another account's login is stored: it stays, and ours goes to `conflicts/`.
+    /// Copy the working copy's login to the store. `keep_other`: the stored login goes to `conflicts/` first.
+    Publish { keep_other: bool },
+    /// Copy the stored login to the working copy. `keep_other`: the agent's login goes to `conflicts/` first.
+    Adopt { keep_other: bool },
+    /// Another account's login is stored and stays. The agent's goes to `conflicts/`.
     Kept,
-    /// The agent's login is blank or gone, and nothing newer is stored.
+    /// The agent's login is blank or missing, and nothing newer is stored.
     LoggedOut,
-    /// The agent's file is damaged, and so is what is stored, or there is none.
+    /// The agent's file is damaged, and nothing usable is stored.
     Damaged,
-    /// One side cannot be read now: neither is replaced, and both are read again.
+    /// One side cannot be read now. Neither side is replaced, and both are read again.
     Unknown,
 }
 
 impl Outcome {
-    /// Whether something is written to a store or a working copy, so that the lock is needed.
-    pub fn carries(self) -> bool {
+    /// Whether it writes to the store or the working copy, which needs the lock.
+    pub fn transfers(self) -> bool {
         matches!(self, Outcome::Publish { .. } | Outcome::Adopt { .. } | Outcome::Kept)
     }
 }
 
-/// Decides.
+/// Decides what a sync does.
 ///
-/// A side that does not parse may be in the middle of a write: the caller asks with `Damaged` only after it has waited.
+/// A side that does not parse may be in the middle of a write: the caller waits before it calls this with `Damaged`.
 pub fn reconcile(base: Option<MergeBase>, working: &LoginState, stored: &LoginState, history: &History) -> Outcome {
     let changed = |login: &Login| base != Some(MergeBase::from(login));
     match (working, stored) {
@@ -141,14 +132,15 @@ pub fn reconcile(base: Option<MergeBase>, working: &LoginState, stored: &LoginSt
             Outcome::Publish { keep_other: false }
         }
         (LoginState::Valid(ours), LoginState::Valid(theirs)) => match (changed(ours), changed(theirs)) {
-            // An agent may change its account, and a hostile one that of others: what was stored can be had back.
+            // An agent may change its account, and a hostile one other containers' account. A copy is kept of what it
+            // replaces.
             (true, false) => Outcome::Publish { keep_other: !is_same_account(ours, theirs) },
-            // What is stored now may be of another line, that of a capture which was restored.
+            // The stored login may have another history: the capture may have been restored from a backup.
             (false, _) => Outcome::Adopt { keep_other: !history.is_empty() && !history.contains(ours.digest) },
             (true, true) => both_changed(ours, theirs),
         },
-        // Nothing usable is stored. What was installed and never changed is not written back: whoever removed or
-        // blanked the stored login meant it.
+        // Nothing usable is stored. A login that was installed and never changed is not written back: whoever removed
+        // or blanked the stored login did so on purpose.
         (LoginState::Valid(ours), _) if changed(ours) => Outcome::Publish { keep_other: false },
         (LoginState::Valid(_), _) => Outcome::Unchanged,
         (LoginState::Damaged(_), LoginState::Valid(_)) => Outcome::Adopt { keep_other: true },
@@ -158,14 +150,14 @@ pub fn reconcile(base: Option<MergeBase>, working: &LoginState, stored: &LoginSt
         {
             Outcome::Adopt { keep_other: false }
         }
-        // The stored login is the one that the vendor refused: to give it to the agent again would help nobody.
+        // The stored login is the one that the vendor refused. Giving it to the agent again would not help.
         (LoginState::LoggedOut | LoginState::Absent, _) => Outcome::LoggedOut,
     }
 }
 
-/// Decides for a working copy in which somebody is to log in anew. Nothing is installed there, and what is stored stays until
-/// there is a new login, which replaces it whoever it belongs to.
-pub fn anew(working: &LoginState, stored: &LoginState) -> Outcome {
+/// Decides for a working copy in which somebody is about to log in. Nothing is installed there. The stored login stays
+/// until there is a new one, which replaces it whatever account it belongs to.
+pub fn decide_after_log_in(working: &LoginState, stored: &LoginState) -> Outcome {
     match (working, stored) {
         (LoginState::Unreadable(_), _) | (_, LoginState::Unreadable(_)) => Outcome::Unknown,
         (LoginState::Valid(ours), LoginState::Valid(theirs)) if MergeBase::from(ours) == MergeBase::from(theirs) => {
@@ -176,7 +168,7 @@ pub fn anew(working: &LoginState, stored: &LoginState) -> Outcome {
     }
 }
 
-/// Whether two logins are one account's, as far as they tell: where they do not, they came by one capture.
+/// Whether two logins belong to one account. Logins that do not name one are taken to: they came by one capture.
 fn is_same_account(ours: &Login, theirs: &Login) -> bool {
     match (&ours.account, &theirs.account) {
         (Some(ours), Some(theirs)) => ours == theirs,
@@ -186,7 +178,7 @@ fn is_same_account(ours: &Login, theirs: &Login) -> bool {
 
 fn both_changed(ours: &Login, theirs: &Login) -> Outcome {
     if ours.digest == theirs.digest {
-        // One login with other details: the agent is the last to have written it.
+        // The same tokens with other details. The agent is the last to have written them.
         return Outcome::Publish { keep_other: false };
     }
     if !is_same_account(ours, theirs) {
@@ -232,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn each_result_is_spelled_as_in_json() {
+    fn each_result_has_the_same_word_in_json() {
         let all = [
             SyncResult::Unchanged,
             SyncResult::Published,
@@ -253,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table() {
+    fn each_pair_of_states_has_its_outcome() {
         let me = Some("me@example.com");
         let base = || login(BASE, 50, me);
         let newer = || login(6, 60, me);
@@ -266,7 +258,6 @@ mod tests {
         let publish = |keep_other| Outcome::Publish { keep_other };
         let adopt = |keep_other| Outcome::Adopt { keep_other };
         let rows = [
-            // working, stored, outcome
             (base(), base(), Outcome::Unchanged),
             (base(), newer(), adopt(false)),
             (base(), other(), adopt(false)),
@@ -302,7 +293,7 @@ mod tests {
         }
     }
 
-    fn any_version() -> impl Strategy<Value = LoginState> {
+    fn any_state() -> impl Strategy<Value = LoginState> {
         prop_oneof![
             Just(LoginState::Absent),
             Just(LoginState::LoggedOut),
@@ -315,16 +306,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_done_about_what_cannot_be_read(other in any_version()) {
+        fn an_unreadable_side_is_left_alone(other in any_state()) {
             let unreadable = LoginState::Unreadable("I/O error".into());
             for (working, stored) in [(&unreadable, &other), (&other, &unreadable)] {
                 prop_assert_eq!(decide(working, stored), Outcome::Unknown);
-                prop_assert_eq!(anew(working, stored), Outcome::Unknown);
+                prop_assert_eq!(decide_after_log_in(working, stored), Outcome::Unknown);
             }
         }
 
         #[test]
-        fn only_a_valid_login_ever_travels(working in any_version(), stored in any_version()) {
+        fn only_a_valid_login_is_transferred(working in any_state(), stored in any_state()) {
             match decide(&working, &stored) {
                 Outcome::Publish { .. } | Outcome::Kept => prop_assert!(working.login().is_some()),
                 Outcome::Adopt { .. } => prop_assert!(stored.login().is_some()),
@@ -333,20 +324,21 @@ mod tests {
         }
 
         #[test]
-        fn a_login_that_would_be_lost_is_kept(working in any_version(), stored in any_version()) {
-            // A changed login on one side is overwritten only by a descendant, by the other details of itself, or with a copy kept.
-            let lineage_knows = |version: &LoginState| version.login().is_some_and(|l| l.digest == digest(4) || l.digest == digest(BASE));
+        fn a_login_that_would_be_lost_is_kept(working in any_state(), stored in any_state()) {
+            // A changed login is overwritten only by a descendant, by other details of the same tokens, or after a copy
+            // was kept.
+            let is_known = |state: &LoginState| state.login().is_some_and(|l| l.digest == digest(4) || l.digest == digest(BASE));
             let same = working.login().map(|l| l.digest) == stored.login().map(|l| l.digest);
             match decide(&working, &stored) {
-                Outcome::Publish { keep_other: false } => prop_assert!(stored.login().is_none() || lineage_knows(&stored) || same),
-                Outcome::Adopt { keep_other: false } => prop_assert!(working.login().is_none() || lineage_knows(&working) || same),
+                Outcome::Publish { keep_other: false } => prop_assert!(stored.login().is_none() || is_known(&stored) || same),
+                Outcome::Adopt { keep_other: false } => prop_assert!(working.login().is_none() || is_known(&working) || same),
                 _ => {}
             }
         }
 
         #[test]
-        fn two_containers_agree_in_the_end(a in any_version(), b in any_version()) {
-            // Whatever one side publishes, the other then adopts or has.
+        fn a_published_login_is_not_published_back(a in any_state(), b in any_state()) {
+            // The other side adopts what one side publishes, or has it already.
             if let Outcome::Publish { .. } = decide(&a, &b) {
                 let next = decide(&b, &a);
                 prop_assert!(!matches!(next, Outcome::Publish { .. }), "{next:?}");

@@ -1,27 +1,25 @@
-//! Pure. The names under which a credential may be given: of variables, and of files in a directory of secrets.
+//! The names under which a credential may be given: variables, and files in a secrets directory. Pure.
 //!
-//! `build.rs` reads this file too, so that it uses nothing but std.
+//! `build.rs` includes this file, so it uses nothing but std.
 
-/// What stands behind NAME in a variable's name, and so what the variable holds.
+/// What follows NAME in a variable's name. It says what the variable holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suffix {
-    /// Nothing: the thing itself.
+    /// The value itself.
     Plain,
-    /// Base64 of it; of a login only.
+    /// The value in base64. Only for logins.
     Base64,
-    /// The path of a file with it.
+    /// The path of a file that holds the value.
     File,
-    /// A command that writes it.
+    /// A command that prints the value.
     Command,
 }
 
 impl Suffix {
-    /// All of them.
     pub const ALL: [Suffix; 4] = [Suffix::Plain, Suffix::Base64, Suffix::File, Suffix::Command];
-    /// Those of a value.
+    /// The suffixes of a token's or key's variable.
     pub const OF_VALUE: [Suffix; 3] = [Suffix::Plain, Suffix::File, Suffix::Command];
 
-    /// As it is written.
     pub const fn text(self) -> &'static str {
         match self {
             Suffix::Plain => "",
@@ -39,33 +37,32 @@ impl Suffix {
 
 /// Whether a variable is `name` with any suffix.
 pub fn is_form_of(variable: &[u8], name: &str) -> bool {
-    // Asked of every variable at each start: most differ in the first letter.
+    // Called for every variable at each start. Most differ in the first letter.
     variable.first() == name.as_bytes().first()
         && variable
             .strip_prefix(name.as_bytes())
             .is_some_and(|rest| Suffix::ALL.iter().any(|suffix| suffix.text().as_bytes() == rest))
 }
 
-/// The name of an agent's session: `AGENT_CREDENTIALS`.
+/// The variable of an agent's login: `AGENT_CREDENTIALS`.
 pub fn of_session(agent: &str) -> String {
     format!("{}_CREDENTIALS", agent.to_ascii_uppercase().replace('-', "_"))
 }
 
-/// The names under which one thing may be given.
+/// The names under which one credential may be given.
 #[derive(Debug)]
 pub struct Names {
-    /// NAME: that of the variable without a suffix.
+    /// NAME: the variable without a suffix.
     pub variable: String,
-    /// Variables of the agent's own that hold the same; they take no suffix.
+    /// The agent's own variables for the same credential. They take no suffix.
     pub also: Vec<String>,
-    /// Names of secret files.
     pub files: Vec<String>,
-    /// What NAME takes.
+    /// The suffixes that NAME may have.
     pub suffixes: &'static [Suffix],
 }
 
 impl Names {
-    /// Of a value.
+    /// The names of a token or key.
     pub fn of_value(variable: &str) -> Names {
         Names {
             variable: variable.to_owned(),
@@ -75,7 +72,7 @@ impl Names {
         }
     }
 
-    /// Of an agent's session. `own_files`: what its login file itself may be called.
+    /// The names of an agent's login. `own_files`: the names that its login file itself may have.
     pub fn of_session<'f>(agent: &str, also: &[String], own_files: impl IntoIterator<Item = &'f str>) -> Names {
         let variable = of_session(agent);
         let lower = variable.to_ascii_lowercase();
@@ -84,13 +81,12 @@ impl Names {
         Names { variable, also: also.to_vec(), files, suffixes: &Suffix::ALL }
     }
 
-    /// Every variable, and what it holds.
+    /// Every variable, with its suffix.
     pub fn forms(&self) -> impl Iterator<Item = (Suffix, String)> {
         let own = self.suffixes.iter().map(|suffix| (*suffix, suffix.of(&self.variable)));
         own.chain(self.also.iter().map(|variable| (Suffix::Plain, variable.clone())))
     }
 
-    /// Every variable.
     pub fn variables(&self) -> impl Iterator<Item = String> {
         self.forms().map(|(_, variable)| variable)
     }
@@ -101,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_variables_and_files_of_a_thing() {
+    fn names_of_a_value_and_of_a_login() {
         let value = Names::of_value("MY_KEY");
         assert_eq!(value.variables().collect::<Vec<_>>(), ["MY_KEY", "MY_KEY_FILE", "MY_KEY_COMMAND"]);
         assert_eq!(value.files, ["MY_KEY", "my_key"]);
@@ -112,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_a_form_of_a_name() {
+    fn a_name_with_a_known_suffix_is_a_form_of_it() {
         let rows = [
             ("KEY", true),
             ("KEY_B64", true),

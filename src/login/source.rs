@@ -1,4 +1,4 @@
-//! Pure. Where credential material comes from, and the forms in which it is written.
+//! The sources of credentials, and the encodings that they use. Pure.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,34 +7,32 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine as _, alphabet};
 use zeroize::Zeroizing;
 
-/// Where credential material comes from; displayed as `status` and `plan` show it.
+/// Where a credential comes from. `status` and `plan` show it by its `Display`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// Found at the agent's own place.
+    /// Found in the agent's config directory.
     Home(PathBuf),
-    /// A variable with the value, or with base64 of it.
+    /// A variable with the value or its base64.
     Env(String),
     /// A file that a `NAME_FILE` variable names.
     File(PathBuf),
-    /// What the command of a `NAME_COMMAND` variable wrote.
+    /// The output of a `NAME_COMMAND` variable's command.
     Command(String),
     /// A file in a secrets directory.
     Secret(PathBuf),
-    /// Mounted at the agent's own place.
+    /// Mounted at the agent's config directory.
     Mount(PathBuf),
-    /// The capture.
     Capture(PathBuf),
     /// A store behind a helper command.
     Store(String),
 }
 
 impl Source {
-    /// Whether the operator gave it for this start: a variable or a secret, not a place where logins live.
+    /// Whether the operator gave the credential for this start, by a variable or a secret.
     pub fn is_explicit(&self) -> bool {
         matches!(self, Source::Env(_) | Source::File(_) | Source::Command(_) | Source::Secret(_))
     }
 
-    /// The file or directory that it is, where it is one.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Source::Home(path)
@@ -46,7 +44,7 @@ impl Source {
         }
     }
 
-    /// Whether it is where logins live between containers.
+    /// Whether it holds logins between containers.
     pub fn is_store(&self) -> bool {
         matches!(self, Source::Capture(_) | Source::Store(_))
     }
@@ -67,14 +65,15 @@ impl fmt::Display for Source {
     }
 }
 
-/// A value without the newlines that editors and `echo` leave at its end.
+/// Removes the newlines that editors and `echo` append to a value.
 pub fn without_trailing_newlines(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().rposition(|byte| *byte != b'\n' && *byte != b'\r').map_or(0, |last| last + 1);
     bytes.get(..end).unwrap_or_default()
 }
 
-/// Decodes base64 as people paste it: wrapped lines, the standard or the URL alphabet, with or without padding.
-/// `None` when it is no base64.
+/// Decodes base64 as people paste it: with wrapped lines, in the standard or URL alphabet, with or without padding.
+/// `None` if
+/// the text is not base64.
 pub fn decode_base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let engine = GeneralPurpose::new(&alphabet::STANDARD, config);
@@ -113,18 +112,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base64() {
+    fn other_text_is_not_base64() {
         for text in ["{\"a\":1}", "a", "%%%%", "QUJD=QUJD"] {
             assert!(decode_base64(text.as_bytes()).is_none(), "{text}");
         }
     }
 
     #[test]
-    fn trailing_newlines_only() {
+    fn only_trailing_newlines_are_removed() {
         let rows: [(&[u8], &[u8]); 5] =
             [(b"v\n", b"v"), (b"v\r\n\n", b"v"), (b" v ", b" v "), (b"\n\n", b""), (b"a\nb\n", b"a\nb")];
-        for (given, left) in rows {
-            assert_eq!(without_trailing_newlines(given), left);
+        for (given, expected) in rows {
+            assert_eq!(without_trailing_newlines(given), expected);
         }
     }
 }

@@ -1,9 +1,10 @@
-//! Pure. Changes JSON text where it stands: what is not changed keeps its bytes, blanks, order and comments included.
+//! Edits JSON text in place. Whatever is not changed keeps its bytes, with blanks, order and comments. Pure.
 //!
-//! Files of settings are the person's. Reading one into values and writing those would sort its keys, round its large
-//! numbers, join its duplicate keys and drop its comments. The text must be JSON ([`crate::login::document::Document`] or the like has read
-//! it); lines of `//` comment are blank space. Of a key that stands twice the last counts, as in every reader, and is the one
-//! that is changed; both are removed.
+//! Settings files belong to people. Parsing one and writing the values would sort its keys, round its large numbers,
+//! merge its duplicate keys and drop its comments.
+//!
+//! The text must be valid JSON, which the caller has checked by parsing it. Lines of `//` comment count as blank space.
+//! If a key occurs twice, the last one counts, as in every reader. That one is changed; both are removed.
 
 use std::ops::Range;
 
@@ -12,24 +13,24 @@ use zeroize::Zeroizing;
 
 use crate::login::limits;
 
-/// The mark that some editors put in front of UTF-8 text. It is no part of JSON (RFC 8259, section 8.1).
+/// Some editors put this in front of UTF-8 text. It is not part of JSON (RFC 8259, section 8.1).
 pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What a key gets.
+/// The new value of a key.
 pub enum New<'v> {
-    /// This value, written as the text around it is.
+    /// A value, formatted like the text around it.
     Value(&'v Value),
-    /// These bytes: a value of another text, as it stands there.
+    /// The bytes of a value in another text, copied unchanged.
     Bytes(&'v [u8]),
 }
 
-/// A text, and what is to change in it.
+/// A text and the changes to make in it.
 pub struct Splice<'t> {
     text: &'t [u8],
     changes: Vec<(Range<usize>, Vec<u8>)>,
 }
 
-/// A key and its value, where they stand.
+/// The positions of a key and its value.
 struct Member {
     name: String,
     key: Range<usize>,
@@ -37,17 +38,16 @@ struct Member {
 }
 
 impl<'t> Splice<'t> {
-    /// A text of which nothing is changed yet.
     pub fn new(text: &'t [u8]) -> Splice<'t> {
         Splice { text, changes: Vec::new() }
     }
 
-    /// The changed text; `None` where nothing was.
+    /// The changed text. `None` if there are no changes.
     pub fn finish(mut self) -> Option<Zeroizing<Vec<u8>>> {
         if self.changes.is_empty() {
             return None;
         }
-        // What is put at one place stays in the order in which it was asked for.
+        // The sort is stable: several insertions at one position keep their order.
         self.changes.sort_by_key(|(range, _)| (range.start, range.end));
         let mut changed = Zeroizing::new(Vec::with_capacity(
             self.text.len() + self.changes.iter().map(|(_, bytes)| bytes.len()).sum::<usize>(),
@@ -62,28 +62,29 @@ impl<'t> Splice<'t> {
         Some(changed)
     }
 
-    /// The value at a path of keys, as it stands.
+    /// The bytes of the value at a path of keys.
     pub fn value(&self, path: &[&str]) -> Option<&'t [u8]> {
         self.text.get(self.find(path)?)
     }
 
-    /// Removes keys of the object at a path, where they are.
+    /// Removes keys from the object at a path.
     pub fn remove(&mut self, path: &[&str], is_removed: &dyn Fn(&str) -> bool) {
         self.change(path, is_removed, &[]);
     }
 
-    /// Gives keys of the object at a path their values, where they have them; else they come last.
+    /// Sets keys of the object at a path. New keys are appended.
     pub fn set(&mut self, path: &[&str], new: &[(&str, New<'_>)]) {
         self.change(path, &|_| false, new);
     }
 
-    /// Removes and sets keys of one object.
+    /// Removes and sets keys of the object at a path.
     pub fn change(&mut self, path: &[&str], is_removed: &dyn Fn(&str) -> bool, new: &[(&str, New<'_>)]) {
         let Some(object) = self.find(path).filter(|range| self.byte(range.start) == Some(b'{')) else { return };
         self.change_object(object, is_removed, new);
     }
 
-    /// Merges `from` into the whole: objects key by key, arrays get what they lack, anything else becomes the new value.
+    /// Merges `from` into the document: objects key by key; arrays get the items that they lack; other values are
+    /// replaced.
     pub fn merge(&mut self, from: &Map<String, Value>) {
         if let Some(whole) = self.find(&[]) {
             self.merge_object(whole, from);
@@ -109,12 +110,12 @@ impl<'t> Splice<'t> {
         self.change_object(object, &|_| false, &new);
     }
 
-    /// Appends to an array what it lacks.
+    /// Appends the items that the array lacks.
     fn append(&mut self, array: Range<usize>, items: &[Value]) {
         let there = self.items(array.start);
         let mut known: Vec<Value> = there.iter().filter_map(|item| self.parsed(item.clone())).collect();
         let mut text = Vec::new();
-        let lead = there.last().map_or(Vec::new(), |last| self.lead(last.start));
+        let leading_blank = there.last().map_or(Vec::new(), |last| self.leading_blank(last.start));
         for item in items {
             if known.contains(item) {
                 continue;
@@ -122,8 +123,8 @@ impl<'t> Splice<'t> {
             if !known.is_empty() {
                 text.push(b',');
             }
-            text.extend_from_slice(&lead);
-            text.extend_from_slice(&written(item, &lead));
+            text.extend_from_slice(&leading_blank);
+            text.extend_from_slice(&to_text(item, &leading_blank));
             known.push(item.clone());
         }
         let at = there.last().map_or(array.start + 1, |last| last.end);
@@ -138,21 +139,21 @@ impl<'t> Splice<'t> {
         for (index, member) in members.iter().enumerate() {
             let is_last = index + 1 == members.len();
             if is_removed(&member.name) {
-                let start = member.key.start - self.lead(member.key.start).len();
-                // With the comma behind it, for the one before the last that is kept goes too.
-                let end = if is_last { member.value.end } else { self.after_comma(member.value.end) };
+                let start = member.key.start - self.leading_blank(member.key.start).len();
+                // Includes the comma behind it. The comma of the last kept member is removed below.
+                let end = if is_last { member.value.end } else { self.end_of_comma(member.value.end) };
                 self.changes.push((start..end, Vec::new()));
             } else if last_kept == Some(index) && !is_last {
                 let comma = self.blank_end(member.value.end);
                 self.changes.push((comma..comma + 1, Vec::new()));
             }
         }
-        let lead = members.last().map_or(Vec::new(), |last| self.lead(last.key.start));
+        let leading_blank = members.last().map_or(Vec::new(), |last| self.leading_blank(last.key.start));
         let mut added = Vec::new();
         let mut is_first = last_kept.is_none();
         for (name, value) in new {
             let bytes = match value {
-                New::Value(value) => written(value, &lead),
+                New::Value(value) => to_text(value, &leading_blank),
                 New::Bytes(bytes) => bytes.to_vec(),
             };
             if let Some(there) = members.iter().rfind(|member| member.name == *name && !is_removed(name)) {
@@ -165,9 +166,9 @@ impl<'t> Splice<'t> {
                 added.push(b',');
             }
             is_first = false;
-            added.extend_from_slice(&lead);
+            added.extend_from_slice(&leading_blank);
             added.extend_from_slice(Value::from(*name).to_string().as_bytes());
-            added.extend_from_slice(if lead.is_empty() { b":" } else { b": " });
+            added.extend_from_slice(if leading_blank.is_empty() { b":" } else { b": " });
             added.extend_from_slice(&bytes);
         }
         if !added.is_empty() {
@@ -193,8 +194,8 @@ impl<'t> Splice<'t> {
         limits::parse(&without_comment_lines(self.text.get(range)?)).ok()
     }
 
-    /// The blank space in front of a key or item, from the beginning of its line on if that is there.
-    fn lead(&self, at: usize) -> Vec<u8> {
+    /// The blank space in front of a key or item, from the line break on if there is one.
+    fn leading_blank(&self, at: usize) -> Vec<u8> {
         let before = self.text.get(..at).unwrap_or_default();
         let blank = before.iter().rev().take_while(|byte| byte.is_ascii_whitespace()).count();
         let blank = before.get(at - blank..).unwrap_or_default();
@@ -208,7 +209,7 @@ impl<'t> Splice<'t> {
         self.text.get(at).copied()
     }
 
-    /// Where blank space and lines of comment that begin here end.
+    /// The position after blank space and comment lines that begin at `at`.
     fn blank_end(&self, mut at: usize) -> usize {
         while let Some(byte) = self.byte(at) {
             match byte {
@@ -225,7 +226,7 @@ impl<'t> Splice<'t> {
         at + rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len())
     }
 
-    fn after_comma(&self, at: usize) -> usize {
+    fn end_of_comma(&self, at: usize) -> usize {
         self.blank_end(at) + 1
     }
 
@@ -299,16 +300,16 @@ impl<'t> Splice<'t> {
     }
 }
 
-/// A value as text: in one line where what is around it is, else indented from its line on.
-fn written(value: &Value, lead: &[u8]) -> Vec<u8> {
-    if !lead.contains(&b'\n') {
+/// A value as text: on one line, or pretty-printed with the indentation of `leading_blank` if that has a line break.
+fn to_text(value: &Value, leading_blank: &[u8]) -> Vec<u8> {
+    if !leading_blank.contains(&b'\n') {
         return serde_json::to_vec(value).unwrap_or_default();
     }
     let pretty = serde_json::to_vec_pretty(value).unwrap_or_default();
-    pretty.split(|byte| *byte == b'\n').collect::<Vec<_>>().join(lead)
+    pretty.split(|byte| *byte == b'\n').collect::<Vec<_>>().join(leading_blank)
 }
 
-/// The text with its lines of `//` comment empty, so that line numbers stay.
+/// The text with its `//` comment lines emptied. Line numbers do not change.
 pub fn without_comment_lines(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut kept = Zeroizing::new(Vec::with_capacity(bytes.len()));
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -343,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_merged_keeps_its_bytes() {
+    fn merging_keeps_the_bytes_of_everything_else() {
         let rows = [
             ("{}", json!({ "a": 1 }), r#"{"a":1}"#),
             (r#"{"z":1,"b":2}"#, json!({ "a": [1] }), r#"{"z":1,"b":2,"a":[1]}"#),
@@ -351,7 +352,7 @@ mod tests {
             ("{\n  \"z\": 1\n}", json!({ "a": { "b": 1 } }), "{\n  \"z\": 1,\n  \"a\": {\n    \"b\": 1\n  }\n}"),
             ("{\r\n\t\"z\": 1\r\n}\r\n", json!({ "a": 1 }), "{\r\n\t\"z\": 1,\r\n\t\"a\": 1\r\n}\r\n"),
             ("\u{feff}{\"z\": 1}", json!({ "a": 1 }), "\u{feff}{\"z\": 1,\"a\":1}"),
-            // Numbers that no float holds, a key that stands twice, an escape: as they were.
+            // Numbers that no float can hold, a duplicate key and an escape stay unchanged.
             (
                 r#"{"n":123456789012345678901234567890,"d":1,"d":1.10,"e":"\u00e9"}"#,
                 json!({ "d": 2 }),
@@ -374,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_removed_keeps_its_bytes() {
+    fn removing_keeps_the_bytes_of_everything_else() {
         let rows: [(&str, &[&str], &[&str], &str); 9] = [
             (r#"{"a":1,"b":2}"#, &[], &["a"], r#"{"b":2}"#),
             (r#"{"a":1,"b":2}"#, &[], &["b"], r#"{"a":1}"#),
@@ -392,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_another_text_is_taken_as_it_stands() {
+    fn a_value_of_another_text_keeps_its_bytes() {
         let from = Splice::new(br#"{"x": {"t": "FAKE",  "n": 12345678901234567890123}}"#);
         let value = from.value(&["x"]).unwrap();
         let mut splice = Splice::new(br#"{"y":1,"x":0,"z":2}"#);
@@ -424,7 +425,7 @@ mod tests {
         proptest::collection::btree_map("[a-d\"/]{1,2}", value(), 0..5).prop_map(|map| map.into_iter().collect())
     }
 
-    /// What merging values would come to.
+    /// The expected result of a merge of values.
     fn merge(into: &mut Value, from: &Value) {
         match (into, from) {
             (Value::Object(into), Value::Object(from)) => {
@@ -448,7 +449,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_text_becomes_what_the_values_would(there in object(), from in object(), is_pretty in any::<bool>()) {
+        fn merging_text_equals_merging_values(there in object(), from in object(), is_pretty in any::<bool>()) {
             let there = Value::Object(there);
             let text = if is_pretty { format!("{there:#}\n") } else { there.to_string() };
             let changed = merged(&text, &Value::Object(from.clone()));
@@ -456,12 +457,12 @@ mod tests {
             merge(&mut expected, &Value::Object(from.clone()));
             let found: Value = serde_json::from_str(&changed).map_err(|error| TestCaseError::fail(format!("{error}: {changed}")))?;
             prop_assert_eq!(&found, &expected, "{}", changed);
-            // A second time nothing changes.
+            // A second merge changes nothing.
             prop_assert_eq!(merged(&changed, &Value::Object(from)), changed);
         }
 
         #[test]
-        fn what_is_removed_is_gone_and_the_rest_is_there(there in object(), gone in proptest::collection::vec("[a-d\"/]{1,2}", 0..4), is_pretty in any::<bool>()) {
+        fn only_removed_keys_are_gone(there in object(), gone in proptest::collection::vec("[a-d\"/]{1,2}", 0..4), is_pretty in any::<bool>()) {
             let text = if is_pretty { format!("{:#}", Value::Object(there.clone())) } else { Value::Object(there.clone()).to_string() };
             let names: Vec<&str> = gone.iter().map(String::as_str).collect();
             let changed = without(&text, &[], &names);
@@ -471,7 +472,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_changed_without_panic(text in "[{}\\[\\]\",:/\\\\a1 \n]{0,40}") {
+        fn any_text_is_edited_without_panic(text in "[{}\\[\\]\",:/\\\\a1 \n]{0,40}") {
             let _ = merged(&text, &json!({ "a": { "b": [1] }, "c": 1 }));
             let _ = without(&text, &["a"], &["b", "c"]);
         }

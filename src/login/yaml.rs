@@ -1,7 +1,7 @@
-//! Pure. Nested `key: value` lines: the part of YAML in which agents keep a login.
+//! A parser for the subset of YAML in which agents keep a login: nested `key: value` lines. Pure.
 //!
-//! Mappings by indentation, plain and quoted scalars, comments. Lists, anchors, block text and flow collections are
-//! refused by line, rather than read as something else.
+//! It knows mappings by indentation, plain and quoted scalars, and comments. It refuses lists, anchors, block text and
+//! flow collections, and names the line, because to misread them would be worse.
 
 use serde_json::{Map, Value};
 
@@ -9,7 +9,7 @@ use crate::login::defect::Defect;
 use crate::login::limits;
 use crate::login::limits::DEPTH;
 
-/// One line that says something.
+/// A line with a key.
 struct Line<'t> {
     number: usize,
     indent: usize,
@@ -17,26 +17,23 @@ struct Line<'t> {
     value: &'t str,
 }
 
-/// Reads the text as an object whose leaves are strings, or null for a key without a value.
-///
-/// # Errors
-/// The line that is not of this form, or the limit that the text exceeds.
+/// Parses the text as an object whose leaves are strings, or null for a key without a value.
 pub fn parse(text: &[u8]) -> Result<Value, Defect> {
     if !limits::has_lines_within_limits(text) {
         return Err(Defect::TooMany);
     }
-    let text = std::str::from_utf8(text).map_err(|error| refused(line_at(text, error.valid_up_to())))?;
-    let lines = text.lines().enumerate().filter_map(|(index, line)| read(index + 1, line).transpose());
+    let text = std::str::from_utf8(text).map_err(|error| unsupported(line_at(text, error.valid_up_to())))?;
+    let lines = text.lines().enumerate().filter_map(|(index, line)| parse_line(index + 1, line).transpose());
     let lines: Vec<Line<'_>> = lines.collect::<Result<_, _>>()?;
     let mut rest = lines.as_slice();
-    let object = mapping(&mut rest, DEPTH)?;
+    let object = parse_mapping(&mut rest, DEPTH)?;
     match rest.first() {
         None => Ok(Value::Object(object)),
-        Some(line) => Err(refused(line.number)),
+        Some(line) => Err(unsupported(line.number)),
     }
 }
 
-fn refused(line: usize) -> Defect {
+fn unsupported(line: usize) -> Defect {
     Defect::NotLines { line }
 }
 
@@ -44,30 +41,31 @@ fn line_at(text: &[u8], offset: usize) -> usize {
     text.iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 
-/// The lines of one indentation, and what is nested in them; `levels` are left for both.
-fn mapping(rest: &mut &[Line<'_>], levels: usize) -> Result<Map<String, Value>, Defect> {
+/// Parses the lines of one indentation and those nested in them. `levels`: how many levels of nesting are still
+/// allowed.
+fn parse_mapping(rest: &mut &[Line<'_>], levels: usize) -> Result<Map<String, Value>, Defect> {
     let levels = levels.checked_sub(1).ok_or(Defect::TooDeep)?;
     let mut object = Map::new();
     let Some(indent) = rest.first().map(|line| line.indent) else { return Ok(object) };
     while let Some((line, after)) = rest.split_first().filter(|(line, _)| line.indent == indent) {
         *rest = after;
-        let nests = line.value.is_empty() && after.first().is_some_and(|next| next.indent > indent);
-        let value = if nests {
-            Value::Object(mapping(rest, levels)?)
+        let has_nested_lines = line.value.is_empty() && after.first().is_some_and(|next| next.indent > indent);
+        let value = if has_nested_lines {
+            Value::Object(parse_mapping(rest, levels)?)
         } else {
-            scalar(line.value).ok_or_else(|| refused(line.number))?
+            parse_scalar(line.value).ok_or_else(|| unsupported(line.number))?
         };
         if object.insert(line.key.clone(), value).is_some() {
-            return Err(refused(line.number));
+            return Err(unsupported(line.number));
         }
     }
     match rest.first() {
-        Some(line) if line.indent > indent => Err(refused(line.number)),
+        Some(line) if line.indent > indent => Err(unsupported(line.number)),
         _ => Ok(object),
     }
 }
 
-fn read(number: usize, line: &str) -> Result<Option<Line<'_>>, Defect> {
+fn parse_line(number: usize, line: &str) -> Result<Option<Line<'_>>, Defect> {
     let content = line.trim_start_matches(' ');
     let indent = line.len() - content.len();
     let content = content.trim_end();
@@ -76,15 +74,15 @@ fn read(number: usize, line: &str) -> Result<Option<Line<'_>>, Defect> {
     }
     let (key, value) = match content.split_once(": ") {
         Some((key, value)) => (key, without_comment(value.trim_start())),
-        None => (without_comment(content).strip_suffix(':').ok_or_else(|| refused(number))?, ""),
+        None => (without_comment(content).strip_suffix(':').ok_or_else(|| unsupported(number))?, ""),
     };
-    match scalar(key) {
+    match parse_scalar(key) {
         Some(Value::String(key)) => Ok(Some(Line { number, indent, key, value })),
-        _ => Err(refused(number)),
+        _ => Err(unsupported(number)),
     }
 }
 
-/// A comment begins with a `#` after a blank; one inside quotes does not.
+/// A comment begins with a `#` after a space. A `#` inside quotes does not begin one.
 fn without_comment(value: &str) -> &str {
     if value.starts_with('#') {
         return "";
@@ -99,17 +97,17 @@ fn without_comment(value: &str) -> &str {
     }
 }
 
-fn scalar(text: &str) -> Option<Value> {
+fn parse_scalar(text: &str) -> Option<Value> {
     match text.chars().next() {
         None => Some(Value::Null),
-        // A text that begins with a quote is a string, or no JSON.
+        // A text that begins with a quote must be a JSON string.
         Some('"') => serde_json::from_str::<String>(text).ok().map(Value::String),
         Some('\'') => {
             let inner = text.strip_prefix('\'')?.strip_suffix('\'')?;
             let plain = inner.replace("''", "");
             (text.len() > 1 && !plain.contains('\'')).then(|| Value::String(inner.replace("''", "'")))
         }
-        // Indicators of what this parser does not know (YAML 1.2, 5.3).
+        // Indicators (YAML 1.2, 5.3) of syntax outside the subset.
         Some('-') if text == "-" || text.starts_with("- ") => None,
         Some('[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '%' | '@' | '`' | ',' | '?' | '\t') => None,
         Some(_) if text == "~" || text == "null" => Some(Value::Null),
@@ -125,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_agents_write() {
+    fn files_of_agents_are_parsed() {
         let text = "# made by hand\n---\nexample.com:\n    user: octo # me\n    token: 'FAKE it''s'\n    users:\n        octo:\n            token: \"FAKE \\u0041 # no comment\"\n    proto:\nother:\n  user: ~\n  url: https://x/y#z\n";
         let expected = json!({
             "example.com": {
@@ -138,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_by_line() {
+    fn unknown_syntax_is_refused_with_its_line() {
         let rows: [(&[u8], usize); 10] = [
             (b"a: 1\n  b: 2\n", 2),
             (b"a:\n    b: 1\n  c: 2\n", 3),
@@ -152,12 +150,12 @@ mod tests {
             (b"a: 1\n\xff: 2\n", 2),
         ];
         for (text, line) in rows {
-            assert_eq!(parse(text), Err(refused(line)), "{}", String::from_utf8_lossy(text));
+            assert_eq!(parse(text), Err(unsupported(line)), "{}", String::from_utf8_lossy(text));
         }
     }
 
     #[test]
-    fn what_is_nested_too_deep() {
+    fn the_nesting_is_limited() {
         let nested = |depth: usize| {
             let lines = (0..depth).map(|level| format!("{}a:\n", " ".repeat(level)));
             lines.collect::<String>()

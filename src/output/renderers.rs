@@ -133,7 +133,7 @@ fn what_was_dropped_is_told() {
         let count = std::io::Read::read(&mut file, &mut chunk).unwrap();
         seen.extend_from_slice(chunk.get(..count).unwrap());
         output.flush(std::time::Instant::now());
-        reporter.tell_dropped(&mut output);
+        reporter.report_dropped(&mut output);
     }
     let text = String::from_utf8(seen).unwrap();
     let line: serde_json::Value = serde_json::from_str(text.trim_start_matches('x')).unwrap();

@@ -230,7 +230,7 @@ impl SelectionInput<'_, '_> {
         if (is_new && !knows_chosen) || (remembered.is_empty() && !line.contains(left.login.digest)) {
             return Continuation::Stranger;
         }
-        let base = self.remembered.and_then(Served::agreed);
+        let base = self.remembered.and_then(Served::merge_base);
         let (ours, theirs) = (LoginState::Valid(left.login.clone()), LoginState::Valid(chosen.login.clone()));
         match reconcile(base, &ours, &theirs, line) {
             Outcome::Publish { .. } => Continuation::Newer,

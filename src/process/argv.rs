@@ -1,22 +1,22 @@
-//! Pure. The text of a `NAME_COMMAND` variable as words to execute.
+//! Splits the text of a `NAME_COMMAND` variable into words to execute. Pure.
 //!
-//! Plain words, quoted or not, are executed as they are, so that no shell needs to be in the image. Anything else that
-//! means something to a shell (a pipe, a variable, a redirection) makes the whole text `/bin/sh -c`'s, as make(1) does.
+//! Plain words, quoted or not, are executed directly, so that the image needs no shell. A text with any other shell
+//! syntax (a pipe, a variable, a redirection) is run by `/bin/sh -c`, as make(1) does.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// What means something to a shell where it is not quoted.
-const SPECIAL: &[u8] = b"|&;<>()$`*?[]#~!{}\n";
-/// What means something to a shell in double quotes.
-const SPECIAL_QUOTED: &[u8] = b"$`";
-/// Words that only a shell knows, and that stand first.
+/// Bytes with a meaning to a shell outside of quotes.
+const SHELL_BYTES: &[u8] = b"|&;<>()$`*?[]#~!{}\n";
+/// Bytes with a meaning to a shell in double quotes.
+const SHELL_BYTES_IN_QUOTES: &[u8] = b"$`";
+/// Commands that only a shell knows, if they stand first.
 const SHELL_WORDS: &[&str] = &[
     ".", ":", "alias", "case", "cd", "command", "eval", "exec", "exit", "export", "for", "if", "read", "set", "trap",
     "type", "ulimit", "umask", "unset", "until", "while",
 ];
 
-/// The words to execute; none for a blank text.
+/// The words to execute. `None` for a blank text.
 pub fn argv(text: &OsStr) -> Option<Vec<OsString>> {
     let bytes = text.as_bytes().trim_ascii();
     if bytes.is_empty() {
@@ -25,17 +25,17 @@ pub fn argv(text: &OsStr) -> Option<Vec<OsString>> {
     Some(words(text).unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into(), OsString::from_vec(bytes.to_vec())]))
 }
 
-/// The words of a text that means nothing but words; none for a blank one, and for one that takes a shell.
+/// The words of a text without shell syntax. `None` for other texts, and for a blank one.
 pub fn words(text: &OsStr) -> Option<Vec<OsString>> {
-    split(text.as_bytes()).filter(|words| !is_for_shell(words))
+    split(text.as_bytes()).filter(|words| !needs_shell(words))
 }
 
-fn is_for_shell(words: &[OsString]) -> bool {
+fn needs_shell(words: &[OsString]) -> bool {
     let Some(first) = words.first() else { return true };
     first.as_bytes().contains(&b'=') || SHELL_WORDS.iter().any(|word| first == word)
 }
 
-/// The words of a text in which a shell would see nothing but words; `None` when it would see more.
+/// Splits a text without shell syntax into words. `None` if there is some.
 fn split(text: &[u8]) -> Option<Vec<OsString>> {
     let mut words = Vec::new();
     let mut word: Option<Vec<u8>> = None;
@@ -61,7 +61,7 @@ fn split(text: &[u8]) -> Option<Vec<OsString>> {
                             escaped @ (b'"' | b'\\' | b'$' | b'`') => word.push(escaped),
                             other => word.extend([b'\\', other]),
                         },
-                        special if SPECIAL_QUOTED.contains(&special) => return None,
+                        special if SHELL_BYTES_IN_QUOTES.contains(&special) => return None,
                         other => word.push(other),
                     }
                 }
@@ -70,7 +70,7 @@ fn split(text: &[u8]) -> Option<Vec<OsString>> {
                 let escaped = bytes.next().filter(|byte| *byte != b'\n')?;
                 word.get_or_insert_default().push(escaped);
             }
-            special if SPECIAL.contains(&special) => return None,
+            special if SHELL_BYTES.contains(&special) => return None,
             other => word.get_or_insert_default().push(other),
         }
     }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_or_a_shell() {
+    fn plain_words_are_split_and_other_texts_go_to_a_shell() {
         let rows: [(&str, &[&str]); 12] = [
             ("vault kv get -field=token secret/x", &["vault", "kv", "get", "-field=token", "secret/x"]),
             ("  op read 'op://a b/c'  ", &["op", "read", "op://a b/c"]),
@@ -109,8 +109,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn quoted_words_come_back(words in proptest::collection::vec("[^'\0]{0,12}", 1..5)) {
-            prop_assume!(!is_for_shell(&words.iter().map(OsString::from).collect::<Vec<_>>()));
+        fn quoted_words_stay_whole(words in proptest::collection::vec("[^'\0]{0,12}", 1..5)) {
+            prop_assume!(!needs_shell(&words.iter().map(OsString::from).collect::<Vec<_>>()));
             let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
             let expected: Vec<OsString> = words.iter().map(OsString::from).collect();
             prop_assert_eq!(argv(OsStr::new(&quoted.join(" "))), Some(expected));

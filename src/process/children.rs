@@ -1,15 +1,15 @@
-//! The one caller of waitpid(2).
+//! Our children. This file is the only caller of waitpid(2).
 
 use std::io;
 
 use crate::sys::process;
 use crate::sys::process::{Change, Pid, Waited};
 
-/// So many are reaped in one round at the most. With many processors a fork bomb makes orphans faster than one reaps them,
-/// and what ends it (a stop, a deadline) shall have its turn.
-const MANY: usize = 1024;
+/// The maximum number of children to reap in one round. With many processors a fork bomb makes orphans faster than one
+/// process reaps them, and what ends it (a stop, a deadline) must get its turn.
+const MAX_REAPED: usize = 1024;
 
-/// Our children: helpers whose end somebody waits for, the agent once it runs, and others.
+/// The agent, helpers that somebody waits for, and orphans.
 #[derive(Debug, Default)]
 pub struct Children {
     agent: Option<Pid>,
@@ -19,8 +19,7 @@ pub struct Children {
     next_id: u64,
 }
 
-/// Names a helper for as long as somebody asks for its end. A process id does not: the kernel gives it to another process
-/// once the helper is reaped.
+/// Identifies a helper until its end was read. A process id cannot: the kernel may reuse it once the helper is reaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HelperId(u64);
 
@@ -33,15 +32,14 @@ struct Helper {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum HelperState {
-    /// It is not reaped, and its end will be asked for.
+    /// Not reaped. Its end will be read.
     Awaited,
-    /// It is not reaped, and nobody asks for its end.
+    /// Not reaped. Nobody will read its end.
     Abandoned,
-    /// It is reaped: its process id may be another process's by now.
+    /// Reaped. Its process id may be another process's by now.
     Ended(End),
 }
 
-/// How the agent ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// With this exit code.
@@ -51,7 +49,7 @@ pub enum End {
 }
 
 impl End {
-    /// Our exit status for it: its own, or 128 and the signal, as shells have it.
+    /// The exit status for it: the agent's own, or 128 + signal, as in shells.
     pub fn exit_status(self) -> u8 {
         match self {
             End::Exited(code) => code,
@@ -60,27 +58,26 @@ impl End {
     }
 }
 
-/// What a round of reaping saw.
+/// The result of a round of reaping.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Reaped {
-    /// The agent ended.
     pub agent_ended: bool,
-    /// The agent was stopped by job control.
+    /// Job control stopped the agent.
     pub agent_stopped: bool,
-    /// Others that ended, but for helpers.
+    /// How many processes were reaped other than the agent and helpers.
     pub others: usize,
-    /// More may have ended: no other SIGCHLD tells of them.
-    pub is_more: bool,
+    /// The limit was reached. More children may have ended, and no further SIGCHLD will tell.
+    pub limit_reached: bool,
 }
 
 impl Children {
-    /// This child is the agent.
+    /// Sets which child is the agent.
     pub fn adopt(&mut self, agent: Pid) {
         self.agent = Some(agent);
         self.any_left = true;
     }
 
-    /// The end of this child will be asked for, by [`Children::take_end`], until it is abandoned.
+    /// Registers a helper. Its end is kept for [`Children::take_end`] until it is abandoned.
     pub fn expect_helper(&mut self, pid: Pid) -> HelperId {
         let id = HelperId(self.next_id);
         self.next_id += 1;
@@ -93,12 +90,12 @@ impl Children {
         self.helpers.iter().filter(|helper| helper.is_unreaped()).map(|helper| helper.pid)
     }
 
-    /// The process of a helper, as long as it is not reaped: until then no other process has its id.
+    /// A helper's process, unless it is reaped. Until then no other process has its id.
     pub fn unreaped(&self, id: HelperId) -> Option<Pid> {
         self.helpers.iter().find(|helper| helper.id == id && helper.is_unreaped()).map(|helper| helper.pid)
     }
 
-    /// How a helper ended, once it has: it is told once.
+    /// How a helper ended, once it has. Returned only once.
     pub fn take_end(&mut self, id: HelperId) -> Option<End> {
         let index = self.helpers.iter().position(|helper| helper.id == id)?;
         let HelperState::Ended(end) = self.helpers.get(index)?.state else { return None };
@@ -106,7 +103,7 @@ impl Children {
         Some(end)
     }
 
-    /// Nobody asks for the end of this helper. It is reaped like any other, and is no orphan.
+    /// Forgets a helper whose end nobody will read. It is reaped like any child, and not counted as an orphan.
     pub fn abandon(&mut self, id: HelperId) {
         self.helpers.retain(|helper| helper.id != id || helper.is_unreaped());
         if let Some(helper) = self.helpers.iter_mut().find(|helper| helper.id == id) {
@@ -114,13 +111,10 @@ impl Children {
         }
     }
 
-    /// Reaps whoever has ended, up to a bound: one SIGCHLD may stand for any number of them.
-    ///
-    /// # Errors
-    /// As waitpid(2); nothing that is known to happen.
+    /// Reaps children that have ended, up to a limit: one SIGCHLD may stand for any number of them.
     pub fn reap(&mut self) -> io::Result<Reaped> {
         let mut reaped = Reaped::default();
-        for _ in 0..MANY {
+        for _ in 0..MAX_REAPED {
             match process::wait_any()? {
                 Waited::Unchanged => {
                     self.any_left = true;
@@ -133,26 +127,25 @@ impl Children {
                 Waited::Child(pid, Change::Stopped(_)) => {
                     reaped.agent_stopped |= self.agent() == Some(pid);
                 }
-                Waited::Child(pid, Change::Exited(code)) => self.ended(pid, End::Exited(code), &mut reaped),
-                Waited::Child(pid, Change::Signaled(signal)) => self.ended(pid, End::Signaled(signal), &mut reaped),
+                Waited::Child(pid, Change::Exited(code)) => self.child_ended(pid, End::Exited(code), &mut reaped),
+                Waited::Child(pid, Change::Signaled(signal)) => {
+                    self.child_ended(pid, End::Signaled(signal), &mut reaped)
+                }
             }
         }
         self.any_left = true;
-        reaped.is_more = true;
+        reaped.limit_reached = true;
         Ok(reaped)
     }
 
-    /// Reaps until nobody is left who has ended: for the time before the agent, when nobody makes more forever.
-    ///
-    /// # Errors
-    /// As [`Children::reap`].
+    /// Reaps all children that have ended. For the time before the agent runs, when nobody makes children without end.
     pub fn reap_all(&mut self) -> io::Result<()> {
-        while self.reap()?.is_more {}
+        while self.reap()?.limit_reached {}
         Ok(())
     }
 
-    /// A process id is free for another process once it is reaped: the agent's is not looked at twice.
-    fn ended(&mut self, pid: Pid, end: End, reaped: &mut Reaped) {
+    /// Once reaped, a process id may be another process's, so the agent's id is matched only once.
+    fn child_ended(&mut self, pid: Pid, end: End, reaped: &mut Reaped) {
         if self.agent() == Some(pid) {
             self.end = Some(end);
             reaped.agent_ended = true;
@@ -170,17 +163,17 @@ impl Children {
         }
     }
 
-    /// The agent, as long as it lives.
+    /// The agent, while it lives.
     pub fn agent(&self) -> Option<Pid> {
         self.agent.filter(|_| self.end.is_none())
     }
 
-    /// How the agent ended.
     pub fn end(&self) -> Option<End> {
         self.end
     }
 
-    /// Whether any child was left at the last look, but for helpers: those end by themselves, within their time.
+    /// Whether any children but helpers were left at the last reaping. Helpers end by themselves, within their time
+    /// limit.
     pub fn any_left(&self) -> bool {
         let is_helper = |pid: &Pid| self.helpers().any(|helper| helper == *pid);
         self.any_left
@@ -199,19 +192,19 @@ impl Helper {
 mod tests {
     use super::*;
 
-    /// Ends this process, as waitpid(2) says it.
+    /// Ends a process, as if waitpid(2) had returned it.
     fn end(children: &mut Children, pid: Pid, code: u8) -> Reaped {
         let mut reaped = Reaped::default();
-        children.ended(pid, End::Exited(code), &mut reaped);
+        children.child_ended(pid, End::Exited(code), &mut reaped);
         reaped
     }
 
     #[test]
-    fn a_helper_is_not_told_the_end_of_another_that_had_its_process_id() {
+    fn a_helper_does_not_get_the_end_of_another_with_its_process_id() {
         let mut children = Children::default();
         let first = children.expect_helper(70);
         assert_eq!(end(&mut children, 70, 1), Reaped::default());
-        // Nobody has asked for its end yet, and another process has its id.
+        // The first helper's end is not read yet, and the second helper has its process id.
         let second = children.expect_helper(70);
         assert_eq!((children.unreaped(first), children.unreaped(second)), (None, Some(70)));
         assert_eq!(children.take_end(second), None);
@@ -239,7 +232,7 @@ mod tests {
             }
             assert!(children.helpers.is_empty());
             assert_eq!((children.take_end(helper), children.unreaped(helper)), (None, None));
-            // The next process with that id is nobody's helper.
+            // The next process with that id is not a helper.
             assert_eq!(end(&mut children, 70, 3).others, 1);
             let next = children.expect_helper(70);
             assert_eq!(children.take_end(next), None);
@@ -247,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_was_the_agents_is_not_the_agent_again() {
+    fn a_reused_process_id_is_not_the_agent_again() {
         let mut children = Children::default();
         children.adopt(70);
         assert!(end(&mut children, 70, 4).agent_ended);
@@ -282,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn exit_statuses() {
+    fn exit_statuses_are_those_of_shells() {
         let rows = [
             (End::Exited(0), 0),
             (End::Exited(255), 255),

@@ -9,32 +9,31 @@ use zeroize::Zeroizing;
 
 use crate::error::{Failure, reason};
 use crate::process::children::Children;
-use crate::process::interrupt::{Interrupt, stopped};
+use crate::process::interrupt::{Interrupt, stop_error};
 use crate::process::task::{Bounds, Job, Task};
 use crate::sys::poll;
 use crate::sys::process::Program;
 use crate::sys::signal::{Inherited, Signal};
 
-/// How long a killed helper may take to be gone; a process that hangs in the kernel is reaped later.
-const DYING: Duration = Duration::from_millis(500);
+/// How long to wait for a killed helper to end. One that hangs in the kernel is reaped later.
+const KILL_WAIT: Duration = Duration::from_millis(500);
 
-/// Runs helpers. There is no other reader of signals or children while it does.
+/// Runs helpers. It is the only reader of signals and the only reaper while it does.
 pub struct Helpers<'s> {
-    /// The stop, and the ends of helpers.
+    /// Reports a stop, and wakes at SIGCHLD.
     pub signals: &'s Interrupt,
-    /// The mask that helpers get back.
+    /// The signal mask that helpers get.
     pub inherited: Inherited,
-    /// The one owner of waitpid.
+    /// The only caller of waitpid(2).
     pub children: &'s mut Children,
 }
 
 impl Helpers<'_> {
-    /// Runs `argv` with this environment (`NAME=value`) and input to its end. What it wrote on standard output, if it ended
-    /// well.
+    /// Runs `argv` with this environment (`NAME=value`) and input to its end, and returns its standard output. `name`
+    /// is what messages call the helper.
     ///
-    /// # Errors
-    /// It cannot be started, ends otherwise, writes or takes too much, or we are told to stop meanwhile; it and its
-    /// children are then killed. `name` is what the messages call it.
+    /// Fails if the helper cannot be started, fails, exceeds `bounds`, or a stop comes meanwhile. The helper and its
+    /// children are then killed.
     pub fn run(
         &mut self,
         name: &str,
@@ -48,9 +47,9 @@ impl Helpers<'_> {
         let job = Job { name, program: &program, input, bounds, inherited: &self.inherited };
         let mut task = Task::start(&job, self.children)?;
         loop {
-            // Signals before children: a SIGCHLD that is read here announces an end that the next line sees, and one that
-            // comes later wakes us.
-            let stopped_by = self.told_to_stop().map_err(failed)?;
+            // Signals are read before children are reaped. A SIGCHLD that is read here announces an end that the
+            // reaping below sees; a later one wakes the poll.
+            let stopped_by = self.stopped_by().map_err(failed)?;
             self.children.reap_all().map_err(failed)?;
             match task.step(Instant::now(), self.children) {
                 Ok(None) => {}
@@ -63,24 +62,21 @@ impl Helpers<'_> {
             if let Some(signal) = stopped_by {
                 task.kill(self.children);
                 self.await_end(&task);
-                return Err(stopped(signal, &format!("{name} ran")).into());
+                return Err(stop_error(signal, &format!("{name} ran")).into());
             }
             let fds: Vec<_> = std::iter::once(self.signals.as_fd()).chain(task.fds()).collect();
             poll::wait_readable(&fds, Some(task.deadline())).map_err(failed)?;
         }
     }
 
-    /// A signal that asks us to end, if one came.
-    ///
-    /// # Errors
-    /// As read(2) on a signalfd.
-    pub fn told_to_stop(&self) -> io::Result<Option<Signal>> {
+    /// The stop signal, if one came.
+    pub fn stopped_by(&self) -> io::Result<Option<Signal>> {
         self.signals.stopped_by()
     }
 
-    /// Waits a moment until a helper that was killed is gone; not at all for one that has ended.
+    /// Waits a moment for a killed helper to end. Returns at once if it has ended.
     fn await_end(&mut self, task: &Task) {
-        let until = Instant::now() + DYING;
+        let until = Instant::now() + KILL_WAIT;
         loop {
             // Signals before children, as above.
             let _ = self.signals.stopped_by();

@@ -1,17 +1,16 @@
-//! Programs on PATH, as execvp(3) would find them.
+//! Finds programs on PATH, like execvp(3).
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// Whether there is such a command.
 pub fn on_path(path: Option<&OsStr>, command: &str) -> bool {
-    // What execvpe(3) looks through without a PATH.
+    // The default of execvpe(3) without PATH.
     let path = path.unwrap_or(OsStr::new("/bin:/usr/bin"));
     std::env::split_paths(path).any(|directory| is_executable(&directory.join(command)))
 }
 
-/// Whether this is a program that somebody may execute.
+/// Whether this is a file that somebody may execute.
 pub fn is_executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
@@ -21,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_that_can_be_executed() {
+    fn only_executable_files_on_path_are_found() {
         let temp = tempfile::tempdir().unwrap();
         std::fs::create_dir(temp.path().join("directory")).unwrap();
         for (name, mode) in [("program", 0o755), ("text", 0o644)] {

@@ -1,4 +1,4 @@
-//! What /proc says of other processes (proc(5)).
+//! Other processes, as /proc describes them (proc(5)).
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,51 +6,46 @@ use std::path::PathBuf;
 use crate::env::Environment;
 use crate::sys::process::Pid;
 
-/// A process, by /proc/PID/status.
+/// A process, from /proc/PID/status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
-    /// Its id.
     pub pid: Pid,
-    /// Its parent's.
     pub parent: Pid,
-    /// Real user.
+    /// The real user.
     pub uid: u32,
-    /// Real group.
+    /// The real group.
     pub gid: u32,
-    /// Supplementary groups.
     pub groups: Vec<u32>,
-    /// `no_new_privs` is set.
     pub no_new_privs: bool,
-    /// The bounding set, a bit for each capability.
+    /// The bounding set, with a bit for each capability.
     pub bounding: u64,
     /// The effective capabilities.
     pub effective: u64,
 }
 
 impl Process {
-    /// The process of this id, if it lives.
+    /// The process with this id, if it lives.
     pub fn of(pid: Pid) -> Option<Process> {
         parse(pid, &fs::read_to_string(path(pid, "status")).ok()?)
     }
 
-    /// This process.
     pub fn this() -> Option<Process> {
         Process::of(crate::sys::process::id())
     }
 }
 
-/// The words that a process was started with; they are its own to change.
+/// The command line of a process. The process may have changed it.
 pub fn command_line(pid: Pid) -> Vec<std::ffi::OsString> {
     use std::os::unix::ffi::OsStringExt;
     let bytes = fs::read(path(pid, "cmdline")).unwrap_or_default();
     let mut words: Vec<_> =
         bytes.split(|byte| *byte == 0).map(|word| std::ffi::OsString::from_vec(word.to_vec())).collect();
-    // The last word ends with a NUL too.
+    // The last word ends with a NUL, too.
     words.pop();
     words
 }
 
-/// The environment that a process was started with, as far as it is there still; `None` where we may not look.
+/// The initial environment of a process, unless it has overwritten it. `None` if we may not read it.
 pub fn environment(pid: Pid) -> Option<Environment> {
     let bytes = zeroize::Zeroizing::new(fs::read(path(pid, "environ")).ok()?);
     Some(Environment::parse(&bytes))
@@ -60,7 +55,7 @@ fn path(pid: Pid, name: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/{name}"))
 }
 
-/// Pure. `None` for a text that lacks a line, and for a process that is dead and not reaped.
+/// Pure. `None` for a text that lacks a line, and for a zombie.
 pub(crate) fn parse(pid: Pid, status: &str) -> Option<Process> {
     let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
     let first = |name: &str| line(name)?.split_ascii_whitespace().next();
@@ -74,7 +69,7 @@ pub(crate) fn parse(pid: Pid, status: &str) -> Option<Process> {
         uid: first("Uid")?.parse().ok()?,
         gid: first("Gid")?.parse().ok()?,
         groups: line("Groups")?.split_ascii_whitespace().filter_map(|gid| gid.parse().ok()).collect(),
-        // Linux 4.10 has it.
+        // Since Linux 4.10.
         no_new_privs: first("NoNewPrivs") == Some("1"),
         bounding: set("CapBnd")?,
         effective: set("CapEff")?,
@@ -91,7 +86,7 @@ mod tests {
         Gid:\t1001\t1001\t1001\t1001\nGroups:\t10 999 \nCapPrm:\t0\nCapEff:\t0000000000000021\nCapBnd:\t00000000a80425fb\nNoNewPrivs:\t1\n";
 
     #[test]
-    fn a_status() {
+    fn a_status_is_parsed() {
         let found = parse(12, STATUS).unwrap();
         let expected = Process {
             pid: 12,
@@ -110,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn ourselves() {
+    fn this_process_is_found() {
         let this = Process::this().unwrap();
         assert_eq!((this.uid, this.parent), (crate::sys::privilege::current().0, crate::sys::process::parent_id()));
         assert!(!command_line(this.pid).is_empty());
@@ -118,7 +113,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_status_is_read_without_panic(text in "([A-Za-z]{0,6}:\t?[0-9a-z ]{0,12}\n){0,6}") {
+        fn any_status_is_parsed_without_panic(text in "([A-Za-z]{0,6}:\t?[0-9a-z ]{0,12}\n){0,6}") {
             let _ = parse(1, &text);
         }
     }

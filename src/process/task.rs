@@ -1,4 +1,4 @@
-//! A helper command on its way: a group of its own, a bounded time and output, and no wait for it anywhere.
+//! A running helper command: in a process group of its own, with limits on time and output, and never waited for.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,51 +13,44 @@ use crate::sys::process::{Pid, Program, Target};
 use crate::sys::signal::{Inherited, Signal};
 use crate::sys::{memory, pipe, process};
 
-/// How much of a helper's complaint is kept, in bytes.
-const COMPLAINT: usize = 4096;
+/// How much of a helper's standard error is kept, in bytes.
+const MAX_ERROR_OUTPUT: usize = 4096;
 
-/// What a helper is given.
+/// The limits of a helper's run.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// How long it may take.
     pub time: Duration,
-    /// How much it may write on standard output, in bytes.
+    /// The maximum length of its standard output, in bytes.
     pub output: usize,
 }
 
-/// What is started.
+/// A helper to start.
 pub struct Job<'j> {
-    /// What the messages call it.
+    /// What messages call it.
     pub name: &'j str,
-    /// Words and environment. Working directory, user and rights are ours.
+    /// Its command line and environment. Working directory, user and privileges are ours.
     pub program: &'j Program,
     /// Its standard input.
     pub input: &'j [u8],
-    /// How long and how much.
     pub bounds: Bounds,
-    /// The mask that it gets back.
+    /// The signal mask that it gets.
     pub inherited: &'j Inherited,
 }
 
-/// A helper that runs.
 pub struct Task {
     name: String,
     id: HelperId,
     stdout: Stream,
     stderr: Stream,
     output: Zeroizing<Vec<u8>>,
-    complaint: Vec<u8>,
+    error_output: Vec<u8>,
     bounds: Bounds,
     deadline: Instant,
 }
 
 impl Task {
-    /// Starts it.
-    ///
-    /// # Errors
-    /// It cannot be started, in words.
     pub fn start(job: &Job<'_>, children: &mut Children) -> Result<Task, Failure> {
-        let failed = |error: io::Error| Failure::new(format!("{}: cannot be started: {}", job.name, reason(&error)));
+        let failed = |error: io::Error| Failure::new(format!("{}: cannot start: {}", job.name, reason(&error)));
         let input = memory::file(job.input).map_err(failed)?;
         let (stdout, child_stdout) = pipe::pipe().map_err(failed)?;
         let (stderr, child_stderr) = pipe::pipe().map_err(failed)?;
@@ -72,7 +65,7 @@ impl Task {
         let id = children.expect_helper(pid);
         if let Some((step, error)) = failed_step {
             children.abandon(id);
-            return Err(not_started(job, step, &error));
+            return Err(start_error(job, step, &error));
         }
         Ok(Task {
             name: job.name.to_owned(),
@@ -80,31 +73,30 @@ impl Task {
             stdout,
             stderr,
             output: Zeroizing::new(Vec::with_capacity(job.bounds.output.min(16 * 1024))),
-            complaint: Vec::new(),
+            error_output: Vec::new(),
             bounds: job.bounds,
             deadline: Instant::now() + job.bounds.time,
         })
     }
 
-    /// The descriptors that are readable when there is something to do. Its end is a SIGCHLD.
+    /// The descriptors that become readable when there is something to do. The helper's end is a SIGCHLD.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         [self.stdout.fd(), self.stderr.fd()].into_iter().flatten()
     }
 
-    /// When it has had its time.
+    /// When the helper must have ended.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// Reads what it wrote; after its end, all of its standard output. What it leaves behind in the background goes on.
-    /// The caller has reaped before: what it wrote before its end is in the pipe by then.
+    /// Reads the helper's output. Returns all of it once the helper has succeeded. Processes that it left in the
+    /// background go on. The caller has reaped before, so the pipe holds all that the helper wrote before its end.
     ///
-    /// # Errors
-    /// It ended otherwise than well; or it wrote or took too much, and was killed.
+    /// Fails if the helper failed. If it exceeded a limit, it is killed.
     pub fn step(&mut self, now: Instant, children: &mut Children) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
         let end = children.take_end(self.id);
         let outcome = self.outcome(now, end);
-        // One that has ended leaves its process id to others.
+        // The process id of a helper that has ended may be another process's.
         if outcome.is_err() && end.is_none() {
             self.kill(children);
         }
@@ -115,27 +107,28 @@ impl Task {
         let name = &self.name;
         let failed = |error: io::Error| Failure::new(format!("{name}: {}", reason(&error)));
         self.stdout.drain(&mut self.output, self.bounds.output + 1).map_err(failed)?;
-        self.stderr.drain(&mut self.complaint, COMPLAINT).map_err(failed)?;
+        self.stderr.drain(&mut self.error_output, MAX_ERROR_OUTPUT).map_err(failed)?;
         if self.output.len() > self.bounds.output {
             let what = format!("{name} wrote more than {} bytes", self.bounds.output);
-            return Err(Failure::new(what).hint("standard output must be the value alone"));
+            return Err(Failure::new(what).hint("standard output must hold only the value"));
         }
         match end {
             Some(End::Exited(0)) => Ok(Some(std::mem::take(&mut self.output))),
-            Some(end) => Err(ended(name, end, &self.complaint)),
+            Some(end) => Err(end_error(name, end, &self.error_output)),
             None if self.deadline <= now => {
                 let what = format!("{name} did not end within {} s, and was killed", self.bounds.time.as_secs());
-                Err(with_complaint(Failure::new(what), &self.complaint))
+                Err(with_error_output(Failure::new(what), &self.error_output))
             }
             None => Ok(None),
         }
     }
 
-    /// Kills it, its group and its descendants, unless it is reaped. Nobody waits for it: it is reaped when it is gone.
+    /// Kills the helper, its group and its descendants, unless it is reaped. It is reaped later, and nobody waits for
+    /// it.
     pub fn kill(&self, children: &mut Children) {
         if let Some(pid) = children.unreaped(self.id) {
             let descendants = process::descendants_of(pid);
-            // Until its leader is reaped, a group's id is no other group's. One that ended in this moment is a zombie.
+            // Until its leader is reaped, a group's id is not reused. A helper that has just ended is a zombie.
             let _ = process::kill(Target::Group(pid), Signal::KILL);
             for descendant in descendants {
                 let _ = process::kill(Target::Process(descendant), Signal::KILL);
@@ -144,13 +137,13 @@ impl Task {
         children.abandon(self.id);
     }
 
-    /// Whether its process is reaped.
+    /// Whether the helper's process is reaped.
     pub fn is_gone(&self, children: &Children) -> bool {
         children.unreaped(self.id).is_none()
     }
 }
 
-/// A step of the child.
+/// A step of the child before execve(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Group,
@@ -160,7 +153,7 @@ enum Step {
     Exec,
 }
 
-/// The child's side: it allocates nothing, for its memory is ours. Returns only the step that failed.
+/// The child's side. It must not allocate, because it shares our memory. Returns only on failure.
 fn become_helper(parent: Pid, job: &Job<'_>, input: BorrowedFd<'_>, output: [&Writer; 2]) -> (Step, io::Error) {
     let at = |step: Step| move |error: io::Error| (step, error);
     let prepare = || {
@@ -178,40 +171,40 @@ fn become_helper(parent: Pid, job: &Job<'_>, input: BorrowedFd<'_>, output: [&Wr
     }
 }
 
-fn not_started(job: &Job<'_>, step: Step, error: &io::Error) -> Failure {
+fn start_error(job: &Job<'_>, step: Step, error: &io::Error) -> Failure {
     let (name, program) = (job.name, job.program.name());
     let what = match step {
         Step::Group => "cannot get a process group of its own",
         Step::Streams => "cannot get its standard input and output",
         Step::ParentDeath => "cannot be made to end with agent-init",
         Step::Mask => "cannot get its signal mask back",
-        Step::Exec if error.kind() == io::ErrorKind::NotFound => return not_found(name, &program),
+        Step::Exec if error.kind() == io::ErrorKind::NotFound => return not_found_error(name, &program),
         Step::Exec => "cannot be executed",
     };
     Failure::new(format!("{name}: {program} {what}: {}", reason(error)))
 }
 
-fn not_found(name: &str, program: &str) -> Failure {
+fn not_found_error(name: &str, program: &str) -> Failure {
     let hint = if program == "/bin/sh" {
-        "the command takes a shell (a pipe, a variable, a redirection), and the image has none: \
-         write it as plain words, or as a program of its own"
+        "the command needs a shell (for a pipe, a variable or a redirection), and the image has none: \
+         use plain words, or put the command into a program"
     } else {
         "is it installed in this image, and on PATH?"
     };
-    Failure::new(format!("{name}: {program} is not there")).hint(hint)
+    Failure::new(format!("{name}: cannot find {program}")).hint(hint)
 }
 
-fn ended(name: &str, end: End, complaint: &[u8]) -> Failure {
+fn end_error(name: &str, end: End, error_output: &[u8]) -> Failure {
     let how = match end {
         End::Exited(code) => format!("{name} failed: exit status {code}"),
         End::Signaled(signal) => format!("{name} was ended by signal {signal}"),
     };
-    with_complaint(Failure::new(how), complaint)
+    with_error_output(Failure::new(how), error_output)
 }
 
-/// The failure with the last words of standard error, on one line.
-fn with_complaint(failure: Failure, complaint: &[u8]) -> Failure {
-    let text = String::from_utf8_lossy(complaint);
+/// Adds the last lines of standard error, on one line, as a hint.
+fn with_error_output(failure: Failure, error_output: &[u8]) -> Failure {
+    let text = String::from_utf8_lossy(error_output);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join(" / ");
     if last.is_empty() {

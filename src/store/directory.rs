@@ -1,7 +1,7 @@
-//! A capture: a directory with the login, shared by any number of containers.
+//! A capture: a directory that holds the login, shared by any number of containers.
 //!
-//! Its content is trusted and its form is not: other containers' agents may be able to write to it. Our own notes are
-//! in `.agent-init/` inside it; nothing there is secret but `conflicts/`.
+//! Its content is trusted, but the types and links of its entries are not: other containers' agents may be able to
+//! write to it. agent-init keeps its bookkeeping in `.agent-init/` inside it. Of that, only `conflicts/` is secret.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -21,105 +21,95 @@ use crate::sys::dir::{Attributes, Dir};
 use crate::sys::lock::Lock;
 use crate::sys::{dir, lock, privilege, process};
 
-/// Where captures are when nobody says otherwise.
+/// The default directory of captures.
 pub const DEFAULT: &str = "/capture";
 
-/// Our notes in a capture.
+/// The directory of agent-init's bookkeeping in a capture.
 pub const BOOKKEEPING: &str = ".agent-init";
 
-/// The logins that were stored.
+/// The record of the stored logins.
 const RECORD: &str = "record.json";
 
-/// What is being written to a login file that is a mount of its own, whole.
-const WHOLE: &str = "recovery";
+/// The complete new content of a login file that is a mount, while it is overwritten.
+const COMPLETE_LOGIN: &str = "recovery";
 
-/// How many logins that lost are kept.
-const CONFLICTS: usize = 16;
+/// How many losing logins are kept.
+const MAX_CONFLICTS: usize = 16;
 
-/// How many entries of a directory of notes are looked at: another container may fill it.
-const ENTRIES: usize = 256;
-/// The digits of a kept file's number, at least: more than a year has.
-const DIGITS: usize = 8;
+/// How many entries of a bookkeeping directory are read. Another container may fill it.
+const MAX_ENTRIES: usize = 256;
+/// The minimum number of digits in a kept file's number. A year has fewer.
+const MIN_DIGITS: usize = 8;
 
-/// A capture of one agent.
+/// One agent's capture.
 #[derive(Debug)]
 pub struct Capture {
-    /// Where.
     pub path: PathBuf,
     dir: Dir,
-    /// Owner and group of the directory: whose files are read here, and whose they become.
-    whose: (u32, u32),
+    /// Owner and group of the directory. Files of this owner are read, and new files get it.
+    owner_and_group: (u32, u32),
     notes_parent: Option<PathBuf>,
     single_file: bool,
 }
 
-/// The mark of a container that uses a capture.
+/// A container's mark in a capture that it uses.
 #[derive(Debug)]
 pub struct Presence {
-    /// Held for as long as it does.
+    /// Held for as long as the capture is used.
     pub mark: Option<Lock>,
-    /// There are more marks than were looked at: each start removes those of ended containers that it looks at.
-    pub is_crowded: bool,
+    /// There are more marks than were read. Each start removes the marks of ended containers among those that it reads.
+    pub has_unread_marks: bool,
 }
 
-/// `record.json`.
+/// The content of `record.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// The form of this file.
+    /// The version of the file's format.
     pub version: u32,
-    /// The logins that were stored here.
-    // `lineage` in the files of every version.
+    /// The history of the stored login. The file calls it `lineage` in every version.
     #[serde(default, rename = "lineage")]
     pub history: History,
-    /// When the last one was published, RFC 3339.
+    /// When the newest version was published, RFC 3339.
     pub published_at: Option<String>,
 }
 
 impl Record {
-    /// What is known once the last of these was stored now.
-    pub fn of(history: &History) -> Record {
+    /// A record of a login that is published now.
+    pub fn now(history: &History) -> Record {
         let published_at = Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
         Record { version: 1, history: history.clone(), published_at }
     }
 }
 
 impl Capture {
-    /// Opens a directory.
-    ///
-    /// # Errors
-    /// As open(2).
     pub fn open(path: &Path) -> io::Result<Capture> {
         let dir = Dir::open(path)?;
-        let whose = owner_of(&dir)?;
-        Ok(Capture { path: path.to_owned(), dir, whose, notes_parent: None, single_file: false })
+        let owner_and_group = owner_of(&dir)?;
+        Ok(Capture { path: path.to_owned(), dir, owner_and_group, notes_parent: None, single_file: false })
     }
 
-    /// Opens the directory of a login file that is a mount of its own. Such a file cannot be renamed over (EBUSY), and
-    /// what lies beside it is not ours: the notes go to `notes`.
-    ///
-    /// # Errors
-    /// As open(2).
+    /// Opens the directory of a login file that is a mount itself. Such a file cannot be replaced by rename(2) (EBUSY),
+    /// and its directory is not ours: the bookkeeping goes to `notes`.
     pub fn of_single_file(path: &Path, notes: &Path) -> io::Result<Capture> {
         let parent = path.parent().unwrap_or(path);
         let dir = Dir::open(parent)?;
-        let whose = owner_of(&dir)?;
+        let owner_and_group = owner_of(&dir)?;
         let notes_parent = Some(notes.to_owned());
-        Ok(Capture { path: path.to_owned(), dir, whose, notes_parent, single_file: true })
+        Ok(Capture { path: path.to_owned(), dir, owner_and_group, notes_parent, single_file: true })
     }
 
-    /// Opens what is at the path now: a capture may be unmounted and mounted again, or removed and made anew.
-    ///
-    /// # Errors
-    /// As open(2).
+    /// Opens the directory that is at the path now. A capture may be unmounted and mounted again, or removed and made
+    /// again.
     pub fn reopen(&mut self) -> io::Result<()> {
         let dir = Dir::open(&self.directory())?;
-        self.whose = owner_of(&dir)?;
+        self.owner_and_group = owner_of(&dir)?;
         self.dir = dir;
         Ok(())
     }
 
-    /// Whether the directory is still what its path leads to. That of a single file is for as long as we have it: such a
-    /// mount stays in its directory, and whoever moves that (an agent may, in its HOME) must not have us use another.
+    /// Whether the path still leads to the open directory. Always true for a single file: its mount stays in its
+    /// directory. An agent can move that directory if it is in its HOME, and must not be able to make agent-init use
+    /// another one.
     pub fn is_current(&self) -> bool {
         if self.single_file {
             return true;
@@ -133,32 +123,33 @@ impl Capture {
         if self.single_file { self.path.parent().unwrap_or(&self.path).to_owned() } else { self.path.clone() }
     }
 
-    /// The handle of that directory.
     pub fn handle(&self) -> &Dir {
         &self.dir
     }
 
-    /// The login as it is stored. Files of the directory's owner, of root and of ours are read.
+    /// The stored login. Files of the directory's owner, of root and of our own user are read.
     pub fn read(&self, rule: &SessionFile) -> LoginFile {
         file::login(&self.dir, rule, &self.owners(), true)
     }
 
-    /// The same at a start, which may wait for a file that cannot be read for the moment.
+    /// Like `read`, but waits if the file cannot be read for a moment. For a start.
     pub fn read_at_start(&self, rule: &SessionFile) -> LoginFile {
         file::login_at_start(&self.dir, rule, &self.owners(), true)
     }
 
-    /// Whose files are read here.
+    /// The owners whose files are read.
     pub(super) fn owners(&self) -> Owners {
-        if self.single_file { Owners::Any } else { Owners::These(vec![self.whose.0, 0, privilege::current().0]) }
+        if self.single_file {
+            Owners::Any
+        } else {
+            Owners::These(vec![self.owner_and_group.0, 0, privilege::current().0])
+        }
     }
 
-    /// What is known of the logins that were stored here. Nothing, where there is no record or one that is none of ours.
-    ///
-    /// # Errors
-    /// The record cannot be read now. Without it a spent login would look like a new one.
+    /// The record of the stored logins. Empty if there is none or it does not parse. Fails if it cannot be read now:
+    /// without it a spent login would look like a new one.
     pub fn record(&self) -> Result<Record, Unreadable> {
-        let read = || untrusted::entry(&self.notes_there()?, OsStr::new(RECORD), &Owners::Any);
+        let read = || untrusted::entry(&self.existing_notes()?, OsStr::new(RECORD), &Owners::Any);
         match read() {
             Ok(content) => Ok(limits::parse(&content.bytes).unwrap_or_default()),
             Err(why) if why.is_unknown() => Err(why),
@@ -166,27 +157,27 @@ impl Capture {
         }
     }
 
-    /// Where the record is.
     pub fn record_path(&self) -> PathBuf {
         self.notes_path().join(RECORD)
     }
 
-    /// How many containers use this capture now: each holds a lock on a file of its own in `leases/`.
+    /// How many containers use this capture now. Each holds a lock on a file of its own in `leases/`.
     pub fn users(&self) -> usize {
-        let Ok(leases) = self.notes_there().and_then(|notes| notes.sub(OsStr::new("leases"))) else { return 0 };
+        let Ok(leases) = self.existing_notes().and_then(|notes| notes.sub(OsStr::new("leases"))) else { return 0 };
         let is_held = |name: &OsString| leases.file(name).and_then(lock::is_held).unwrap_or(false);
-        let found = leases.names_up_to(ENTRIES, &|_| true).unwrap_or_default();
+        let found = leases.names_up_to(MAX_ENTRIES, &|_| true).unwrap_or_default();
         found.names.iter().filter(|name| is_held(name)).count()
     }
 
-    /// The logins that lost and are kept here.
+    /// How many losing logins are kept.
     pub fn conflicts(&self) -> usize {
-        let conflicts = self.notes_there().and_then(|notes| notes.sub(OsStr::new("conflicts")));
+        let conflicts = self.existing_notes().and_then(|notes| notes.sub(OsStr::new("conflicts")));
         let is_kept = |name: &OsStr| !dir::is_temporary(name);
-        conflicts.and_then(|conflicts| conflicts.names_up_to(ENTRIES, &is_kept)).map_or(0, |found| found.names.len())
+        conflicts
+            .and_then(|conflicts| conflicts.names_up_to(MAX_ENTRIES, &is_kept))
+            .map_or(0, |found| found.names.len())
     }
 
-    /// Where those are.
     pub fn conflicts_path(&self) -> PathBuf {
         self.notes_path().join("conflicts")
     }
@@ -195,11 +186,12 @@ impl Capture {
         self.notes_parent.as_ref().unwrap_or(&self.path).join(BOOKKEEPING)
     }
 
-    /// Mends what writers that were killed left: their temporary files, which hold logins, and a login file of its own
-    /// mount that is half written. Another that holds the lock may be writing, and does this itself.
+    /// Cleans up after writers that were killed: removes temporary files, which hold logins, and completes a login file
+    /// that is a mount and half written. Does nothing if somebody else holds the lock: it may be writing, and does this
+    /// itself.
     pub fn sweep(&self, rule: &SessionFile) {
-        let Ok(notes) = self.notes_there() else { return };
-        // Where there is no lock yet, nobody has written.
+        let Ok(notes) = self.existing_notes() else { return };
+        // Without a lock file nobody has ever written here.
         if notes.stat_entry(OsStr::new("lock")).is_err() {
             return;
         }
@@ -209,17 +201,17 @@ impl Capture {
             conflicts.sweep();
         }
         if self.single_file {
-            // What cannot be done now is tried at the next start.
-            let _ = self.end_overwriting(rule, &notes);
+            // On failure the next start tries again.
+            let _ = self.complete_overwrite(rule, &notes);
         } else {
             self.dir.sweep();
         }
     }
 
-    /// Ends what a killed writer began, with the lock held: the whole login is in the notes for as long as the file may be
-    /// half of it.
-    fn end_overwriting(&self, rule: &SessionFile, notes: &Dir) -> io::Result<()> {
-        let Some(whole) = interrupted(notes, rule).filter(|whole| whole.state.login().is_some()) else {
+    /// Completes a login file that a killed writer was overwriting. Needs the lock. The bookkeeping holds the complete
+    /// login for as long as the file may be incomplete.
+    fn complete_overwrite(&self, rule: &SessionFile, notes: &Dir) -> io::Result<()> {
+        let Some(whole) = interrupted_write(notes, rule).filter(|whole| whole.state.login().is_some()) else {
             return Ok(());
         };
         match (self.read(rule).state, whole.bytes) {
@@ -227,77 +219,67 @@ impl Capture {
             (LoginState::Valid(_), _) => {}
             _ => return Ok(()),
         }
-        notes.remove(OsStr::new(WHOLE))
+        notes.remove(OsStr::new(COMPLETE_LOGIN))
     }
 
-    /// Our notes, if there are any.
-    pub(super) fn notes_there(&self) -> io::Result<Dir> {
+    /// The bookkeeping directory, if it exists.
+    pub(super) fn existing_notes(&self) -> io::Result<Dir> {
         match &self.notes_parent {
             None => self.dir.sub(OsStr::new(BOOKKEEPING)),
             Some(parent) => Dir::open(&parent.join(BOOKKEEPING)),
         }
     }
 
-    /// Whether the login can be written.
+    /// Whether a login can be stored.
     pub fn is_writable(&self, rule: &SessionFile) -> bool {
         if self.single_file { self.dir.may_write(OsStr::new(&rule.file)) } else { self.dir.is_writable() }
     }
 
-    /// The lock that orders writers of this capture; `None` when another container holds it now.
-    ///
-    /// # Errors
-    /// As openat(2) and flock(2).
+    /// The lock that serialises writers of this capture. `None` if another container holds it.
     pub fn lock(&self) -> io::Result<Option<Lock>> {
         self.notes()?.lock(OsStr::new("lock"), self.attributes(0o666).owner)
     }
 
-    /// The lease of this capture: who holds it may let its agent refresh. `None` when another container does. Free again
-    /// when its holder ends, however it ends.
-    ///
-    /// # Errors
-    /// As openat(2) and flock(2).
+    /// The lease of this capture: its holder may let its agent refresh. `None` if another container has it. The kernel
+    /// releases it when its holder ends, for whatever reason.
     pub fn lease(&self) -> io::Result<Option<Lock>> {
         self.notes()?.lock(OsStr::new("refresh"), self.attributes(0o666).owner)
     }
 
-    /// A mark that a container uses this capture, for as long as the lock is held. The marks of containers that have
-    /// ended are removed.
-    ///
-    /// # Errors
-    /// What the kernel says.
+    /// Marks the capture as used for as long as the lock in the mark is held. Removes the marks of containers that have
+    /// ended.
     pub fn presence(&self) -> io::Result<Presence> {
         let leases = self.notes()?.make(OsStr::new("leases"), self.attributes(0o777))?;
         let owner = self.attributes(0o666).owner;
-        let found = leases.names_up_to(ENTRIES, &|_| true)?;
+        let found = leases.names_up_to(MAX_ENTRIES, &|_| true)?;
         for name in found.names {
-            // What is no mark of anybody's is in nobody's way.
+            // An entry that cannot be locked is not a mark, and does no harm.
             if leases.lock(&name, owner).is_ok_and(|lock| lock.is_some()) {
                 let _ = leases.remove(&name);
             }
         }
         let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?.as_nanos();
         let mark = leases.lock(&OsString::from(format!("{nanos:x}-{}", process::id())), owner)?;
-        Ok(Presence { mark, is_crowded: found.is_cut })
+        Ok(Presence { mark, has_unread_marks: found.is_cut })
     }
 
-    /// Stores the login of `bytes` durably: the keys that travel, beside the siblings that are there. With the lock held.
+    /// Stores the login of `bytes` durably: its synced keys, with the other keys of the stored file. Needs the lock.
     ///
-    /// # Errors
-    /// What the kernel says; the stored file is then the old one. (A mounted single file may be damaged by a failure in
-    /// the middle, and `recovery` in the notes holds the whole.)
+    /// After a failure the old file is still there. Only a mounted single file may be damaged by a failure half-way;
+    /// the complete login is then in `recovery` in the bookkeeping.
     pub fn put(&self, rule: &SessionFile, bytes: &[u8], history: &History) -> io::Result<()> {
-        let there = if rule.travels.is_empty() { None } else { self.read(rule).bytes };
-        let merged = Document::beside_siblings(rule, bytes, there.as_ref().map(|there| there.as_slice()));
+        let there = if rule.synced_keys.is_empty() { None } else { self.read(rule).bytes };
+        let merged = Document::with_other_keys_of(rule, bytes, there.as_ref().map(|there| there.as_slice()));
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
-        // Beside its siblings, and with its numbers written out, a login may be larger than it was: nobody would read it.
-        file::check_merged(rule, bytes)?;
+        // With the other keys, a login may be larger than it was. It must be readable.
+        file::check_readable(rule, bytes)?;
         let name = OsStr::new(&rule.file);
         let notes = self.notes()?;
-        // The line is written first: after a crash between the two, the record knows one login too many, which harms
-        // nobody; the other way round a stored login would look like a stranger's.
+        // The record is written first. After a crash between the two writes it names a login that was not stored, which
+        // does no harm. In the other order, a stored login would be missing in the record and look like another one.
         self.write_record(&notes, history)?;
         if self.single_file {
-            let whole = OsStr::new(WHOLE);
+            let whole = OsStr::new(COMPLETE_LOGIN);
             notes.write_whole(whole, bytes, self.attributes(0o600))?;
             self.dir.overwrite(name, bytes)?;
             notes.remove(whole)
@@ -307,16 +289,13 @@ impl Capture {
         }
     }
 
-    /// Keeps a login that lost, in `conflicts/`, and removes the oldest beyond a bound.
-    ///
-    /// # Errors
-    /// What the kernel says.
+    /// Keeps a login that lost in `conflicts/`, and removes the oldest ones above the maximum number.
     pub fn keep_conflict(&self, rule: &SessionFile, bytes: &[u8]) -> io::Result<()> {
         keep_conflict(&self.notes()?, &rule.file, bytes, self.attributes(0o600))
     }
 
     fn write_record(&self, notes: &Dir, history: &History) -> io::Result<()> {
-        let text = serde_json::to_vec_pretty(&Record::of(history)).map_err(io::Error::other)?;
+        let text = serde_json::to_vec_pretty(&Record::now(history)).map_err(io::Error::other)?;
         notes.write_whole(OsStr::new(RECORD), &text, self.attributes(0o644))
     }
 
@@ -328,29 +307,29 @@ impl Capture {
         }
     }
 
-    /// The owner that files in it get, where we may give them away.
+    /// The owner of new files, if we may change owners.
     pub fn owner(&self) -> Option<(u32, u32)> {
         self.attributes(0).owner
     }
 
-    /// Files in a capture belong to the owner of its directory, where we may give them away.
+    /// New files belong to the directory's owner, if we may change owners.
     pub(super) fn attributes(&self, mode: u32) -> Attributes {
-        let owner = (!self.single_file && privilege::may_chown()).then_some(self.whose);
+        let owner = (!self.single_file && privilege::may_chown()).then_some(self.owner_and_group);
         Attributes { mode, owner }
     }
 }
 
-/// The login that was being written to a file of its own mount when its writer was killed, among the notes in `notes`.
-fn interrupted(notes: &Dir, rule: &SessionFile) -> Option<LoginFile> {
-    let rule = SessionFile { file: WHOLE.to_owned(), ..rule.clone() };
-    let copy = file::login(notes, &rule, &Owners::These(vec![privilege::current().0]), false);
-    (copy.state != LoginState::Absent).then_some(copy)
+/// The login that a killed writer was writing to a login file that is a mount, from the bookkeeping.
+fn interrupted_write(notes: &Dir, rule: &SessionFile) -> Option<LoginFile> {
+    let rule = SessionFile { file: COMPLETE_LOGIN.to_owned(), ..rule.clone() };
+    let file = file::login(notes, &rule, &Owners::These(vec![privilege::current().0]), false);
+    (file.state != LoginState::Absent).then_some(file)
 }
 
-/// The same below our state directory, for a start.
-pub fn interrupted_at(state_dir: &Path, rule: &SessionFile) -> Option<LoginFile> {
+/// The same, from the bookkeeping below the state directory.
+pub fn interrupted_write_at(state_dir: &Path, rule: &SessionFile) -> Option<LoginFile> {
     let notes = Dir::open(&state_dir.join(BOOKKEEPING)).ok()?;
-    interrupted(&notes, rule).filter(|whole| whole.state.login().is_some())
+    interrupted_write(&notes, rule).filter(|whole| whole.state.login().is_some())
 }
 
 fn owner_of(dir: &Dir) -> io::Result<(u32, u32)> {
@@ -358,10 +337,7 @@ fn owner_of(dir: &Dir) -> io::Result<(u32, u32)> {
     Ok((stat.uid, stat.gid))
 }
 
-/// Makes the agent's directory below a capture root that has none for it yet, with the root's owner.
-///
-/// # Errors
-/// What the kernel says.
+/// Makes an agent's directory below a capture root, with the root's owner. Does nothing if it exists.
 pub fn make(path: &Path) -> io::Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
     let root = Dir::open(parent)?;
@@ -375,31 +351,29 @@ pub fn make(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Keeps a file that lost under `conflicts/` in `parent`, and removes the oldest beyond a bound: by the number in front
-/// of their names, for a clock may be years behind. What has just been kept is never removed.
-///
-/// # Errors
-/// What the kernel says: nothing is kept then.
+/// Keeps a file that lost under `conflicts/` in `parent`, and removes the oldest ones above the maximum number. The age
+/// is the number in front of a file's name, because a clock may be years behind. The new file is never removed. Fails
+/// only if the file was not kept.
 pub fn keep_conflict(parent: &Dir, file: &str, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
     let conflicts = parent.make(OsStr::new("conflicts"), Attributes { mode: 0o700, owner: attributes.owner })?;
     let mut others = conflicts.names()?;
     others.retain(|name| !dir::is_temporary(name));
-    others.sort_by_key(|name| sequence(name));
-    let number = others.last().map_or(0, |last| sequence(last)).saturating_add(1);
-    let moment = humantime::format_rfc3339_nanos(SystemTime::now());
-    let kept = OsString::from(format!("{number:0DIGITS$}-{moment}-{file}"));
+    others.sort_by_key(|name| sequence_number(name));
+    let number = others.last().map_or(0, |last| sequence_number(last)).saturating_add(1);
+    let time = humantime::format_rfc3339_nanos(SystemTime::now());
+    let kept = OsString::from(format!("{number:0MIN_DIGITS$}-{time}-{file}"));
     conflicts.write_whole(&kept, bytes, attributes)?;
     others.retain(|name| *name != kept);
-    for oldest in others.iter().take((others.len() + 1).saturating_sub(CONFLICTS)) {
-        // One too many is kept where it cannot be removed; a login that waited for that would be lost.
+    for oldest in others.iter().take((others.len() + 1).saturating_sub(MAX_CONFLICTS)) {
+        // If one cannot be removed, there is one too many. Failing here would lose the login.
         let _ = conflicts.remove(oldest);
     }
     Ok(())
 }
 
-/// The number in front of a kept file's name. Versions before 0.2 wrote none, and their names begin with a year.
-fn sequence(name: &OsStr) -> u64 {
-    let number = name.to_str().and_then(|name| name.split('-').next()).filter(|number| number.len() >= DIGITS);
+/// The number in front of a kept file's name. Versions before 0.2 wrote none: their names begin with a year.
+fn sequence_number(name: &OsStr) -> u64 {
+    let number = name.to_str().and_then(|name| name.split('-').next()).filter(|number| number.len() >= MIN_DIGITS);
     number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
@@ -416,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn put_keeps_siblings_and_writes_the_line() {
+    fn put_keeps_other_keys_and_records_the_login() {
         let temp = tempfile::tempdir().unwrap();
         let capture = Capture::open(temp.path()).unwrap();
         std::fs::write(temp.path().join("login.json"), r#"{"oauth":{"access":"FAKE-old"},"theirs":1}"#).unwrap();
@@ -432,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_mark_hides_nobodys() {
+    fn other_entries_do_not_hide_a_mark() {
         let temp = tempfile::tempdir().unwrap();
         let capture = Capture::open(temp.path()).unwrap();
         let leases = temp.path().join(BOOKKEEPING).join("leases");
@@ -440,28 +414,28 @@ mod tests {
         std::os::unix::fs::symlink("/nosuch", leases.join("link")).unwrap();
         std::fs::write(leases.join("ended"), "").unwrap();
         let held = capture.presence().unwrap();
-        assert!(held.mark.is_some() && !held.is_crowded && !leases.join("ended").exists());
+        assert!(held.mark.is_some() && !held.has_unread_marks && !leases.join("ended").exists());
         assert_eq!(capture.users(), 1);
     }
 
     #[test]
-    fn a_crowd_of_marks_is_looked_at_in_parts() {
+    fn marks_of_ended_containers_are_removed_in_parts() {
         let temp = tempfile::tempdir().unwrap();
         let capture = Capture::open(temp.path()).unwrap();
         let leases = temp.path().join(BOOKKEEPING).join("leases");
         std::fs::create_dir_all(&leases).unwrap();
-        (0..ENTRIES + 44).for_each(|number| std::fs::write(leases.join(number.to_string()), "").unwrap());
+        (0..MAX_ENTRIES + 44).for_each(|number| std::fs::write(leases.join(number.to_string()), "").unwrap());
         let first = capture.presence().unwrap();
-        assert!(first.is_crowded);
-        // 44 of the ended, and ours.
+        assert!(first.has_unread_marks);
+        // 44 marks that were not read, and ours.
         assert_eq!(std::fs::read_dir(&leases).unwrap().count(), 45);
         drop(first);
-        assert!(!capture.presence().unwrap().is_crowded);
+        assert!(!capture.presence().unwrap().has_unread_marks);
         assert_eq!(std::fs::read_dir(&leases).unwrap().count(), 1);
     }
 
     #[test]
-    fn what_nobody_could_read_is_not_stored() {
+    fn a_login_too_large_to_be_read_is_not_stored() {
         let temp = tempfile::tempdir().unwrap();
         let capture = Capture::open(temp.path()).unwrap();
         let stored = r#"{"oauth":{"access":"FAKE-old"},"theirs":"a sibling of some length"}"#;
@@ -474,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_file_keeps_its_inode_and_its_notes_are_elsewhere() {
+    fn a_single_file_keeps_its_inode_and_directory() {
         use std::os::unix::fs::MetadataExt;
         let temp = tempfile::tempdir().unwrap();
         let notes = tempfile::tempdir().unwrap();
@@ -490,25 +464,26 @@ mod tests {
     }
 
     #[test]
-    fn conflicts_are_bounded_and_private() {
+    fn conflicts_are_limited_and_private() {
         use std::os::unix::fs::PermissionsExt;
         let temp = tempfile::tempdir().unwrap();
         let capture = Capture::open(temp.path()).unwrap();
-        for number in 0..CONFLICTS + 3 {
+        for number in 0..MAX_CONFLICTS + 3 {
             capture.keep_conflict(&rule(), format!("FAKE-{number}").as_bytes()).unwrap();
         }
         let conflicts = temp.path().join(BOOKKEEPING).join("conflicts");
-        assert!(std::fs::read_dir(&conflicts).unwrap().count() <= CONFLICTS);
-        for number in 0..CONFLICTS {
+        assert!(std::fs::read_dir(&conflicts).unwrap().count() <= MAX_CONFLICTS);
+        for number in 0..MAX_CONFLICTS {
             std::fs::create_dir(conflicts.join(format!("0{number}"))).unwrap();
         }
         capture.keep_conflict(&rule(), b"FAKE-beside-what-is-no-file").unwrap();
         assert_eq!(std::fs::metadata(conflicts).unwrap().permissions().mode() & 0o777, 0o700);
     }
 
-    /// Whatever names are there: of a clock that was ahead, of a version without numbers, of somebody's own.
+    /// Whatever the other names are: from a clock that was ahead, from a version without numbers, or made by somebody
+    /// else.
     #[test]
-    fn what_was_just_kept_is_never_removed() {
+    fn the_newest_conflict_is_never_removed() {
         let year = |year: u32| move |number: usize| format!("{year}-01-01T00:00:{number:02}.000000000Z-login.json");
         let numbered = |number: usize| format!("{:08}-2999-01-01T00:00:00.000000000Z-login.json", number + 1);
         let others: [&dyn Fn(usize) -> String; 5] =
@@ -520,10 +495,10 @@ mod tests {
             let parent = Dir::open(temp.path()).unwrap();
             let conflicts = temp.path().join("conflicts");
             std::fs::create_dir(&conflicts).unwrap();
-            for number in 0..=CONFLICTS {
+            for number in 0..=MAX_CONFLICTS {
                 std::fs::write(conflicts.join(name(number)), "FAKE-other").unwrap();
             }
-            for round in 0..CONFLICTS + 2 {
+            for round in 0..MAX_CONFLICTS + 2 {
                 let text = format!("FAKE-{round}");
                 keep_conflict(&parent, "login.json", text.as_bytes(), Attributes { mode: 0o600, owner: None }).unwrap();
                 let all: Vec<String> = std::fs::read_dir(&conflicts)
@@ -531,7 +506,7 @@ mod tests {
                     .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
                     .collect();
                 assert!(all.contains(&text), "{}: round {round}: {all:?}", name(0));
-                assert_eq!(all.len(), CONFLICTS, "{}", name(0));
+                assert_eq!(all.len(), MAX_CONFLICTS, "{}", name(0));
             }
         }
     }
@@ -540,12 +515,12 @@ mod tests {
     fn the_oldest_by_number_goes_first() {
         let temp = tempfile::tempdir().unwrap();
         let parent = Dir::open(temp.path()).unwrap();
-        for round in 0..CONFLICTS + 3 {
+        for round in 0..MAX_CONFLICTS + 3 {
             let text = format!("FAKE-{round}");
             keep_conflict(&parent, "login.json", text.as_bytes(), Attributes { mode: 0o600, owner: None }).unwrap();
         }
         let names = parent.sub("conflicts".as_ref()).unwrap().names().unwrap();
         let first = std::fs::read_to_string(temp.path().join("conflicts").join(&names[0])).unwrap();
-        assert_eq!((names.len(), first.as_str()), (CONFLICTS, "FAKE-3"));
+        assert_eq!((names.len(), first.as_str()), (MAX_CONFLICTS, "FAKE-3"));
     }
 }

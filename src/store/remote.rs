@@ -1,7 +1,8 @@
-//! A store behind a helper command: the platform's own tools fetch and keep the login, and we never wait for them.
+//! A store behind a helper command. Helpers fetch and store logins by the platform's own tools, and agent-init never
+//! blocks on them.
 //!
-//! One question is under way at a time. What was last read is held here; `mirror`, a capture in our state directory, has
-//! the files for a start to install, and the conflicts.
+//! One request runs at a time. The files that were read last are held in memory. `mirror` is a capture in the state
+//! directory that holds them for a start to install, and the conflicts.
 
 use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
@@ -21,50 +22,49 @@ use crate::login::{Document, Secret, file, limits};
 use crate::process::children::Children;
 use crate::process::task::Task;
 use crate::store::directory::{BOOKKEEPING, Capture, Record};
-use crate::store::helper::{Helper, called, misunderstood};
+use crate::store::helper::{Helper, protocol_error, request_name};
 use crate::store::poll_interval::PollInterval;
 use crate::store::protocol;
 use crate::store::protocol::{Files, Lease, RECORD, Stored, Verb};
 use crate::sys::dir::Attributes;
 use crate::sys::stat::Kind;
 
-/// A lease is free again so long after its last renewal: a dead holder must be replaced before a waiting agent gives up,
-/// after 31 s.
-const LEASE: Duration = Duration::from_secs(20);
+/// A lease expires this long after its last renewal. An agent that waits must get the lease of a dead container before
+/// it gives up, after 31 s.
+const LEASE_DURATION: Duration = Duration::from_secs(20);
 
-/// How long an agent may be kept from its refresh by a store that does not answer: it tries for 8 s, goes on with the token
+/// How long a store that does not answer may delay an agent's refresh. The agent tries for 8 s, goes on with the token
 /// that it has, and tries for another 8 s when that is refused.
-const PATIENCE: Duration = Duration::from_secs(12);
+const TURN_WAIT: Duration = Duration::from_secs(12);
 
-/// Something that a store said.
+/// An answer of the store.
 pub enum StoreEvent {
-    /// What is stored was read.
+    /// The stored files were read.
     Read,
-    /// What was put is stored.
+    /// The files of a `put` are stored.
     Stored,
-    /// Another was first: what it stored is being read.
+    /// Another container stored something first. Its files are being read.
     Conflict,
-    /// A turn was asked for, and what is stored has been read since: whether it is ours.
+    /// The answer to `request_turn`: whether the turn is ours. The stored files have been read since.
     Turn(bool),
-    /// A question was not answered.
+    /// A request failed.
     Failed(Verb, Failure),
 }
 
-/// How far the asking for a turn has come.
+/// The progress of a requested turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asking {
-    Nothing,
-    ToLock,
-    ToLook { granted: bool },
+enum TurnRequest {
+    None,
+    Locking,
+    Reading { granted: bool },
 }
 
-/// What is put: in the place of the version that was compared with it, and of no later one.
+/// Files to store, if the stored version is still the one that they were compared with.
 struct PendingPut {
     expect: Option<String>,
     files: Files,
 }
 
-/// A store behind a helper.
 pub struct Remote {
     helper: Helper,
     agent: String,
@@ -72,20 +72,20 @@ pub struct Remote {
     mirror: Capture,
     stored: Option<Stored>,
     task: Option<(Verb, Task)>,
-    sending: Option<PendingPut>,
-    asking: Asking,
-    /// Until when a turn may be asked for.
-    patient_until: Option<Instant>,
-    /// When the lease that is ours is to be renewed.
+    pending_put: Option<PendingPut>,
+    turn_request: TurnRequest,
+    /// Until when an answer about a turn is waited for.
+    turn_deadline: Option<Instant>,
+    /// When to renew our lease.
     lease: Option<Instant>,
-    releases: bool,
-    wants_look: bool,
-    pace: PollInterval,
-    is_ending: bool,
+    must_unlock: bool,
+    must_read: bool,
+    poll_interval: PollInterval,
+    is_final: bool,
 }
 
 impl Remote {
-    /// The store of one agent, and what a start has read of it. `live`: changes are looked for.
+    /// `stored`: what the start has read. `live`: the store is polled for changes.
     pub fn new(helper: Helper, agent: &str, mirror: Capture, stored: Option<Stored>, live: bool) -> Remote {
         Remote {
             helper,
@@ -94,308 +94,299 @@ impl Remote {
             mirror,
             stored,
             task: None,
-            sending: None,
-            asking: Asking::Nothing,
-            patient_until: None,
+            pending_put: None,
+            turn_request: TurnRequest::None,
+            turn_deadline: None,
             lease: None,
-            releases: false,
-            wants_look: false,
-            pace: PollInterval::new(live, Instant::now()),
-            is_ending: false,
+            must_unlock: false,
+            must_read: false,
+            poll_interval: PollInterval::new(live, Instant::now()),
+            is_final: false,
         }
     }
 
-    /// As the operator wrote it.
+    /// The specification as the operator wrote it.
     pub fn text(&self) -> &str {
         &self.helper.text
     }
 
-    /// Where losers are kept.
+    /// The capture in the state directory that keeps conflicts.
     pub fn mirror(&self) -> &Capture {
         &self.mirror
     }
 
-    /// The login as it was last read.
+    /// The login that was read last.
     pub fn read(&self, rule: &SessionFile) -> LoginFile {
         let bytes = |secret: &Secret| Zeroizing::new(secret.expose_secret().to_vec());
-        LoginFile::among(|name| self.stored.as_ref()?.files.get(name).map(bytes), rule)
+        LoginFile::from_files(|name| self.stored.as_ref()?.files.get(name).map(bytes), rule)
     }
 
-    /// What is known of the logins that were stored here.
+    /// The record that was read last.
     pub fn record(&self) -> Record {
         let text = self.stored.as_ref().and_then(|stored| stored.files.get(RECORD));
         text.and_then(|text| limits::parse(text.expose_secret()).ok()).unwrap_or_default()
     }
 
-    /// Asks to store the login of `bytes` beside the other files; [`StoreEvent::Stored`] tells when it is.
-    ///
-    /// # Errors
-    /// What is stored beside it makes it more than readers take.
+    /// Schedules a request to store the login of `bytes` with the other files. [`StoreEvent::Stored`] follows when it
+    /// is stored. Fails if the files would be larger than readers accept.
     pub fn put(&mut self, rule: &SessionFile, bytes: &[u8], history: &History) -> io::Result<()> {
         let mut files = Files::new();
         for (name, secret) in self.stored.iter().flat_map(|stored| &stored.files) {
             files.insert(name.clone(), secret.duplicate());
         }
         let there = files.get(&rule.file).map(Secret::expose_secret);
-        let merged = Document::beside_siblings(rule, bytes, there);
+        let merged = Document::with_other_keys_of(rule, bytes, there);
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
-        file::check_merged(rule, bytes)?;
-        let record = serde_json::to_vec_pretty(&Record::of(history)).map_err(io::Error::other)?;
+        file::check_readable(rule, bytes)?;
+        let record = serde_json::to_vec_pretty(&Record::now(history)).map_err(io::Error::other)?;
         files.insert(rule.file.clone(), Secret::copied(bytes));
         files.insert(RECORD.to_owned(), Secret::copied(&record));
-        protocol::check(&files)
-            .map_err(|why| io::Error::other(format!("it is not stored where no reader takes it: {why}")))?;
+        protocol::check(&files).map_err(|why| io::Error::other(format!("readers would refuse it: {why}")))?;
         let expect = self.stored.as_ref().map(|stored| stored.version.clone());
-        self.sending = Some(PendingPut { expect, files });
+        self.pending_put = Some(PendingPut { expect, files });
         Ok(())
     }
 
-    /// Whether something that was put is not known to be stored.
+    /// Whether files were sent that are not known to be stored.
     pub fn is_putting(&self) -> bool {
-        self.sending.is_some()
+        self.pending_put.is_some()
     }
 
-    /// Asks for the lease, and to look at what is stored with it in hand; [`StoreEvent::Turn`] tells.
-    pub fn ask_turn(&mut self) {
-        if self.asking == Asking::Nothing && !self.is_ending {
-            self.asking = Asking::ToLock;
-            self.patient_until = Some(Instant::now() + PATIENCE);
+    /// Requests the lease, and reads the stored files once it is ours. [`StoreEvent::Turn`] follows.
+    pub fn request_turn(&mut self) {
+        if self.turn_request == TurnRequest::None && !self.is_final {
+            self.turn_request = TurnRequest::Locking;
+            self.turn_deadline = Some(Instant::now() + TURN_WAIT);
         }
     }
 
-    /// Gives the lease back, if it is ours.
+    /// Gives the lease back if it is ours.
     pub fn release(&mut self) {
-        self.releases |= self.lease.take().is_some();
+        self.must_unlock |= self.lease.take().is_some();
     }
 
-    /// The stored login is going to change soon, as far as its expiry tells, or has to, for the agent has none.
+    /// Sets when the stored login expires. `None`: there is none, so one is expected soon.
     pub fn expect(&mut self, expires_at: Option<SystemTime>) {
-        self.pace.expect(expires_at);
+        self.poll_interval.expect(expires_at);
     }
 
-    /// The end: nothing is looked for any more.
-    pub fn ending(&mut self, children: &mut Children) {
-        self.is_ending = true;
-        self.asking = Asking::Nothing;
-        // Its answer must not hold the last publish up.
-        self.drop_question(children);
+    /// Begins the end of the run: the store is not polled any more.
+    pub fn begin_end(&mut self, children: &mut Children) {
+        self.is_final = true;
+        self.turn_request = TurnRequest::None;
+        // Waiting for an answer to it would delay the last publish.
+        self.kill_read_or_lock(children);
     }
 
-    /// Ends a question whose answer nobody waits for any more: which it was, if there was one.
-    fn drop_question(&mut self, children: &mut Children) -> Option<Verb> {
+    /// Kills a running `get` or `lock`. Returns which it was.
+    fn kill_read_or_lock(&mut self, children: &mut Children) -> Option<Verb> {
         let (verb, task) = self.task.take_if(|(verb, _)| matches!(verb, Verb::Get | Verb::Lock))?;
         task.kill(children);
-        // Whether the lease is ours is not known now, and need not be.
-        self.releases |= verb == Verb::Lock;
+        // A killed `lock` may have taken the lease, so the lease is given back.
+        self.must_unlock |= verb == Verb::Lock;
         Some(verb)
     }
 
-    /// Nobody waits any longer.
+    /// Kills any running request.
     pub fn abandon(&mut self, children: &mut Children) {
         if let Some((_, task)) = self.task.take() {
             task.kill(children);
         }
     }
 
-    /// The descriptors that are readable when there is something to do.
+    /// The descriptors that become readable when there is something to do.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.task.iter().flat_map(|(_, task)| task.fds())
     }
 
-    /// When something is due without an event.
+    /// When the next step is due without an event.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         match &self.task {
-            Some((_, task)) => [Some(task.deadline()), self.patient_until].into_iter().flatten().min(),
-            None if self.next(now).is_some() => Some(now),
-            None => [self.lease, self.pace.due().filter(|_| !self.is_ending)].into_iter().flatten().min(),
+            Some((_, task)) => [Some(task.deadline()), self.turn_deadline].into_iter().flatten().min(),
+            None if self.next_request(now).is_some() => Some(now),
+            None => [self.lease, self.poll_interval.due().filter(|_| !self.is_final)].into_iter().flatten().min(),
         }
     }
 
-    /// Whether a question is under way or due.
+    /// Whether a request is running or due.
     pub fn is_busy(&self, now: Instant) -> bool {
-        self.task.is_some() || self.next(now).is_some()
+        self.task.is_some() || self.next_request(now).is_some()
     }
 
-    /// What is to be asked next. The lease is given back last: whoever has it next looks at what is stored.
-    fn next(&self, now: Instant) -> Option<Verb> {
+    /// The next request. The lease is given back last, so that its next holder finds what was stored.
+    fn next_request(&self, now: Instant) -> Option<Verb> {
         let is_due = |moment: Option<Instant>| moment.is_some_and(|moment| moment <= now);
-        if self.wants_look {
+        if self.must_read {
             Some(Verb::Get)
-        } else if self.sending.is_some() {
+        } else if self.pending_put.is_some() {
             Some(Verb::Put)
-        } else if self.releases {
+        } else if self.must_unlock {
             Some(Verb::Unlock)
-        } else if self.asking == Asking::ToLock || is_due(self.lease) {
+        } else if self.turn_request == TurnRequest::Locking || is_due(self.lease) {
             Some(Verb::Lock)
-        } else if self.asking != Asking::Nothing || (is_due(self.pace.due()) && !self.is_ending) {
+        } else if self.turn_request != TurnRequest::None || (is_due(self.poll_interval.due()) && !self.is_final) {
             Some(Verb::Get)
         } else {
             None
         }
     }
 
-    /// Hears what was answered, and asks what is next. The caller has reaped before.
+    /// Handles an answer and starts the next request. The caller has reaped before.
     pub fn step(&mut self, now: Instant, children: &mut Children) -> Vec<StoreEvent> {
-        let mut news = Vec::new();
-        self.give_up_lock(now, children, &mut news);
+        let mut events = Vec::new();
+        self.end_turn_wait(now, children, &mut events);
         if let Some((verb, task)) = &mut self.task {
             let verb = *verb;
             let answer = match task.step(now, children) {
-                Ok(None) => return news,
-                Ok(Some(answer)) => self.hear(verb, &answer, &mut news),
+                Ok(None) => return events,
+                Ok(Some(answer)) => self.handle_answer(verb, &answer, &mut events),
                 Err(failure) => Err(failure),
             };
             self.task = None;
-            self.pace.asked(now, answer.is_ok());
+            self.poll_interval.asked(now, answer.is_ok());
             if let Err(failure) = answer {
-                self.failed(verb, failure, &mut news);
+                self.request_failed(verb, failure, &mut events);
             }
-            self.turn_is_known(verb, &mut news);
+            self.report_turn(verb, &mut events);
         }
-        if let Some(verb) = self.next(now) {
-            let input = self.question(verb, now);
+        if let Some(verb) = self.next_request(now) {
+            let input = self.request(verb, now);
             match self.helper.ask(verb, &input, children) {
                 Ok(task) => self.task = Some((verb, task)),
                 Err(failure) => {
-                    self.pace.asked(now, false);
-                    self.failed(verb, failure, &mut news);
-                    self.turn_is_known(verb, &mut news);
+                    self.poll_interval.asked(now, false);
+                    self.request_failed(verb, failure, &mut events);
+                    self.report_turn(verb, &mut events);
                 }
             }
         }
-        news
+        events
     }
 
-    fn question(&mut self, verb: Verb, now: Instant) -> Zeroizing<Vec<u8>> {
+    fn request(&mut self, verb: Verb, now: Instant) -> Zeroizing<Vec<u8>> {
         match verb {
             Verb::Get => {
-                self.wants_look = false;
+                self.must_read = false;
                 protocol::get(&self.agent)
             }
             Verb::Put => {
                 let nothing = PendingPut { expect: None, files: Files::new() };
-                let parcel = self.sending.as_ref().unwrap_or(&nothing);
-                protocol::put(&self.agent, parcel.expect.as_deref(), &parcel.files)
+                let put = self.pending_put.as_ref().unwrap_or(&nothing);
+                protocol::put(&self.agent, put.expect.as_deref(), &put.files)
             }
             Verb::Lock => {
-                self.lease = self.lease.map(|_| now + LEASE / 2);
-                protocol::lock(&self.agent, &self.owner, LEASE)
+                self.lease = self.lease.map(|_| now + LEASE_DURATION / 2);
+                protocol::lock(&self.agent, &self.owner, LEASE_DURATION)
             }
             Verb::Unlock => {
-                self.releases = false;
-                protocol::lock(&self.agent, &self.owner, LEASE)
+                self.must_unlock = false;
+                protocol::lock(&self.agent, &self.owner, LEASE_DURATION)
             }
         }
     }
 
-    fn hear(&mut self, verb: Verb, answer: &[u8], news: &mut Vec<StoreEvent>) -> Result<(), Failure> {
-        let garbage = |why: String| misunderstood(&self.helper.text, verb, &why);
+    fn handle_answer(&mut self, verb: Verb, answer: &[u8], events: &mut Vec<StoreEvent>) -> Result<(), Failure> {
+        let unusable = |why: String| protocol_error(&self.helper.text, verb, &why);
         match verb {
             Verb::Get => {
-                let stored = protocol::got(answer).map_err(garbage)?;
-                self.check_order(stored.as_ref())?;
+                let stored = protocol::got(answer).map_err(unusable)?;
+                self.check_version_order(stored.as_ref())?;
                 self.stored = stored;
-                news.push(StoreEvent::Read);
+                events.push(StoreEvent::Read);
             }
             Verb::Put => {
-                let version = protocol::stored(answer).map_err(garbage)?;
-                if let Some((version, parcel)) = version.zip(self.sending.take()) {
-                    self.stored = Some(Stored { version, files: parcel.files, passed_over: 0 });
-                    news.push(StoreEvent::Stored);
+                let version = protocol::stored(answer).map_err(unusable)?;
+                if let Some((version, put)) = version.zip(self.pending_put.take()) {
+                    self.stored = Some(Stored { version, files: put.files, ignored_files: 0 });
+                    events.push(StoreEvent::Stored);
                 } else {
-                    self.wants_look = true;
-                    news.push(StoreEvent::Conflict);
+                    self.must_read = true;
+                    events.push(StoreEvent::Conflict);
                 }
             }
             Verb::Lock => {
-                let lease = protocol::locked(answer).map_err(garbage)?;
-                if lease == Lease::Ours && (self.asking == Asking::ToLock || self.lease.is_some()) {
-                    self.lease = Some(Instant::now() + LEASE / 2);
-                } else if lease == Lease::Anothers {
+                let lease = protocol::locked(answer).map_err(unusable)?;
+                if lease == Lease::Granted && (self.turn_request == TurnRequest::Locking || self.lease.is_some()) {
+                    self.lease = Some(Instant::now() + LEASE_DURATION / 2);
+                } else if lease == Lease::Taken {
                     self.lease = None;
                 }
-                self.locked(lease != Lease::Anothers);
+                self.lock_answered(lease != Lease::Taken);
             }
             Verb::Unlock => {}
         }
         Ok(())
     }
 
-    /// A store that answers with an older version than before has been set back, or is another: neither is believed.
-    fn check_order(&self, answered: Option<&Stored>) -> Result<(), Failure> {
+    /// Refuses an answer with an older version than before: the store was restored from a backup, or it is another
+    /// store.
+    fn check_version_order(&self, answered: Option<&Stored>) -> Result<(), Failure> {
         match (&self.stored, answered) {
-            (Some(known), Some(answered)) if protocol::went_backwards(&known.version, &answered.version) => {
-                let name = called(&self.helper.text, Verb::Get);
+            (Some(known), Some(answered)) if protocol::is_earlier(&known.version, &answered.version) => {
+                let name = request_name(&self.helper.text, Verb::Get);
                 let what = format!("{name}: the version went from {} back to {}", known.version, answered.version);
-                Err(Failure::new(what)
-                    .hint("was the store restored? what it holds is used after a restart of the container"))
+                Err(Failure::new(what).hint("was the store restored? restart the container to use what it holds"))
             }
             _ => Ok(()),
         }
     }
 
-    fn locked(&mut self, granted: bool) {
-        if self.asking == Asking::ToLock {
-            self.asking = Asking::ToLook { granted };
+    fn lock_answered(&mut self, granted: bool) {
+        if self.turn_request == TurnRequest::Locking {
+            self.turn_request = TurnRequest::Reading { granted };
         }
     }
 
-    fn failed(&mut self, verb: Verb, failure: Failure, news: &mut Vec<StoreEvent>) {
+    fn request_failed(&mut self, verb: Verb, failure: Failure, events: &mut Vec<StoreEvent>) {
         match verb {
-            Verb::Put => self.sending = None,
+            Verb::Put => self.pending_put = None,
             // A store that cannot lock must not keep the agent from its refresh.
-            Verb::Lock => self.locked(true),
+            Verb::Lock => self.lock_answered(true),
             Verb::Get | Verb::Unlock => {}
         }
-        news.push(StoreEvent::Failed(verb, failure));
+        events.push(StoreEvent::Failed(verb, failure));
     }
 
-    /// A turn that has been asked for too long is the agent's, lease or not.
-    fn give_up_lock(&mut self, now: Instant, children: &mut Children, news: &mut Vec<StoreEvent>) {
-        if self.patient_until.is_none_or(|until| now < until) {
+    /// After too long a wait for the store, gives the agent its turn without a lease.
+    fn end_turn_wait(&mut self, now: Instant, children: &mut Children, events: &mut Vec<StoreEvent>) {
+        if self.turn_deadline.is_none_or(|until| now < until) {
             return;
         }
-        self.patient_until = None;
-        if std::mem::replace(&mut self.asking, Asking::Nothing) == Asking::Nothing {
+        self.turn_deadline = None;
+        if std::mem::replace(&mut self.turn_request, TurnRequest::None) == TurnRequest::None {
             return;
         }
-        if let Some(verb) = self.drop_question(children) {
-            let what = format!("{} takes longer than an agent waits", called(&self.helper.text, verb));
-            news.push(StoreEvent::Failed(
+        if let Some(verb) = self.kill_read_or_lock(children) {
+            let what = format!("{} takes longer than an agent waits", request_name(&self.helper.text, verb));
+            events.push(StoreEvent::Failed(
                 verb,
-                Failure::new(what).hint("the agent refreshes without a turn of its own"),
+                Failure::new(what)
+                    .hint("the agent refreshes without a turn, perhaps at the same time as another container"),
             ));
         }
-        news.push(StoreEvent::Turn(true));
+        events.push(StoreEvent::Turn(true));
     }
 
-    /// Once the look that belongs to a turn has come to an end, whatever it is.
-    fn turn_is_known(&mut self, verb: Verb, news: &mut Vec<StoreEvent>) {
-        if let (Verb::Get, Asking::ToLook { granted }) = (verb, self.asking) {
-            self.asking = Asking::Nothing;
-            self.patient_until = None;
-            news.push(StoreEvent::Turn(granted));
+    /// Reports the turn once the `get` that belongs to it has ended, whether or not it succeeded.
+    fn report_turn(&mut self, verb: Verb, events: &mut Vec<StoreEvent>) {
+        if let (Verb::Get, TurnRequest::Reading { granted }) = (verb, self.turn_request) {
+            self.turn_request = TurnRequest::None;
+            self.turn_deadline = None;
+            events.push(StoreEvent::Turn(granted));
         }
     }
 }
 
-/// Where the mirror of an agent's store is below our state directory.
+/// The mirror of an agent's store.
 pub fn mirror_path(state_dir: &Path, agent: &str) -> PathBuf {
     state_dir.join("store").join(agent)
 }
 
-/// Opens the mirror of an agent's store below our state directory.
-///
-/// # Errors
-/// As open(2).
 pub fn mirror(state_dir: &Path, agent: &str) -> io::Result<Capture> {
     Capture::open(&mirror_path(state_dir, agent))
 }
 
-/// Makes the mirror hold what is stored, and nothing else but our notes.
-///
-/// # Errors
-/// What cannot be written, with the path.
+/// Makes the mirror hold exactly the stored files and the bookkeeping.
 pub fn install_mirror(state_dir: &Path, agent: &str, stored: Option<&Stored>) -> anyhow::Result<()> {
     let private = |mode| Attributes { mode, owner: None };
     let dir = directories::state_directory(state_dir)?.make(OsStr::new("store"), private(0o700))?;
@@ -406,7 +397,7 @@ pub fn install_mirror(state_dir: &Path, agent: &str, stored: Option<&Stored>) ->
     for name in mirror.names()?.iter().filter(|name| !is_kept(name)) {
         mirror.remove(name)?;
     }
-    // A version before 0.2 took a file of that name from a store.
+    // A store could hold a file of that name in versions before 0.2.
     if mirror.stat_entry(OsStr::new(BOOKKEEPING)).is_ok_and(|found| found.kind != Kind::Directory) {
         mirror.remove(OsStr::new(BOOKKEEPING))?;
     }

@@ -1,8 +1,8 @@
-//! Pure. What a link has to say: each kind of thing once, until it is news again.
+//! A log that reports each kind of message once, until the kind is new again. Pure.
 //!
-//! Kinds and not texts are remembered: an agent or a store varies a text at will (a line and a column, a helper's last
-//! words), and would get a line, and room in our memory, for each. Whoever makes a thing come and go gets a few lines and
-//! then a count.
+//! It remembers kinds and not texts. An agent or a store can vary a text at will (a line and a column, a helper's
+//! output): each variant would get a line in the log and room in memory. A kind that comes and goes gets a few lines,
+//! and then a count.
 
 use std::time::{Duration, Instant};
 
@@ -11,134 +11,131 @@ use crate::log::event::EventKey;
 use crate::sync::watch_state::Side;
 use crate::sys::signal::Signal;
 
-/// A burst is over when a thing has not happened for so long. Longer than any pause between two tries of ours.
+/// A burst ends when its kind has not occurred for this long. Longer than any pause between two retries.
 const BURST: Duration = Duration::from_secs(60);
-/// So often it is said in one burst that a thing is so again after all was well.
-const NEWS: u32 = 3;
-/// So many repetitions are worth a line at the end of a burst.
-const MANY: u32 = 3;
+/// How many times in one burst a kind is reported again after a recovery.
+const REPORTS_PER_BURST: u32 = 3;
+/// How many repetitions are worth a line at the end of a burst.
+const MIN_REPETITIONS: u32 = 3;
 
-/// A kind of thing: of a link, which is one agent's, or of the loop.
-type Kind = (EventKey, About);
+type Kind = (EventKey, Subject);
 
-/// What tells things of one event apart. There are few of each: nothing here is the agent's or a store's to choose.
+/// Distinguishes messages of one event. There are few values: neither an agent nor a store can choose one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum About {
-    /// There is one.
-    Only,
-    /// Each end of a link has its own.
-    End(Side),
-    /// Each signal has.
+pub enum Subject {
+    /// The event has no subject.
+    None,
+    /// A side of a sync session.
+    Side(Side),
     Signal(Signal),
-    /// Each system call has.
+    /// A system call, by its name.
     Call(&'static str),
 }
 
-/// Messages on their way out.
 #[derive(Debug, Default)]
 pub struct DedupLog {
-    inbox: Vec<Word>,
-    known: Vec<Known>,
+    inbox: Vec<Input>,
+    entries: Vec<Entry>,
 }
 
 #[derive(Debug)]
-enum Word {
+enum Input {
     Message(Message),
-    Once(About, Message),
-    AllIsWell,
+    Once(Subject, Message),
+    Recovered,
 }
 
-/// A kind of thing that was said. There are as many as there are kinds.
+/// A kind that was reported.
 #[derive(Debug)]
-struct Known {
+struct Entry {
     kind: Kind,
-    /// The latest message of it.
     latest: Message,
-    at: Instant,
-    /// In this burst.
-    said: u32,
+    latest_at: Instant,
+    /// How many times in this burst.
+    reported: u32,
     repeated: u32,
-    /// All was well since.
-    is_news: bool,
+    /// The log has recovered since, so the kind may be reported again.
+    may_repeat: bool,
 }
 
 impl DedupLog {
-    /// Says it.
     pub fn say(&mut self, message: Message) {
-        self.inbox.push(Word::Message(message));
+        self.inbox.push(Input::Message(message));
     }
 
-    /// Says it, unless a message of its event was said.
+    /// Reports the message unless one of its event was reported.
     pub fn once(&mut self, message: Message) {
-        self.once_of(About::Only, message);
+        self.once_about(Subject::None, message);
     }
 
-    /// The same for this alone.
-    pub fn once_of(&mut self, about: About, message: Message) {
-        self.inbox.push(Word::Once(about, message));
+    /// Reports the message unless one of its event and subject was reported.
+    pub fn once_about(&mut self, subject: Subject, message: Message) {
+        self.inbox.push(Input::Once(subject, message));
     }
 
-    /// All is well: what was wrong before is news when it happens again.
-    pub fn is_healthy(&mut self) {
-        self.inbox.push(Word::AllIsWell);
+    /// Everything works again: a problem from before is reported when it returns.
+    pub fn recovered(&mut self) {
+        self.inbox.push(Input::Recovered);
     }
 
-    /// What there is to say since the last call.
+    /// The messages to print since the last call.
     pub fn take(&mut self, now: Instant) -> Vec<Message> {
-        let mut said = Vec::new();
-        for word in std::mem::take(&mut self.inbox) {
-            match word {
-                Word::Message(message) => said.push(message),
-                Word::Once(about, message) => said.extend(self.watched(now, (message.event, about), message)),
-                Word::AllIsWell => self.known.iter_mut().for_each(|known| known.is_news = true),
+        let mut messages = Vec::new();
+        for input in std::mem::take(&mut self.inbox) {
+            match input {
+                Input::Message(message) => messages.push(message),
+                Input::Once(subject, message) => {
+                    messages.extend(self.deduplicate(now, (message.event, subject), message));
+                }
+                Input::Recovered => self.entries.iter_mut().for_each(|entry| entry.may_repeat = true),
             }
         }
-        for known in self.known.iter_mut().filter(|known| known.at + BURST <= now) {
-            said.extend(known.end());
+        for entry in self.entries.iter_mut().filter(|entry| entry.latest_at + BURST <= now) {
+            messages.extend(entry.end_burst());
         }
-        said
+        messages
     }
 
-    /// What there is to say at the end.
-    pub fn last(&mut self, now: Instant) -> Vec<Message> {
-        let mut said = self.take(now);
-        said.extend(self.known.iter_mut().filter_map(Known::end));
-        said
+    /// The messages to print at the end.
+    pub fn take_last(&mut self, now: Instant) -> Vec<Message> {
+        let mut messages = self.take(now);
+        messages.extend(self.entries.iter_mut().filter_map(Entry::end_burst));
+        messages
     }
 
-    /// When a burst is over of which there is something to say.
+    /// When to call `take` because a burst ends and its repetitions are to be reported.
     pub fn deadline(&self) -> Option<Instant> {
-        self.known.iter().filter(|known| known.repeated >= MANY).map(|known| known.at + BURST).min()
+        self.entries.iter().filter(|entry| entry.repeated >= MIN_REPETITIONS).map(|entry| entry.latest_at + BURST).min()
     }
 
-    fn watched(&mut self, now: Instant, kind: Kind, message: Message) -> Option<Message> {
-        let Some(known) = self.known.iter_mut().find(|known| known.kind == kind) else {
+    fn deduplicate(&mut self, now: Instant, kind: Kind, message: Message) -> Option<Message> {
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.kind == kind) else {
             let latest = message.clone();
-            self.known.push(Known { kind, latest, at: now, said: 1, repeated: 0, is_news: false });
+            self.entries.push(Entry { kind, latest, latest_at: now, reported: 1, repeated: 0, may_repeat: false });
             return Some(message);
         };
-        let ended = (known.at + BURST <= now).then(|| known.end()).flatten();
-        known.at = now;
-        if known.is_news && known.said < NEWS {
-            known.is_news = false;
-            known.said += 1;
-            known.latest = message.clone();
+        let ended = (entry.latest_at + BURST <= now).then(|| entry.end_burst()).flatten();
+        entry.latest_at = now;
+        if entry.may_repeat && entry.reported < REPORTS_PER_BURST {
+            entry.may_repeat = false;
+            entry.reported += 1;
+            entry.latest = message.clone();
             return Some(message);
         }
-        known.is_news = false;
-        known.repeated += 1;
-        known.latest = message;
+        entry.may_repeat = false;
+        entry.repeated += 1;
+        entry.latest = message;
         ended
     }
 }
 
-impl Known {
-    /// The burst is over.
-    fn end(&mut self) -> Option<Message> {
-        self.said = 0;
+impl Entry {
+    /// Ends the burst. Returns the line about its repetitions.
+    fn end_burst(&mut self) -> Option<Message> {
+        self.reported = 0;
         let repeated = std::mem::take(&mut self.repeated);
         let text = format!("{}; repeated {repeated} times", self.latest.text);
-        (repeated >= MANY).then(|| Message { text, hint: None, ..self.latest.clone() })
+        (repeated >= MIN_REPETITIONS).then(|| Message { text, hint: None, ..self.latest.clone() })
     }
 }
 
@@ -155,15 +152,15 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_varies_is_said_once_and_counted() {
+    fn a_varying_text_is_reported_once_and_counted() {
         let (mut log, start) = (DedupLog::default(), Instant::now());
-        let mut said = Vec::new();
+        let mut messages = Vec::new();
         for column in 1..100_000 {
             log.once(damaged(column));
-            said.extend(texts(log.take(start + Duration::from_micros(column as u64))));
+            messages.extend(texts(log.take(start + Duration::from_micros(column as u64))));
         }
-        assert_eq!(said, ["not JSON (line 1, column 1)"]);
-        assert_eq!(log.known.len(), 1);
+        assert_eq!(messages, ["not JSON (line 1, column 1)"]);
+        assert_eq!(log.entries.len(), 1);
         let end = log.deadline().unwrap();
         assert!(texts(log.take(start + BURST)).is_empty());
         let last = "not JSON (line 1, column 99999); repeated 99998 times";
@@ -172,38 +169,38 @@ mod tests {
     }
 
     #[test]
-    fn a_few_repetitions_are_no_burst() {
+    fn a_few_repetitions_are_not_reported() {
         let (mut log, now) = (DedupLog::default(), Instant::now());
         for column in 0..3 {
             log.once(damaged(column));
         }
-        assert_eq!((log.take(now).len(), log.deadline(), log.last(now).len()), (1, None, 0));
+        assert_eq!((log.take(now).len(), log.deadline(), log.take_last(now).len()), (1, None, 0));
     }
 
     #[test]
-    fn what_comes_and_goes_is_news_a_few_times() {
+    fn a_recurring_problem_is_reported_a_few_times_and_then_counted() {
         let (mut log, now) = (DedupLog::default(), Instant::now());
-        let mut said = 0;
+        let mut messages = 0;
         for column in 0..1000 {
             log.once(damaged(column));
-            log.is_healthy();
-            said += log.take(now).len();
+            log.recovered();
+            messages += log.take(now).len();
         }
-        assert_eq!(said, NEWS as usize);
-        assert_eq!(texts(log.last(now)), ["not JSON (line 1, column 999); repeated 997 times"]);
-        // Another day it is news again.
+        assert_eq!(messages, REPORTS_PER_BURST as usize);
+        assert_eq!(texts(log.take_last(now)), ["not JSON (line 1, column 999); repeated 997 times"]);
+        // After a long pause it is reported again.
         log.once(damaged(1));
         assert_eq!(log.take(now + BURST * 9).len(), 1);
     }
 
     #[test]
-    fn other_events_and_other_ends_are_said_apart() {
+    fn other_events_and_subjects_are_reported_separately() {
         let (mut log, now) = (DedupLog::default(), Instant::now());
         let gone = || Message::warning("gone").event(EventKey::DirectoryGone);
         for _ in 0..2 {
             log.once(damaged(1));
-            log.once_of(About::End(Side::Working), gone());
-            log.once_of(About::End(Side::Stored), gone());
+            log.once_about(Subject::Side(Side::Working), gone());
+            log.once_about(Subject::Side(Side::Stored), gone());
         }
         assert_eq!(log.take(now).len(), 3);
     }

@@ -1,6 +1,6 @@
-//! Watches both ends of every link, and lets the links act when something happened.
+//! Watches the directories of every sync session, and lets the sessions act on changes.
 //!
-//! An engine without links has no descriptor and no deadline.
+//! An engine without sessions has no descriptor and no deadline.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -22,90 +22,91 @@ use crate::sys::poll;
 use crate::sys::process::Pid;
 use crate::sys::watch::{Change, Watched, Watcher};
 
-/// How long an exchange may take before the agent starts.
-const LAST: Duration = Duration::from_secs(5);
+/// How long the sync before the agent's start may take.
+const START_SYNC_LIMIT: Duration = Duration::from_secs(5);
 
-/// All links of this process.
+/// All sync sessions of this process.
 pub struct Engine {
-    links: Vec<SyncSession>,
+    sessions: Vec<SyncSession>,
     watcher: Option<Watcher>,
-    /// Which links a watch is about: two may share a directory.
+    /// Which sessions a watch belongs to: two may share a directory.
     watched: Vec<(Watched, usize, Side)>,
     state: Option<(Dir, State)>,
-    /// What is said of all links together.
+    /// Messages that belong to no single session.
     log: DedupLog,
     reporter: Reporter,
 }
 
 impl Engine {
-    /// Starts to watch for the links that are live. `state`: where and what is remembered of this run.
-    pub fn new(links: Vec<SyncSession>, state: Option<(Dir, State)>, reporter: Reporter) -> Engine {
+    /// Starts to watch for the live sessions. `state`: the state directory, and what is saved there about this run.
+    pub fn new(sessions: Vec<SyncSession>, state: Option<(Dir, State)>, reporter: Reporter) -> Engine {
         let mut engine =
-            Engine { links, watcher: None, watched: Vec::new(), state, log: DedupLog::default(), reporter };
+            Engine { sessions, watcher: None, watched: Vec::new(), state, log: DedupLog::default(), reporter };
         engine.watch(Instant::now());
         engine
     }
 
-    /// Watches what is to be watched and is not yet, or no longer. What is not there will be tried again.
+    /// Adds missing watches. A directory that does not exist is tried again at the next step.
     fn watch(&mut self, now: Instant) {
-        for (index, link) in self.links.iter_mut().enumerate() {
-            for (side, directory) in link.unwatched() {
+        for (index, session) in self.sessions.iter_mut().enumerate() {
+            for (side, directory) in session.unwatched() {
                 let added = match &self.watcher {
                     Some(watcher) => watcher.add(&directory),
                     None => Watcher::new().and_then(|watcher| self.watcher.insert(watcher).add(&directory)),
                 };
                 match added {
                     Ok(watched) => {
-                        // What was watched for it before tells of a directory that is of no interest any more.
-                        let is_before = |(_, known, end): &mut (Watched, usize, Side)| (*known, *end) == (index, side);
-                        let before: Vec<_> = self.watched.extract_if(.., is_before).collect();
+                        // An earlier watch of this side is about a directory that is no longer of interest.
+                        let is_of_this_side = |(_, known, side_known): &mut (Watched, usize, Side)| {
+                            (*known, *side_known) == (index, side)
+                        };
+                        let earlier: Vec<_> = self.watched.extract_if(.., is_of_this_side).collect();
                         self.watched.push((watched, index, side));
-                        let has = |watched| self.watched.iter().any(|(known, ..)| *known == watched);
-                        if let Some(watcher) = &self.watcher {
-                            before
-                                .iter()
-                                .filter(|(known, ..)| !has(*known))
-                                .for_each(|(known, ..)| watcher.remove(*known));
+                        for (watch, ..) in earlier {
+                            let is_still_used = self.watched.iter().any(|(used, ..)| *used == watch);
+                            if !is_still_used && let Some(watcher) = &self.watcher {
+                                watcher.remove(watch);
+                            }
                         }
-                        link.watched(side, now);
+                        session.watched(side, now);
                     }
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => link.not_watched(side, &format!("{}: {}", directory.display(), reason(&error))),
+                    Err(error) => session.not_watched(side, &format!("{}: {}", directory.display(), reason(&error))),
                 }
             }
         }
     }
 
-    /// The descriptors that are readable when something happened.
+    /// The descriptors that become readable when something has changed.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.watcher.iter().map(AsFd::as_fd).chain(self.links.iter().flat_map(SyncSession::fds))
+        self.watcher.iter().map(AsFd::as_fd).chain(self.sessions.iter().flat_map(SyncSession::fds))
     }
 
-    /// The next moment at which something is due.
+    /// When the next step is due.
     pub fn deadline(&self) -> Option<Instant> {
         let now = Instant::now();
-        self.links.iter().filter_map(|link| link.due(now)).chain(self.log.deadline()).min()
+        self.sessions.iter().filter_map(|session| session.due(now)).chain(self.log.deadline()).min()
     }
 
-    /// Whether an agent is in the middle of a refresh, so that its end now would lose a token.
+    /// Whether an agent is in the middle of a refresh, so that killing it now would lose a token.
     pub fn is_refreshing(&self) -> bool {
-        self.links.iter().any(SyncSession::is_refreshing)
+        self.sessions.iter().any(SyncSession::is_refreshing)
     }
 
     /// Whether a login of this agent's working copy was stored.
     pub fn has_published(&self, agent: &str) -> bool {
-        self.links.iter().any(|link| link.agent() == agent && link.has_published())
+        self.sessions.iter().any(|session| session.agent() == agent && session.has_published())
     }
 
-    /// Before the agent starts: what is stored and what was installed are made to agree, as far as that takes no helper.
-    /// A stop ends it early.
-    pub fn begin(&mut self, interrupt: &Interrupt) {
+    /// Syncs the installed logins with their stores before the agent starts, as far as no helper is needed. A stop ends
+    /// it early.
+    pub fn sync_before_start(&mut self, interrupt: &Interrupt) {
         let now = Instant::now();
-        let deadline = now + LAST;
-        self.links.iter_mut().for_each(|link| link.ask(now));
+        let deadline = now + START_SYNC_LIMIT;
+        self.sessions.iter_mut().for_each(|session| session.request_sync(now));
         loop {
-            self.act(Instant::now(), false);
-            match self.links.iter().filter_map(SyncSession::due_now).min() {
+            self.step_sessions(Instant::now(), false);
+            match self.sessions.iter().filter_map(SyncSession::due_unless_refused).min() {
                 Some(due) if due < deadline && !interrupt.has_come() => {
                     drop(poll::wait_readable(&[interrupt.as_fd()], Some(due)));
                 }
@@ -114,51 +115,51 @@ impl Engine {
         }
     }
 
-    /// The agent was not started: nothing stays behind that is for a running one. What is not stored is where it was found.
-    pub fn not_started(&mut self, children: &mut Children) {
-        self.links.iter_mut().for_each(|link| link.release(children));
+    /// Cleans up after a failed start: removes what exists only for a running agent. A login that is not stored is
+    /// still where it was found.
+    pub fn agent_not_started(&mut self, children: &mut Children) {
+        self.sessions.iter_mut().for_each(|session| session.release(children));
     }
 
-    /// Reads what happened and does what is due; never waits. The caller has reaped before.
+    /// Reads changes and does what is due. Never waits. The caller has reaped before.
     pub fn step(&mut self, now: Instant, children: &mut Children) {
         self.read_changes(now);
-        self.converse(now, children);
-        self.act(now, true);
+        self.step_helpers(now, children);
+        self.step_sessions(now, true);
         self.watch(now);
     }
 
-    /// The last exchange of every link begins: no agent lives any more. Until when it may take.
-    pub fn last(&mut self, now: Instant, limit: Option<Instant>, children: &mut Children) -> Instant {
-        // Nobody reads what changes from here on, and a descriptor that is readable forever lets nobody sleep.
+    /// Begins the final sync of every session, when no agent lives any more. Returns when it must end.
+    pub fn begin_final_sync(&mut self, now: Instant, limit: Option<Instant>, children: &mut Children) -> Instant {
+        // Nobody reads changes from here on, and a descriptor that stays readable would make the event loop spin.
         self.watcher = None;
         self.watched.clear();
-        self.links.iter_mut().for_each(|link| link.last(now, children));
-        let longest = self.links.iter().map(SyncSession::longest).max();
-        limit.unwrap_or(now + longest.unwrap_or_default())
+        self.sessions.iter_mut().for_each(|session| session.begin_final_sync(now, children));
+        let final_sync_limit = self.sessions.iter().map(SyncSession::final_sync_limit).max();
+        limit.unwrap_or(now + final_sync_limit.unwrap_or_default())
     }
 
-    /// A step of the last exchange; the moment of the next one, if waiting for it helps.
-    pub fn last_step(&mut self, now: Instant, children: &mut Children) -> Option<Instant> {
-        self.converse(now, children);
-        self.act(now, false);
-        self.links.iter().filter_map(|link| link.worth_waiting_for(now)).min()
+    /// A step of the final sync. Returns when the next one is due, if waiting for it can help.
+    pub fn final_sync_step(&mut self, now: Instant, children: &mut Children) -> Option<Instant> {
+        self.step_helpers(now, children);
+        self.step_sessions(now, false);
+        self.sessions.iter().filter_map(|session| session.next_final_step(now)).min()
     }
 
-    /// The end.
     pub fn finish(&mut self, children: &mut Children) {
         let now = Instant::now();
-        for link in &mut self.links {
-            link.finish(children);
-            self.reporter.say_all(&link.last_messages(now));
+        for session in &mut self.sessions {
+            session.finish(children);
+            self.reporter.say_all(&session.last_messages(now));
         }
-        self.reporter.say_all(&self.log.last(now));
+        self.reporter.say_all(&self.log.take_last(now));
         if let Some((dir, _)) = &self.state {
             directories::sweep(dir);
         }
     }
 
-    fn converse(&mut self, now: Instant, children: &mut Children) {
-        self.links.iter_mut().for_each(|link| link.converse(now, children));
+    fn step_helpers(&mut self, now: Instant, children: &mut Children) {
+        self.sessions.iter_mut().for_each(|session| session.step_helper(now, children));
     }
 
     fn read_changes(&mut self, now: Instant) {
@@ -173,80 +174,80 @@ impl Engine {
         for change in changes {
             match change {
                 Change::Entry(watched, name) => {
-                    self.links_of(watched).for_each(|link| link.entry_changed(&name, now));
+                    self.sessions_of(watched).for_each(|session| session.entry_changed(&name, now));
                 }
                 Change::Removed(watched, name) => {
-                    self.links_of(watched).for_each(|link| link.entry_removed(&name, now));
+                    self.sessions_of(watched).for_each(|session| session.entry_removed(&name, now));
                 }
                 Change::Gone(watched) => {
-                    // One that was renamed is watched still. Whoever makes and renames directories shall not use up what
-                    // the kernel grants our user on the whole machine (inotify(7), max_user_watches).
+                    // A directory that was renamed is still watched. Without this, a process that makes and renames
+                    // directories could use up the watches that the kernel grants our user on the whole machine
+                    // (inotify(7), max_user_watches).
                     if let Some(watcher) = &self.watcher {
                         watcher.remove(watched);
                     }
                     for (_, index, side) in self.watched.extract_if(.., |(known, ..)| *known == watched) {
-                        if let Some(link) = self.links.get_mut(index) {
-                            link.directory_gone(side, now);
+                        if let Some(session) = self.sessions.get_mut(index) {
+                            session.directory_gone(side, now);
                         }
                     }
                 }
-                Change::Overflow => self.links.iter_mut().for_each(|link| link.ask(now)),
+                Change::Overflow => self.sessions.iter_mut().for_each(|session| session.request_sync(now)),
             }
         }
     }
 
-    /// The links that a watch is about.
-    fn links_of(&mut self, watched: Watched) -> impl Iterator<Item = &mut SyncSession> {
-        let about = &self.watched;
-        self.links
+    /// The sessions that a watch belongs to.
+    fn sessions_of(&mut self, watched: Watched) -> impl Iterator<Item = &mut SyncSession> {
+        let watches = &self.watched;
+        self.sessions
             .iter_mut()
             .enumerate()
-            .filter(move |(index, _)| about.iter().any(|(known, about, _)| *known == watched && about == index))
-            .map(|(_, link)| link)
+            .filter(move |(index, _)| watches.iter().any(|(watch, owner, _)| *watch == watched && owner == index))
+            .map(|(_, session)| session)
     }
 
-    fn act(&mut self, now: Instant, agent_lives: bool) {
-        for link in &mut self.links {
-            link.turn(now, agent_lives);
-            self.reporter.say_all(&link.messages(now));
+    fn step_sessions(&mut self, now: Instant, agent_lives: bool) {
+        for session in &mut self.sessions {
+            session.step(now, agent_lives);
+            self.reporter.say_all(&session.messages(now));
         }
-        self.save();
+        self.save_if_changed();
         self.reporter.say_all(&self.log.take(now));
     }
 
-    /// A stop has begun: no agent starts a refresh any more.
-    pub fn ending(&mut self) {
-        self.links.iter_mut().for_each(SyncSession::ending);
+    /// A stop has begun: no agent may start a refresh any more.
+    pub fn stop_begun(&mut self) {
+        self.sessions.iter_mut().for_each(SyncSession::stop_begun);
     }
 
-    /// Remembers what was agreed, if that changed.
-    fn save(&mut self) {
+    /// Saves the merge bases and results if they changed.
+    fn save_if_changed(&mut self) {
         let Some((_, state)) = &mut self.state else { return };
-        let mut has_news = false;
-        for link in &self.links {
-            if let Some(served) = state.agents.iter_mut().find(|served| served.agent == link.agent()) {
-                has_news |= link.remember(served);
+        let mut is_changed = false;
+        for session in &self.sessions {
+            if let Some(served) = state.agents.iter_mut().find(|served| served.agent == session.agent()) {
+                is_changed |= session.remember(served);
             }
         }
-        if has_news {
-            self.write_down();
+        if is_changed {
+            self.save_state();
         }
     }
 
-    /// Writes down that the agent runs.
-    pub fn started(&mut self, agent: Pid) {
+    /// Saves that the agent runs.
+    pub fn agent_started(&mut self, agent: Pid) {
         if let Some((_, state)) = &mut self.state {
             state.agent_pid = Some(agent);
         }
-        self.write_down();
+        self.save_state();
         self.reporter.say_all(&self.log.take(Instant::now()));
     }
 
-    /// Writes down what is known of this run.
-    pub fn write_down(&mut self) {
+    pub fn save_state(&mut self) {
         let Some((dir, state)) = &self.state else { return };
         match state::save(dir, state) {
-            Ok(()) => self.log.is_healthy(),
+            Ok(()) => self.log.recovered(),
             Err(error) => self.log.once(Message::error(&error).as_warning().event(EventKey::StateNotSaved)),
         }
     }

@@ -1,12 +1,14 @@
-//! Holds the agent's own refresh lock, and opens it in turn. The one owner of that lock and of the capture's lease.
+//! The agent's own refresh lock, which agent-init holds on its behalf and opens in turn. This file is the only owner of
+//! that lock and of the capture's lease.
 //!
-//! The lock is a directory, and outlives us. Nobody who waits for it can see us, only its mtime: while nobody waits that
-//! is far ahead of the clock, and needs no timer; while somebody does, it moves, as the mtime of a lock does whose holder
-//! lives.
+//! The lock is a directory, and outlives agent-init. An agent that waits for it sees only its mtime. While no agent
+//! waits, the mtime is far in the future, which needs no timer. While one does, the mtime moves, like that of a lock
+//! whose holder is alive.
 //!
-//! Several runs may share one working copy, by a HOME on a volume. One of them takes the turns for all: it holds a flock(2)
-//! on `.agent-init/turns` in the working copy, which ends with it in whatever container, and on whatever machine. So the
-//! lock of another run that lives is left alone, and one that is nobody's is known to be so.
+//! Several runs may share one working copy, by a HOME on a volume. One of them takes the turns for all: it holds a
+//! flock(2) on `.agent-init/turns` in the working copy. The kernel releases that lock with the run, in whatever
+//! container or machine it was. So the refresh lock of another living run is left alone, and an abandoned one is
+//! recognised.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -21,66 +23,63 @@ use crate::sys::dir::{Attributes, Dir};
 use crate::sys::errno;
 use crate::sys::lock::{DirectoryLock, FoundLock, Lock};
 
-/// The file in our notes whose holder takes the turns.
+/// The file in `.agent-init` whose holder takes the turns.
 const TURNS: &str = "turns";
 
-/// Between two tries to take the lock back from an agent that is just leaving it.
-const AGAIN: Duration = Duration::from_millis(20);
-/// After so many tries we try so many times less often.
-const PATIENT: u32 = 50;
-/// So long after its last intent an agent is not at it any more: the longest time between two of its tries is 3 s.
-const QUIET: Duration = Duration::from_secs(5);
-/// An agent's own lock is dated now, by a clock that may count in seconds; only ours are dated further ahead.
-const ROUNDED: Duration = Duration::from_secs(2);
+/// The time between two tries to take the lock back from an agent that is about to release it.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
+/// After this many tries, the time between tries grows by this factor.
+const RETRY_SLOWDOWN: u32 = 50;
+/// An agent that has shown no intent for this long has given up: the longest time between two of its tries is 3 s.
+const INTENT_EXPIRY: Duration = Duration::from_secs(5);
+/// An agent's own lock is dated now, by a clock that may count in seconds. Only agent-init dates locks further ahead.
+const CLOCK_ROUNDING: Duration = Duration::from_secs(2);
 
-/// The right to let the agent refresh: a capture's lock, or what a store keeps elsewhere.
+/// The right to let the agent refresh: a capture's lock, or nothing here if the store keeps it elsewhere.
 struct Lease(#[allow(dead_code, reason = "held for its Drop")] Option<Lock>);
 
-/// Who takes the turns of the agents in this working copy.
-enum Taker {
-    /// We do, for as long as this is held.
-    We(#[allow(dead_code, reason = "held for its Drop")] Lock),
-    /// Another run does, as far as we know. Whether it lives is looked at when an agent wants to refresh: an idle run has
-    /// no timer.
-    Another,
+/// Which run takes the turns of the agents in this working copy.
+enum TurnHolder {
+    /// This run, for as long as it holds the lock.
+    ThisRun(#[allow(dead_code, reason = "held for its Drop")] Lock),
+    /// Another run, as far as known. Whether it lives is checked when an agent wants to refresh, because an idle run
+    /// has no timer.
+    OtherRun,
 }
 
-/// Signs of life for an agent that waits.
-struct Signs {
-    /// When the next one is due.
+/// The moving mtime that shows a waiting agent that the lock's holder is alive.
+struct Heartbeat {
     next: Instant,
-    /// When the agent is not at it any more, unless it shows its intent again.
+    /// When to stop, unless the agent shows its intent again.
     until: Instant,
 }
 
-/// A lock of another's that is in our way, and since when it has shown no sign of life.
-struct InTheWay {
+/// A lock that somebody else made, and since when its mtime has not moved.
+struct ForeignLock {
     found: FoundLock,
     since: Instant,
 }
 
-/// The agent's refresh lock.
 pub struct RefreshLock {
     rule: RefreshLockRule,
-    home: Dir,
+    config_dir: Dir,
     parent: Dir,
     path: PathBuf,
     lock: OsString,
     intent: OsString,
-    taker: Taker,
+    turn_holder: TurnHolder,
     turn: Turn,
     lease: Option<Lease>,
     held: Option<DirectoryLock>,
-    signs: Option<Signs>,
-    /// What has the name of our lock.
-    in_the_way: Option<InTheWay>,
-    /// An intent that was there when we came, and may be a dead agent's.
-    left: Option<InTheWay>,
+    heartbeat: Option<Heartbeat>,
+    /// What stands at the path of our lock.
+    foreign_lock: Option<ForeignLock>,
+    /// An intent that was there at the start. Its agent may be dead.
+    leftover_intent: Option<ForeignLock>,
     tries: u32,
-    is_ending: bool,
+    is_stopping: bool,
 }
 
-/// Why no turns are taken.
 #[derive(Debug)]
 pub struct NoTurns(String);
 
@@ -91,12 +90,11 @@ impl std::fmt::Display for NoTurns {
 }
 
 impl RefreshLock {
-    /// The lock of the agent whose home is `home` at `path`. What a dead run left of it is removed.
+    /// The lock of the agent whose config directory is `config_dir` at `path`. Removes what a dead run left there.
     ///
-    /// # Errors
-    /// Whether another run lives here cannot be known, or the home has no parent that can be opened, or what has the
-    /// name of the lock cannot be removed.
-    pub fn new(rule: &RefreshLockRule, home: &Dir, path: &Path, now: Instant) -> Result<RefreshLock, NoTurns> {
+    /// Fails if it cannot be known whether another run uses the working copy, if the config directory's parent cannot
+    /// be opened, or if something that cannot be removed stands at the path of the lock.
+    pub fn new(rule: &RefreshLockRule, config_dir: &Dir, path: &Path, now: Instant) -> Result<RefreshLock, NoTurns> {
         let (Some(parent_path), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(NoTurns(format!("{} is not a directory of its own", path.display())));
         };
@@ -105,220 +103,209 @@ impl RefreshLock {
         let failed = |path: &Path, error: &io::Error| NoTurns(format!("{}: {}", path.display(), reason(error)));
         let mut refresh_lock = RefreshLock {
             rule: rule.clone(),
-            home: home.sub_beneath(Path::new(".")).map_err(|error| failed(path, &error))?,
+            config_dir: config_dir.sub_beneath(Path::new(".")).map_err(|error| failed(path, &error))?,
             parent: Dir::open(parent_path).map_err(|error| failed(parent_path, &error))?,
             path: parent_path.join(&lock),
             lock,
             intent: OsString::from(&rule.intent),
-            taker: Taker::Another,
+            turn_holder: TurnHolder::OtherRun,
             turn: Turn::Idle,
             lease: None,
             held: None,
-            signs: None,
-            in_the_way: None,
-            left: None,
+            heartbeat: None,
+            foreign_lock: None,
+            leftover_intent: None,
             tries: 0,
-            is_ending: false,
+            is_stopping: false,
         };
-        refresh_lock.look_for_taker().map_err(|error| failed(&path.join(BOOKKEEPING).join(TURNS), &error))?;
+        refresh_lock.try_to_take_turns().map_err(|error| failed(&path.join(BOOKKEEPING).join(TURNS), &error))?;
         if refresh_lock.takes_turns() {
-            refresh_lock.left =
-                refresh_lock.find_left(now).map_err(|error| failed(&path.join(&refresh_lock.intent), &error))?;
+            refresh_lock.leftover_intent = refresh_lock
+                .find_leftover_intent(now)
+                .map_err(|error| failed(&path.join(&refresh_lock.intent), &error))?;
             refresh_lock.hold(now)?;
         }
         Ok(refresh_lock)
     }
 
-    /// Whether the turns are ours to take, and not another run's in the same working copy.
+    /// Whether this run takes the turns, and not another one in the same working copy.
     pub fn takes_turns(&self) -> bool {
-        matches!(self.taker, Taker::We(_))
+        matches!(self.turn_holder, TurnHolder::ThisRun(_))
     }
 
-    /// Whether this entry of the agent's home is the one that shows its intent.
+    /// Whether this entry of the config directory is the agent's intent.
     pub fn is_intent(&self, name: &OsStr) -> bool {
         name == self.intent
     }
 
-    /// Whether the agent is at it now.
     pub fn has_intent(&self) -> bool {
-        self.home.stat_entry(&self.intent).is_ok()
+        self.config_dir.stat_entry(&self.intent).is_ok()
     }
 
-    /// Whether the agent refreshes: it may, and is at it. Where another run takes the turns, that may be so at any time.
+    /// Whether the agent refreshes: it may, and shows its intent. If another run takes the turns, it may at any time.
     pub fn is_refreshing(&self) -> bool {
         (matches!(self.turn, Turn::Open { .. }) || !self.takes_turns()) && self.has_intent()
     }
 
-    /// Whether the agent waits for the lease.
-    pub fn is_asked(&self) -> bool {
-        matches!(self.turn, Turn::Asked { .. })
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.turn, Turn::Waiting { .. })
     }
 
-    /// Whether both ends are to be compared now: the agent waits for it, and we have the lease.
+    /// Whether the logins are to be compared now: the agent waits, and we have the lease.
     pub fn is_granted(&self) -> bool {
         matches!(self.turn, Turn::Granted { .. })
     }
 
-    /// Whether the lease is needed: it is asked for, or the agent's turn is not over.
+    /// Whether the lease is needed: it is requested, or the agent's turn has not ended.
     pub fn has_turn(&self) -> bool {
         self.turn.needs_lease()
     }
 
-    /// The agent's home is another directory now.
-    ///
-    /// # Errors
-    /// As open(2).
-    pub fn moved(&mut self, home: &Dir) -> io::Result<()> {
-        self.home = home.sub_beneath(Path::new("."))?;
-        self.taker = Taker::Another;
-        self.look_for_taker()
+    /// Another directory has taken the directory of the agent's config directory.
+    pub fn config_dir_replaced(&mut self, config_dir: &Dir) -> io::Result<()> {
+        self.config_dir = config_dir.sub_beneath(Path::new("."))?;
+        self.turn_holder = TurnHolder::OtherRun;
+        self.try_to_take_turns()
     }
 
-    /// The agent showed its intent; whether the lease is to be asked for. Once the end has begun a lock that is held is
-    /// not opened any more: nobody could wait for the answer.
-    pub fn asked(&mut self, now: Instant) -> bool {
+    /// The agent showed its intent. Returns whether the lease is to be requested. Once a stop has begun, a held lock is
+    /// not opened any more: the answer would come too late.
+    pub fn intent_shown(&mut self, now: Instant) -> bool {
         if !self.takes_turns() {
-            if self.is_ending || self.look_for_taker().is_err() || !self.takes_turns() {
+            if self.is_stopping || self.try_to_take_turns().is_err() || !self.takes_turns() {
                 return false;
             }
-            // The other run has ended. The agent comes to the lock milliseconds after its intent: what is in the way of
-            // ours is told by the next look at it.
+            // The other run has ended. The agent comes to the lock milliseconds after its intent. A failure to take the
+            // lock is reported by the next `step`.
             let _ = self.hold(now);
         }
-        self.keep_waiting(now);
-        let was_asked = self.has_turn();
-        if !self.is_ending {
-            self.turn = self.turn.asked(now);
+        self.start_heartbeat(now);
+        let had_turn = self.has_turn();
+        if !self.is_stopping {
+            self.turn = self.turn.intent_shown(now);
         }
-        self.is_asked() && !was_asked
+        self.is_waiting() && !had_turn
     }
 
-    /// We have the lease; a store that has none to give gives it to everybody.
+    /// We have the lease. A store without leases grants `None` to everybody.
     pub fn granted(&mut self, lease: Option<Lock>, now: Instant) {
         self.turn = self.turn.granted(now);
-        // One that comes too late is given back at once.
+        // A grant that comes too late is given back at once.
         self.lease = self.is_granted().then_some(Lease(lease));
     }
 
-    /// Another container has the lease.
     pub fn refused(&mut self) {
         self.turn = self.turn.refused();
     }
 
-    /// Both ends were compared.
-    ///
-    /// # Errors
-    /// The lock cannot be opened: the agent will go on with the token that it has.
+    /// The logins were compared. Fails if the lock cannot be opened: the agent then goes on with the token that it has.
     pub fn compared(&mut self, now: Instant, adopted: bool) -> Result<(), NoTurns> {
-        self.turn = self.turn.compared(now, !adopted && !self.is_ending);
+        self.turn = self.turn.compared(now, !adopted && !self.is_stopping);
         if let Turn::Open { .. } = self.turn {
             return self.release();
         }
-        self.free_lease();
+        self.drop_unneeded_lease();
         Ok(())
     }
 
-    /// A new login of the agent's was stored.
+    /// A new login of the agent was stored.
     pub fn renewed(&mut self) {
         self.turn = self.turn.renewed();
     }
 
-    /// Takes the lock back when the turn is over, and then gives the lease back; gives signs of life; looks after what
-    /// the dead left. Says when a turn took too long.
-    ///
-    /// # Errors
-    /// The lock cannot be made for another reason than that the agent still has it.
-    pub fn tend(&mut self, now: Instant) -> Result<Option<Overdue>, NoTurns> {
+    /// Takes the lock back when the turn is over and then gives the lease back, moves the mtime, and removes what dead
+    /// processes left. Reports a turn that took too long. Fails if the lock cannot be made, unless the agent still has
+    /// it.
+    pub fn step(&mut self, now: Instant) -> Result<Option<Overdue>, NoTurns> {
         if !self.takes_turns() {
             return Ok(None);
         }
-        self.clear_left(now);
+        self.clear_leftover_intent(now);
         let intent = matches!(self.turn, Turn::Open { .. }) && self.has_intent();
-        let (turn, overdue) = self.turn.at(now, intent);
+        let (turn, overdue) = self.turn.after(now, intent);
         self.turn = turn;
         if self.wants_lock() {
             self.hold(now)?;
         }
-        self.free_lease();
-        self.give_sign(now);
+        self.drop_unneeded_lease();
+        self.beat(now);
         Ok(overdue)
     }
 
-    /// When something is due without an event.
+    /// When the next step is due without an event.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         if !self.takes_turns() {
             return None;
         }
-        // An agent that was killed leaves its lock behind, and it takes a while until that is nobody's.
-        let again = if self.tries < PATIENT { AGAIN } else { AGAIN * PATIENT };
-        let again = self.wants_lock().then(|| now + again);
+        // An agent that was killed leaves its lock behind, and it takes a while until that counts as abandoned.
+        let retry_interval = if self.tries < RETRY_SLOWDOWN { RETRY_INTERVAL } else { RETRY_INTERVAL * RETRY_SLOWDOWN };
+        let retry = self.wants_lock().then(|| now + retry_interval);
         let turn = self.turn.deadline(matches!(self.turn, Turn::Open { .. }) && self.has_intent());
-        let sign = self.signs.as_ref().map(|signs| signs.next.min(signs.until));
-        let left = self.left.as_ref().map(|left| left.since + self.rule.dead_after());
-        [again, turn, sign, left].into_iter().flatten().min()
+        let heartbeat = self.heartbeat.as_ref().map(|heartbeat| heartbeat.next.min(heartbeat.until));
+        let leftover = self.leftover_intent.as_ref().map(|intent| intent.since + self.rule.dead_after());
+        [retry, turn, heartbeat, leftover].into_iter().flatten().min()
     }
 
-    /// A stop has begun.
-    pub fn ending(&mut self) {
-        self.is_ending = true;
+    pub fn stop_begun(&mut self) {
+        self.is_stopping = true;
     }
 
-    /// The agent has ended, and our lock goes. What the agent left of its own stays, for it may be that of another
-    /// container's agent: once it gives no sign of life the next start removes it, or the next agent does.
+    /// Removes our lock, because the agent has ended. A lock of the agent's own stays, for it may belong to another
+    /// container's agent. Once its mtime stops moving, the next start or the next agent removes it.
     pub fn remove(&mut self) {
-        self.is_ending = true;
+        self.is_stopping = true;
         self.turn = Turn::Idle;
         self.lease = None;
-        // Nothing can be done about a failure, and the next start tries again.
+        // Nothing can be done about a failure. The next start tries again.
         let _ = self.release();
     }
 
-    /// Whether the lock is ours to hold, and we have not got it.
+    /// Whether this run should hold the lock and does not.
     fn wants_lock(&self) -> bool {
-        !matches!(self.turn, Turn::Open { .. }) && self.held.is_none() && !self.is_ending
+        !matches!(self.turn, Turn::Open { .. }) && self.held.is_none() && !self.is_stopping
     }
 
-    fn free_lease(&mut self) {
+    fn drop_unneeded_lease(&mut self) {
         if !self.turn.needs_lease() {
             self.lease = None;
         }
     }
 
-    /// Tries to become the one that takes the turns.
-    fn look_for_taker(&mut self) -> io::Result<()> {
-        let notes = self.home.make(OsStr::new(BOOKKEEPING), Attributes { mode: 0o700, owner: None })?;
-        self.taker = match notes.lock(OsStr::new(TURNS), None)? {
-            Some(lock) => Taker::We(lock),
-            None => Taker::Another,
+    /// Tries to become the run that takes the turns.
+    fn try_to_take_turns(&mut self) -> io::Result<()> {
+        let notes = self.config_dir.make(OsStr::new(BOOKKEEPING), Attributes { mode: 0o700, owner: None })?;
+        self.turn_holder = match notes.lock(OsStr::new(TURNS), None)? {
+            Some(lock) => TurnHolder::ThisRun(lock),
+            None => TurnHolder::OtherRun,
         };
         Ok(())
     }
 
-    /// What has the name of an intent before any agent of ours lives: another container's agent may be at it, or one that
-    /// was killed.
-    fn find_left(&self, now: Instant) -> io::Result<Option<InTheWay>> {
-        Ok(self.home.find_lock(&self.intent)?.map(|found| InTheWay { found, since: now }))
+    /// An intent that exists before any agent of this run lives. It belongs to another container's agent, or to a dead
+    /// one.
+    fn find_leftover_intent(&self, now: Instant) -> io::Result<Option<ForeignLock>> {
+        Ok(self.config_dir.find_lock(&self.intent)?.map(|found| ForeignLock { found, since: now }))
     }
 
-    /// Removes an intent that was left, once it is known to be nobody's.
-    fn clear_left(&mut self, now: Instant) {
-        let Some(left) = self.left.take() else { return };
-        match self.home.find_lock(&self.intent) {
+    /// Removes an intent that was there at the start, once it is known to be abandoned.
+    fn clear_leftover_intent(&mut self, now: Instant) {
+        let Some(left) = self.leftover_intent.take() else { return };
+        match self.config_dir.find_lock(&self.intent) {
             Ok(Some(found)) if found == left.found => {
-                if self.is_dead(&left, now) {
+                if self.is_abandoned(&left, now) {
                     // One that cannot be removed delays the agent, which takes it over by its own rule.
-                    let _ = self.home.remove_directory(&self.intent);
+                    let _ = self.config_dir.remove_directory(&self.intent);
                 } else {
-                    self.left = Some(left);
+                    self.leftover_intent = Some(left);
                 }
             }
-            // It is gone, or its holder lives.
+            // It is gone, or its holder is alive.
             _ => {}
         }
     }
 
-    /// Whether a lock of an agent's is known to be nobody's: its holder touches it more often than that.
-    fn is_dead(&self, lock: &InTheWay, now: Instant) -> bool {
+    /// Whether an agent's lock is known to be abandoned. A living holder touches it more often than that.
+    fn is_abandoned(&self, lock: &ForeignLock, now: Instant) -> bool {
         let age = SystemTime::now().duration_since(lock.found.modified).unwrap_or_default();
         age > self.rule.dead_after() || now >= lock.since + self.rule.dead_after()
     }
@@ -330,7 +317,7 @@ impl RefreshLock {
         let mut made = self.parent.make_lock(&self.lock);
         if made.as_ref().is_err_and(errno::is_there) {
             self.tries = self.tries.saturating_add(1);
-            if !self.clear_way(now).map_err(|error| failed(self, &error))? {
+            if !self.clear_foreign_lock(now).map_err(|error| failed(self, &error))? {
                 return Ok(());
             }
             made = self.parent.make_lock(&self.lock);
@@ -338,8 +325,8 @@ impl RefreshLock {
         match made {
             Ok(lock) => {
                 self.tries = 0;
-                self.in_the_way = None;
-                self.signs = None;
+                self.foreign_lock = None;
+                self.heartbeat = None;
                 let dated = lock.date(self.rule.at_rest(SystemTime::now()));
                 self.held = Some(lock);
                 dated.map_err(|error| failed(self, &error))
@@ -350,58 +337,60 @@ impl RefreshLock {
         }
     }
 
-    /// Removes what has the name of our lock once it is known to be nobody's: a run's that has ended, for the turns are
-    /// ours now, or an agent's that gives no sign of life. Whether the way is free.
-    fn clear_way(&mut self, now: Instant) -> io::Result<bool> {
+    /// Removes what stands at the path of our lock once it is known to be abandoned: the lock of a run that has ended,
+    /// since this run takes the turns now, or the lock of an agent that stopped touching it. Returns whether the path
+    /// is free.
+    fn clear_foreign_lock(&mut self, now: Instant) -> io::Result<bool> {
         let Some(found) = self.parent.find_lock(&self.lock)? else { return Ok(true) };
-        let since = self.in_the_way.as_ref().filter(|known| known.found == found).map_or(now, |known| known.since);
-        let lock = InTheWay { found, since };
-        let is_a_runs = found.modified.duration_since(SystemTime::now()).is_ok_and(|ahead| ahead > ROUNDED);
-        if is_a_runs && !self.knows_the_living() {
-            let why = "a run made it that may live: this file system has no locks to tell by";
+        let since = self.foreign_lock.as_ref().filter(|known| known.found == found).map_or(now, |known| known.since);
+        let lock = ForeignLock { found, since };
+        let is_made_by_a_run =
+            found.modified.duration_since(SystemTime::now()).is_ok_and(|ahead| ahead > CLOCK_ROUNDING);
+        if is_made_by_a_run && !self.excludes_other_runs() {
+            let why = "another run that may be alive made it, and this file system has no locks to tell whether it is";
             return Err(io::Error::other(why));
         }
-        if is_a_runs || self.is_dead(&lock, now) {
-            self.in_the_way = None;
+        if is_made_by_a_run || self.is_abandoned(&lock, now) {
+            self.foreign_lock = None;
             return self.parent.remove_directory(&self.lock).map(|()| true);
         }
-        self.in_the_way = Some(lock);
+        self.foreign_lock = Some(lock);
         Ok(false)
     }
 
-    /// Whether no other run can take the turns while we do.
-    fn knows_the_living(&self) -> bool {
-        matches!(&self.taker, Taker::We(lock) if lock.excludes())
+    /// Whether no other run can take the turns while this one does.
+    fn excludes_other_runs(&self) -> bool {
+        matches!(&self.turn_holder, TurnHolder::ThisRun(lock) if lock.excludes())
     }
 
     fn release(&mut self) -> Result<(), NoTurns> {
-        self.signs = None;
+        self.heartbeat = None;
         let Some(lock) = self.held.take() else { return Ok(()) };
         let removed = lock.remove(&self.parent, &self.lock);
         removed.map_err(|error| NoTurns(format!("{}: {}", self.path.display(), reason(&error))))
     }
 
-    /// The agent is about to look at our lock: it gets a sign of life now, and others until it does not try any more.
-    fn keep_waiting(&mut self, now: Instant) {
+    /// The agent is about to look at our lock: moves its mtime now, and regularly until the agent gives up.
+    fn start_heartbeat(&mut self, now: Instant) {
         let Some(lock) = &self.held else { return };
         if !lock.is_at(&self.parent, &self.lock) {
-            // Somebody removed it. It is made again as soon as it can be.
+            // Somebody removed it. It is made again as soon as possible.
             self.held = None;
-            self.signs = None;
+            self.heartbeat = None;
             return;
         }
-        self.signs.get_or_insert(Signs { next: now, until: now }).until = now + QUIET;
-        self.give_sign(now);
+        self.heartbeat.get_or_insert(Heartbeat { next: now, until: now }).until = now + INTENT_EXPIRY;
+        self.beat(now);
     }
 
-    fn give_sign(&mut self, now: Instant) {
-        let (Some(signs), Some(lock)) = (&mut self.signs, &self.held) else { return };
-        // A sign that cannot be given costs the agent this try, and no more.
-        if now >= signs.until {
-            self.signs = None;
+    fn beat(&mut self, now: Instant) {
+        let (Some(heartbeat), Some(lock)) = (&mut self.heartbeat, &self.held) else { return };
+        // A missed heartbeat costs the agent no more than this try.
+        if now >= heartbeat.until {
+            self.heartbeat = None;
             let _ = lock.date(self.rule.at_rest(SystemTime::now()));
-        } else if now >= signs.next {
-            signs.next = now + self.rule.sign.every();
+        } else if now >= heartbeat.next {
+            heartbeat.next = now + self.rule.sign.every();
             let _ = lock.date(self.rule.sign.of_life(SystemTime::now()));
         }
     }
@@ -414,15 +403,15 @@ mod tests {
 
     use super::*;
 
-    struct Place {
+    struct TestDirectory {
         temp: tempfile::TempDir,
     }
 
-    impl Place {
-        fn new() -> Place {
+    impl TestDirectory {
+        fn new() -> TestDirectory {
             let temp = tempfile::tempdir().unwrap();
             std::fs::create_dir(temp.path().join(".x")).unwrap();
-            Place { temp }
+            TestDirectory { temp }
         }
 
         fn lock(&self) -> PathBuf {
@@ -435,21 +424,21 @@ mod tests {
 
         fn refresh_lock(&self, now: Instant) -> Result<RefreshLock, NoTurns> {
             let rule = serde_json::from_str(r#"{ "intent": ".intent", "beside": ".lock" }"#).unwrap();
-            let home = self.temp.path().join(".x");
-            RefreshLock::new(&rule, &Dir::open(&home).unwrap(), &home, now)
+            let config_dir = self.temp.path().join(".x");
+            RefreshLock::new(&rule, &Dir::open(&config_dir).unwrap(), &config_dir, now)
         }
 
         fn lease(&self) -> Option<Lock> {
             Dir::open(self.temp.path()).unwrap().lock("lease".as_ref(), None).unwrap()
         }
 
-        /// How far ahead of now the lock is dated.
+        /// How far in the future the lock's mtime is.
         fn ahead(&self) -> Duration {
             let modified = self.lock().metadata().unwrap().modified().unwrap();
             modified.duration_since(SystemTime::now()).unwrap_or_default()
         }
 
-        /// The lock's inode, whose number nobody else gets while it is open.
+        /// The lock's inode. Its number is not reused while the file is open.
         fn inode(&self) -> (File, u64) {
             let lock = File::open(self.lock()).unwrap();
             let number = lock.metadata().unwrap().ino();
@@ -469,191 +458,192 @@ mod tests {
     }
 
     #[test]
-    fn a_turn() {
-        let place = Place::new();
+    fn the_lock_is_open_and_the_lease_held_during_a_turn() {
+        let directory = TestDirectory::new();
         let now = Instant::now();
-        let mut refresh_lock = place.refresh_lock(now).unwrap();
-        assert!(place.ahead() > YEAR);
-        std::fs::create_dir(place.intent()).unwrap();
-        assert!(refresh_lock.asked(now) && !refresh_lock.is_refreshing());
-        assert!(!refresh_lock.asked(now), "the lease is asked for once");
-        refresh_lock.granted(place.lease(), now);
+        let mut refresh_lock = directory.refresh_lock(now).unwrap();
+        assert!(directory.ahead() > YEAR);
+        std::fs::create_dir(directory.intent()).unwrap();
+        assert!(refresh_lock.intent_shown(now) && !refresh_lock.is_refreshing());
+        assert!(!refresh_lock.intent_shown(now), "the lease is requested once");
+        refresh_lock.granted(directory.lease(), now);
         refresh_lock.compared(now, false).unwrap();
-        assert!(!place.lock().exists() && refresh_lock.is_refreshing());
-        assert!(place.lease().is_none());
+        assert!(!directory.lock().exists() && refresh_lock.is_refreshing());
+        assert!(directory.lease().is_none());
         refresh_lock.renewed();
-        assert_eq!(refresh_lock.tend(now).unwrap(), None);
-        assert!(!place.lock().exists());
-        std::fs::remove_dir(place.intent()).unwrap();
-        refresh_lock.tend(now).unwrap();
-        assert!(place.lock().exists() && !refresh_lock.is_refreshing());
-        assert!(place.lease().is_some());
+        assert_eq!(refresh_lock.step(now).unwrap(), None);
+        assert!(!directory.lock().exists());
+        std::fs::remove_dir(directory.intent()).unwrap();
+        refresh_lock.step(now).unwrap();
+        assert!(directory.lock().exists() && !refresh_lock.is_refreshing());
+        assert!(directory.lease().is_some());
         refresh_lock.remove();
-        assert!(!place.lock().exists());
+        assert!(!directory.lock().exists());
     }
 
     #[test]
-    fn a_follower_keeps_the_lock() {
-        let place = Place::new();
+    fn a_follower_keeps_the_lock_closed() {
+        let directory = TestDirectory::new();
         let now = Instant::now();
-        let mut refresh_lock = place.refresh_lock(now).unwrap();
-        refresh_lock.asked(now);
+        let mut refresh_lock = directory.refresh_lock(now).unwrap();
+        refresh_lock.intent_shown(now);
         refresh_lock.refused();
-        assert!(!refresh_lock.is_asked() && place.lock().exists());
-        refresh_lock.asked(now);
-        refresh_lock.granted(place.lease(), now);
+        assert!(!refresh_lock.is_waiting() && directory.lock().exists());
+        refresh_lock.intent_shown(now);
+        refresh_lock.granted(directory.lease(), now);
         refresh_lock.compared(now, true).unwrap();
-        assert!(place.lock().exists() && place.lease().is_some());
+        assert!(directory.lock().exists() && directory.lease().is_some());
     }
 
-    /// An agent that waits sees the mtime move every 2 s, dated so that an older one's rule (10 s) keeps away, and that
-    /// the lock is nobody's soon after our death. One that does not wait costs no timer.
+    /// A waiting agent sees the mtime move every 2 s. The mtime is dated so that an older agent's rule (10 s) does not
+    /// take the lock, and so that the lock counts as abandoned soon after our death. An agent that does not wait costs
+    /// no timer.
     #[test]
-    fn a_lock_that_is_waited_for_gives_signs_of_life() {
-        let place = Place::new();
+    fn the_mtime_moves_while_an_agent_waits() {
+        let directory = TestDirectory::new();
         let start = Instant::now();
-        let mut refresh_lock = place.refresh_lock(start).unwrap();
+        let mut refresh_lock = directory.refresh_lock(start).unwrap();
         assert_eq!(refresh_lock.deadline(start), None);
-        refresh_lock.asked(start);
+        refresh_lock.intent_shown(start);
         refresh_lock.refused();
-        assert!((15..=20).contains(&place.ahead().as_secs()), "{:?}", place.ahead());
+        assert!((15..=20).contains(&directory.ahead().as_secs()), "{:?}", directory.ahead());
         let (mut now, mut signs) = (start, 0);
         while let Some(deadline) = refresh_lock.deadline(now) {
             assert!(deadline <= now + seconds(2));
             now = deadline;
-            let before = place.lock().metadata().unwrap().modified().unwrap();
-            // It tries for so long, every other second.
+            let before = directory.lock().metadata().unwrap().modified().unwrap();
+            // The agent tries for this long, every other second.
             if now < start + seconds(8) {
-                refresh_lock.asked(now);
+                refresh_lock.intent_shown(now);
                 refresh_lock.refused();
             }
-            refresh_lock.tend(now).unwrap();
-            signs += u32::from(place.lock().metadata().unwrap().modified().unwrap() != before);
+            refresh_lock.step(now).unwrap();
+            signs += u32::from(directory.lock().metadata().unwrap().modified().unwrap() != before);
         }
-        assert!(now <= start + seconds(8) + QUIET && signs >= 5, "{signs} signs in {:?}", now - start);
-        assert!(place.ahead() > YEAR);
+        assert!(now <= start + seconds(8) + INTENT_EXPIRY && signs >= 5, "{signs} signs in {:?}", now - start);
+        assert!(directory.ahead() > YEAR);
         refresh_lock.remove();
     }
 
     #[test]
-    fn nothing_is_opened_once_the_end_has_begun() {
-        let place = Place::new();
+    fn the_lock_is_not_opened_once_a_stop_has_begun() {
+        let directory = TestDirectory::new();
         let now = Instant::now();
-        let mut refresh_lock = place.refresh_lock(now).unwrap();
-        refresh_lock.asked(now);
-        refresh_lock.granted(place.lease(), now);
-        refresh_lock.ending();
+        let mut refresh_lock = directory.refresh_lock(now).unwrap();
+        refresh_lock.intent_shown(now);
+        refresh_lock.granted(directory.lease(), now);
+        refresh_lock.stop_begun();
         refresh_lock.compared(now, false).unwrap();
-        assert!(place.lock().exists() && place.lease().is_some());
-        assert!(!refresh_lock.asked(now) && !refresh_lock.is_asked());
+        assert!(directory.lock().exists() && directory.lease().is_some());
+        assert!(!refresh_lock.intent_shown(now) && !refresh_lock.is_waiting());
     }
 
     #[test]
-    fn a_word_that_comes_too_late_holds_no_lease() {
-        let place = Place::new();
+    fn a_grant_that_comes_too_late_holds_no_lease() {
+        let directory = TestDirectory::new();
         let now = Instant::now();
-        let mut refresh_lock = place.refresh_lock(now).unwrap();
-        refresh_lock.granted(place.lease(), now);
-        assert!(!refresh_lock.has_turn() && place.lease().is_some());
-        refresh_lock.asked(now);
+        let mut refresh_lock = directory.refresh_lock(now).unwrap();
+        refresh_lock.granted(directory.lease(), now);
+        assert!(!refresh_lock.has_turn() && directory.lease().is_some());
+        refresh_lock.intent_shown(now);
         let late = now + seconds(35);
-        assert_eq!(refresh_lock.tend(late).unwrap(), Some(Overdue::Comparison));
-        refresh_lock.granted(place.lease(), late);
-        assert!(!refresh_lock.has_turn() && place.lease().is_some());
+        assert_eq!(refresh_lock.step(late).unwrap(), Some(Overdue::Comparison));
+        refresh_lock.granted(directory.lease(), late);
+        assert!(!refresh_lock.has_turn() && directory.lease().is_some());
     }
 
     #[test]
-    fn what_a_dead_run_left_is_removed() {
-        let place = Place::new();
+    fn abandoned_locks_and_intents_are_removed() {
+        let directory = TestDirectory::new();
         let now = Instant::now();
-        make(&place.lock(), SystemTime::now() + YEAR);
-        let before = place.inode();
-        let mut refresh_lock = place.refresh_lock(now).unwrap();
-        refresh_lock.tend(now).unwrap();
-        assert!(refresh_lock.held.is_some() && place.inode().1 != before.1);
-        // An agent's, which were touched just now: they are nobody's once they do not move.
-        let place = Place::new();
-        make(&place.lock(), SystemTime::now());
-        make(&place.intent(), SystemTime::now());
-        let mut refresh_lock = place.refresh_lock(now).unwrap();
-        refresh_lock.tend(now + seconds(9)).unwrap();
+        make(&directory.lock(), SystemTime::now() + YEAR);
+        let before = directory.inode();
+        let mut refresh_lock = directory.refresh_lock(now).unwrap();
+        refresh_lock.step(now).unwrap();
+        assert!(refresh_lock.held.is_some() && directory.inode().1 != before.1);
+        // An agent's lock and intent, touched just now: they count as abandoned once they do not move.
+        let directory = TestDirectory::new();
+        make(&directory.lock(), SystemTime::now());
+        make(&directory.intent(), SystemTime::now());
+        let mut refresh_lock = directory.refresh_lock(now).unwrap();
+        refresh_lock.step(now + seconds(9)).unwrap();
         assert!(refresh_lock.held.is_none() && refresh_lock.has_intent());
-        refresh_lock.tend(now + seconds(11)).unwrap();
+        refresh_lock.step(now + seconds(11)).unwrap();
         assert!(refresh_lock.held.is_some() && !refresh_lock.has_intent());
     }
 
     #[test]
-    fn what_moves_is_somebodys() {
-        let place = Place::new();
+    fn a_lock_whose_mtime_moves_is_left_alone() {
+        let directory = TestDirectory::new();
         let mut now = Instant::now();
-        make(&place.lock(), SystemTime::now());
-        make(&place.intent(), SystemTime::now());
-        let mut refresh_lock = place.refresh_lock(now).unwrap();
+        make(&directory.lock(), SystemTime::now());
+        make(&directory.intent(), SystemTime::now());
+        let mut refresh_lock = directory.refresh_lock(now).unwrap();
         for beat in 0..6 {
             now += seconds(5);
             let modified = SystemTime::now() - Duration::from_millis(beat);
-            for lock in [place.lock(), place.intent()] {
+            for lock in [directory.lock(), directory.intent()] {
                 File::open(lock).unwrap().set_modified(modified).unwrap();
             }
-            refresh_lock.tend(now).unwrap();
+            refresh_lock.step(now).unwrap();
         }
-        assert!(refresh_lock.held.is_none() && place.lock().exists() && refresh_lock.has_intent());
+        assert!(refresh_lock.held.is_none() && directory.lock().exists() && refresh_lock.has_intent());
     }
 
-    /// Another run in the same working copy.
     #[test]
-    fn the_lock_of_a_run_that_lives_is_left_alone() {
-        let place = Place::new();
+    fn the_lock_of_a_living_run_is_left_alone() {
+        let directory = TestDirectory::new();
         let now = Instant::now();
-        let first = place.refresh_lock(now).unwrap();
-        let before = place.inode();
-        let mut second = place.refresh_lock(now).unwrap();
+        let first = directory.refresh_lock(now).unwrap();
+        let before = directory.inode();
+        let mut second = directory.refresh_lock(now).unwrap();
         assert!(first.takes_turns() && !second.takes_turns());
-        second.tend(now).unwrap();
-        assert!(!second.asked(now) && !second.has_turn());
+        second.step(now).unwrap();
+        assert!(!second.intent_shown(now) && !second.has_turn());
         assert_eq!(second.deadline(now), None);
         second.remove();
-        assert_eq!(place.inode().1, before.1);
-        // The first is killed, and its lock stays: the other one makes its own once an agent wants to refresh.
-        let mut second = place.refresh_lock(now).unwrap();
+        assert_eq!(directory.inode().1, before.1);
+        // The first run is killed, and its lock stays. The second makes its own once an agent wants to refresh.
+        let mut second = directory.refresh_lock(now).unwrap();
         drop(first);
-        assert!(second.asked(now));
+        assert!(second.intent_shown(now));
         assert!(second.takes_turns() && second.held.is_some());
-        assert_ne!(place.inode().1, before.1);
+        assert_ne!(directory.inode().1, before.1);
     }
 
     #[test]
     fn a_lock_that_somebody_removed_is_made_again() {
-        let place = Place::new();
+        let directory = TestDirectory::new();
         let now = Instant::now();
-        let mut refresh_lock = place.refresh_lock(now).unwrap();
-        std::fs::remove_dir(place.lock()).unwrap();
-        make(&place.lock(), SystemTime::now());
-        let anothers = place.lock().metadata().unwrap().modified().unwrap();
-        refresh_lock.asked(now);
+        let mut refresh_lock = directory.refresh_lock(now).unwrap();
+        std::fs::remove_dir(directory.lock()).unwrap();
+        make(&directory.lock(), SystemTime::now());
+        let other_agents = directory.lock().metadata().unwrap().modified().unwrap();
+        refresh_lock.intent_shown(now);
         refresh_lock.refused();
-        refresh_lock.tend(now).unwrap();
-        // Nobody touches what is another's.
-        assert_eq!(place.lock().metadata().unwrap().modified().unwrap(), anothers);
-        std::fs::remove_dir(place.lock()).unwrap();
-        refresh_lock.tend(now).unwrap();
-        assert!(place.ahead() > YEAR);
+        refresh_lock.step(now).unwrap();
+        // The other agent's lock is not touched.
+        assert_eq!(directory.lock().metadata().unwrap().modified().unwrap(), other_agents);
+        std::fs::remove_dir(directory.lock()).unwrap();
+        refresh_lock.step(now).unwrap();
+        assert!(directory.ahead() > YEAR);
     }
 
     #[test]
-    fn no_turns_without_a_reason() {
-        let full = |place: &Place| {
-            std::fs::create_dir_all(place.lock().join("below")).unwrap();
-            File::open(place.lock()).unwrap().set_modified(SystemTime::now() + YEAR).unwrap();
+    fn a_failure_names_its_path_and_reason() {
+        let full = |directory: &TestDirectory| {
+            std::fs::create_dir_all(directory.lock().join("below")).unwrap();
+            File::open(directory.lock()).unwrap().set_modified(SystemTime::now() + YEAR).unwrap();
         };
-        let file = |place: &Place| drop(File::create(place.lock()).unwrap());
-        let notes = |place: &Place| drop(File::create(place.temp.path().join(".x").join(BOOKKEEPING)).unwrap());
-        let rows: [(&dyn Fn(&Place), &str); 3] =
+        let file = |directory: &TestDirectory| drop(File::create(directory.lock()).unwrap());
+        let notes =
+            |directory: &TestDirectory| drop(File::create(directory.temp.path().join(".x").join(BOOKKEEPING)).unwrap());
+        let rows: [(&dyn Fn(&TestDirectory), &str); 3] =
             [(&full, ".x.lock: Directory not empty"), (&file, ".x.lock: not a directory"), (&notes, "turns: Not a")];
         for (prepare, expected) in rows {
-            let place = Place::new();
-            prepare(&place);
-            let why = place.refresh_lock(Instant::now()).err().map(|why| why.to_string()).unwrap_or_default();
+            let directory = TestDirectory::new();
+            prepare(&directory);
+            let why = directory.refresh_lock(Instant::now()).err().map(|why| why.to_string()).unwrap_or_default();
             assert!(why.contains(expected), "{why}");
         }
     }

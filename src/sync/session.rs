@@ -1,4 +1,4 @@
-//! One agent's login on its way: the working copy at one end, the store at the other.
+//! Syncs one agent's login between its working copy and its store.
 
 mod config;
 mod remote;
@@ -29,109 +29,104 @@ use crate::sync::turn::Overdue;
 use crate::sync::watch_state::{Side, WatchState};
 use crate::sys::{errno, wipe};
 
-/// A file that does not parse, or is not there, may be in the middle of a write: it counts only after so long.
-const TORN: Duration = Duration::from_millis(500);
-/// Between two looks at such a file, and between two tries to lock.
-const AGAIN: Duration = Duration::from_millis(20);
-/// A lock that is held for longer is no other container's that writes.
-const BUSY: Duration = Duration::from_secs(5);
-/// So long a lock around writes is waited for where no agent of this container lives: it is one that was left, or that of
-/// another container's agent, which writes in milliseconds.
-const LEFT: Duration = Duration::from_millis(500);
-/// Between two tries to publish when the store refuses.
-const RETRY: Duration = Duration::from_secs(10);
+/// How long a file that is missing or does not parse is taken for one that is being written.
+const TORN_WAIT: Duration = Duration::from_millis(500);
+/// The time between two reads of such a file, and between two tries to lock.
+const SHORT_RETRY: Duration = Duration::from_millis(20);
+/// A lock that is held for longer does not belong to another container's write.
+const LOCK_LIMIT: Duration = Duration::from_secs(5);
+/// How long to wait for the agent's lock around writes when no agent of this container lives. The lock is then either
+/// abandoned, or belongs to another container's agent, which writes within milliseconds.
+const ABANDONED_LOCK_WAIT: Duration = Duration::from_millis(500);
+/// The time between two tries to publish after the store refused.
+const REFUSED_RETRY: Duration = Duration::from_secs(10);
 
-/// How long the last exchange with a directory may take.
-const LAST: Duration = Duration::from_secs(5);
+/// How long the final sync with a directory may take.
+const FINAL_SYNC_LIMIT: Duration = Duration::from_secs(5);
 
-/// One link.
+/// The sync of one agent's login.
 pub struct SyncSession {
     config: SessionConfig,
     history: History,
     refresh_lock: Option<RefreshLock>,
     watch_state: Option<WatchState>,
-    /// Held for as long as we use the capture.
+    /// Marks the capture as in use. Held for as long as the session uses it.
     presence: Option<Presence>,
-    /// What was put and is not yet known to be stored.
-    sent: Option<transfer::Sent>,
+    /// A login that was sent to the store and is not known to be stored.
+    unconfirmed: Option<transfer::UnconfirmedPut>,
     due: Option<Instant>,
-    /// An agent of this container lives.
     agent_lives: bool,
     /// No agent of this container lives any more.
-    is_last: bool,
-    /// Waiting helps nobody: the store refused.
-    refused: bool,
-    /// Since when another has the right to write.
-    busy: Option<Instant>,
-    /// Since when the agent, or what it left, holds its lock around writes of its login.
-    written: Option<Instant>,
-    /// Since when one side does not parse, and what the agent's file was then.
-    torn: Option<(Instant, Option<FileStamp>)>,
-    /// Since when something cannot be read.
-    unknown: Option<Instant>,
-    /// The pair of versions that was last dealt with: a conflict is kept once, not at every event.
-    settled: Option<(LoginState, LoginState)>,
-    last: Option<SyncResult>,
+    is_final: bool,
+    /// The store refused, so waiting does not help.
+    store_refused: bool,
+    /// Since when another process holds the store's lock.
+    locked_since: Option<Instant>,
+    /// Since when the agent's lock around writes of its login is held, by the agent or abandoned.
+    login_locked_since: Option<Instant>,
+    /// Since when one side does not parse, and the stamp of the agent's file then.
+    torn_since: Option<(Instant, Option<FileStamp>)>,
+    /// Since when a file cannot be read.
+    unreadable_since: Option<Instant>,
+    /// The pair of logins that was compared last: a conflict is kept once, not at every event.
+    compared_pair: Option<(LoginState, LoginState)>,
+    last_result: Option<SyncResult>,
     /// A login of this working copy was stored.
     has_published: bool,
-    /// The last exchange adopted a login.
+    /// The last sync adopted a login.
     has_adopted: bool,
-    /// A recovery copy may be there: of this run or of one before it.
-    may_be_recovered: bool,
+    /// There may be a recovery copy, of this run or an earlier one.
+    may_have_recovery_copy: bool,
     log: DedupLog,
 }
 
-/// Why an exchange did not come to its end.
-enum Trouble {
-    /// Another container is writing.
-    Busy,
-    /// One side does not parse, and may yet.
-    Torn,
-    /// The agent holds its lock around writes of its login.
-    Written,
-    /// What was put is on its way: its arrival is the next event.
-    Sent,
-    /// Something cannot be read now, so that nothing is known of what it holds.
-    Unknown(Unknown),
-    /// The kernel says no.
-    Failed(Failed),
+/// Why a sync did not complete.
+enum Incomplete {
+    /// Another container is writing the store, or the agent its login.
+    OtherWriter,
+    /// One side does not parse, but may once its write has ended.
+    MaybeTorn,
+    /// The agent's lock around writes of its login is held.
+    LoginLocked,
+    /// A login was sent to a store that answers later. Its answer is the next event.
+    Unconfirmed,
+    /// A file cannot be read now, so its content is unknown.
+    Unreadable(ReadFailure),
+    /// A system call failed.
+    Failed(ActFailure),
 }
 
-/// What cannot be read now.
-struct Unknown {
+struct ReadFailure {
     side: Side,
-    /// The file, and why.
+    /// The file and the reason.
     what: String,
 }
 
-/// What could not be done.
-struct Failed {
+struct ActFailure {
     act: Act,
-    /// The file that it failed at where the act does not name it, and why.
+    /// The reason, with the file where the act does not imply it.
     why: String,
 }
 
-/// What was to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
-    /// Working copy to store.
+    /// Copies the working copy's login to the store.
     Publish,
-    /// Store to working copy.
+    /// Copies the stored login to the working copy.
     Adopt,
-    /// The login that loses into `conflicts/`.
+    /// Copies the login that lost into `conflicts/`.
     Keep,
 }
 
 impl Act {
-    fn failed(self) -> impl Fn(io::Error) -> Trouble {
-        move |error| Trouble::Failed(Failed { act: self, why: reason(&error) })
+    fn failed(self) -> impl Fn(io::Error) -> Incomplete {
+        move |error| Incomplete::Failed(ActFailure { act: self, why: reason(&error) })
     }
 }
 
 impl SyncSession {
-    /// A link between these ends.
     pub fn new(config: SessionConfig) -> SyncSession {
-        // A record that cannot be read now is read again before anything is carried.
+        // A record that cannot be read now is read again before anything is transferred.
         let mut history = config.store.record().unwrap_or_default().history;
         if let Some(base) = config.base.filter(|_| history.is_empty()) {
             history.push(base.digest);
@@ -141,24 +136,28 @@ impl SyncSession {
         let mut log = DedupLog::default();
         let mark = presence.as_ref().and_then(|presence| presence.mark.as_ref());
         if config.live && mark.is_some_and(|mark| !mark.excludes()) {
-            let text = format!("{}: the file system of {} has no locks", config.agent, config.store.place());
-            let hint = "containers there may refresh at the same time: use one with locks (NFS 4), or a store";
+            let text = format!("{}: the file system of {} has no locks", config.agent, config.store.location());
+            let hint =
+                "containers there may refresh at the same time; use a file system with locks (NFS 4), or a store";
             log.once(Message::warning(text).event(EventKey::NoTurns).agent(&config.agent).hint(hint));
         }
-        if presence.as_ref().is_some_and(|presence| presence.is_crowded) {
-            let text =
-                format!("{}: {} has more marks of containers than are looked at", config.agent, config.store.place());
+        if presence.as_ref().is_some_and(|presence| presence.has_unread_marks) {
+            let text = format!(
+                "{}: {} has more marks of containers than agent-init reads",
+                config.agent,
+                config.store.location()
+            );
             let hint =
-                "each start removes some of those that have ended; or remove what is in .agent-init/leases there";
+                "each start removes some marks of ended containers; to remove all, empty .agent-init/leases there";
             log.once(Message::warning(text).event(EventKey::Other).agent(&config.agent).hint(hint));
         }
         let now = Instant::now();
         let refresh_lock = config.refresh_lock(now).unwrap_or_else(|why| {
-            log.once(takes_no_turns(&config.agent, &why));
+            log.once(no_turns_warning(&config.agent, &why));
             None
         });
         if refresh_lock.as_ref().is_some_and(|refresh_lock| !refresh_lock.takes_turns()) {
-            log.once(shares_working_copy(&config));
+            log.once(shared_working_copy_warning(&config));
         }
         SyncSession {
             refresh_lock,
@@ -166,25 +165,24 @@ impl SyncSession {
             presence,
             config,
             history,
-            sent: None,
+            unconfirmed: None,
             due: None,
             agent_lives: false,
-            is_last: false,
-            refused: false,
-            busy: None,
-            written: None,
-            torn: None,
-            unknown: None,
-            settled: None,
-            last: None,
+            is_final: false,
+            store_refused: false,
+            locked_since: None,
+            login_locked_since: None,
+            torn_since: None,
+            unreadable_since: None,
+            compared_pair: None,
+            last_result: None,
             has_published: false,
             has_adopted: false,
-            may_be_recovered: true,
+            may_have_recovery_copy: true,
             log,
         }
     }
 
-    /// The agent's name.
     pub fn agent(&self) -> &str {
         &self.config.agent
     }
@@ -194,41 +192,41 @@ impl SyncSession {
         self.has_published
     }
 
-    /// When the next turn is due.
+    /// When the next step is due.
     pub fn due(&self, now: Instant) -> Option<Instant> {
         let refresh_lock = self.refresh_lock.as_ref().and_then(|refresh_lock| refresh_lock.deadline(now));
-        let look = self.watch_state.as_ref().and_then(WatchState::due);
-        [self.due, refresh_lock, look, self.config.store.deadline(now), self.log.deadline()].into_iter().flatten().min()
+        let poll = self.watch_state.as_ref().and_then(WatchState::next_poll);
+        [self.due, refresh_lock, poll, self.config.store.deadline(now), self.log.deadline()].into_iter().flatten().min()
     }
 
-    /// When an exchange is due that waiting would help.
-    pub fn due_now(&self) -> Option<Instant> {
-        self.due.filter(|_| !self.refused)
+    /// When a sync is due, unless the store has refused and waiting does not help.
+    pub fn due_unless_refused(&self) -> Option<Instant> {
+        self.due.filter(|_| !self.store_refused)
     }
 
-    /// When to go on with the last exchange; none, once it has come to its end or cannot.
-    pub fn worth_waiting_for(&self, now: Instant) -> Option<Instant> {
+    /// When the next step of the final sync is due. None if it is complete or cannot be completed.
+    pub fn next_final_step(&self, now: Instant) -> Option<Instant> {
         let store = self.config.store.deadline(now).filter(|_| self.config.store.is_busy(now));
-        self.due_now().into_iter().chain(store).min()
+        self.due_unless_refused().into_iter().chain(store).min()
     }
 
-    /// How long the last exchange may take when nothing limits it.
-    pub fn longest(&self) -> Duration {
+    /// How long the final sync may take if nothing limits it.
+    pub fn final_sync_limit(&self) -> Duration {
         match self.config.store {
-            Store::Directory(_) | Store::Expected(_) => LAST,
-            Store::Remote(_) => LAST + BOUNDS.time,
+            Store::Directory(_) | Store::Expected(_) => FINAL_SYNC_LIMIT,
+            Store::Remote(_) => FINAL_SYNC_LIMIT + BOUNDS.time,
         }
     }
 
-    /// Asks for a turn.
-    pub fn ask(&mut self, now: Instant) {
+    /// Schedules a sync for the next step.
+    pub fn request_sync(&mut self, now: Instant) {
         self.due = Some(now);
     }
 
-    /// An entry of one of the directories is gone. The end of an intent is no intent; a turn ends by itself.
+    /// An entry of one of the directories was removed. The end of an intent needs no sync: a turn ends by itself.
     pub fn entry_removed(&mut self, name: &OsStr, now: Instant) {
         if name == OsStr::new(&self.config.rule.file) {
-            self.ask(now);
+            self.request_sync(now);
         }
     }
 
@@ -236,32 +234,31 @@ impl SyncSession {
     pub fn entry_changed(&mut self, name: &OsStr, now: Instant) {
         let is_store = matches!(&self.config.store, Store::Expected(path) if path.file_name() == Some(name));
         if name == OsStr::new(&self.config.rule.file) || is_store {
-            self.ask(now);
+            self.request_sync(now);
         }
         if let Some(refresh_lock) = self.refresh_lock.as_mut().filter(|refresh_lock| refresh_lock.is_intent(name)) {
-            // Two intents may come at once: the lease is asked for once, for a second lock of our own would be refused as
-            // anybody's.
-            if refresh_lock.asked(now) {
+            // Two intents may come at once. The lease is requested once: a second lock of our own would be refused like
+            // anybody else's.
+            if refresh_lock.intent_shown(now) {
                 match self.config.store.lease() {
                     Ok(LockOutcome::Granted(lease)) => refresh_lock.granted(lease, now),
                     Ok(LockOutcome::Refused) => refresh_lock.refused(),
                     Ok(LockOutcome::Later) => {}
-                    // Nobody shall wait for what cannot come.
+                    // The lease will never come, so the agent must not wait for it.
                     Err(error) => {
                         refresh_lock.granted(None, now);
-                        let why = format!("{}: {}", self.config.store.place(), reason(&error));
-                        self.log.once(takes_no_turns(&self.config.agent, &why));
+                        let why = format!("{}: {}", self.config.store.location(), reason(&error));
+                        self.log.once(no_turns_warning(&self.config.agent, &why));
                     }
                 }
-                self.ask(now);
+                self.request_sync(now);
             }
         }
     }
 
-    /// A stop has begun.
-    pub fn ending(&mut self) {
+    pub fn stop_begun(&mut self) {
         if let Some(refresh_lock) = &mut self.refresh_lock {
-            refresh_lock.ending();
+            refresh_lock.stop_begun();
         }
     }
 
@@ -270,85 +267,85 @@ impl SyncSession {
         if let Some(refresh_lock) = &self.refresh_lock {
             return refresh_lock.is_refreshing();
         }
-        let intent = self.config.refresh_lock.as_ref().map(|lock| OsStr::new(&lock.intent));
-        let is_there = |intent| match self.config.working.dir.stat_entry(intent) {
+        let Some(lock) = &self.config.refresh_lock else { return false };
+        match self.config.working.dir.stat_entry(OsStr::new(&lock.intent)) {
             Ok(_) => true,
             Err(error) => errno::is_unknown(&error),
-        };
-        intent.is_some_and(is_there)
+        }
     }
 
-    /// What the state file remembers; whether that is news.
+    /// Copies what the state file should hold into `served`. Returns whether that changed anything.
     pub fn remember(&self, served: &mut Served) -> bool {
-        served.remember(self.config.base, self.last)
+        served.remember(self.config.base, self.last_result)
     }
 
-    /// What there is to say since the last call.
+    /// The messages to print since the last call.
     pub fn messages(&mut self, now: Instant) -> Vec<Message> {
         self.log.take(now)
     }
 
-    /// What there is to say at the end.
+    /// The messages to print at the end.
     pub fn last_messages(&mut self, now: Instant) -> Vec<Message> {
-        self.log.last(now)
+        self.log.take_last(now)
     }
 
     fn warning(&self, event: EventKey, text: String) -> Message {
         Message::warning(text).event(event).agent(&self.config.agent)
     }
 
-    /// Does what is due: an exchange, and what the turn to refresh asks for. `agent_lives`: the working copy may be in the
-    /// middle of a write.
-    pub fn turn(&mut self, now: Instant, agent_lives: bool) {
+    /// Syncs if that is due, and advances the turn to refresh. `agent_lives`: the working copy may be in the middle of
+    /// a write.
+    pub fn step(&mut self, now: Instant, agent_lives: bool) {
         self.agent_lives = agent_lives;
-        if self.watch_state.as_mut().is_some_and(|watch_state| watch_state.is_due(now)) {
-            self.ask(now);
+        if self.watch_state.as_mut().is_some_and(|watch_state| watch_state.is_poll_due(now)) {
+            self.request_sync(now);
         }
         if self.due.is_some_and(|due| due <= now) {
-            self.exchange(now, agent_lives);
+            self.sync(now, agent_lives);
             wipe::stack();
         }
         let mut has_turn = false;
         if let Some(refresh_lock) = &mut self.refresh_lock {
-            match refresh_lock.tend(now) {
+            match refresh_lock.step(now) {
                 Ok(overdue) => {
                     has_turn = refresh_lock.has_turn();
                     if let Some(overdue) = overdue {
-                        self.log.once(took_too_long(&self.config.agent, overdue));
+                        self.log.once(overdue_warning(&self.config.agent, overdue));
                     }
                 }
-                Err(why) => self.open_for_good(&why),
+                Err(why) => self.stop_taking_turns(&why),
             }
         }
-        // At the end the lease goes once the last login is stored: who has it next must find that.
-        if !has_turn || (self.is_last && self.sent.is_none() && self.due_now().is_none()) {
+        // At the end the lease is released only after the last login is stored: whoever gets it next must find that
+        // login.
+        if !has_turn || (self.is_final && self.unconfirmed.is_none() && self.due_unless_refused().is_none()) {
             self.config.store.release();
         }
     }
 
-    /// No agent of this container lives any more: the last exchange begins.
-    pub fn last(&mut self, now: Instant, children: &mut Children) {
+    /// Begins the final sync: no agent of this container lives any more.
+    pub fn begin_final_sync(&mut self, now: Instant, children: &mut Children) {
         if let Some(remote) = self.config.store.remote() {
-            remote.ending(children);
+            remote.begin_end(children);
         }
-        self.refused = false;
-        self.is_last = true;
-        self.ask(now);
+        self.store_refused = false;
+        self.is_final = true;
+        self.request_sync(now);
     }
 
-    /// The end: no other turn comes.
+    /// Ends the session.
     pub fn finish(&mut self, children: &mut Children) {
         self.release(children);
-        // What was too young at the start to be known for abandoned.
+        // Temporary files that were too young at the start to be known as abandoned.
         self.config.working.dir.sweep();
         self.config.sweep_store();
-        // Whoever logs in at a terminal is told there.
-        if (self.due.is_some() || self.sent.is_some()) && self.config.beginning != Beginning::LogIn {
-            self.give_up();
+        // Setup reports a failed login on the terminal itself.
+        if (self.due.is_some() || self.unconfirmed.is_some()) && self.config.beginning != Beginning::LogIn {
+            self.report_unpublished();
         }
     }
 
-    /// Leaves nothing behind that is for a running agent: its refresh lock, the lease, a helper that runs.
+    /// Removes what exists only for a running agent: its refresh lock, the lease, a running helper.
     pub fn release(&mut self, children: &mut Children) {
         if let Some(refresh_lock) = &mut self.refresh_lock {
             refresh_lock.remove();
@@ -358,127 +355,134 @@ impl SyncSession {
         }
     }
 
-    /// The agent's lock cannot be held or opened: from now on it refreshes when it likes, as it would without us.
-    fn open_for_good(&mut self, why: &dyn std::fmt::Display) {
-        self.log.once(takes_no_turns(&self.config.agent, why));
+    /// Stops taking turns because the agent's lock cannot be held or opened. From now on the agent refreshes when it
+    /// likes, as it would without agent-init.
+    fn stop_taking_turns(&mut self, why: &dyn std::fmt::Display) {
+        self.log.once(no_turns_warning(&self.config.agent, why));
         if let Some(mut refresh_lock) = self.refresh_lock.take() {
             refresh_lock.remove();
         }
         self.config.store.release();
     }
 
-    /// Compares both ends and does what the table says. Never part of its caller, which wipes the stack after it.
+    /// Compares both logins and acts on the result. Never inlined: the caller wipes the stack after it.
     #[inline(never)]
-    fn exchange(&mut self, now: Instant, agent_lives: bool) {
+    fn sync(&mut self, now: Instant, agent_lives: bool) {
         self.has_adopted = false;
-        let exchanged = self.try_exchange(now, agent_lives);
-        self.refused = false;
-        if !matches!(exchanged, Err(Trouble::Written)) {
-            self.written = None;
+        let synced = self.try_sync(now, agent_lives);
+        self.store_refused = false;
+        if !matches!(synced, Err(Incomplete::LoginLocked)) {
+            self.login_locked_since = None;
         }
-        let since = matches!(exchanged, Err(Trouble::Unknown(_))).then(|| self.unknown.unwrap_or(now));
-        self.unknown = since;
-        let is_compared = match exchanged {
-            Ok(()) | Err(Trouble::Failed(_)) => true,
-            // Whoever waits for what cannot be read does so no longer than for what does not parse.
-            Err(Trouble::Unknown(_)) => since.is_some_and(|since| now >= since + TORN),
-            Err(Trouble::Busy | Trouble::Torn | Trouble::Written | Trouble::Sent) => false,
+        let unreadable_since =
+            matches!(synced, Err(Incomplete::Unreadable(_))).then(|| self.unreadable_since.unwrap_or(now));
+        self.unreadable_since = unreadable_since;
+        let is_compared = match synced {
+            Ok(()) | Err(Incomplete::Failed(_)) => true,
+            // A waiting agent waits for an unreadable file no longer than for one that does not parse.
+            Err(Incomplete::Unreadable(_)) => unreadable_since.is_some_and(|since| now >= since + TORN_WAIT),
+            Err(
+                Incomplete::OtherWriter | Incomplete::MaybeTorn | Incomplete::LoginLocked | Incomplete::Unconfirmed,
+            ) => false,
         };
-        if let Some(refresh_lock) =
-            self.refresh_lock.as_mut().filter(|refresh_lock| refresh_lock.is_granted() && is_compared)
+        if is_compared
+            && let Some(refresh_lock) = &mut self.refresh_lock
+            && refresh_lock.is_granted()
             && let Err(why) = refresh_lock.compared(now, self.has_adopted)
         {
-            self.open_for_good(&why);
+            self.stop_taking_turns(&why);
         }
-        let busy = matches!(exchanged, Err(Trouble::Busy)).then(|| self.busy.unwrap_or(now));
-        if busy.is_some_and(|since| now >= since + BUSY) {
-            self.busy = None;
+        let locked_since = matches!(synced, Err(Incomplete::OtherWriter)).then(|| self.locked_since.unwrap_or(now));
+        if locked_since.is_some_and(|since| now >= since + LOCK_LIMIT) {
+            self.locked_since = None;
             let why = "another process holds its lock for longer than any write takes".to_owned();
-            return self.failed(now, &Failed { act: Act::Publish, why });
+            return self.report_failure(now, &ActFailure { act: Act::Publish, why });
         }
-        self.busy = busy;
-        self.due = match exchanged {
-            Ok(()) | Err(Trouble::Sent) => None,
-            Err(Trouble::Busy | Trouble::Torn | Trouble::Written) => Some(now + AGAIN),
-            Err(Trouble::Unknown(unknown)) => return self.unknown(now, since.unwrap_or(now), &unknown),
-            Err(Trouble::Failed(failed)) => return self.failed(now, &failed),
+        self.locked_since = locked_since;
+        self.due = match synced {
+            Ok(()) | Err(Incomplete::Unconfirmed) => None,
+            Err(Incomplete::OtherWriter | Incomplete::MaybeTorn | Incomplete::LoginLocked) => Some(now + SHORT_RETRY),
+            Err(Incomplete::Unreadable(failure)) => {
+                return self.report_unreadable(now, unreadable_since.unwrap_or(now), &failure);
+            }
+            Err(Incomplete::Failed(failed)) => return self.report_failure(now, &failed),
         };
     }
 
-    fn try_exchange(&mut self, now: Instant, agent_lives: bool) -> Result<(), Trouble> {
-        self.find_again(now);
+    fn try_sync(&mut self, now: Instant, agent_lives: bool) -> Result<(), Incomplete> {
+        self.reopen_directories(now);
         let (working, stored) = self.read_whole(now, agent_lives)?;
         if let (Some(watch_state), Store::Directory(_)) = (&mut self.watch_state, &self.config.store) {
-            watch_state.missing(stored.state == LoginState::Absent && self.config.base.is_some(), now);
+            watch_state.set_missing(stored.state == LoginState::Absent && self.config.base.is_some(), now);
         }
-        if self.settled.as_ref() == Some(&(working.state.clone(), stored.state.clone())) {
+        if self.compared_pair.as_ref() == Some(&(working.state.clone(), stored.state.clone())) {
             return Ok(());
         }
         let outcome = self.judge(&working, &stored);
-        if !outcome.carries() {
-            self.nothing_travels(outcome, &working, &stored);
-            self.settled = Some((working.state, stored.state));
+        if !outcome.transfers() {
+            self.record_no_transfer(outcome, &working, &stored);
+            self.compared_pair = Some((working.state, stored.state));
             return Ok(());
         }
         let act = if matches!(outcome, Outcome::Adopt { .. }) { Act::Adopt } else { Act::Publish };
-        if self.config.store.appear(true).map_err(act.failed())? {
-            self.store_is_another(now);
+        if self.config.store.open_expected(true).map_err(act.failed())? {
+            self.store_replaced(now);
         }
         let _lock = match self.config.store.lock().map_err(act.failed())? {
             LockOutcome::Granted(lock) => lock,
-            LockOutcome::Refused => return Err(Trouble::Busy),
-            LockOutcome::Later => return Err(Trouble::Sent),
+            LockOutcome::Refused => return Err(Incomplete::OtherWriter),
+            LockOutcome::Later => return Err(Incomplete::Unconfirmed),
         };
         // Another container may have published before we had the lock, and the agent may be writing again.
         let (working, stored) = self.read_whole(now, agent_lives)?;
         let record = self.config.store.record().map_err(|why| {
-            let what = format!("the record of {}: {why}", self.config.store.place());
-            Trouble::Unknown(Unknown { side: Side::Stored, what })
+            let what = format!("the record of {}: {why}", self.config.store.location());
+            Incomplete::Unreadable(ReadFailure { side: Side::Stored, what })
         })?;
         self.history = std::mem::take(&mut self.history).or_longer(record.history);
         let outcome = self.judge(&working, &stored);
-        self.carry(outcome, &working, &stored)?;
-        // What travelled makes an event of its own, which finds both ends alike; a conflict that was kept makes none.
-        self.settled = (outcome == Outcome::Kept).then_some((working.state, stored.state));
+        self.transfer(outcome, &working, &stored)?;
+        // A transfer causes an event, and the next sync finds both sides alike. A kept conflict causes none.
+        self.compared_pair = (outcome == Outcome::Kept).then_some((working.state, stored.state));
         Ok(())
     }
 
     fn judge(&self, working: &LoginFile, stored: &LoginFile) -> Outcome {
         if self.config.beginning == Beginning::LogIn {
-            merge::anew(&working.state, &stored.state)
+            merge::decide_after_log_in(&working.state, &stored.state)
         } else {
             reconcile(self.config.base, &working.state, &stored.state, &self.history)
         }
     }
 
-    /// Both ends; a side that may be in the middle of a write gets its time to end it.
-    fn read_whole(&mut self, now: Instant, agent_lives: bool) -> Result<(LoginFile, LoginFile), Trouble> {
+    /// Both logins. A side that may be in the middle of a write gets time to finish it.
+    fn read_whole(&mut self, now: Instant, agent_lives: bool) -> Result<(LoginFile, LoginFile), Incomplete> {
         let (working, stored) = self.read();
         for (side, copy) in [(Side::Working, &working), (Side::Stored, &stored)] {
             if let LoginState::Unreadable(why) = &copy.state {
                 let what = format!("{}: {why}", self.login_at(side));
-                return Err(Trouble::Unknown(Unknown { side, what }));
+                return Err(Incomplete::Unreadable(ReadFailure { side, what }));
             }
         }
         let is_torn = |copy: &LoginFile| matches!(copy.state, LoginState::Damaged(_) | LoginState::Absent);
         if (is_torn(&working) && agent_lives) || matches!(stored.state, LoginState::Damaged(_)) {
-            // A file that changes is being written, however often we meet it in the middle.
-            let known = self.torn.filter(|(_, mark)| *mark == working.stamp);
-            let (since, _) = *self.torn.insert(known.unwrap_or((now, working.stamp)));
-            if now < since + TORN {
-                return Err(Trouble::Torn);
+            // A file that changes is being written, even if every read finds it unfinished.
+            let known = self.torn_since.filter(|(_, mark)| *mark == working.stamp);
+            let (since, _) = *self.torn_since.insert(known.unwrap_or((now, working.stamp)));
+            if now < since + TORN_WAIT {
+                return Err(Incomplete::MaybeTorn);
             }
         } else {
-            self.torn = None;
+            self.torn_since = None;
         }
         Ok((working, stored))
     }
 
-    /// The login file of one end, for messages.
+    /// The login file of one side, for messages.
     fn login_at(&self, side: Side) -> String {
         match side {
             Side::Working => self.config.working.path.join(&self.config.rule.file).display().to_string(),
-            Side::Stored => format!("the login in {}", self.config.store.place()),
+            Side::Stored => format!("the login in {}", self.config.store.location()),
         }
     }
 
@@ -488,30 +492,27 @@ impl SyncSession {
     }
 }
 
-/// That containers do not take turns at refreshing.
-fn takes_no_turns(agent: &str, why: &dyn std::fmt::Display) -> Message {
+fn no_turns_warning(agent: &str, why: &dyn std::fmt::Display) -> Message {
     Message::warning(format!("{agent}: cannot take turns at refreshing: {why}"))
         .event(EventKey::NoTurns)
         .agent(agent)
         .hint("containers that share this login may refresh at the same time")
 }
 
-fn shares_working_copy(config: &SessionConfig) -> Message {
+fn shared_working_copy_warning(config: &SessionConfig) -> Message {
     let (agent, path) = (&config.agent, config.working.path.display());
-    Message::warning(format!(
-        "{agent}: another run that is under way uses {path} too: it takes the turns at refreshing"
-    ))
-    .event(EventKey::SharedWorkingCopy)
-    .agent(agent)
-    .hint("give each container a HOME of its own; this run takes the turns once the other has ended")
+    Message::warning(format!("{agent}: another run uses {path} too, and takes the turns at refreshing"))
+        .event(EventKey::SharedWorkingCopy)
+        .agent(agent)
+        .hint("give each container a HOME of its own; this run takes over once the other has ended")
 }
 
-fn took_too_long(agent: &str, overdue: Overdue) -> Message {
+fn overdue_warning(agent: &str, overdue: Overdue) -> Message {
     let what = match overdue {
         Overdue::Comparison => "the agent's login and the stored one could not be compared",
-        Overdue::Refresh => "the agent did not come to the end of its refresh",
+        Overdue::Refresh => "the agent did not finish its refresh",
     };
-    Message::warning(format!("{agent}: {what} within 35 s: other containers get their turn"))
+    Message::warning(format!("{agent}: {what} within 35 s, so other containers get their turn"))
         .event(EventKey::TurnOverdue)
         .agent(agent)
 }

@@ -1,95 +1,96 @@
-//! Pure. Which ends of a link are heard when they change, and when to look because one is not.
+//! Which directories of a sync session are watched, and when to poll because one is not. Pure.
 
 use std::time::{Duration, Instant};
 
-/// Between two looks at an end that is not heard.
-const LOOK: Duration = Duration::from_secs(2);
+/// The time between two polls of a directory that is not watched.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// One end.
+/// A side of a sync session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// The working copy.
     Working,
-    /// The capture.
+    /// The store.
     Stored,
 }
 
-/// What is heard.
 #[derive(Debug)]
 pub struct WatchState {
     working: bool,
     stored: bool,
-    /// A watch there hears of everything.
+    /// inotify reports every change of the capture: its file system is not a network one.
     watches_all: bool,
-    /// There is no stored login, and there was: its directory may be on its way out, which inotify does not tell as long
-    /// as somebody has it open.
+    /// The stored login was there and is missing. Its directory may have been removed, which inotify does not report
+    /// while somebody has it open.
     is_missing: bool,
-    next: Option<Instant>,
+    next_poll: Option<Instant>,
 }
 
 impl WatchState {
-    /// Nothing is heard yet. `watches_all`: the capture's file system tells of all that happens to it.
+    /// Nothing is watched yet. `watches_all`: inotify reports every change of the capture.
     pub fn new(watches_all: bool, now: Instant) -> WatchState {
-        WatchState { working: false, stored: false, watches_all, is_missing: false, next: Some(now + LOOK) }
+        WatchState {
+            working: false,
+            stored: false,
+            watches_all,
+            is_missing: false,
+            next_poll: Some(now + POLL_INTERVAL),
+        }
     }
 
-    /// The ends that are to be watched, and are not.
+    /// The sides that should be watched and are not.
     pub fn unwatched(&self) -> Vec<Side> {
         let sides = [(Side::Working, self.working), (Side::Stored, self.stored)];
         sides.into_iter().filter(|(_, watched)| !watched).map(|(side, _)| side).collect()
     }
 
-    /// This end is watched.
     pub fn watched(&mut self, side: Side) {
-        *self.side(side) = true;
-        self.settle();
+        *self.is_watched_mut(side) = true;
+        self.stop_polling_if_all_is_watched();
     }
 
-    /// This end is watched no longer.
     pub fn lost(&mut self, side: Side, now: Instant) {
-        *self.side(side) = false;
-        self.next.get_or_insert(now + LOOK);
+        *self.is_watched_mut(side) = false;
+        self.next_poll.get_or_insert(now + POLL_INTERVAL);
     }
 
-    /// The capture is another directory now.
-    pub fn moved(&mut self, watches_all: bool, now: Instant) {
+    /// Another directory has taken the place of the capture.
+    pub fn store_replaced(&mut self, watches_all: bool, now: Instant) {
         self.watches_all = watches_all;
         self.lost(Side::Stored, now);
     }
 
-    /// Whether the stored login is missing.
-    pub fn missing(&mut self, is_missing: bool, now: Instant) {
+    pub fn set_missing(&mut self, is_missing: bool, now: Instant) {
         self.is_missing = is_missing;
         if is_missing {
-            self.next.get_or_insert(now + LOOK);
+            self.next_poll.get_or_insert(now + POLL_INTERVAL);
         }
-        self.settle();
+        self.stop_polling_if_all_is_watched();
     }
 
-    /// Whether a look is due; the next one is then some time ahead.
-    pub fn is_due(&mut self, now: Instant) -> bool {
-        let is_due = self.next.is_some_and(|next| next <= now);
-        if is_due {
-            self.next = Some(now + LOOK);
+    /// Whether a poll is due. If it is, the next one is scheduled.
+    pub fn is_poll_due(&mut self, now: Instant) -> bool {
+        let is_poll_due = self.next_poll.is_some_and(|due| due <= now);
+        if is_poll_due {
+            self.next_poll = Some(now + POLL_INTERVAL);
         }
-        is_due
+        is_poll_due
     }
 
-    /// When to look. Never while everything is heard.
-    pub fn due(&self) -> Option<Instant> {
-        self.next
+    /// When to poll next. Never while everything is watched.
+    pub fn next_poll(&self) -> Option<Instant> {
+        self.next_poll
     }
 
-    fn side(&mut self, side: Side) -> &mut bool {
+    fn is_watched_mut(&mut self, side: Side) -> &mut bool {
         match side {
             Side::Working => &mut self.working,
             Side::Stored => &mut self.stored,
         }
     }
 
-    fn settle(&mut self) {
+    fn stop_polling_if_all_is_watched(&mut self) {
         if self.working && self.stored && self.watches_all && !self.is_missing {
-            self.next = None;
+            self.next_poll = None;
         }
     }
 }
@@ -99,33 +100,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_looks_while_everything_is_heard() {
+    fn nothing_is_polled_while_everything_is_watched() {
         let now = Instant::now();
         let mut watch_state = WatchState::new(true, now);
         assert_eq!(watch_state.unwatched(), [Side::Working, Side::Stored]);
         watch_state.watched(Side::Working);
-        assert!(watch_state.due().is_some());
+        assert!(watch_state.next_poll().is_some());
         watch_state.watched(Side::Stored);
-        assert_eq!((watch_state.due(), watch_state.unwatched()), (None, vec![]));
-        watch_state.missing(true, now);
-        assert_eq!((watch_state.due(), watch_state.unwatched()), (Some(now + LOOK), vec![]));
-        watch_state.missing(false, now);
-        assert_eq!(watch_state.due(), None);
+        assert_eq!((watch_state.next_poll(), watch_state.unwatched()), (None, vec![]));
+        watch_state.set_missing(true, now);
+        assert_eq!((watch_state.next_poll(), watch_state.unwatched()), (Some(now + POLL_INTERVAL), vec![]));
+        watch_state.set_missing(false, now);
+        assert_eq!(watch_state.next_poll(), None);
         watch_state.lost(Side::Stored, now);
-        assert_eq!((watch_state.due(), watch_state.unwatched()), (Some(now + LOOK), vec![Side::Stored]));
-        assert!(!watch_state.is_due(now));
-        assert!(watch_state.is_due(now + LOOK) && watch_state.due() == Some(now + LOOK + LOOK));
+        assert_eq!((watch_state.next_poll(), watch_state.unwatched()), (Some(now + POLL_INTERVAL), vec![Side::Stored]));
+        assert!(!watch_state.is_poll_due(now));
+        assert!(
+            watch_state.is_poll_due(now + POLL_INTERVAL)
+                && watch_state.next_poll() == Some(now + POLL_INTERVAL + POLL_INTERVAL)
+        );
     }
 
     #[test]
-    fn what_other_machines_change_is_looked_at_for_ever() {
+    fn a_capture_on_a_network_file_system_is_polled_forever() {
         let now = Instant::now();
         let mut watch_state = WatchState::new(false, now);
         watch_state.watched(Side::Working);
         watch_state.watched(Side::Stored);
-        assert_eq!((watch_state.due(), watch_state.unwatched()), (Some(now + LOOK), vec![]));
-        watch_state.moved(true, now);
+        assert_eq!((watch_state.next_poll(), watch_state.unwatched()), (Some(now + POLL_INTERVAL), vec![]));
+        watch_state.store_replaced(true, now);
         watch_state.watched(Side::Stored);
-        assert_eq!(watch_state.due(), None);
+        assert_eq!(watch_state.next_poll(), None);
     }
 }

@@ -1,7 +1,7 @@
-//! The agent's own terminal: a pty of ours, relayed to the terminal at which a person sits. Touches both; never waits.
+//! The relay between the user's terminal and a pseudoterminal of the agent's own. It touches both and never blocks.
 //!
-//! The agent gets no descriptor of the outer terminal, so that what it leaves behind can neither read a person's keys nor
-//! put words into the input of the shell that comes after us.
+//! The agent gets no descriptor of the outer terminal. So processes that it leaves behind can neither read the user's
+//! keys nor put text into the input of the shell that follows us.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -13,43 +13,41 @@ use crate::sys::poll::Interest;
 use crate::sys::process::Pid;
 use crate::sys::pty::{Master, Outer};
 
-/// What is read at once, in bytes; the next read comes when all of it is written.
-const CHUNK: usize = 16 * 1024;
-/// How often both ways are tried before signals have their turn: a program that writes forever shall not keep us.
-const ROUNDS: usize = 16;
-/// How long the last words may take to a screen that takes none.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The size of one read, in bytes. The next read follows once all of it is written.
+const READ_SIZE: usize = 16 * 1024;
+/// The maximum number of transfers before signals get their turn. A program may write without end.
+const MAX_TRANSFERS: usize = 16;
+/// How long the last output may take if the outer terminal does not accept it.
+const LAST_OUTPUT_WAIT: Duration = Duration::from_secs(1);
 
-/// Sees what the agent's terminal shows before the outer one does.
+/// Sees the agent's output before the outer terminal does.
 pub trait ScreenFilter {
-    /// Takes what the agent wrote, and appends what is to be shown of it.
+    /// Takes output of the agent, and appends the part to show.
     fn pass(&mut self, written: &[u8], shown: &mut Vec<u8>);
 
-    /// The terminal has another width.
+    /// The terminal has a new width.
     fn resized(&mut self, columns: u16);
 
     /// What was found, at the end.
     fn found(self: Box<Self>) -> Option<Zeroizing<Vec<u8>>>;
 }
 
-/// Both terminals, and what is under way between them.
 pub struct Relay {
     outer: Outer,
-    /// Dropped, the agent's terminal hangs up.
+    /// Dropping it hangs up the agent's terminal.
     master: Option<Master>,
     keys: WriteBuffer,
     screen: WriteBuffer,
-    /// Looks at what is shown before it is.
     filter: Option<Box<dyn ScreenFilter>>,
     /// The outer terminal has gone.
     hung_up: bool,
-    /// Nobody has the agent's terminal open: poll(2) would say so forever.
+    /// Nobody has the agent's terminal open. poll(2) would report that again and again.
     is_closed_by_agent: bool,
-    /// The agent is a shell, which ignores TERM.
+    /// A shell ignores TERM.
     is_shell: bool,
 }
 
-/// Bytes that were read and are not all written.
+/// Bytes that were read and are not all written yet.
 #[derive(Default)]
 struct WriteBuffer {
     bytes: Zeroizing<Vec<u8>>,
@@ -61,7 +59,7 @@ impl WriteBuffer {
         self.written >= self.bytes.len()
     }
 
-    fn left(&self) -> &[u8] {
+    fn remaining(&self) -> &[u8] {
         self.bytes.get(self.written..).unwrap_or_default()
     }
 
@@ -72,10 +70,7 @@ impl WriteBuffer {
 }
 
 impl Relay {
-    /// Makes the outer terminal raw and the agent's as large as it.
-    ///
-    /// # Errors
-    /// As tcsetattr(3).
+    /// Sets the outer terminal to raw mode, and the agent's to the same size.
     pub fn begin(
         outer: Outer,
         master: Master,
@@ -90,28 +85,25 @@ impl Relay {
         Ok(relay)
     }
 
-    /// The outer terminal has another size.
+    /// The outer terminal has a new size.
     pub fn resized(&mut self) {
         if let (Some(size), Some(master)) = (self.outer.size(), &self.master) {
             if let Some(filter) = &mut self.filter {
                 filter.resized(size.ws_col);
             }
-            // One that has gone needs no size.
+            // A terminal that has gone needs no size.
             let _ = master.resize(&size);
         }
     }
 
-    /// Takes the outer terminal again, after a stop in which a shell had it.
-    ///
-    /// # Errors
-    /// As tcsetattr(3).
+    /// Sets up the outer terminal again, after a stop during which a shell had it.
     pub fn resume(&mut self) -> io::Result<()> {
         self.outer.make_raw()?;
         self.resized();
         Ok(())
     }
 
-    /// What to wait for.
+    /// The descriptors to poll.
     pub fn interests(&self) -> impl Iterator<Item = Interest<'_>> {
         let master = self.master.as_ref();
         let screen = match (self.screen.is_empty(), master) {
@@ -131,19 +123,19 @@ impl Relay {
         screen.into_iter().chain(keys)
     }
 
-    /// Carries what is there. True when the outer terminal has just gone.
+    /// Transfers what is available. Returns true if the outer terminal has just gone.
     pub fn step(&mut self) -> bool {
-        let before = self.hung_up;
-        for _ in 0..ROUNDS {
-            let moved = [self.show(), self.type_keys()];
+        let was_hung_up = self.hung_up;
+        for _ in 0..MAX_TRANSFERS {
+            let moved = [self.transfer_to_screen(), self.transfer_to_agent()];
             if moved == [false, false] {
                 break;
             }
         }
-        self.hung_up && !before
+        self.hung_up && !was_hung_up
     }
 
-    /// The outer terminal has gone, by a signal that says so. False if that was known.
+    /// A signal says that the outer terminal has gone. Returns false if that was known.
     pub fn hang_up(&mut self) -> bool {
         !std::mem::replace(&mut self.hung_up, true)
     }
@@ -153,27 +145,26 @@ impl Relay {
         self.hung_up
     }
 
-    /// Hangs the agent's terminal up: the kernel sends HUP to its session.
+    /// Hangs up the agent's terminal: the kernel sends HUP to its session.
     pub fn close(&mut self) {
         self.master = None;
     }
 
-    /// The process group that has the agent's terminal now.
+    /// The foreground process group of the agent's terminal.
     pub fn foreground(&self) -> Option<Pid> {
         self.master.as_ref().and_then(Master::foreground)
     }
 
-    /// Whether the agent is a shell.
     pub fn is_shell(&self) -> bool {
         self.is_shell
     }
 
-    /// Shows the last words, gives the outer terminal back as it was, and returns what looked on.
+    /// Shows the last output, restores the outer terminal, and returns what the filter found.
     pub fn finish(mut self) -> Option<Zeroizing<Vec<u8>>> {
-        let until = Instant::now() + LAST_WORDS;
+        let until = Instant::now() + LAST_OUTPUT_WAIT;
         loop {
-            // Whatever the agent wrote before its end is read now (tty_read flushes the line discipline's work).
-            while self.show() {}
+            // All that the agent wrote before its end is readable by now (tty_read flushes the line discipline's work).
+            while self.transfer_to_screen() {}
             if self.screen.is_empty() || self.hung_up || Instant::now() >= until {
                 return self.filter.take().and_then(ScreenFilter::found);
             }
@@ -183,11 +174,11 @@ impl Relay {
         }
     }
 
-    /// One step from the agent to the screen; whether anything moved.
-    fn show(&mut self) -> bool {
+    /// One transfer from the agent to the screen. Returns whether anything moved.
+    fn transfer_to_screen(&mut self) -> bool {
         if self.screen.is_empty() {
             let Some(master) = &mut self.master else { return false };
-            let mut chunk = Zeroizing::new([0; CHUNK]);
+            let mut chunk = Zeroizing::new([0; READ_SIZE]);
             match master.read(chunk.as_mut_slice()) {
                 Ok(Some(count)) => {
                     let bytes = chunk.get(..count).unwrap_or_default();
@@ -209,23 +200,23 @@ impl Relay {
             self.screen.clear();
             true
         } else {
-            match self.outer.write(self.screen.left()) {
+            match self.outer.write(self.screen.remaining()) {
                 Ok(count) => self.screen.written += count,
-                Err(error) if is_for_later(&error) => return false,
+                Err(error) if would_block(&error) => return false,
                 Err(_) => self.hung_up = true,
             }
             true
         }
     }
 
-    /// One step from the keys to the agent; whether anything moved.
-    fn type_keys(&mut self) -> bool {
+    /// One transfer from the keyboard to the agent. Returns whether anything moved.
+    fn transfer_to_agent(&mut self) -> bool {
         let Some(master) = &mut self.master else { return false };
         if self.keys.is_empty() {
             if self.hung_up {
                 return false;
             }
-            let mut chunk = Zeroizing::new([0; CHUNK]);
+            let mut chunk = Zeroizing::new([0; READ_SIZE]);
             match self.outer.read(chunk.as_mut_slice()) {
                 Ok(Some(count)) => {
                     self.keys.clear();
@@ -237,14 +228,14 @@ impl Relay {
                     false
                 }
                 Err(error) => {
-                    self.hung_up |= !is_for_later(&error);
+                    self.hung_up |= !would_block(&error);
                     false
                 }
             }
         } else {
-            match master.write(self.keys.left()) {
+            match master.write(self.keys.remaining()) {
                 Ok(count) => self.keys.written += count,
-                Err(error) if is_for_later(&error) => return false,
+                Err(error) if would_block(&error) => return false,
                 // Nobody reads them.
                 Err(_) => self.keys.clear(),
             }
@@ -253,6 +244,6 @@ impl Relay {
     }
 }
 
-fn is_for_later(error: &io::Error) -> bool {
+fn would_block(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

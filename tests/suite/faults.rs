@@ -118,7 +118,7 @@ const REFUSALS: &[Refusal] = &[
         option: 1,
         options: &[],
         ends: Well,
-        warns: Some("will go on without agent-init"),
+        warns: Some("will keep running if agent-init is killed"),
     },
     Refusal { name: "PR_SET_DUMPABLE", option: 4, options: &[], ends: Refused, warns: None },
     Refusal { name: "PR_CAPBSET_DROP", option: 24, options: AS_NODE, ends: Well, warns: None },

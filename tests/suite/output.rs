@@ -61,7 +61,7 @@ fn an_agent_that_varies_a_message_is_told_of_once() {
     let script = "B=; for N in 1 2 3 4 5 6; do B=\"$B \"; replace \"$B{x\"; \
                   until grep -q FAKE-access-a \"$F\"; do sleep 0.05; done; done";
     let outcome = sandbox.claude(script).run().ok();
-    let about: Vec<&str> = outcome.warnings().into_iter().filter(|line| line.contains("is not carried back")).collect();
+    let about: Vec<&str> = outcome.warnings().into_iter().filter(|line| line.contains("is not saved")).collect();
     assert_eq!(about.len(), 2, "{outcome}");
     assert!(about[0].contains("column") && !about[0].contains("repeated"), "{outcome}");
     assert!(about[1].ends_with("; repeated 5 times"), "{outcome}");
@@ -81,7 +81,7 @@ fn a_store_that_varies_a_message_is_told_of_once() {
     let run = sandbox.claude(script).arguments([helper.display().to_string()]);
     let run = run.options(["--store", &format!("exec:{}", helper.display())]).unset("AGENT_INIT_CAPTURE");
     let outcome = run.env("CLAUDE_CREDENTIALS_B64", Session::new("a").b64()).run().ok();
-    let said = outcome.warnings().into_iter().filter(|line| line.contains("cannot carry the login"));
+    let said = outcome.warnings().into_iter().filter(|line| line.contains("cannot save the login"));
     assert_eq!(said.filter(|line| !line.contains("; repeated ")).count(), 1, "{outcome}");
 }
 

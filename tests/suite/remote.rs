@@ -107,8 +107,8 @@ fn another_was_first() {
 fn a_store_that_does_not_answer_at_the_start() {
     let rows = [
         ("die", "stand-in", "it wrote: the store is on fire"),
-        ("garbage", "the answer cannot be used: it is not the JSON", "run it by hand"),
-        ("huge", "wrote more than", "the value alone"),
+        ("garbage", "the answer cannot be used: it is not the expected JSON", "run it by hand"),
+        ("huge", "wrote more than", "only the value"),
     ];
     for (mode, why, hint) in rows {
         let remote = Remote::new();
@@ -139,8 +139,8 @@ fn a_store_that_refuses_what_was_refreshed() {
         assert!(remote.recovered().contains("FAKE-access-b"), "{mode}");
         remote.gate.open();
         let outcome = live.wait().ok();
-        let outcome = outcome.says(&["cannot carry the login to exec:", why, "is kept in", "was not carried back"]);
-        assert_eq!(outcome.stderr.matches("cannot carry").count(), 1, "{outcome}");
+        let outcome = outcome.says(&["cannot save the login to exec:", why, "is kept in", "was not saved"]);
+        assert_eq!(outcome.stderr.matches("cannot save the login").count(), 1, "{outcome}");
         // Garbage and too much came after it was stored, which the helper could not say.
         remote.store.misbehave("");
         remote.run("true").run().ok();
@@ -162,7 +162,7 @@ fn a_helper_that_hangs_does_not_keep_the_container() {
     await_path(&remote.store.0, "the put", || !remote.store.requests("put").is_empty());
     live.stop();
     let outcome = live.wait().code(143);
-    outcome.says(&["was not carried back", "a start that finds it publishes it"]);
+    outcome.says(&["was not saved", "the next start with this state directory publishes it"]);
     assert!(remote.recovered().contains("FAKE-access-b"));
     let helper = remote.store.requests("put")[0]["pid"].as_i64().unwrap();
     // tail(1) ends when it is gone.
@@ -241,7 +241,7 @@ fn bad_specifications() {
     let both = sandbox.claude("true").options(["--store", "exec:/bin/true"]).run().code(125);
     both.says(&["--store exec: and --capture are both set", "NAME_CREDENTIALS_FILE"]);
     let gone = sandbox.claude("true").unset("AGENT_INIT_CAPTURE").options(["--store", "exec:/nowhere/helper"]).run();
-    gone.ok().says(&["/nowhere/helper is not there", "is it installed in this image"]);
+    gone.ok().says(&["cannot find /nowhere/helper", "is it installed in this image"]);
     sandbox.claude("true").options(["--store", "dir"]).run().ok();
 }
 
@@ -313,7 +313,7 @@ fn a_stop_during_the_last_publish_has_its_budget() {
     await_path(&remote.store.0, "the put", || !remote.store.requests("put").is_empty());
     let begun = std::time::Instant::now();
     live.stop();
-    live.wait().ok().says(&["was not carried back"]);
+    live.wait().ok().says(&["was not saved"]);
     assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
     assert!(remote.recovered().contains("FAKE-access-b"));
 }
@@ -391,7 +391,7 @@ fn a_store_with_too_many_files_is_refused() {
         remote.store.seed_files(files.chain([(".credentials.json", Session::new("a").json())]));
         let outcome = remote.run("seen").run().ok();
         assert_eq!(outcome.stdout.contains("FAKE-refresh-a"), is_taken, "{count}\n{outcome}");
-        let said = format!("it has {} files, and 64 are the most", count + 1);
+        let said = format!("it has {} files, more than the maximum of 64", count + 1);
         assert_eq!(outcome.stderr.contains(&said), !is_taken, "{count}\n{outcome}");
         let mirrored = std::fs::read_dir(remote.sandbox.path("state/store/claude")).map_or(0, Iterator::count);
         assert!(mirrored <= 66, "{count}: {mirrored} files");
@@ -468,7 +468,7 @@ fn what_no_container_could_read_is_not_put() {
         });
         assert!(remote.recovered().contains("FAKE-access-b"), "{why}");
         remote.gate.open();
-        live.wait().ok().says(&["cannot carry the login to exec:", why]);
+        live.wait().ok().says(&["cannot save the login to exec:", why]);
         assert_eq!(remote.store.requests("put").len(), 0, "{why}");
         assert_eq!(remote.store.login(), stored, "{why}");
     }

@@ -25,7 +25,7 @@ fn login(document: &Value, rule: &SessionFile) -> Result<Login, Defect> {
 }
 
 #[test]
-fn what_is_and_what_is_no_login() {
+fn a_login_needs_a_token_and_the_required_values() {
     let rule = nested();
     let good = json!({ "oauth": { "access": "FAKE-a", "refresh": "FAKE-r", "expires": 1_000, "scopes": ["run"] } });
     let found = login(&good, &rule).unwrap();
@@ -49,7 +49,7 @@ fn what_is_and_what_is_no_login() {
 }
 
 #[test]
-fn what_must_be_a_jwt() {
+fn a_required_jwt_must_be_well_formed() {
     let rule = rule(json!({
         "file": "login.json",
         "access-token": ["/tokens/access", "/key"],
@@ -63,7 +63,7 @@ fn what_must_be_a_jwt() {
         (with(json!("FAKE")), no_jwt.clone()),
         (with(json!({ "jwt": jwt })), no_jwt),
         (with(Value::Null), Err(Defect::Missing("/tokens/id".into()))),
-        // A key alone: there are no tokens that could lack anything.
+        // A login with a key only has no tokens that could lack anything.
         (json!({ "key": "FAKE", "tokens": null }), Ok(())),
         (json!({ "key": "FAKE" }), Ok(())),
     ];
@@ -73,7 +73,7 @@ fn what_must_be_a_jwt() {
 }
 
 #[test]
-fn damaged_text() {
+fn damaged_text_is_refused_with_its_position() {
     let parse = |text: &[u8]| Document::parse(text, Format::Json).map(|_| ());
     assert_eq!(parse(b""), Err(Defect::Empty));
     assert_eq!(parse(b" \n"), Err(Defect::Empty));
@@ -83,7 +83,7 @@ fn damaged_text() {
 }
 
 #[test]
-fn the_digest_is_of_the_tokens_and_the_content_of_what_travels() {
+fn the_digest_covers_the_tokens_and_the_content_the_synced_keys() {
     let rule = nested();
     let base = json!({ "oauth": { "access": "FAKE-a", "scopes": ["run"] }, "other": 1 });
     let sibling = json!({ "other": 2, "oauth": { "scopes": ["run"], "access": "FAKE-a" } });
@@ -97,7 +97,7 @@ fn the_digest_is_of_the_tokens_and_the_content_of_what_travels() {
 }
 
 #[test]
-fn claims_of_a_token() {
+fn fields_in_the_claims_of_a_token_are_found() {
     let body = URL_SAFE_NO_PAD.encode(json!({ "exp": 60, "a/b": { "email": "user@example.com" } }).to_string());
     let rule = rule(json!({
         "file": "login.json",
@@ -113,13 +113,13 @@ fn claims_of_a_token() {
 }
 
 #[test]
-fn siblings_of_the_destination_stay() {
+fn other_keys_of_the_destination_stay() {
     let rule = nested();
     let from = br#"{"mine": 1, "oauth": {"access": "FAKE-new",  "n": 123456789012345678901234567890}}"#;
     let to =
         b"{\r\n  \"z\": 1e2,\r\n  \"oauth\": {\"access\": \"FAKE-old\", \"gone\": 1},\r\n  \"a\": 2, \"a\": 3\r\n}";
     let beside = |bytes: &[u8], there: &[u8]| {
-        String::from_utf8(Document::beside_siblings(&rule, bytes, Some(there)).unwrap().to_vec()).unwrap()
+        String::from_utf8(Document::with_other_keys_of(&rule, bytes, Some(there)).unwrap().to_vec()).unwrap()
     };
     let merged = "{\r\n  \"z\": 1e2,\r\n  \"oauth\": {\"access\": \"FAKE-new\",  \"n\": 123456789012345678901234567890},\r\n  \"a\": 2, \"a\": 3\r\n}";
     assert_eq!(beside(from, to), merged);
@@ -142,7 +142,7 @@ fn digests_round_trip() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_judged_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_are_parsed_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let rule = nested();
         let _ = Document::parse(&bytes, Format::Jsonc).map(|document| document.login(&rule));
     }
@@ -157,7 +157,7 @@ proptest! {
     }
 
     #[test]
-    fn any_expiry_is_a_moment_or_none(fraction in any::<f64>(), whole in any::<u64>()) {
+    fn any_expiry_is_read_without_panic(fraction in any::<f64>(), whole in any::<u64>()) {
         for number in [json!(fraction), json!(whole)] {
             let document = json!({ "oauth": { "access": "FAKE", "expires": number, "scopes": ["run"] } });
             let expires = login(&document, &nested()).unwrap().expires_at;

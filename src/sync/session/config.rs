@@ -1,4 +1,4 @@
-//! What a link is made of.
+//! The configuration of a sync session.
 
 use std::time::Instant;
 
@@ -12,47 +12,39 @@ use crate::sync::watch_state::{Side, WatchState};
 use crate::sys::watch;
 use crate::workcopy::WorkingCopy;
 
-/// What the first sync does with what is stored.
+/// What the first sync does with the stored login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beginning {
-    /// The stored login and ours continue each other.
+    /// The stored login and the working copy's are versions of the same login.
     Continue,
-    /// What is stored is another login, which is replaced and kept under `conflicts/`.
+    /// The stored login is another one. It is replaced and kept under `conflicts/`.
     Replace,
-    /// Somebody is to log in here: until they have, nothing is adopted and nothing is written to the store, not even a
-    /// note; their login then replaces what is stored, and from there on it is a login like any other.
+    /// Somebody is about to log in. Until then nothing is adopted and nothing is written to the store, not even the
+    /// bookkeeping. The new login then replaces the stored one, and the session continues as `Continue`.
     LogIn,
 }
 
-/// What a session is made of.
 pub struct SessionConfig {
-    /// The agent's name.
     pub agent: String,
-    /// What a login of it is.
+    /// The format of the login file.
     pub rule: SessionFile,
-    /// How it shows that it refreshes.
+    /// How the agent shows that it refreshes.
     pub refresh_lock: Option<RefreshLockRule>,
-    /// Where the agent has its login.
     pub working: WorkingCopy,
-    /// Where the login lives.
     pub store: Store,
-    /// What is agreed.
     pub base: Option<MergeBase>,
-    /// What the first sync does with what is stored.
     pub beginning: Beginning,
-    /// Changes are carried as they happen; else at the end only.
+    /// Whether changes are synced as they happen, or at the end only.
     pub live: bool,
     /// Where a login is kept that the store refuses.
     pub recovery: Recovery,
-    /// That the store refuses was said already.
+    /// A warning already said that the store refuses writes.
     pub refusal_is_known: bool,
 }
 
 impl SessionConfig {
-    /// The agent's refresh lock, where containers can take turns: live, and on a capture that can be written.
-    ///
-    /// # Errors
-    /// Why it cannot be held. The agent then refreshes when it likes, as it would without us.
+    /// The agent's refresh lock, if containers can take turns: in a live session, and with a store that accepts writes.
+    /// If the lock cannot be held, the agent refreshes when it likes, as it would without agent-init.
     pub(super) fn refresh_lock(&self, now: Instant) -> Result<Option<RefreshLock>, NoTurns> {
         let Some(rule) = self.refresh_lock.as_ref().filter(|_| self.live && !self.refusal_is_known) else {
             return Ok(None);
@@ -60,7 +52,7 @@ impl SessionConfig {
         RefreshLock::new(rule, &self.working.dir, &self.working.path, now).map(Some)
     }
 
-    /// What there is to hear of changes. A store behind a helper is asked for them.
+    /// What to watch. A store behind a helper is polled instead.
     pub(super) fn watch_state(&self, now: Instant) -> Option<WatchState> {
         let watches_all = match &self.store {
             Store::Directory(capture) => watch::watches_all(capture.handle()),
@@ -82,10 +74,10 @@ impl SessionConfig {
         }
     }
 
-    /// The mark of who uses the capture.
+    /// The mark that says that this run uses the capture.
     pub(super) fn presence(&self) -> Option<Presence> {
         match &self.store {
-            // A mark that cannot be made is missed by `status` alone.
+            // Without a mark only `status` loses information.
             Store::Directory(capture) if self.beginning != Beginning::LogIn => capture.presence().ok(),
             Store::Directory(_) | Store::Expected(_) | Store::Remote(_) => None,
         }

@@ -1,4 +1,4 @@
-//! A link to a store that answers later.
+//! The part of a sync session that talks to a store behind a helper.
 
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::store::remote::StoreEvent;
 use crate::sync::session::SyncSession;
 
 impl SyncSession {
-    /// The descriptors of a helper that runs.
+    /// The descriptors of a running helper.
     pub fn fds(&self) -> Vec<BorrowedFd<'_>> {
         match &self.config.store {
             Store::Directory(_) | Store::Expected(_) => Vec::new(),
@@ -21,8 +21,8 @@ impl SyncSession {
         }
     }
 
-    /// Hears what the store has to say, and lets it go on.
-    pub fn converse(&mut self, now: Instant, children: &mut Children) {
+    /// Handles the helper's answers, and starts the next request if one is due.
+    pub fn step_helper(&mut self, now: Instant, children: &mut Children) {
         let Some(remote) = self.config.store.remote() else { return };
         for news in remote.step(now, children) {
             match news {
@@ -32,17 +32,17 @@ impl SyncSession {
                     if let Some(remote) = self.config.store.remote() {
                         remote.expect(expires_at);
                     }
-                    self.ask(now);
+                    self.request_sync(now);
                 }
-                StoreEvent::Stored => self.arrived(now),
-                StoreEvent::Conflict => self.lost(),
+                StoreEvent::Stored => self.put_confirmed(now),
+                StoreEvent::Conflict => self.put_lost(),
                 StoreEvent::Turn(granted) => {
                     if let Some(refresh_lock) = &mut self.refresh_lock {
                         if granted { refresh_lock.granted(None, now) } else { refresh_lock.refused() }
                     }
-                    self.ask(now);
+                    self.request_sync(now);
                 }
-                StoreEvent::Failed(Verb::Put, why) => self.came_back(now, &in_words(&why)),
+                StoreEvent::Failed(Verb::Put, why) => self.put_failed(now, &in_words(&why)),
                 StoreEvent::Failed(_, why) => self.say_failed(why),
             }
         }

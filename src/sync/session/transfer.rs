@@ -1,4 +1,4 @@
-//! What travels over a link, and what is said and kept where it cannot.
+//! Publishes and adopts logins, and reports and keeps those that cannot be transferred.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -15,27 +15,29 @@ use crate::login::merge::{LoginState, MergeBase, Outcome, SyncResult};
 use crate::login::{Document, Login, file};
 use crate::plan::warning::log_in;
 use crate::store::Put;
-use crate::sync::dedup_log::About;
+use crate::sync::dedup_log::Subject;
 use crate::sync::session::config::Beginning;
-use crate::sync::session::{AGAIN, Act, Failed, LEFT, RETRY, SyncSession, TORN, Trouble, Unknown};
+use crate::sync::session::{
+    ABANDONED_LOCK_WAIT, Act, ActFailure, Incomplete, REFUSED_RETRY, ReadFailure, SHORT_RETRY, SyncSession, TORN_WAIT,
+};
 use crate::sync::watch_state::Side;
 use crate::sys::replace::{Exclusion, Replaced};
 
-/// A login on its way to a store that answers later.
-pub(super) struct Sent {
+/// A login that was sent to a store that answers later.
+pub(super) struct UnconfirmedPut {
     login: Login,
     history: History,
 }
 
 impl SyncSession {
-    pub(super) fn nothing_travels(&mut self, outcome: Outcome, working: &LoginFile, stored: &LoginFile) {
+    pub(super) fn record_no_transfer(&mut self, outcome: Outcome, working: &LoginFile, stored: &LoginFile) {
         match outcome {
             // Nobody has logged in yet.
             Outcome::LoggedOut if self.config.base.is_none() => {}
             Outcome::LoggedOut => {
-                self.last = Some(SyncResult::LoggedOut);
+                self.last_result = Some(SyncResult::LoggedOut);
                 let text = format!(
-                    "{}: the agent's login is blank or gone; the captured one stays as it is",
+                    "{}: the agent's login is blank or gone; the stored login stays as it is",
                     self.config.agent
                 );
                 let again = log_in(&self.config.agent);
@@ -43,52 +45,58 @@ impl SyncSession {
                 self.log.once(self.warning(EventKey::LoggedOut, text).hint(hint));
             }
             Outcome::Damaged => {
-                self.last = Some(SyncResult::Torn);
+                self.last_result = Some(SyncResult::Torn);
                 self.say_damaged(working);
             }
-            // It is read again, and does not come here.
+            // `read_whole` has returned an error for it.
             Outcome::Unknown => {}
             _ => {
-                // What was wrong is not any more.
-                if !matches!(self.last, Some(SyncResult::Published | SyncResult::Adopted)) {
-                    self.last = Some(SyncResult::Unchanged);
+                // An earlier failure is over.
+                if !matches!(self.last_result, Some(SyncResult::Published | SyncResult::Adopted)) {
+                    self.last_result = Some(SyncResult::Unchanged);
                 }
                 if let Some(login) = working.state.login() {
-                    // Both ends may have come to the same login by themselves.
+                    // Both sides may have got the same login independently.
                     self.config.base = Some(MergeBase::from(login));
                     if self.config.beginning == Beginning::LogIn {
                         self.config.beginning = Beginning::Continue;
                     }
                     if stored.state.login().is_some() {
-                        self.forget_recovery();
+                        self.remove_recovery_copy();
                     }
                 }
             }
         }
     }
 
-    /// With the lock held.
-    pub(super) fn carry(&mut self, outcome: Outcome, working: &LoginFile, stored: &LoginFile) -> Result<(), Trouble> {
+    /// Must be called with the store's lock held.
+    pub(super) fn transfer(
+        &mut self,
+        outcome: Outcome,
+        working: &LoginFile,
+        stored: &LoginFile,
+    ) -> Result<(), Incomplete> {
         match (outcome, working.state.login(), stored.state.login()) {
             (Outcome::Publish { keep_other }, Some(ours), _) => {
                 if keep_other || self.config.beginning == Beginning::Replace {
-                    self.keep(stored)?;
+                    self.keep_conflict(stored)?;
                 }
                 self.publish(ours, working)
             }
             (Outcome::Adopt { keep_other }, _, Some(theirs)) => {
                 self.say_damaged(working);
                 if keep_other {
-                    self.keep(working)?;
+                    self.keep_conflict(working)?;
                 }
                 self.adopt(theirs, working, stored)
             }
             (Outcome::Kept, ..) => {
-                self.keep(working)?;
-                self.last = Some(SyncResult::Kept);
-                let (agent, at) = (&self.config.agent, self.config.store.place());
-                let text =
-                    format!("{agent}: {at} holds another account's login: it stays, and ours is kept under conflicts/");
+                self.keep_conflict(working)?;
+                self.last_result = Some(SyncResult::Kept);
+                let (agent, at) = (&self.config.agent, self.config.store.location());
+                let text = format!(
+                    "{agent}: {at} holds another account's login: it stays, and the agent's is kept under conflicts/"
+                );
                 self.log.once(self.warning(EventKey::Conflict, text).hint("give each account a capture of its own"));
                 Ok(())
             }
@@ -96,104 +104,105 @@ impl SyncSession {
         }
     }
 
-    fn publish(&mut self, ours: &Login, working: &LoginFile) -> Result<(), Trouble> {
+    fn publish(&mut self, ours: &Login, working: &LoginFile) -> Result<(), Incomplete> {
         let Some(bytes) = &working.bytes else { return Ok(()) };
         let mut history = self.history.clone();
         history.push(ours.digest);
-        let sent = Sent { login: ours.clone(), history };
-        match self.config.store.put(&self.config.rule, bytes, &sent.history).map_err(Act::Publish.failed())? {
+        let put = UnconfirmedPut { login: ours.clone(), history };
+        match self.config.store.put(&self.config.rule, bytes, &put.history).map_err(Act::Publish.failed())? {
             Put::Done => {
-                self.published(sent);
+                self.published(put);
                 Ok(())
             }
             Put::Sent => {
-                // Until it has arrived, this is where it survives us.
-                self.may_be_recovered = self.config.recovery.keep(bytes).is_ok() || self.may_be_recovered;
-                self.sent = Some(sent);
-                Err(Trouble::Sent)
+                // Until the store confirms it, only the recovery copy survives the end of this run.
+                self.may_have_recovery_copy = self.config.recovery.keep(bytes).is_ok() || self.may_have_recovery_copy;
+                self.unconfirmed = Some(put);
+                Err(Incomplete::Unconfirmed)
             }
         }
     }
 
-    fn published(&mut self, sent: Sent) {
-        self.history = sent.history;
+    fn published(&mut self, put: UnconfirmedPut) {
+        self.history = put.history;
         self.config.beginning = Beginning::Continue;
         self.has_published = true;
-        self.log.is_healthy();
+        self.log.recovered();
         self.config.refusal_is_known = false;
-        self.agreed(&sent.login, SyncResult::Published, EventKey::Published);
+        self.record_agreement(&put.login, SyncResult::Published, EventKey::Published);
         if let Some(refresh_lock) = &mut self.refresh_lock {
             refresh_lock.renewed();
         }
     }
 
-    /// What was sent is stored.
-    pub(super) fn arrived(&mut self, now: Instant) {
-        let Some(sent) = self.sent.take() else { return };
-        self.published(sent);
-        // The agent may have written again meanwhile.
-        self.ask(now);
+    /// The store confirmed the login.
+    pub(super) fn put_confirmed(&mut self, now: Instant) {
+        let Some(put) = self.unconfirmed.take() else { return };
+        self.published(put);
+        // The agent may have written again in the meantime.
+        self.request_sync(now);
     }
 
-    /// What was sent is not stored: another was first, and what it stored is being read.
-    pub(super) fn lost(&mut self) {
-        self.sent = None;
+    /// The store did not take the login because another container was first. Its login is being read.
+    pub(super) fn put_lost(&mut self) {
+        self.unconfirmed = None;
     }
 
-    /// What was sent is not stored, or not known to be.
-    pub(super) fn came_back(&mut self, now: Instant, why: &str) {
-        self.sent = None;
-        self.failed(now, &Failed { act: Act::Publish, why: why.to_owned() });
+    /// The login was not stored, or is not known to be.
+    pub(super) fn put_failed(&mut self, now: Instant, why: &str) {
+        self.unconfirmed = None;
+        self.report_failure(now, &ActFailure { act: Act::Publish, why: why.to_owned() });
     }
 
-    /// Something could not be carried: it is tried again.
-    pub(super) fn failed(&mut self, now: Instant, failed: &Failed) {
+    /// Reports a transfer that failed, keeps a recovery copy if a login could be lost, and schedules a retry.
+    pub(super) fn report_failure(&mut self, now: Instant, failed: &ActFailure) {
         let (working, stored) = self.read();
         let is_at_stake = self.is_at_stake(&working, &stored);
-        self.refused = true;
-        self.due = Some(now + RETRY);
-        self.last = Some(if is_at_stake { SyncResult::Failed } else { SyncResult::NotAdopted });
-        let (agent, store, why) = (&self.config.agent, self.config.store.place(), &failed.why);
+        self.store_refused = true;
+        self.due = Some(now + REFUSED_RETRY);
+        self.last_result = Some(if is_at_stake { SyncResult::Failed } else { SyncResult::NotAdopted });
+        let (agent, store, why) = (&self.config.agent, self.config.store.location(), &failed.why);
         let (event, text) = match failed.act {
-            Act::Publish => (EventKey::PublishFailed, format!("{agent}: cannot carry the login to {store}: {why}")),
+            Act::Publish => (EventKey::PublishFailed, format!("{agent}: cannot save the login to {store}: {why}")),
             Act::Adopt => (EventKey::AdoptFailed, format!("{agent}: cannot adopt the login of {store}: {why}")),
             Act::Keep => {
-                let text = format!("{agent}: cannot keep the login that lost under conflicts/ of {store}: {why}");
+                let text = format!("{agent}: cannot keep the losing login under conflicts/ of {store}: {why}");
                 (EventKey::PublishFailed, text)
             }
         };
         let hint = if is_at_stake {
-            format!("the agent's login {}, and it is tried again", self.keep_copy(&working).said())
+            format!("the agent's login {}; agent-init tries again", self.keep_recovery_copy(&working).describe())
         } else {
-            "the agent's file stays as it is, and it is tried again".to_owned()
+            "the agent's file stays as it is; agent-init tries again".to_owned()
         };
         if !self.config.refusal_is_known {
             self.log.once(self.warning(event, text).hint(hint));
         }
     }
 
-    /// Something cannot be read: nothing is carried and nothing replaced until it can. It is read again after as long as
-    /// it has been so, within bounds: an error of the moment costs moments, and one that stays a wake-up now and then.
-    pub(super) fn unknown(&mut self, now: Instant, since: Instant, unknown: &Unknown) {
+    /// Handles a file that cannot be read. Nothing is transferred or replaced until it can be read. The next try comes
+    /// after as long as the failure has lasted, within bounds: a momentary failure costs moments, and a permanent one
+    /// rare wake-ups.
+    pub(super) fn report_unreadable(&mut self, now: Instant, since: Instant, unknown: &ReadFailure) {
         let lasted = now.duration_since(since);
-        self.due = Some(now + lasted.clamp(AGAIN, RETRY));
-        if lasted < TORN {
+        self.due = Some(now + lasted.clamp(SHORT_RETRY, REFUSED_RETRY));
+        if lasted < TORN_WAIT {
             return;
         }
         let (working, stored) = self.read();
         let is_at_stake = unknown.side == Side::Working || self.is_at_stake(&working, &stored);
-        // A start does not wait for it, and the end only for what could be lost.
-        self.refused = !(self.is_last && is_at_stake);
+        // A start does not wait for the file, and the end of a run waits only if a login could be lost.
+        self.store_refused = !(self.is_final && is_at_stake);
         let is_unpublished = unknown.side == Side::Stored && is_at_stake;
-        self.last = Some(if is_unpublished { SyncResult::Failed } else { SyncResult::Unreadable });
+        self.last_result = Some(if is_unpublished { SyncResult::Failed } else { SyncResult::Unreadable });
         let kept = if is_unpublished {
-            format!("the agent's login {}; ", self.keep_copy(&working).said())
+            format!("the agent's login {}; ", self.keep_recovery_copy(&working).describe())
         } else {
             String::new()
         };
         let text = format!("{}: cannot read {}", self.config.agent, unknown.what);
-        let hint = format!("{kept}nothing is carried or replaced until it can be read, and it is tried again");
-        self.log.once_of(About::End(unknown.side), self.warning(EventKey::Unreadable, text).hint(hint));
+        let hint = format!("{kept}nothing is saved or replaced until it can be read; agent-init tries again");
+        self.log.once_about(Subject::Side(unknown.side), self.warning(EventKey::Unreadable, text).hint(hint));
     }
 
     /// Whether the agent has a login that is not stored and would be lost with the working copy.
@@ -202,62 +211,62 @@ impl SyncSession {
         match self.judge(working, stored) {
             Outcome::Publish { .. } => true,
             Outcome::Adopt { keep_other } => keep_other,
-            // Until it is in conflicts/.
-            Outcome::Kept => self.last != Some(SyncResult::Kept),
+            // The losing login is safe once it is in conflicts/.
+            Outcome::Kept => self.last_result != Some(SyncResult::Kept),
             Outcome::Unknown => self.config.base != Some(MergeBase::from(login)),
             Outcome::Unchanged | Outcome::LoggedOut | Outcome::Damaged => false,
         }
     }
 
-    fn adopt(&mut self, theirs: &Login, working: &LoginFile, stored: &LoginFile) -> Result<(), Trouble> {
+    fn adopt(&mut self, theirs: &Login, working: &LoginFile, stored: &LoginFile) -> Result<(), Incomplete> {
         let Some(bytes) = &stored.bytes else { return Ok(()) };
-        let merged = self.beside_siblings(bytes, working);
+        let merged = self.with_other_keys_of(bytes, working);
         let bytes = merged.as_ref().unwrap_or(bytes);
-        let failed = |error| Trouble::Failed(Failed { act: Act::Adopt, why: in_words(&error) });
-        file::check_merged(&self.config.rule, bytes).map_err(|error| failed(error.into()))?;
+        let failed = |error| Incomplete::Failed(ActFailure { act: Act::Adopt, why: in_words(&error) });
+        file::check_readable(&self.config.rule, bytes).map_err(|error| failed(error.into()))?;
         let exclusion = self.exclusion(Instant::now());
         let replaced = self.config.working.replace(&self.config.rule.file, bytes, working, exclusion.as_ref());
         match replaced.map_err(failed)? {
             Replaced::Done => {}
-            // The agent wrote in this moment: its new login would have been lost forever.
-            Replaced::Unexpected => return Err(Trouble::Busy),
+            // The agent wrote at this moment. Replacing the file would lose its new login forever.
+            Replaced::Unexpected => return Err(Incomplete::OtherWriter),
             Replaced::Locked => {
-                self.written.get_or_insert_with(Instant::now);
-                return Err(Trouble::Written);
+                self.login_locked_since.get_or_insert_with(Instant::now);
+                return Err(Incomplete::LoginLocked);
             }
         }
         self.history.push(theirs.digest);
-        self.agreed(theirs, SyncResult::Adopted, EventKey::Adopted);
+        self.record_agreement(theirs, SyncResult::Adopted, EventKey::Adopted);
         self.has_adopted = true;
         Ok(())
     }
 
-    /// The agent's lock around writes of its login: without it an agent that has read the old login, and is about to write
-    /// it back beside something new, would undo what is adopted. An agent holds it for milliseconds, so it is not waited
-    /// for beyond the time after which it is nobody's.
+    /// The agent's lock around writes of its login. An agent may have read the old login and be about to write it back
+    /// with another change; without the lock it would undo the adoption. An agent holds the lock for milliseconds, so
+    /// it is waited for only until it counts as abandoned.
     fn exclusion(&self, now: Instant) -> Option<Exclusion<'_>> {
         let lock = self.config.refresh_lock.as_ref()?.write.as_ref()?;
-        let longest = if self.agent_lives { lock.dead_after() } else { LEFT };
-        let is_patient = self.written.is_none_or(|since| now < since + longest);
+        let longest = if self.agent_lives { lock.dead_after() } else { ABANDONED_LOCK_WAIT };
+        let is_patient = self.login_locked_since.is_none_or(|since| now < since + longest);
         Some(Exclusion { name: OsStr::new(&lock.name), dead_after: lock.dead_after(), is_patient })
     }
 
-    fn agreed(&mut self, login: &Login, result: SyncResult, event: EventKey) {
+    fn record_agreement(&mut self, login: &Login, result: SyncResult, event: EventKey) {
         self.config.base = Some(MergeBase::from(login));
-        self.last = Some(result);
-        self.forget_recovery();
-        let text = format!("{}: {} the login ({})", self.config.agent, result.word(), self.config.store.place());
+        self.last_result = Some(result);
+        self.remove_recovery_copy();
+        let text = format!("{}: {} the login ({})", self.config.agent, result.word(), self.config.store.location());
         self.log.say(Message::detail(text).event(event).agent(&self.config.agent));
     }
 
-    /// What the agent keeps beside its login stays the agent's.
-    fn beside_siblings(&self, bytes: &[u8], working: &LoginFile) -> Option<Zeroizing<Vec<u8>>> {
-        Document::beside_siblings(&self.config.rule, bytes, working.bytes.as_ref().map(|there| there.as_slice()))
+    /// The stored login with the other fields of the agent's file, which stay the agent's.
+    fn with_other_keys_of(&self, bytes: &[u8], working: &LoginFile) -> Option<Zeroizing<Vec<u8>>> {
+        Document::with_other_keys_of(&self.config.rule, bytes, working.bytes.as_ref().map(|there| there.as_slice()))
     }
 
-    /// Both ends agree: nothing needs to be recovered.
-    fn forget_recovery(&mut self) {
-        if !std::mem::take(&mut self.may_be_recovered) {
+    /// Removes the recovery copy: working copy and store agree.
+    fn remove_recovery_copy(&mut self) {
+        if !std::mem::take(&mut self.may_have_recovery_copy) {
             return;
         }
         if let Err(error) = self.config.recovery.clear() {
@@ -266,30 +275,30 @@ impl SyncSession {
         }
     }
 
-    fn keep(&self, copy: &LoginFile) -> Result<(), Trouble> {
+    fn keep_conflict(&self, copy: &LoginFile) -> Result<(), Incomplete> {
         match &copy.bytes {
             Some(bytes) => self.config.store.keep_conflict(&self.config.rule, bytes).map_err(Act::Keep.failed()),
             None => Ok(()),
         }
     }
 
-    /// A word about a file of the agent's that is no login.
+    /// Warns that the agent's file is not a usable login.
     fn say_damaged(&mut self, working: &LoginFile) {
         if let LoginState::Damaged(why) = &working.state {
             let path = self.config.working.path.join(&self.config.rule.file);
-            let text = format!("{}: {} is not carried back: {why}", self.config.agent, path.display());
+            let text = format!("{}: {} is not saved: {why}", self.config.agent, path.display());
             self.log.once(self.warning(EventKey::DamagedLogin, text));
         }
     }
 
     /// Keeps the agent's login where it survives the working copy.
-    fn keep_copy(&mut self, working: &LoginFile) -> Kept {
+    fn keep_recovery_copy(&mut self, working: &LoginFile) -> Kept {
         let (LoginState::Valid(_), Some(bytes)) = (&working.state, &working.bytes) else {
             return Kept::Nothing;
         };
         match self.config.recovery.keep(bytes) {
             Ok(()) => {
-                self.may_be_recovered = true;
+                self.may_have_recovery_copy = true;
                 Kept::At(self.config.recovery.directory())
             }
             Err(error) => {
@@ -298,21 +307,24 @@ impl SyncSession {
         }
     }
 
-    /// The end has come, and something was still to be done: says what is lost with the working copy, if anything is.
-    pub(super) fn give_up(&mut self) {
+    /// At the end of an incomplete sync, reports the login that would be lost with the working copy, if there is one.
+    pub(super) fn report_unpublished(&mut self) {
         let (working, stored) = self.read();
-        let (agent, file, to) = (self.config.agent.clone(), self.login_at(Side::Working), self.config.store.place());
+        let (agent, file, to) = (self.config.agent.clone(), self.login_at(Side::Working), self.config.store.location());
         let (text, hint) = if let LoginState::Unreadable(why) = &working.state {
-            let text = format!("{agent}: {file} could not be read, so it was not carried back to {to}: {why}");
-            (text, "a refreshed login in it is nowhere else: copy it before this container is removed".to_owned())
+            let text = format!("{agent}: {file} could not be read, so it was not saved to {to}: {why}");
+            (text, "a refreshed login in it exists nowhere else: copy it before this container is removed".to_owned())
         } else if self.is_at_stake(&working, &stored) {
-            let hint = match self.keep_copy(&working) {
+            let hint = match self.keep_recovery_copy(&working) {
                 Kept::At(directory) => {
-                    format!("a copy is in {}: a start that finds it publishes it", directory.display())
+                    format!(
+                        "a copy is in {}: the next start with this state directory publishes it",
+                        directory.display()
+                    )
                 }
-                kept => format!("the login {}: copy it before this container is removed", kept.said()),
+                kept => format!("the login {}: copy it before this container is removed", kept.describe()),
             };
-            (format!("{agent}: the login in {file} was not carried back to {to}"), hint)
+            (format!("{agent}: the login in {file} was not saved to {to}"), hint)
         } else {
             return;
         };
@@ -321,24 +333,24 @@ impl SyncSession {
     }
 }
 
-/// Where a login is that could not be stored.
+/// Where a login is kept that could not be stored.
 enum Kept {
-    /// In the recovery copy that was just written to this directory.
+    /// In a recovery copy in this directory.
     At(PathBuf),
-    /// In the working copy alone.
+    /// Only in the working copy.
     Nowhere { working: PathBuf, why: String },
-    /// There is none.
+    /// There is no login to keep.
     Nothing,
 }
 
 impl Kept {
-    fn said(&self) -> String {
+    fn describe(&self) -> String {
         match self {
             Kept::At(directory) => format!("is kept in {}", directory.display()),
             Kept::Nowhere { working, why } => {
-                format!("is nowhere but in {} (no recovery copy: {why})", working.display())
+                format!("exists only in {} (no recovery copy: {why})", working.display())
             }
-            Kept::Nothing => "is as it was".to_owned(),
+            Kept::Nothing => "is unchanged".to_owned(),
         }
     }
 }

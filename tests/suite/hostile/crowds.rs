@@ -10,7 +10,7 @@ const LOOKS: &str = "trace=openat,openat2,flock,unlinkat,renameat,newfstatat,sta
 
 /// Directories of a sandbox that others than the operator may fill, and what is said of such a crowd.
 const DIRECTORIES: &[(&str, Option<&str>)] = &[
-    ("capture/claude/.agent-init/leases", Some("has more marks of containers than are looked at")),
+    ("capture/claude/.agent-init/leases", Some("has more marks of containers than agent-init reads")),
     ("capture/claude/.agent-init/conflicts", None),
     ("capture/claude/.agent-init", None),
     ("capture/claude", None),

@@ -174,7 +174,7 @@ fn values_without_end() {
         let script = "cp \"$1\" \"$F.t\"; mv \"$F.t\" \"$F\"; hold \"$2\"";
         let run = sandbox.claude(script).arguments([evil.display().to_string(), gate.to_string()]);
         let mut live = run.options(["--user", &UID.to_string()]).pid1().start();
-        live.message("is not carried back: it holds more values than any login");
+        live.message("is not saved: it holds more values than any login");
         let most = most_memory(&live);
         gate.open();
         live.wait().ok();

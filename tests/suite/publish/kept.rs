@@ -33,7 +33,7 @@ fn nothing_is_said_to_be_kept_where_nothing_can_be_kept() {
     let run = captured.run(fill).arguments([capture.clone(), state.clone()]).limit(std::time::Duration::from_secs(120));
     let run = run.setup(small(&capture)).setup(place).setup(small(&state));
     let mut live = run.start();
-    let nowhere = "is nowhere but in";
+    let nowhere = "exists only in";
     live.message(nowhere);
     live.line("ready");
     let mut gate = captured.gate;
@@ -41,7 +41,7 @@ fn nothing_is_said_to_be_kept_where_nothing_can_be_kept() {
     let outcome = live.wait().ok();
     let outcome = outcome.says(&[
         "agent-init: error: ",
-        "was not carried back",
+        "was not saved",
         "No space left on device",
         "home/.claude/.credentials.json",
     ]);
@@ -69,7 +69,7 @@ fn a_failed_adopt_is_told_as_one() {
         let place = captured.sandbox.text("home/.claude/.credentials.json");
         let outcome =
             outcome.says(&[adopt, &captured.sandbox.text("capture/claude"), &format!("{place}: Is a directory")]);
-        outcome.says_no(&["cannot carry", "os error", "was not carried back", "is kept in"]);
+        outcome.says_no(&["cannot save the login", "os error", "was not saved", "is kept in"]);
         assert_eq!(captured.stored(), "a");
     }
 }

@@ -19,7 +19,7 @@ fn a_command_that_fails_stops_the_start() {
         ("echo why >&2; exit 2", &["exit status 2", "why"]),
         ("printf '\\033[31mred\\n' >&2; exit 1", &["\u{fffd}[31mred"]),
         ("kill -9 $$", &["signal 9"]),
-        ("nosuch-program --x", &["nosuch-program is not there"]),
+        ("nosuch-program --x", &["cannot find nosuch-program"]),
         ("/dev/null", &["/dev/null cannot be executed"]),
         (" ", &["blank"]),
         ("head -c 2000000 /dev/zero", &["more than 1048576 bytes"]),
