@@ -36,7 +36,7 @@ impl Identity {
     }
 }
 
-/// The user that the operator as_number for.
+/// The user that the operator asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
     /// Our own user.

@@ -140,7 +140,7 @@ pub fn load(state_dir: &Path, uid: u32) -> anyhow::Result<State> {
 pub fn read(state_dir: &Path, owners: &Owners) -> Result<Option<(State, u32)>, Unreadable> {
     let found = || -> Result<_, Unreadable> {
         // Other users may have search permission on the directory only, so it is opened with O_PATH.
-        let dir = Dir::passage(state_dir)?;
+        let dir = Dir::open_search_only(state_dir)?;
         let content = untrusted::entry(&dir, OsStr::new(FILE), owners)?;
         Ok((content, dir.stat()?))
     };

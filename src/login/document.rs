@@ -133,8 +133,7 @@ impl Document {
     }
 
     /// The login file `bytes` as it is to be written over the file `there`: the synced keys of `bytes` with the other
-    /// keys of
-    /// `there`. Both keep their bytes. `None` if `bytes` is to be written unchanged.
+    /// keys of `there`. Both keep their bytes. `None` if `bytes` is to be written unchanged.
     pub fn with_other_keys_of(rule: &SessionFile, bytes: &[u8], there: Option<&[u8]>) -> Option<Zeroizing<Vec<u8>>> {
         // Only JSON files have keys that are not synced.
         if rule.synced_keys.is_empty() || rule.format == Format::Yaml {

@@ -129,7 +129,7 @@ impl Children {
                 }
                 Waited::Child(pid, Change::Exited(code)) => self.child_ended(pid, End::Exited(code), &mut reaped),
                 Waited::Child(pid, Change::Signaled(signal)) => {
-                    self.child_ended(pid, End::Signaled(signal), &mut reaped)
+                    self.child_ended(pid, End::Signaled(signal), &mut reaped);
                 }
             }
         }

@@ -284,7 +284,7 @@ impl Capture {
             self.dir.overwrite(name, bytes)?;
             notes.remove(whole)
         } else {
-            self.dir.write_whole_by_way_of(&notes, name, bytes, self.attributes(0o600))?;
+            self.dir.write_whole_staged_in(&notes, name, bytes, self.attributes(0o600))?;
             self.dir.sync()
         }
     }
