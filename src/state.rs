@@ -147,8 +147,10 @@ pub fn read(state_dir: &Path, owners: &Owners) -> Result<Option<(State, u32)>, U
     match found() {
         Ok((content, stat)) => {
             let is_owners_alone = stat.uid == content.stat.uid && stat.mode & 0o022 == 0;
-            let state = limits::parse(&content.bytes).ok();
-            Ok(state.filter(|_| is_owners_alone).map(|state| (state, stat.uid)))
+            if !is_owners_alone {
+                return Ok(None);
+            }
+            Ok(limits::parse(&content.bytes).ok().map(|state| (state, stat.uid)))
         }
         Err(why) if why.is_unknown() => Err(why),
         Err(_) => Ok(None),

@@ -344,7 +344,8 @@ pub fn make(path: &Path) -> io::Result<()> {
     match root.stat_entry(name) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let owner = Some(owner_of(&root)?).filter(|_| privilege::may_chown());
+            let root_owner = owner_of(&root)?;
+            let owner = privilege::may_chown().then_some(root_owner);
             root.make(name, Attributes { mode: 0o700, owner }).map(drop)
         }
         Err(error) => Err(error),

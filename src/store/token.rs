@@ -42,7 +42,7 @@ pub fn rule(definition: &Definition) -> Option<&TokenRule> {
 }
 
 fn digest(token: &[u8]) -> String {
-    Digest::of(&[token]).to_string()
+    Digest::of_parts(&[token]).to_string()
 }
 
 impl Capture {

@@ -48,8 +48,8 @@ fn close_inherited() {
         first += i32::from(CHUNK);
         if !is_full {
             // The kernel hands out the lowest free descriptor, so none of ours is beyond a gap. Kernels before 5.9 have
-            // no close_range(2), and leave the rest open. SAFETY: the call takes integers; see `close_if_inherited` for
-            // who owns what.
+            // no close_range(2), and leave the rest open.
+            // SAFETY: the call takes integers; see `close_if_inherited` for who owns what.
             let _ = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
             return;
         }

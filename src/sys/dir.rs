@@ -144,7 +144,7 @@ impl Dir {
     }
 
     fn list(&self) -> io::Result<Listing> {
-        Listing::of(openat(&self.0, ".", DIRECTORY_FLAGS, Mode::empty())?)
+        Listing::open(openat(&self.0, ".", DIRECTORY_FLAGS, Mode::empty())?)
     }
 
     /// Writes the entry `name` atomically: writes a new file with its attributes, syncs it, and renames it. A reader or

@@ -15,7 +15,7 @@ pub(super) struct Listing(NonNull<libc::DIR>);
 
 impl Listing {
     /// Lists an open directory from its beginning.
-    pub(super) fn of(directory: OwnedFd) -> io::Result<Listing> {
+    pub(super) fn open(directory: OwnedFd) -> io::Result<Listing> {
         let fd = directory.into_raw_fd();
         // SAFETY: fdopendir takes the descriptor over, and leaves it to us when it fails.
         let stream = unsafe { libc::fdopendir(fd) };

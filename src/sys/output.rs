@@ -142,7 +142,7 @@ impl<'f> Output<'f> {
 
     /// When to try again, if polling does not help.
     pub fn deadline(&self) -> Option<Instant> {
-        self.futile_until.filter(|_| !self.pending.is_empty())
+        if self.pending.is_empty() { None } else { self.futile_until }
     }
 
     /// Writes as much as fits. Returns whether that was anything.

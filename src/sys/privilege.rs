@@ -54,8 +54,8 @@ pub fn drop_capabilities() -> io::Result<()> {
     // Not the caps crate: its sets and errors allocate, and the child between clone and exec must not.
     let header = CapHeader { version: LINUX_CAPABILITY_VERSION_3, pid: 0 };
     let none = [CapData::default(); 2];
-    // A kernel before 4.3 has no ambient set, so there is nothing in it. SAFETY: the first call takes integers; the
-    // second reads a header and the two sets of its version (capset(2)).
+    // A kernel before 4.3 has no ambient set, so there is nothing in it.
+    // SAFETY: the first call takes integers; the second reads a header and the two sets of its version (capset(2)).
     let lowered = unsafe {
         libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
         libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr())

@@ -125,8 +125,8 @@ pub fn vfork(child: &mut dyn FnMut() -> isize) -> io::Result<Pid> {
     let top = stack.end();
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // This process has one thread, and it sleeps until the child has executed a program or ended: the two never run at
-    // once. The child returns into `_exit`. Its stack grows down from an end that is aligned as the ABI has it. SAFETY:
-    // the stack and what `child` borrows outlive the child's use of them, which ends before this call does.
+    // once. The child returns into `_exit`. Its stack grows down from an end that is aligned as the ABI has it.
+    // SAFETY: the stack and what `child` borrows outlive the child's use of them, which ends before this call does.
     let pid = unsafe { libc::clone(run, top.cast(), flags, (&raw mut child).cast()) };
     Ok(Errno::result(pid)?)
 }
@@ -310,7 +310,7 @@ pub fn no_core() -> io::Result<()> {
 pub fn children_of(pid: Pid) -> Vec<Pid> {
     let task = Path::new("/proc").join(pid.to_string()).join("task");
     // Not std's read_dir: see `Listing`.
-    let Ok(threads) = fs::File::open(&task).and_then(|task| Listing::of(task.into())) else { return Vec::new() };
+    let Ok(threads) = fs::File::open(&task).and_then(|task| Listing::open(task.into())) else { return Vec::new() };
     threads
         .map_while(Result::ok)
         .filter_map(|thread| fs::read_to_string(task.join(thread).join("children")).ok())

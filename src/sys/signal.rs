@@ -31,7 +31,7 @@ impl Set {
     /// The size of a set, as the kernel wants it.
     const SIZE: usize = size_of::<Set>();
 
-    fn of(signals: &[Signal]) -> Set {
+    fn from_signals(signals: &[Signal]) -> Set {
         Set(signals.iter().fold(0, |set, signal| set | 1 << (signal.0 - 1)))
     }
 
@@ -218,13 +218,13 @@ impl Signals {
 
     /// A descriptor for these signals only. Others stay pending. Fails if no descriptor or memory is left.
     pub fn only(&self, signals: &[Signal]) -> io::Result<SomeSignals> {
-        Ok(SomeSignals(Set::of(signals).descriptor()?))
+        Ok(SomeSignals(Set::from_signals(signals).descriptor()?))
     }
 
     /// Takes this signal, if it is pending. [`Signals::next`] returns the lowest number first, and does not reach this
     /// signal while a lower one is sent faster than it is read.
     pub fn take(&self, signal: Signal) -> bool {
-        let (set, no_time) = (Set::of(&[signal]), libc::timespec { tv_sec: 0, tv_nsec: 0 });
+        let (set, no_time) = (Set::from_signals(&[signal]), libc::timespec { tv_sec: 0, tv_nsec: 0 });
         let (set, no_time, no_info) = (&raw const set, &raw const no_time, ptr::null_mut::<libc::siginfo_t>());
         // SAFETY: the pointers live until the call returns, the set has the size that is passed; no siginfo is asked
         // for.
@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_accepted_form() {
+    fn every_accepted_form_is_parsed() {
         let rows = [
             ("TERM", 15),
             ("SIGTERM", 15),

@@ -18,8 +18,8 @@ pub struct Terminal {
 impl Terminal {
     /// The controlling terminal, if standard input, output or error is it.
     pub fn controlling() -> Option<Terminal> {
-        // Not by std::io, which allocates buffers and their pages. SAFETY: descriptors 0, 1 and 2 are open from the
-        // start of `main` to the end of the process.
+        // Not by std::io, which allocates buffers and their pages.
+        // SAFETY: descriptors 0, 1 and 2 are open from the start of `main` to the end of the process.
         let candidates = [0, 1, 2].map(|fd| unsafe { BorrowedFd::borrow_raw(fd) });
         // ENOTTY if it is not a terminal, or not our controlling one.
         let found = candidates.into_iter().find(|fd| tcgetpgrp(fd).is_ok())?;

@@ -33,8 +33,8 @@ unsafe impl GlobalAlloc for Wiping {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // The compiler may drop a plain write before free(3). It must keep explicit_bzero(3). SAFETY: the block has
-        // this many bytes, and is nobody else's any more.
+        // The compiler may drop a plain write before free(3). It must keep explicit_bzero(3).
+        // SAFETY: the block has this many bytes, and is nobody else's any more.
         unsafe { libc::explicit_bzero(block.cast(), layout.size()) };
         // SAFETY: the caller's promise: this allocator made it, with this layout.
         unsafe { System.dealloc(block, layout) }
@@ -87,8 +87,8 @@ pub fn stack() {
     let here = ptr::from_ref(&page).addr();
     let end = (here - page) & !(page - 1);
     let start = ptr::without_provenance_mut(end.saturating_sub(STACK_REACH));
-    // The result is ignored: ENOMEM is expected for the part below the stack's mapping. SAFETY: only memory of the
-    // stack below every live frame, of which nobody holds a reference, loses its content.
+    // The result is ignored: ENOMEM is expected for the part below the stack's mapping.
+    // SAFETY: only memory of the stack below every live frame, of which nobody holds a reference, loses its content.
     unsafe { libc::madvise(start, STACK_REACH, libc::MADV_DONTNEED) };
 }
 
@@ -99,7 +99,8 @@ fn clear(bytes: usize) {
     if let Some(rest) = bytes.checked_sub(BLOCK) {
         clear(rest);
     }
-    // After the deeper call, so that this frame lives until then. SAFETY: the block is ours, and of this size.
+    // After the deeper call, so that this frame lives until then.
+    // SAFETY: the block is ours, and of this size.
     unsafe { libc::explicit_bzero(block.as_mut_ptr().cast(), BLOCK) };
 }
 
@@ -126,7 +127,8 @@ pub fn environment(is_secret: impl Fn(&[u8]) -> bool) {
             && is_secret(name)
         {
             // The one thread of this process is here, and std gives out copies only, so nobody reads the value
-            // meanwhile. SAFETY: the string is writable, as all of the stack is, and `text` is not used any more.
+            // meanwhile.
+            // SAFETY: the string is writable, as all of the stack is, and `text` is not used any more.
             unsafe { libc::explicit_bzero(assignment.add(name.len() + 1).cast(), value.len()) };
         }
         // SAFETY: another pointer follows one that is not null.
