@@ -192,7 +192,9 @@ impl Supervisor {
 
     /// The terminal's user has gone. Begins a stop, unless one has begun.
     fn terminal_hung_up(&mut self) {
-        if let Some(signal) = self.stop.signal().filter(|_| !self.stop.has_begun()) {
+        if let Some(signal) = self.stop.signal()
+            && !self.stop.has_begun()
+        {
             self.handle_event(Event::Signal(signal));
         }
     }

@@ -79,7 +79,9 @@ impl Launch<'_> {
             isize::from(EXIT_NOT_EXECUTABLE)
         });
         let child = child.map_err(|error| fork_failure(&error))?;
-        if let Some(error) = unbound_reason.filter(|_| failed.is_none()) {
+        if let Some(error) = unbound_reason
+            && failed.is_none()
+        {
             let text = format!("the agent will keep running if agent-init is killed: {}", reason(&error));
             let hint = "make agent-init the ENTRYPOINT: the end of PID 1 ends the agent too";
             reporter.say(&Message::warning(text).event(EventKey::SystemCallFailed).hint(hint));
@@ -190,7 +192,7 @@ pub fn exec_failure(command: &OsStr, error: &io::Error) -> Failure {
         let hint = if command.contains('/') {
             "check the path inside the container, and the interpreter (#!) if it is a script"
         } else {
-            "it is in no directory of PATH: is it installed in this image?"
+            "the command is in no directory of PATH: is it installed in this image?"
         };
         return Failure::new(format!("{command}: command not found")).hint(hint).exit(EXIT_NOT_FOUND);
     }
@@ -199,9 +201,9 @@ pub fn exec_failure(command: &OsStr, error: &io::Error) -> Failure {
         return fork_failure(error);
     }
     let hint = if errno::is_exec_format(error) {
-        "it is built for another architecture, or is a script without a #! line"
+        "the file is built for another architecture, or is a script without a #! line"
     } else {
-        "is it executable for the user that runs it, and may that user enter its directories?"
+        "check that the user that runs it may execute it and enter its directories"
     };
     Failure::new(format!("{command}: cannot execute: {reason}")).hint(hint).exit(EXIT_NOT_EXECUTABLE)
 }

@@ -188,7 +188,10 @@ impl Reporter {
     }
 
     pub(crate) fn report_dropped(self, stderr: &mut Output<'_>) {
-        let Some(count) = stderr.take_dropped().filter(|_| self.level >= Level::Warning) else { return };
+        let Some(count) = stderr.take_dropped() else { return };
+        if self.level < Level::Warning {
+            return;
+        }
         let were = if count == 1 { "1 message was".to_owned() } else { format!("{count} messages were") };
         let text = format!("{were} dropped: nobody read standard error fast enough");
         stderr.write(self.bytes(&Message::warning(text).event(EventKey::MessagesDropped)));

@@ -140,15 +140,17 @@ pub fn load(state_dir: &Path, uid: u32) -> anyhow::Result<State> {
 pub fn read(state_dir: &Path, owners: &Owners) -> Result<Option<(State, u32)>, Unreadable> {
     let found = || -> Result<_, Unreadable> {
         // Other users may have search permission on the directory only, so it is opened with O_PATH.
-        let dir = Dir::passage(state_dir)?;
+        let dir = Dir::open_search_only(state_dir)?;
         let content = untrusted::entry(&dir, OsStr::new(FILE), owners)?;
         Ok((content, dir.stat()?))
     };
     match found() {
         Ok((content, stat)) => {
             let is_owners_alone = stat.uid == content.stat.uid && stat.mode & 0o022 == 0;
-            let state = limits::parse(&content.bytes).ok();
-            Ok(state.filter(|_| is_owners_alone).map(|state| (state, stat.uid)))
+            if !is_owners_alone {
+                return Ok(None);
+            }
+            Ok(limits::parse(&content.bytes).ok().map(|state| (state, stat.uid)))
         }
         Err(why) if why.is_unknown() => Err(why),
         Err(_) => Ok(None),

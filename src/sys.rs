@@ -1,7 +1,7 @@
-//! The only module that names `nix`, `libc` and `caps`: thin safe wrappers with types of our own.
+//! Thin, safe wrappers around system calls, with types of our own. Only this module names `nix`, `libc` and `caps`.
 //!
-//! Every descriptor made here is close-on-exec. Unsafe code is allowed here and nowhere else, each site with the
-//! reason why it is sound.
+//! Every descriptor that it makes is close-on-exec. Unsafe code is allowed only here. Each unsafe block says why it is
+//! sound.
 #![allow(unsafe_code)]
 
 pub mod access;

@@ -10,7 +10,7 @@ use crate::store::protocol::{Files, Stored, is_earlier};
 
 /// An answer of a store's helper, read as the answer to each question.
 pub fn store(input: &[u8]) {
-    match protocol::got(input) {
+    match protocol::parse_get_answer(input) {
         Err(why) => assert_clean(&why),
         Ok(None) => {}
         Ok(Some(Stored { version, files, .. })) => {
@@ -21,7 +21,7 @@ pub fn store(input: &[u8]) {
             put(&version, &files);
         }
     }
-    match protocol::stored(input) {
+    match protocol::parse_put_answer(input) {
         Err(why) => assert_clean(&why),
         Ok(version) => {
             assert!(version.as_ref().is_none_or(|version| !version.is_empty()));
@@ -29,20 +29,20 @@ pub fn store(input: &[u8]) {
             assert!(!is_earlier(&version, &version));
         }
     }
-    if let Err(why) = protocol::locked(input) {
+    if let Err(why) = protocol::parse_lock_answer(input) {
         assert_clean(&why);
     }
     let text = String::from_utf8_lossy(input);
-    let request: Value = limits::parse(&protocol::lock(&text, &text, Duration::from_secs(20))).unwrap();
+    let request: Value = limits::parse(&protocol::lease_request(&text, &text, Duration::from_secs(20))).unwrap();
     assert_eq!((request["agent"].as_str(), request["owner"].as_str()), (Some(&*text), Some(&*text)));
 }
 
 /// What is put is got.
 fn put(version: &str, files: &Files) {
-    let request: Value = limits::parse(&protocol::put("x", Some(version), files)).unwrap();
+    let request: Value = limits::parse(&protocol::put_request("x", Some(version), files)).unwrap();
     assert_eq!(request["expect"], version);
     let answer = json!({ "v": 1, "found": true, "version": version, "files": request["files"] }).to_string();
-    let again = protocol::got(answer.as_bytes()).unwrap().unwrap();
+    let again = protocol::parse_get_answer(answer.as_bytes()).unwrap().unwrap();
     assert_eq!(again.version, version);
     let pairs = again.files.iter().zip(files);
     assert!(again.files.len() == files.len());

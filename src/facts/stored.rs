@@ -70,6 +70,6 @@ fn ask(
     let verb = Verb::Get;
     let argv: Vec<_> = spec.argv.iter().cloned().chain([verb.word().into()]).collect();
     let name = helper::request_name(&spec.text, verb);
-    let answer = helpers.run(&name, &argv, environment, &protocol::get(agent), helper::BOUNDS)?;
-    protocol::got(&answer).map_err(|why| helper::protocol_error(&spec.text, verb, &why).into())
+    let answer = helpers.run(&name, &argv, environment, &protocol::get_request(agent), helper::BOUNDS)?;
+    protocol::parse_get_answer(&answer).map_err(|why| helper::protocol_error(&spec.text, verb, &why).into())
 }

@@ -59,7 +59,7 @@ fn not_ours(path: &Path, why: &str, uid: u32) -> Failure {
 /// Checks, without changing anything, whether a directory exists or can be made.
 pub fn can_be_made(path: &Path) -> anyhow::Result<()> {
     let existing = path.ancestors().find(|ancestor| access::is_there(ancestor)).unwrap_or(Path::new("/"));
-    let opened = Dir::open(existing).and_then(|dir| if existing == path { Ok(()) } else { dir.would_write() });
+    let opened = Dir::open(existing).and_then(|dir| if existing == path { Ok(()) } else { dir.check_writable() });
     opened.with_context(|| failure("make", path))
 }
 

@@ -86,7 +86,7 @@ impl Document {
         }
         let refresh = refresh.filter(|token| !token.trim().is_empty());
         Ok(Login {
-            digest: Digest::of(&[access.as_bytes(), refresh.unwrap_or_default().as_bytes()]),
+            digest: Digest::of_parts(&[access.as_bytes(), refresh.unwrap_or_default().as_bytes()]),
             content: self.content(rule),
             refreshable: refresh.is_some(),
             expires_at: rule.expiry.as_ref().and_then(|expiry| expiry_time(&self.field(&expiry.field)?, expiry.unit)),
@@ -97,7 +97,7 @@ impl Document {
 
     /// Checks one requirement. A null value counts as missing.
     fn check_required(&self, required: &Required) -> Result<(), Defect> {
-        let value = |pointer: &str| find(&self.0, pointer).filter(|value| !value.is_null());
+        let value = |pointer: &str| find_value(&self.0, pointer).filter(|value| !value.is_null());
         if required.when.as_deref().is_some_and(|when| value(when).is_none()) {
             return Ok(());
         }
@@ -129,12 +129,11 @@ impl Document {
 
     /// Whether there is a value at this pointer.
     pub fn has(&self, pointer: &str) -> bool {
-        find(&self.0, pointer).is_some()
+        find_value(&self.0, pointer).is_some()
     }
 
     /// The login file `bytes` as it is to be written over the file `there`: the synced keys of `bytes` with the other
-    /// keys of
-    /// `there`. Both keep their bytes. `None` if `bytes` is to be written unchanged.
+    /// keys of `there`. Both keep their bytes. `None` if `bytes` is to be written unchanged.
     pub fn with_other_keys_of(rule: &SessionFile, bytes: &[u8], there: Option<&[u8]>) -> Option<Zeroizing<Vec<u8>>> {
         // Only JSON files have keys that are not synced.
         if rule.synced_keys.is_empty() || rule.format == Format::Yaml {
@@ -172,24 +171,24 @@ impl Document {
 
     fn content(&self, rule: &SessionFile) -> Digest {
         if rule.synced_keys.is_empty() {
-            return Digest::of(&[&to_json(&self.0)]);
+            return Digest::of_parts(&[&to_json(&self.0)]);
         }
         let parts: Vec<_> =
             rule.synced_keys.iter().map(|key| to_json(self.0.get(key).unwrap_or(&Value::Null))).collect();
-        Digest::of(&parts.iter().map(|bytes| bytes.as_slice()).collect::<Vec<_>>())
+        Digest::of_parts(&parts.iter().map(|bytes| bytes.as_slice()).collect::<Vec<_>>())
     }
 
     fn token(&self, fields: &[Field]) -> Option<&str> {
-        fields.iter().find_map(|field| find(&self.0, &field.pointer)?.as_str())
+        fields.iter().find_map(|field| find_value(&self.0, &field.pointer)?.as_str())
     }
 
     fn field(&self, field: &Field) -> Option<Value> {
-        let value = find(&self.0, &field.pointer)?;
+        let value = find_value(&self.0, &field.pointer)?;
         match &field.claim {
             None => Some(value.clone()),
             Some(claim) => {
                 let claims = Document::parse(&jwt::claims(value.as_str()?)?, Format::Json).ok()?;
-                find(&claims.0, claim).cloned()
+                find_value(&claims.0, claim).cloned()
             }
         }
     }
@@ -228,14 +227,14 @@ impl io::Write for Counter {
 }
 
 /// The value at a JSON pointer. A segment `*` matches the first child that has the rest of the pointer.
-fn find<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
+fn find_value<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
     let Some(rest) = pointer.strip_prefix('/') else { return pointer.is_empty().then_some(value) };
     let (segment, tail) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
     match (value, segment) {
-        (Value::Object(map), "*") => map.values().find_map(|child| find(child, tail)),
-        (Value::Array(items), "*") => items.iter().find_map(|child| find(child, tail)),
-        (Value::Object(map), _) => find(map.get(&segment.replace("~1", "/").replace("~0", "~"))?, tail),
-        (Value::Array(items), _) => find(items.get(segment.parse::<usize>().ok()?)?, tail),
+        (Value::Object(map), "*") => map.values().find_map(|child| find_value(child, tail)),
+        (Value::Array(items), "*") => items.iter().find_map(|child| find_value(child, tail)),
+        (Value::Object(map), _) => find_value(map.get(&segment.replace("~1", "/").replace("~0", "~"))?, tail),
+        (Value::Array(items), _) => find_value(items.get(segment.parse::<usize>().ok()?)?, tail),
         _ => None,
     }
 }
@@ -247,7 +246,7 @@ fn expiry_time(value: &Value, unit: ExpiryUnit) -> Option<SystemTime> {
         ExpiryUnit::Rfc3339 => return humantime::parse_rfc3339(value.as_str()?).ok(),
     };
     // RFC 3339 ends with the year 9999. Some agents write a far larger number for "never".
-    UNIX_EPOCH.checked_add(since).filter(|_| since < Duration::from_secs(253_402_300_800))
+    if since < Duration::from_secs(253_402_300_800) { UNIX_EPOCH.checked_add(since) } else { None }
 }
 
 /// Agents write times as integers, and from JavaScript arithmetic as fractions.

@@ -73,7 +73,10 @@ pub fn login(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool
     };
     let undotted = || {
         // In a volume of a Kubernetes Secret, which has a `..data` entry, the key may lack the leading dot.
-        let Some(name) = rule.undotted().filter(|_| through_links) else { return Err(Unreadable::Missing) };
+        let Some(name) = rule.undotted() else { return Err(Unreadable::Missing) };
+        if !through_links {
+            return Err(Unreadable::Missing);
+        }
         dir.stat_entry(OsStr::new("..data"))?;
         read(name)
     };

@@ -72,8 +72,7 @@ pub fn without_trailing_newlines(bytes: &[u8]) -> &[u8] {
 }
 
 /// Decodes base64 as people paste it: with wrapped lines, in the standard or URL alphabet, with or without padding.
-/// `None` if
-/// the text is not base64.
+/// `None` if the text is not base64.
 pub fn decode_base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let engine = GeneralPurpose::new(&alphabet::STANDARD, config);

@@ -64,7 +64,7 @@ impl<'t> Splice<'t> {
 
     /// The bytes of the value at a path of keys.
     pub fn value(&self, path: &[&str]) -> Option<&'t [u8]> {
-        self.text.get(self.find(path)?)
+        self.text.get(self.find_value(path)?)
     }
 
     /// Removes keys from the object at a path.
@@ -79,14 +79,14 @@ impl<'t> Splice<'t> {
 
     /// Removes and sets keys of the object at a path.
     pub fn change(&mut self, path: &[&str], is_removed: &dyn Fn(&str) -> bool, new: &[(&str, New<'_>)]) {
-        let Some(object) = self.find(path).filter(|range| self.byte(range.start) == Some(b'{')) else { return };
+        let Some(object) = self.find_value(path).filter(|range| self.byte(range.start) == Some(b'{')) else { return };
         self.change_object(object, is_removed, new);
     }
 
     /// Merges `from` into the document: objects key by key; arrays get the items that they lack; other values are
     /// replaced.
     pub fn merge(&mut self, from: &Map<String, Value>) {
-        if let Some(whole) = self.find(&[]) {
+        if let Some(whole) = self.find_value(&[]) {
             self.merge_object(whole, from);
         }
     }
@@ -177,7 +177,7 @@ impl<'t> Splice<'t> {
         }
     }
 
-    fn find(&self, path: &[&str]) -> Option<Range<usize>> {
+    fn find_value(&self, path: &[&str]) -> Option<Range<usize>> {
         let start = if self.text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
         let start = self.blank_end(start);
         let mut found = start..self.value_end(start);

@@ -165,7 +165,7 @@ impl Children {
 
     /// The agent, while it lives.
     pub fn agent(&self) -> Option<Pid> {
-        self.agent.filter(|_| self.end.is_none())
+        if self.end.is_none() { self.agent } else { None }
     }
 
     pub fn end(&self) -> Option<End> {

@@ -197,7 +197,7 @@ fn not_found_error(name: &str, program: &str) -> Failure {
 fn end_error(name: &str, end: End, error_output: &[u8]) -> Failure {
     let how = match end {
         End::Exited(code) => format!("{name} failed: exit status {code}"),
-        End::Signaled(signal) => format!("{name} was ended by signal {signal}"),
+        End::Signaled(signal) => format!("{name} was killed by signal {signal}"),
     };
     with_error_output(Failure::new(how), error_output)
 }
@@ -208,8 +208,8 @@ fn with_error_output(failure: Failure, error_output: &[u8]) -> Failure {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join(" / ");
     if last.is_empty() {
-        failure.hint("it wrote nothing on standard error: run it by hand to see what is wrong")
+        failure.hint("the command wrote nothing on standard error: run it by hand to see what is wrong")
     } else {
-        failure.hint(format!("it wrote: {last}"))
+        failure.hint(format!("the command wrote: {last}"))
     }
 }

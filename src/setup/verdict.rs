@@ -63,7 +63,7 @@ mod tests {
     use crate::login::Digest;
 
     fn login(name: &str) -> Login {
-        let digest = Digest::of(&[name.as_bytes()]);
+        let digest = Digest::of_parts(&[name.as_bytes()]);
         Login { digest, content: digest, refreshable: true, expires_at: None, account: None, plan: None }
     }
 

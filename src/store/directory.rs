@@ -284,7 +284,7 @@ impl Capture {
             self.dir.overwrite(name, bytes)?;
             notes.remove(whole)
         } else {
-            self.dir.write_whole_by_way_of(&notes, name, bytes, self.attributes(0o600))?;
+            self.dir.write_whole_staged_in(&notes, name, bytes, self.attributes(0o600))?;
             self.dir.sync()
         }
     }
@@ -344,7 +344,8 @@ pub fn make(path: &Path) -> io::Result<()> {
     match root.stat_entry(name) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let owner = Some(owner_of(&root)?).filter(|_| privilege::may_chown());
+            let root_owner = owner_of(&root)?;
+            let owner = privilege::may_chown().then_some(root_owner);
             root.make(name, Attributes { mode: 0o700, owner }).map(drop)
         }
         Err(error) => Err(error),

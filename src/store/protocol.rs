@@ -85,19 +85,19 @@ impl Stored {
 }
 
 /// The `get` request.
-pub fn get(agent: &str) -> Zeroizing<Vec<u8>> {
+pub fn get_request(agent: &str) -> Zeroizing<Vec<u8>> {
     request(agent, Body::None {})
 }
 
 /// The `put` request: stores `files` over the version `expect`, or if nothing is stored if that is `None`.
-pub fn put(agent: &str, expect: Option<&str>, files: &Files) -> Zeroizing<Vec<u8>> {
+pub fn put_request(agent: &str, expect: Option<&str>, files: &Files) -> Zeroizing<Vec<u8>> {
     let encoded = |secret: &Secret| Zeroizing::new(STANDARD.encode(secret.expose_secret()));
     let files = files.iter().map(|(name, secret)| (name.as_str(), encoded(secret))).collect();
     request(agent, Body::Files { expect, files })
 }
 
 /// The request of `lock` and `unlock`: the lease's owner and duration.
-pub fn lock(agent: &str, owner: &str, time: Duration) -> Zeroizing<Vec<u8>> {
+pub fn lease_request(agent: &str, owner: &str, time: Duration) -> Zeroizing<Vec<u8>> {
     request(agent, Body::Lease { owner, ttl: time.as_secs() })
 }
 
@@ -111,7 +111,7 @@ fn request(agent: &str, body: Body<'_>) -> Zeroizing<Vec<u8>> {
 }
 
 #[derive(Deserialize)]
-struct Got {
+struct GetAnswer {
     v: u64,
     found: bool,
     version: Option<String>,
@@ -120,8 +120,8 @@ struct Got {
 }
 
 /// Parses the answer to `get`. The error text quotes nothing of it.
-pub fn got(answer: &[u8]) -> Result<Option<Stored>, String> {
-    let got: Got = parse(answer)?;
+pub fn parse_get_answer(answer: &[u8]) -> Result<Option<Stored>, String> {
+    let got: GetAnswer = parse(answer)?;
     check_protocol_version(got.v)?;
     if !got.found {
         return Ok(None);
@@ -166,7 +166,7 @@ fn is_valid_name(name: &str) -> bool {
 }
 
 #[derive(Deserialize)]
-struct Put {
+struct PutAnswer {
     v: u64,
     #[serde(default)]
     stored: bool,
@@ -176,8 +176,8 @@ struct Put {
 }
 
 /// Parses the answer to `put`: the new version, or `None` if another container was first.
-pub fn stored(answer: &[u8]) -> Result<Option<String>, String> {
-    let put: Put = parse(answer)?;
+pub fn parse_put_answer(answer: &[u8]) -> Result<Option<String>, String> {
+    let put: PutAnswer = parse(answer)?;
     check_protocol_version(put.v)?;
     match (put.stored, put.conflict, put.version) {
         (true, false, Some(version)) if !version.is_empty() => Ok(Some(version)),
@@ -196,7 +196,7 @@ pub enum Lease {
 }
 
 #[derive(Deserialize)]
-struct Lock {
+struct LockAnswer {
     v: u64,
     locked: Option<bool>,
     #[serde(default)]
@@ -204,8 +204,8 @@ struct Lock {
 }
 
 /// Parses the answer to `lock`.
-pub fn locked(answer: &[u8]) -> Result<Lease, String> {
-    let lock: Lock = parse(answer)?;
+pub fn parse_lock_answer(answer: &[u8]) -> Result<Lease, String> {
+    let lock: LockAnswer = parse(answer)?;
     check_protocol_version(lock.v)?;
     match (lock.locked, lock.unsupported) {
         (_, true) => Ok(Lease::Unsupported),
@@ -245,9 +245,11 @@ mod tests {
     #[test]
     fn answers_to_get_are_parsed_or_refused() {
         let found =
-            got(br#"{"v":1,"found":true,"version":"17","files":{".x.json":"RkFLRQ=="},"more":[1]}"#).unwrap().unwrap();
+            parse_get_answer(br#"{"v":1,"found":true,"version":"17","files":{".x.json":"RkFLRQ=="},"more":[1]}"#)
+                .unwrap()
+                .unwrap();
         assert_eq!((found.version.as_str(), found.files[".x.json"].expose_secret()), ("17", b"FAKE".as_slice()));
-        assert!(got(br#"{"v":1,"found":false}"#).unwrap().is_none());
+        assert!(parse_get_answer(br#"{"v":1,"found":false}"#).unwrap().is_none());
         for bad in [
             "",
             "not JSON",
@@ -261,7 +263,7 @@ mod tests {
             r#"{"v":1,"found":true,"version":"1","files":{"a/b":""}}"#,
             r#"{"v":1,"found":true,"version":"1","files":{"":""}}"#,
         ] {
-            assert!(got(bad.as_bytes()).is_err(), "{bad}");
+            assert!(parse_get_answer(bad.as_bytes()).is_err(), "{bad}");
         }
     }
 
@@ -273,18 +275,18 @@ mod tests {
     #[test]
     fn the_number_of_files_is_limited() {
         let names = |count: usize| (0..count).map(|number| format!("file-{number}"));
-        assert_eq!(got(&answer(names(MAX_FILES))).unwrap().unwrap().files.len(), MAX_FILES);
+        assert_eq!(parse_get_answer(&answer(names(MAX_FILES))).unwrap().unwrap().files.len(), MAX_FILES);
         // The record does not count.
         let with_record = names(MAX_FILES).chain([RECORD.to_owned()]);
-        assert_eq!(got(&answer(with_record)).unwrap().unwrap().files.len(), MAX_FILES + 1);
-        let why = got(&answer(names(MAX_FILES + 1))).map(|_| ()).unwrap_err();
+        assert_eq!(parse_get_answer(&answer(with_record)).unwrap().unwrap().files.len(), MAX_FILES + 1);
+        let why = parse_get_answer(&answer(names(MAX_FILES + 1))).map(|_| ()).unwrap_err();
         assert_eq!(why, "it has 65 files, more than the maximum of 64");
     }
 
     #[test]
     fn files_named_like_bookkeeping_are_ignored() {
         let names = [".agent-init", ".agent-init/record.json", ".agent-init/a/../../b", ".agent-initial", "login"];
-        let stored = got(&answer(names.map(str::to_owned).into_iter())).unwrap().unwrap();
+        let stored = parse_get_answer(&answer(names.map(str::to_owned).into_iter())).unwrap().unwrap();
         assert_eq!(stored.files.keys().collect::<Vec<_>>(), [".agent-initial", "login"]);
         assert_eq!(stored.ignored_files, 3);
     }
@@ -309,24 +311,24 @@ mod tests {
         ];
         for (number, (files, expected)) in rows.into_iter().enumerate() {
             assert_eq!(check(&files).is_ok(), expected, "row {number}");
-            let request: Value = serde_json::from_slice(&put("x", None, &files)).unwrap();
+            let request: Value = serde_json::from_slice(&put_request("x", None, &files)).unwrap();
             let answer = json!({ "v": 1, "found": true, "version": "1", "files": request["files"] }).to_string();
-            assert_eq!(got(answer.as_bytes()).is_ok(), expected, "row {number}");
+            assert_eq!(parse_get_answer(answer.as_bytes()).is_ok(), expected, "row {number}");
             assert!(!expected || answer.len() <= MAX_ANSWER, "row {number}: {}", answer.len());
         }
     }
 
     #[test]
     fn answers_to_put_and_lock_are_parsed_or_refused() {
-        assert_eq!(stored(br#"{"v":1,"stored":true,"version":"18"}"#), Ok(Some("18".to_owned())));
-        assert_eq!(stored(br#"{"v":1,"conflict":true}"#), Ok(None));
-        assert_eq!(locked(br#"{"v":1,"locked":true}"#), Ok(Lease::Granted));
-        assert_eq!(locked(br#"{"v":1,"locked":false,"holder":"x"}"#), Ok(Lease::Taken));
-        assert_eq!(locked(br#"{"v":1,"unsupported":true}"#), Ok(Lease::Unsupported));
+        assert_eq!(parse_put_answer(br#"{"v":1,"stored":true,"version":"18"}"#), Ok(Some("18".to_owned())));
+        assert_eq!(parse_put_answer(br#"{"v":1,"conflict":true}"#), Ok(None));
+        assert_eq!(parse_lock_answer(br#"{"v":1,"locked":true}"#), Ok(Lease::Granted));
+        assert_eq!(parse_lock_answer(br#"{"v":1,"locked":false,"holder":"x"}"#), Ok(Lease::Taken));
+        assert_eq!(parse_lock_answer(br#"{"v":1,"unsupported":true}"#), Ok(Lease::Unsupported));
         for bad in
             ["{}", r#"{"v":1}"#, r#"{"v":1,"stored":true}"#, r#"{"v":1,"stored":true,"conflict":true,"version":"1"}"#]
         {
-            assert!(stored(bad.as_bytes()).is_err() && locked(bad.as_bytes()).is_err(), "{bad}");
+            assert!(parse_put_answer(bad.as_bytes()).is_err() && parse_lock_answer(bad.as_bytes()).is_err(), "{bad}");
         }
     }
 
@@ -342,16 +344,16 @@ mod tests {
         #[test]
         fn get_returns_what_was_put(content in proptest::collection::vec(any::<u8>(), 0..200), name in "[a-z_][a-z.-]{0,20}") {
             let files = Files::from([(name.clone(), Secret::copied(&content))]);
-            let request: Value = serde_json::from_slice(&put("x", None, &files)).unwrap();
+            let request: Value = serde_json::from_slice(&put_request("x", None, &files)).unwrap();
             prop_assert_eq!(&request["expect"], &Value::Null);
             let answer = json!({ "v": 1, "found": true, "version": "1", "files": request["files"] }).to_string();
-            let found = got(answer.as_bytes()).unwrap().unwrap();
+            let found = parse_get_answer(answer.as_bytes()).unwrap().unwrap();
             prop_assert_eq!(found.files[&name].expose_secret(), content.as_slice());
         }
 
         #[test]
         fn any_answer_is_parsed_without_panic(answer in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = (got(&answer), stored(&answer), locked(&answer));
+            let _ = (parse_get_answer(&answer), parse_put_answer(&answer), parse_lock_answer(&answer));
         }
     }
 }

@@ -204,7 +204,10 @@ impl Remote {
         match &self.task {
             Some((_, task)) => [Some(task.deadline()), self.turn_deadline].into_iter().flatten().min(),
             None if self.next_request(now).is_some() => Some(now),
-            None => [self.lease, self.poll_interval.due().filter(|_| !self.is_final)].into_iter().flatten().min(),
+            None => {
+                let poll = if self.is_final { None } else { self.poll_interval.due() };
+                [self.lease, poll].into_iter().flatten().min()
+            }
         }
     }
 
@@ -267,20 +270,20 @@ impl Remote {
         match verb {
             Verb::Get => {
                 self.must_read = false;
-                protocol::get(&self.agent)
+                protocol::get_request(&self.agent)
             }
             Verb::Put => {
                 let nothing = PendingPut { expect: None, files: Files::new() };
                 let put = self.pending_put.as_ref().unwrap_or(&nothing);
-                protocol::put(&self.agent, put.expect.as_deref(), &put.files)
+                protocol::put_request(&self.agent, put.expect.as_deref(), &put.files)
             }
             Verb::Lock => {
                 self.lease = self.lease.map(|_| now + LEASE_DURATION / 2);
-                protocol::lock(&self.agent, &self.owner, LEASE_DURATION)
+                protocol::lease_request(&self.agent, &self.owner, LEASE_DURATION)
             }
             Verb::Unlock => {
                 self.must_unlock = false;
-                protocol::lock(&self.agent, &self.owner, LEASE_DURATION)
+                protocol::lease_request(&self.agent, &self.owner, LEASE_DURATION)
             }
         }
     }
@@ -289,13 +292,13 @@ impl Remote {
         let unusable = |why: String| protocol_error(&self.helper.text, verb, &why);
         match verb {
             Verb::Get => {
-                let stored = protocol::got(answer).map_err(unusable)?;
+                let stored = protocol::parse_get_answer(answer).map_err(unusable)?;
                 self.check_version_order(stored.as_ref())?;
                 self.stored = stored;
                 events.push(StoreEvent::Read);
             }
             Verb::Put => {
-                let version = protocol::stored(answer).map_err(unusable)?;
+                let version = protocol::parse_put_answer(answer).map_err(unusable)?;
                 if let Some((version, put)) = version.zip(self.pending_put.take()) {
                     self.stored = Some(Stored { version, files: put.files, ignored_files: 0 });
                     events.push(StoreEvent::Stored);
@@ -305,7 +308,7 @@ impl Remote {
                 }
             }
             Verb::Lock => {
-                let lease = protocol::locked(answer).map_err(unusable)?;
+                let lease = protocol::parse_lock_answer(answer).map_err(unusable)?;
                 if lease == Lease::Granted && (self.turn_request == TurnRequest::Locking || self.lease.is_some()) {
                     self.lease = Some(Instant::now() + LEASE_DURATION / 2);
                 } else if lease == Lease::Taken {

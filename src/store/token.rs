@@ -42,7 +42,7 @@ pub fn rule(definition: &Definition) -> Option<&TokenRule> {
 }
 
 fn digest(token: &[u8]) -> String {
-    Digest::of(&[token]).to_string()
+    Digest::of_parts(&[token]).to_string()
 }
 
 impl Capture {
@@ -79,7 +79,7 @@ impl Capture {
         // ignored.
         let text = serde_json::to_vec_pretty(&metadata).map_err(io::Error::other)?;
         notes.write_whole(OsStr::new(&format!("{FILE}.json")), &text, self.attributes(0o644))?;
-        self.handle().write_whole_by_way_of(&notes, OsStr::new(FILE), token, self.attributes(0o600))?;
+        self.handle().write_whole_staged_in(&notes, OsStr::new(FILE), token, self.attributes(0o600))?;
         self.handle().sync()?;
         Ok(metadata)
     }

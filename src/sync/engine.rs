@@ -25,12 +25,18 @@ use crate::sys::watch::{Change, Watched, Watcher};
 /// How long the sync before the agent's start may take.
 const START_SYNC_LIMIT: Duration = Duration::from_secs(5);
 
+/// A session's share in the watch of a directory. Two sessions may share a directory, and so its watch.
+struct Watch {
+    id: Watched,
+    session: usize,
+    side: Side,
+}
+
 /// All sync sessions of this process.
 pub struct Engine {
     sessions: Vec<SyncSession>,
     watcher: Option<Watcher>,
-    /// Which sessions a watch belongs to: two may share a directory.
-    watched: Vec<(Watched, usize, Side)>,
+    watches: Vec<Watch>,
     state: Option<(Dir, State)>,
     /// Messages that belong to no single session.
     log: DedupLog,
@@ -41,7 +47,7 @@ impl Engine {
     /// Starts to watch for the live sessions. `state`: the state directory, and what is saved there about this run.
     pub fn new(sessions: Vec<SyncSession>, state: Option<(Dir, State)>, reporter: Reporter) -> Engine {
         let mut engine =
-            Engine { sessions, watcher: None, watched: Vec::new(), state, log: DedupLog::default(), reporter };
+            Engine { sessions, watcher: None, watches: Vec::new(), state, log: DedupLog::default(), reporter };
         engine.watch(Instant::now());
         engine
     }
@@ -55,17 +61,15 @@ impl Engine {
                     None => Watcher::new().and_then(|watcher| self.watcher.insert(watcher).add(&directory)),
                 };
                 match added {
-                    Ok(watched) => {
+                    Ok(id) => {
                         // An earlier watch of this side is about a directory that is no longer of interest.
-                        let is_of_this_side = |(_, known, side_known): &mut (Watched, usize, Side)| {
-                            (*known, *side_known) == (index, side)
-                        };
-                        let earlier: Vec<_> = self.watched.extract_if(.., is_of_this_side).collect();
-                        self.watched.push((watched, index, side));
-                        for (watch, ..) in earlier {
-                            let is_still_used = self.watched.iter().any(|(used, ..)| *used == watch);
+                        let is_earlier = |watch: &mut Watch| watch.session == index && watch.side == side;
+                        let earlier: Vec<Watch> = self.watches.extract_if(.., is_earlier).collect();
+                        self.watches.push(Watch { id, session: index, side });
+                        for watch in earlier {
+                            let is_still_used = self.watches.iter().any(|used| used.id == watch.id);
                             if !is_still_used && let Some(watcher) = &self.watcher {
-                                watcher.remove(watch);
+                                watcher.remove(watch.id);
                             }
                         }
                         session.watched(side, now);
@@ -133,7 +137,7 @@ impl Engine {
     pub fn begin_final_sync(&mut self, now: Instant, limit: Option<Instant>, children: &mut Children) -> Instant {
         // Nobody reads changes from here on, and a descriptor that stays readable would make the event loop spin.
         self.watcher = None;
-        self.watched.clear();
+        self.watches.clear();
         self.sessions.iter_mut().for_each(|session| session.begin_final_sync(now, children));
         let final_sync_limit = self.sessions.iter().map(SyncSession::final_sync_limit).max();
         limit.unwrap_or(now + final_sync_limit.unwrap_or_default())
@@ -186,9 +190,9 @@ impl Engine {
                     if let Some(watcher) = &self.watcher {
                         watcher.remove(watched);
                     }
-                    for (_, index, side) in self.watched.extract_if(.., |(known, ..)| *known == watched) {
-                        if let Some(session) = self.sessions.get_mut(index) {
-                            session.directory_gone(side, now);
+                    for watch in self.watches.extract_if(.., |watch| watch.id == watched) {
+                        if let Some(session) = self.sessions.get_mut(watch.session) {
+                            session.directory_gone(watch.side, now);
                         }
                     }
                 }
@@ -199,11 +203,11 @@ impl Engine {
 
     /// The sessions that a watch belongs to.
     fn sessions_of(&mut self, watched: Watched) -> impl Iterator<Item = &mut SyncSession> {
-        let watches = &self.watched;
+        let watches = &self.watches;
         self.sessions
             .iter_mut()
             .enumerate()
-            .filter(move |(index, _)| watches.iter().any(|(watch, owner, _)| *watch == watched && owner == index))
+            .filter(move |(index, _)| watches.iter().any(|watch| watch.id == watched && watch.session == *index))
             .map(|(_, session)| session)
     }
 

@@ -161,7 +161,7 @@ impl RefreshLock {
         self.turn.needs_lease()
     }
 
-    /// Another directory has taken the directory of the agent's config directory.
+    /// Another directory has taken the place of the agent's config directory.
     pub fn config_dir_replaced(&mut self, config_dir: &Dir) -> io::Result<()> {
         self.config_dir = config_dir.sub_beneath(Path::new("."))?;
         self.turn_holder = TurnHolder::OtherRun;
@@ -315,7 +315,7 @@ impl RefreshLock {
             NoTurns(format!("{}: {}", refresh_lock.path.display(), reason(error)))
         };
         let mut made = self.parent.make_lock(&self.lock);
-        if made.as_ref().is_err_and(errno::is_there) {
+        if made.as_ref().is_err_and(errno::exists) {
             self.tries = self.tries.saturating_add(1);
             if !self.clear_foreign_lock(now).map_err(|error| failed(self, &error))? {
                 return Ok(());
@@ -332,7 +332,7 @@ impl RefreshLock {
                 dated.map_err(|error| failed(self, &error))
             }
             // An agent was faster.
-            Err(error) if errno::is_there(&error) => Ok(()),
+            Err(error) if errno::exists(&error) => Ok(()),
             Err(error) => Err(failed(self, &error)),
         }
     }

@@ -128,7 +128,9 @@ impl SyncSession {
     pub fn new(config: SessionConfig) -> SyncSession {
         // A record that cannot be read now is read again before anything is transferred.
         let mut history = config.store.record().unwrap_or_default().history;
-        if let Some(base) = config.base.filter(|_| history.is_empty()) {
+        if history.is_empty()
+            && let Some(base) = config.base
+        {
             history.push(base.digest);
         }
         let presence = config.presence();
@@ -201,12 +203,12 @@ impl SyncSession {
 
     /// When a sync is due, unless the store has refused and waiting does not help.
     pub fn due_unless_refused(&self) -> Option<Instant> {
-        self.due.filter(|_| !self.store_refused)
+        if self.store_refused { None } else { self.due }
     }
 
     /// When the next step of the final sync is due. None if it is complete or cannot be completed.
     pub fn next_final_step(&self, now: Instant) -> Option<Instant> {
-        let store = self.config.store.deadline(now).filter(|_| self.config.store.is_busy(now));
+        let store = if self.config.store.is_busy(now) { self.config.store.deadline(now) } else { None };
         self.due_unless_refused().into_iter().chain(store).min()
     }
 

@@ -1,7 +1,8 @@
-//! Opens what is beneath a directory, through symbolic links that stay beneath it.
+//! Opens a path beneath a directory, through symbolic links that stay beneath it.
 //!
-//! By openat2(2); before Linux 5.6, and under a seccomp filter that does not know it (docker's own before 20.10), by a walk
-//! of one name at a time. Its way back up is the handles that it came by, so nobody who renames meanwhile leads it out.
+//! It uses openat2(2). Before Linux 5.6, and under a seccomp filter that does not know that call (docker's own before
+//! 20.10), it walks the path one name at a time. `..` goes back to the handle that it came from, so nobody can lead it
+//! out by a rename.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,28 +13,25 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::{Mode, fstat};
 
 use crate::sys::stat::{Kind, Stat};
-use crate::sys::walk::{LINKS, PASSAGE, Way};
+use crate::sys::walk::{MAX_LINKS, PATH_NOFOLLOW, PathWalk};
 
-/// Opens `path` beneath `base`.
-///
-/// # Errors
-/// As openat2(2) with `RESOLVE_BENEATH`: EXDEV for a way out.
+/// Opens `path` beneath `base`, like openat2(2) with `RESOLVE_BENEATH`: EXDEV if the path leads out.
 pub(super) fn open(base: &impl AsFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
     let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_BENEATH);
     match openat2(base, path, how) {
-        // The last is a rename in the same moment: openat2(2) does not know then whether it was led out.
+        // EAGAIN: a rename at the same moment, so openat2(2) does not know whether the path led out.
         Err(Errno::ENOSYS | Errno::EPERM | Errno::EAGAIN) => walk(base, path, flags),
         opened => opened,
     }
 }
 
 fn walk(base: &impl AsFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
-    let mut way = Way::default();
-    way.prepend(path);
-    // The directories from the base, which is none of them, to where we are.
+    let mut walk_left = PathWalk::default();
+    walk_left.prepend(path);
+    // The directories between the base, which is not among them, and the current one.
     let mut passed: Vec<OwnedFd> = Vec::new();
     let mut links = 0;
-    while let Some(name) = way.next() {
+    while let Some(name) = walk_left.next() {
         if name == "/" {
             return Err(Errno::EXDEV);
         }
@@ -42,17 +40,19 @@ fn walk(base: &impl AsFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
             continue;
         }
         let here = passed.last().map_or(base.as_fd(), AsFd::as_fd);
-        let next = openat(here, name.as_os_str(), PASSAGE, Mode::empty())?;
+        let next = openat(here, name.as_os_str(), PATH_NOFOLLOW, Mode::empty())?;
         match Stat::from(fstat(&next)?).kind {
             Kind::Link => {
                 links += 1;
-                if links > LINKS {
+                if links > MAX_LINKS {
                     return Err(Errno::ELOOP);
                 }
-                way.prepend(Path::new(&readlinkat(&next, "")?));
+                walk_left.prepend(Path::new(&readlinkat(&next, "")?));
             }
-            // A link that takes its place in this moment is refused.
-            _ if way.is_over() => return openat(here, name.as_os_str(), flags | OFlag::O_NOFOLLOW, Mode::empty()),
+            // O_NOFOLLOW: a link may take its place at this moment.
+            _ if walk_left.is_over() => {
+                return openat(here, name.as_os_str(), flags | OFlag::O_NOFOLLOW, Mode::empty());
+            }
             Kind::Directory => passed.push(next),
             Kind::File | Kind::Special => return Err(Errno::ENOTDIR),
         }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_walk_gets_where_the_kernel_gets() {
+    fn the_walk_ends_where_openat2_ends() {
         let temp = tempfile::tempdir().unwrap();
         let at = |name: &str| temp.path().join(name);
         std::fs::create_dir_all(at("base/a/b")).unwrap();

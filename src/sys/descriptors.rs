@@ -1,4 +1,4 @@
-//! The descriptors that we were started with: the agent's, not ours.
+//! The descriptors that we were started with. They belong to the agent, not to us.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -7,17 +7,15 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::{dup2_stdin, dup2_stdout};
 
-/// How many descriptors one poll(2) asks about.
+/// How many descriptors one poll(2) checks.
 const CHUNK: u8 = 128;
 
-/// Lets go of what the agent has inherited, so that the other end of its pipes sees it close them: standard input and
-/// output become /dev/null, every other inherited descriptor is closed. Standard error stays, for messages.
+/// Closes what the agent has inherited, so that the other end of a pipe sees it when the agent closes its own. Standard
+/// input and output become /dev/null, and all other inherited descriptors are closed. Standard error stays, for
+/// messages.
 ///
-/// For the parent, once the agent runs. What survived our exec has no close-on-exec flag, and everything of our own has
-/// one: that tells them apart.
-///
-/// # Errors
-/// As open(2) of /dev/null and dup2(2). Without a /dev/null (a bare `chroot`) standard input and output stay.
+/// For the parent, once the agent runs. Descriptors that survived our exec lack the close-on-exec flag, and all of our
+/// own have it, which distinguishes them. Without a /dev/null (a bare `chroot`) standard input and output stay.
 pub fn release_agents_descriptors() -> io::Result<()> {
     close_inherited();
     match OpenOptions::new().read(true).write(true).open("/dev/null") {
@@ -30,7 +28,7 @@ pub fn release_agents_descriptors() -> io::Result<()> {
     }
 }
 
-/// One poll(2) tells which of many descriptors are open, at the price of one system call and without /proc.
+/// One poll(2) tells which of many descriptors are open. It costs one system call and needs no /proc.
 fn close_inherited() {
     let mut first: i32 = 3;
     loop {
@@ -41,7 +39,7 @@ fn close_inherited() {
         // SAFETY: `asked` is an array of CHUNK entries that poll writes `revents` of, and outlives the call.
         let polled = unsafe { libc::poll(asked.as_mut_ptr(), libc::nfds_t::from(CHUNK), 0) };
         if Errno::result(polled).is_err() {
-            // EINVAL: a limit of descriptors below CHUNK. Then there are few to hold on to.
+            // EINVAL: the limit of descriptors is below CHUNK, so there are few to keep open.
             return;
         }
         let is_open = |slot: &&libc::pollfd| slot.revents & libc::POLLNVAL == 0;
@@ -49,8 +47,8 @@ fn close_inherited() {
         let is_full = asked.iter().all(|slot| is_open(&slot));
         first += i32::from(CHUNK);
         if !is_full {
-            // Descriptors are given out from the lowest free one, so none of ours is beyond a gap. A kernel before 5.9
-            // has no close_range(2), and leaves what is there open.
+            // The kernel hands out the lowest free descriptor, so none of ours is beyond a gap. Kernels before 5.9 have
+            // no close_range(2), and leave the rest open.
             // SAFETY: the call takes integers; see `close_if_inherited` for who owns what.
             let _ = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
             return;

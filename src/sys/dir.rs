@@ -1,4 +1,4 @@
-//! Directories as handles: every name is looked up beneath one, never by a path that somebody else can swap.
+//! Directory handles. Every name is looked up beneath a handle, never by a path that somebody else can change.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -19,63 +19,49 @@ use crate::sys::listing::Listing;
 use crate::sys::stat::Stat;
 use crate::sys::{access, beneath, resolve};
 
-/// Mode and owner of something that is written.
+/// Mode and owner of a file or directory to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attributes {
-    /// Permission bits.
+    /// The permission bits.
     pub mode: u32,
-    /// Owner and group; `None` leaves ours.
+    /// Owner and group. `None` leaves ours.
     pub owner: Option<(u32, u32)>,
 }
 
 /// Names in a directory, sorted, without `.` and `..`.
 #[derive(Debug, Default)]
 pub struct Names {
-    /// Those that were read.
     pub names: Vec<OsString>,
-    /// There are more.
+    /// There are more names.
     pub is_cut: bool,
 }
 
-/// An open directory.
 #[derive(Debug)]
 pub struct Dir(OwnedFd);
 
-const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+const DIRECTORY_FLAGS: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 impl Dir {
-    /// Opens a directory by a path that the operator gave. Symbolic links of root's and of ours are followed; another's
-    /// only to what is beneath the directory that holds it.
-    ///
-    /// # Errors
-    /// As open(2); a link that leads elsewhere in words.
+    /// Opens a directory by the operator's path. Symbolic links of root's and our own are followed. Anybody else's are
+    /// followed only if they stay beneath their directory; otherwise the error says which link leads out.
     pub fn open(path: &Path) -> io::Result<Dir> {
-        Ok(Dir(resolve::open(path, DIRECTORY)?))
+        Ok(Dir(resolve::open(path, DIRECTORY_FLAGS)?))
     }
 
-    /// Opens a directory that we may pass through and perhaps not list, to look its entries up by name.
-    ///
-    /// # Errors
-    /// As open(2).
-    pub fn passage(path: &Path) -> io::Result<Dir> {
+    /// Opens a directory with `O_PATH`, which needs only search permission, to look up entries by name.
+    pub fn open_search_only(path: &Path) -> io::Result<Dir> {
         Ok(Dir(resolve::open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)?))
     }
 
-    /// Opens the subdirectory `name`, which must not be a symbolic link.
-    ///
-    /// # Errors
-    /// As openat(2): ELOOP or ENOTDIR for a link.
+    /// Opens the subdirectory `name`. Fails with ELOOP or ENOTDIR for a symbolic link.
     pub fn sub(&self, name: &OsStr) -> io::Result<Dir> {
-        single(name)?;
-        Ok(Dir(openat(&self.0, name, DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty())?))
+        check_component(name)?;
+        Ok(Dir(openat(&self.0, name, DIRECTORY_FLAGS | OFlag::O_NOFOLLOW, Mode::empty())?))
     }
 
-    /// The subdirectory `name`, made with these attributes if it is not there; one that is there keeps its own.
-    ///
-    /// # Errors
-    /// As mkdirat(2), openat(2) and fchown(2).
+    /// Opens the subdirectory `name`. If it does not exist, it is made with these attributes.
     pub fn make(&self, name: &OsStr, attributes: Attributes) -> io::Result<Dir> {
-        single(name)?;
+        check_component(name)?;
         match mkdirat(&self.0, name, Mode::from_bits_truncate(0o700)) {
             Ok(()) => {
                 let made = self.sub(name)?;
@@ -87,87 +73,59 @@ impl Dir {
         }
     }
 
-    /// Gives this directory a mode and an owner.
-    ///
-    /// # Errors
-    /// As fchown(2) and fchmod(2).
     pub fn set_mode_and_owner(&self, attributes: Attributes) -> io::Result<()> {
         set_mode_and_owner(&self.0, attributes)
     }
 
-    /// A directory beneath this one; symbolic links in `path` are followed as long as they stay beneath it.
-    ///
-    /// # Errors
-    /// As openat2(2): EXDEV for a way out.
+    /// Opens a directory beneath this one. Symbolic links are followed as long as they stay beneath; EXDEV if one leads
+    /// out.
     pub fn sub_beneath(&self, path: &Path) -> io::Result<Dir> {
-        Ok(Dir(beneath::open(&self.0, path, DIRECTORY)?))
+        Ok(Dir(beneath::open(&self.0, path, DIRECTORY_FLAGS)?))
     }
 
-    /// A file beneath this directory, opened for reading without waiting; symbolic links in `path` are followed as
-    /// long as they stay beneath it.
-    ///
-    /// # Errors
-    /// As openat2(2): EXDEV for a way out.
+    /// Opens a file beneath this directory for reading, without blocking. Symbolic links are followed as long as they
+    /// stay beneath; EXDEV if one leads out.
     pub fn file_beneath(&self, path: &Path) -> io::Result<File> {
-        Ok(File::from(beneath::open(&self.0, path, READING)?))
+        Ok(File::from(beneath::open(&self.0, path, READ_FLAGS)?))
     }
 
-    /// The entry `name`, opened for reading without waiting; never through a symbolic link.
-    ///
-    /// # Errors
-    /// As openat(2): ELOOP for a symbolic link.
+    /// Opens the entry `name` for reading, without blocking. Fails with ELOOP for a symbolic link.
     pub fn file(&self, name: &OsStr) -> io::Result<File> {
-        single(name)?;
-        Ok(File::from(openat(&self.0, name, READING | OFlag::O_NOFOLLOW, Mode::empty())?))
+        check_component(name)?;
+        Ok(File::from(openat(&self.0, name, READ_FLAGS | OFlag::O_NOFOLLOW, Mode::empty())?))
     }
 
-    /// What the entry `name` is; a symbolic link is a link.
-    ///
-    /// # Errors
-    /// As fstatat(2).
+    /// The metadata of the entry `name`. A symbolic link is not followed.
     pub fn stat_entry(&self, name: &OsStr) -> io::Result<Stat> {
         Ok(fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?.into())
     }
 
-    /// What this directory is.
-    ///
-    /// # Errors
-    /// As fstat(2).
     pub fn stat(&self) -> io::Result<Stat> {
         Ok(fstat(&self.0)?.into())
     }
 
-    /// Whether this process may make entries here now: permission bits, capabilities and a read-only mount.
+    /// Whether this process may make entries here now, by permission bits, capabilities and mount.
     pub fn is_writable(&self) -> bool {
         access::may(&self.0, ".".as_ref(), AccessFlags::W_OK | AccessFlags::X_OK)
     }
 
-    /// Why this process may not make entries here now.
-    ///
-    /// # Errors
-    /// As faccessat(2): what making one would say.
-    pub fn would_write(&self) -> io::Result<()> {
+    /// Fails with the kernel's reason if this process may not make entries here now.
+    pub fn check_writable(&self) -> io::Result<()> {
         access::access(&self.0, ".".as_ref(), AccessFlags::W_OK | AccessFlags::X_OK)
     }
 
     /// Whether this process may write to the entry `name` now.
     pub fn may_write(&self, name: &OsStr) -> bool {
-        single(name).is_ok() && access::may(&self.0, name.as_ref(), AccessFlags::W_OK)
+        check_component(name).is_ok() && access::may(&self.0, name.as_ref(), AccessFlags::W_OK)
     }
 
     /// The names in this directory, sorted, without `.` and `..`.
-    ///
-    /// # Errors
-    /// As readdir(3).
     pub fn names(&self) -> io::Result<Vec<OsString>> {
         self.names_up_to(usize::MAX, &|_| true).map(|found| found.names)
     }
 
-    /// As [`Dir::names`], of a directory that others may fill: at most so many of the names that are wanted, whichever the
-    /// file system gives first.
-    ///
-    /// # Errors
-    /// As readdir(3).
+    /// Like [`Dir::names`], for a directory that others may fill: at most `most` of the wanted names, the first ones
+    /// that the file system returns.
     pub fn names_up_to(&self, most: usize, is_wanted: &dyn Fn(&OsStr) -> bool) -> io::Result<Names> {
         let mut found = Names::default();
         for name in self.list()? {
@@ -186,24 +144,19 @@ impl Dir {
     }
 
     fn list(&self) -> io::Result<Listing> {
-        Listing::of(openat(&self.0, ".", DIRECTORY, Mode::empty())?)
+        Listing::open(openat(&self.0, ".", DIRECTORY_FLAGS, Mode::empty())?)
     }
 
-    /// Writes the entry `name` whole: a new file beside it, its attributes, its bytes on disk, then rename(2). A reader
-    /// or a crash sees the old file or the new one, and no other process ever opens it with other rights.
-    ///
-    /// # Errors
-    /// As openat(2), fchown(2), write(2), fsync(2) and renameat(2). The temporary file is removed.
+    /// Writes the entry `name` atomically: writes a new file with its attributes, syncs it, and renames it. A reader or
+    /// a crash sees either the old file or the new one, and nobody can open the new one with other permissions. After
+    /// an error the temporary file is removed.
     pub fn write_whole(&self, name: &OsStr, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
-        self.write_whole_by_way_of(self, name, bytes, attributes)
+        self.write_whole_staged_in(self, name, bytes, attributes)
     }
 
-    /// As [`Dir::write_whole`], with the new file made in `staging`, a directory of the same file system: watchers of
-    /// this one then hear of a single rename.
-    ///
-    /// # Errors
-    /// As [`Dir::write_whole`].
-    pub fn write_whole_by_way_of(
+    /// Like [`Dir::write_whole`], with the temporary file in `staging`, a directory of the same file system. Watchers
+    /// of this directory then see a single rename.
+    pub fn write_whole_staged_in(
         &self,
         staging: &Dir,
         name: &OsStr,
@@ -218,12 +171,10 @@ impl Dir {
         Ok(renamed?)
     }
 
-    /// Writes a new file that shall become `name`, its bytes on disk, and returns its own name.
-    ///
-    /// # Errors
-    /// As openat(2), fchown(2), write(2) and fsync(2); there is then no file.
+    /// Writes and syncs a new file that will become `name`. Returns its temporary name. After an error there is no
+    /// file.
     pub(super) fn write_temporary(&self, name: &OsStr, bytes: &[u8], attributes: Attributes) -> io::Result<OsString> {
-        single(name)?;
+        check_component(name)?;
         let temporary = temporary_name(name);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mut file = File::from(openat(&self.0, temporary.as_os_str(), flags, Mode::from_bits_truncate(0o600))?);
@@ -235,13 +186,10 @@ impl Dir {
         written.map(|()| temporary)
     }
 
-    /// Overwrites the existing entry `name` in its own inode, for a file that is itself a mount point: rename(2) onto
-    /// one gives EBUSY. Not atomic: the caller keeps a recovery copy until this returns.
-    ///
-    /// # Errors
-    /// As openat(2), ftruncate(2), write(2) and fsync(2).
+    /// Overwrites the existing entry `name` in place. For a file that is a mount point: rename(2) onto one fails with
+    /// EBUSY. Not atomic, so the caller keeps a recovery copy until this returns.
     pub fn overwrite(&self, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
-        single(name)?;
+        check_component(name)?;
         let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let mut file = File::from(openat(&self.0, name, flags, Mode::empty())?);
         file.write_all(bytes)?;
@@ -249,10 +197,10 @@ impl Dir {
         file.sync_all()
     }
 
-    /// Removes temporary files of ours ([`Dir::write_whole`]) that a killed process left: those that nobody has written
-    /// to for 10 s, by the file system's own clock. A neighbour that writes right now keeps its own.
+    /// Removes temporary files of [`Dir::write_whole`] that killed processes left: those that have not been written to
+    /// for 10 s, by the file system's own clock. A process that is writing right now keeps its own.
     ///
-    /// What stays for an error stays until the next start: it is in a directory that its owner alone may enter.
+    /// After an error the files stay until the next start. Only the owner of their directory may enter it.
     pub fn sweep(&self) {
         let Ok(names) = self.temporaries() else { return };
         if names.is_empty() {
@@ -261,17 +209,17 @@ impl Dir {
         let Ok(now) = self.clock() else { return };
         for name in names {
             // Never a directory: unlinkat(2) refuses one.
-            if self.modified(&name).is_ok_and(|modified| modified.abs_diff(now) > ABANDONED) {
+            if self.modified(&name).is_ok_and(|modified| modified.abs_diff(now) > ABANDONED_AFTER) {
                 let _ = self.remove(&name);
             }
         }
     }
 
-    /// The temporary files among the first entries of this directory: an agent can make any number of others.
+    /// The temporary files among the first entries of this directory. An agent can make any number of others.
     fn temporaries(&self) -> io::Result<Vec<OsString>> {
-        const ENTRIES: usize = 4096;
+        const MAX_ENTRIES: usize = 4096;
         let mut found = Vec::new();
-        for name in self.list()?.take(ENTRIES) {
+        for name in self.list()?.take(MAX_ENTRIES) {
             let name = name?;
             if is_temporary(&name) {
                 found.push(name);
@@ -280,7 +228,7 @@ impl Dir {
         Ok(found)
     }
 
-    /// The time of this file system, in seconds: a server's clock is not ours.
+    /// The time of this file system in seconds. A file server has a clock of its own.
     fn clock(&self) -> io::Result<i64> {
         let name = self.write_temporary(OsStr::new("clock"), b"", Attributes { mode: 0o600, owner: None })?;
         let now = self.modified(&name);
@@ -288,36 +236,27 @@ impl Dir {
         now
     }
 
-    /// When the entry `name` was last written to, in seconds.
+    /// The mtime of the entry `name`, in seconds.
     fn modified(&self, name: &OsStr) -> io::Result<i64> {
         Ok(fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?.st_mtime)
     }
 
-    /// Removes a file (never a directory).
-    ///
-    /// # Errors
-    /// As unlinkat(2).
+    /// Removes a file, never a directory.
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
-        single(name)?;
+        check_component(name)?;
         Ok(unlinkat(&self.0, name, UnlinkatFlags::NoRemoveDir)?)
     }
 
-    /// Removes the empty directory `name`, if it is there.
-    ///
-    /// # Errors
-    /// As unlinkat(2): ENOTEMPTY, ENOTDIR.
+    /// Removes the empty directory `name`, if it exists. Fails with ENOTEMPTY or ENOTDIR.
     pub fn remove_directory(&self, name: &OsStr) -> io::Result<()> {
-        single(name)?;
+        check_component(name)?;
         match unlinkat(&self.0, name, UnlinkatFlags::RemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
     }
 
-    /// Puts this directory's entries on disk.
-    ///
-    /// # Errors
-    /// As fsync(2).
+    /// Writes this directory's entries to disk.
     pub fn sync(&self) -> io::Result<()> {
         Ok(fsync(&self.0)?)
     }
@@ -329,33 +268,25 @@ impl AsFd for Dir {
     }
 }
 
-/// `O_NONBLOCK`: a fifo planted under a name must not stop us in open(2).
-const READING: OFlag = OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
+/// `O_NONBLOCK`: open(2) of a planted fifo must not block.
+const READ_FLAGS: OFlag = OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
 
-/// What an open file is.
-///
-/// # Errors
-/// As fstat(2).
 pub fn stat_file(file: &File) -> io::Result<Stat> {
     Ok(fstat(file)?.into())
 }
 
-/// Gives an open file or directory an owner and a mode.
-///
-/// # Errors
-/// As fchown(2) and fchmod(2).
 pub fn set_mode_and_owner(file: impl AsFd, attributes: Attributes) -> io::Result<()> {
     let now = Stat::from(fstat(&file)?);
-    let give = |(uid, gid)| fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    let change_owner = |(uid, gid)| fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
     let mut owner = (now.uid, now.gid);
-    // The mode first: once the file is another's, it takes CAP_FOWNER.
+    // The mode first: once the file belongs to somebody else, changing it needs CAP_FOWNER.
     if now.mode != attributes.mode {
         let mode = Mode::from_bits_truncate(attributes.mode);
         match fchmod(&file, mode) {
-            // It is another's already. CAP_CHOWN alone does it too, by way of us.
+            // It already belongs to somebody else. With CAP_CHOWN alone it can be changed by taking it over first.
             Err(Errno::EPERM) if now.uid != Uid::effective().as_raw() => {
                 owner = (Uid::effective().as_raw(), now.gid);
-                give(owner)?;
+                change_owner(owner)?;
                 fchmod(&file, mode)?;
             }
             changed => changed?,
@@ -363,15 +294,12 @@ pub fn set_mode_and_owner(file: impl AsFd, attributes: Attributes) -> io::Result
     }
     let wanted = attributes.owner.unwrap_or((now.uid, now.gid));
     if wanted != owner {
-        give(wanted)?;
+        change_owner(wanted)?;
     }
     Ok(())
 }
 
-/// At most `limit` bytes of a file: `None` when there are more. What is read is wiped when it is dropped.
-///
-/// # Errors
-/// As read(2).
+/// Reads a file of at most `limit` bytes. `None` if it is larger. The bytes are wiped on drop.
 pub fn read_limited(file: &File, limit: u64) -> io::Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
     let mut bytes =
         zeroize::Zeroizing::new(Vec::with_capacity(usize::try_from(stat_file(file)?.size.min(limit)).unwrap_or(0) + 1));
@@ -379,8 +307,8 @@ pub fn read_limited(file: &File, limit: u64) -> io::Result<Option<zeroize::Zeroi
     Ok((bytes.len() as u64 <= limit).then_some(bytes))
 }
 
-/// A name is one component: never a way to somewhere else.
-pub(super) fn single(name: &OsStr) -> io::Result<()> {
+/// Checks that a name is one component and leads nowhere else.
+pub(super) fn check_component(name: &OsStr) -> io::Result<()> {
     let bytes = name.as_bytes();
     if bytes.is_empty() || bytes == b"." || bytes == b".." || bytes.contains(&b'/') {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -388,9 +316,9 @@ pub(super) fn single(name: &OsStr) -> io::Result<()> {
     Ok(())
 }
 
-/// A temporary file that was not written to for so many seconds is nobody's any more: a login is written in milliseconds.
-/// Both ways, for the clock may have been wrong when it was written.
-const ABANDONED: u64 = 10;
+/// A temporary file with an mtime this many seconds away is abandoned: a login is written in milliseconds. The future
+/// counts too, because the clock may have been wrong when it was written.
+const ABANDONED_AFTER: u64 = 10;
 
 /// Whether this is the name of a temporary file of ours: `.NAME.NANOSECONDS.PID.NUMBER.tmp`.
 pub fn is_temporary(name: &OsStr) -> bool {
@@ -405,8 +333,8 @@ pub fn is_temporary(name: &OsStr) -> bool {
     number && pid && nanos && parts.next().is_some_and(|name| !name.is_empty())
 }
 
-/// Containers that share a directory are all PID 1: the clock and a counter tell their files apart, and `O_EXCL` what
-/// is left of the odds.
+/// Containers that share a directory all have PID 1, so the clock and a counter make names differ. `O_EXCL` covers the
+/// remaining chance of a collision.
 fn temporary_name(name: &OsStr) -> OsString {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
@@ -429,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn write_whole_replaces_a_planted_link_and_not_its_target() {
+    fn write_whole_replaces_a_planted_link_but_not_its_target() {
         let (temp, dir) = dir();
         std::fs::write(temp.path().join("victim"), "old").unwrap();
         symlink("victim", temp.path().join("login")).unwrap();
@@ -450,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_writer_left_is_swept_and_nothing_else() {
+    fn only_abandoned_temporary_files_are_swept() {
         let (temp, dir) = dir();
         let write = |name: &str, seconds: u64| {
             let file = std::fs::File::create(temp.path().join(name)).unwrap();
@@ -465,7 +393,7 @@ mod tests {
             write(name, 3600);
         }
         write(ours.to_str().unwrap(), 3600);
-        write(".a.b.18f.1.7.tmp", ABANDONED + 5);
+        write(".a.b.18f.1.7.tmp", ABANDONED_AFTER + 5);
         write(".neighbour.18f.1.7.tmp", 0);
         std::fs::create_dir(temp.path().join(".directory.18f.1.7.tmp")).unwrap();
         let ahead = std::fs::File::create(temp.path().join(".ahead.18f.1.7.tmp")).unwrap();
@@ -478,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn names_with_a_way_out_are_refused() {
+    fn names_of_several_components_are_refused() {
         let (_temp, dir) = dir();
         for name in ["", ".", "..", "a/b", "/etc/passwd"] {
             assert!(dir.file(name.as_ref()).is_err(), "{name}");
@@ -487,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_followed_beneath_and_not_out() {
+    fn links_are_followed_only_beneath_the_directory() {
         let (temp, dir) = dir();
         std::fs::create_dir(temp.path().join("..2024")).unwrap();
         std::fs::write(temp.path().join("..2024/key"), "v").unwrap();

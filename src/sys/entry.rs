@@ -1,5 +1,5 @@
-//! The way in, past Rust's own start: that reads /proc/self/maps for the guard page of a stack that no thread of ours
-//! has, and installs handlers for its overflow, at a tenth of the time of a start.
+//! The entry point, which replaces Rust's own start. That reads /proc/self/maps for the guard page of a stack of which
+//! we have only one, and installs handlers for its overflow, which takes a tenth of the time of a start.
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::fs::OpenOptions;
@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use nix::errno::Errno;
 use nix::libc;
 
-/// Makes `fn(Vec<OsString>) -> u8` the function with which the process begins.
+/// Makes `fn(Vec<OsString>) -> u8` the entry point of the process.
 #[macro_export]
 macro_rules! entry {
     ($start:path) => {
@@ -26,7 +26,7 @@ macro_rules! entry {
     };
 }
 
-/// Does of Rust's start what is needed, and returns the arguments.
+/// Does the necessary part of Rust's start, and returns the arguments.
 ///
 /// # Safety
 /// `argc` and `argv` are those of `main`.
@@ -34,15 +34,16 @@ pub unsafe fn begin(argc: c_int, argv: *const *const c_char) -> Vec<OsString> {
     // SAFETY: SIG_IGN is no code of ours. A reader that has gone is an error of write(2), not our end.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
     fill_standard_descriptors();
-    let word = |index| {
+    let argument = |index| {
         // SAFETY: argv has argc strings that live as long as the process.
-        let word = unsafe { CStr::from_ptr(*argv.add(index)) };
-        OsStr::from_bytes(word.to_bytes()).to_owned()
+        let text = unsafe { CStr::from_ptr(*argv.add(index)) };
+        OsStr::from_bytes(text.to_bytes()).to_owned()
     };
-    (0..usize::try_from(argc).unwrap_or(0)).map(word).collect()
+    (0..usize::try_from(argc).unwrap_or(0)).map(argument).collect()
 }
 
-/// A closed descriptor 0, 1 or 2 would be the next file that is opened, and messages would go into it.
+/// If descriptor 0, 1 or 2 is closed, the next file that is opened would get it, and messages would be written to that
+/// file.
 fn fill_standard_descriptors() {
     for fd in 0..=2 {
         // SAFETY: F_GETFD only asks.

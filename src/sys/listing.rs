@@ -1,5 +1,5 @@
-//! readdir(3), with a destructor that does not panic. Both nix's and std's do, on an error of closedir(3); a network file
-//! system that has gone away gives one.
+//! readdir(3) with a destructor that does not panic. Those of nix and std panic on an error of closedir(3), which a
+//! network file system that has gone away returns.
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::io;
@@ -14,11 +14,8 @@ use nix::libc;
 pub(super) struct Listing(NonNull<libc::DIR>);
 
 impl Listing {
-    /// Of an open directory, from its beginning.
-    ///
-    /// # Errors
-    /// As fdopendir(3).
-    pub(super) fn of(directory: OwnedFd) -> io::Result<Listing> {
+    /// Lists an open directory from its beginning.
+    pub(super) fn open(directory: OwnedFd) -> io::Result<Listing> {
         let fd = directory.into_raw_fd();
         // SAFETY: fdopendir takes the descriptor over, and leaves it to us when it fails.
         let stream = unsafe { libc::fdopendir(fd) };

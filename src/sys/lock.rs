@@ -1,4 +1,4 @@
-//! flock(2) on files that are never renamed or removed, and directories that are locks by being there.
+//! flock(2) on files, and directories whose existence is a lock.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,19 +12,19 @@ use nix::libc;
 use nix::sys::stat::{Mode, fstatat, futimens, mkdirat};
 use nix::sys::time::TimeSpec;
 
-use crate::sys::dir::{Attributes, Dir, set_mode_and_owner, single, stat_file};
+use crate::sys::dir::{Attributes, Dir, check_component, set_mode_and_owner, stat_file};
 use crate::sys::stat::{Kind, Stat};
 
-/// A held flock(2); free again when this is dropped or the process ends, however it ends.
+/// A held flock(2). The kernel releases it when this is dropped or the process ends, for whatever reason.
 ///
-/// close(2) frees it, for nobody else has the descriptor: it is closed by exec, and a child that shares our memory has
-/// executed its program before we go on. There is no `LOCK_UN`, which a network file system that has gone away answers
-/// with an error that a destructor could only panic about.
+/// close(2) releases it, because nobody else has the descriptor: exec closes it, and a child that shares our memory has
+/// executed its program before we go on. There is no `LOCK_UN`: a network file system that has gone away answers it
+/// with an error, at which a destructor could only panic.
 #[derive(Debug)]
 pub struct Lock(#[allow(dead_code, reason = "held for its Drop")] Option<File>);
 
 impl Lock {
-    /// Whether it keeps others out: a file system without locks gives one that does not.
+    /// Whether it keeps others out. On a file system without locks it does not.
     pub fn excludes(&self) -> bool {
         self.0.is_some()
     }
@@ -37,22 +37,21 @@ fn flock(file: &File, operation: libc::c_int) -> nix::Result<()> {
 }
 
 impl Dir {
-    /// Takes an exclusive flock(2) on the entry `name`, made if needed, without waiting: `None` when another has it.
-    /// The lock file's mode is 0666 so that a container with another uid can open it. Where the file system has no locks
-    /// (NFS without its lock daemon, some FUSE), everybody gets one that excludes nobody.
+    /// Takes an exclusive flock(2) on the entry `name`, which is made if needed. Never waits: `None` if somebody else
+    /// holds it. The file's mode is 0666, so that a container with another uid can open it. On a file system without
+    /// locks (NFS without its lock daemon, some FUSE), everybody gets a lock that excludes nobody.
     ///
-    /// # Errors
-    /// As openat(2) and flock(2); a file with a second name, which may be another's, or none that is regular.
+    /// Fails if the file is not regular, or has a second name and so may be somebody else's.
     pub fn lock(&self, name: &OsStr, owner: Option<(u32, u32)>) -> io::Result<Option<Lock>> {
-        single(name)?;
+        check_component(name)?;
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let file = File::from(openat(self, name, flags, Mode::from_bits_truncate(0o666))?);
         let stat = stat_file(&file)?;
-        // Whoever may write here could have had root open another user's file to all.
+        // Somebody who may write here could make root change the mode of another user's file.
         if stat.kind != Kind::File || stat.links > 1 {
-            return Err(io::Error::other(format!("{} is no lock file of ours", name.display())));
+            return Err(io::Error::other(format!("{} is not a lock file", name.display())));
         }
-        // The umask has its say at open. Only its owner or root may widen the mode, and once is enough.
+        // open(2) applies the umask. Only the owner or root may widen the mode, and once is enough.
         let _ = set_mode_and_owner(&file, Attributes { mode: 0o666, owner });
         match flock(&file, libc::LOCK_EX) {
             Ok(()) => Ok(Some(Lock(Some(file)))),
@@ -62,24 +61,19 @@ impl Dir {
         }
     }
 
-    /// Makes the empty directory `name`: a lock as agents make them. Not dressed: an agent's own lock has its modes too.
-    ///
-    /// # Errors
-    /// As mkdirat(2): EEXIST when somebody has the lock; and openat(2).
+    /// Makes the empty directory `name`, as agents make their locks. Fails with EEXIST if somebody holds the lock. Mode
+    /// and owner stay as mkdirat(2) makes them, as those of an agent's own lock do.
     pub fn make_lock(&self, name: &OsStr) -> io::Result<DirectoryLock> {
-        single(name)?;
+        check_component(name)?;
         mkdirat(self, name, Mode::from_bits_truncate(0o755))?;
         let dir = self.sub(name)?;
         let id = dir.stat()?.id;
         Ok(DirectoryLock { dir, id })
     }
 
-    /// The directory `name` as a lock of somebody's; `None` where there is nothing.
-    ///
-    /// # Errors
-    /// As fstatat(2); what is there is not a directory.
+    /// The directory `name` as somebody's lock. `None` if it does not exist. Fails if it is not a directory.
     pub fn find_lock(&self, name: &OsStr) -> io::Result<Option<FoundLock>> {
-        single(name)?;
+        check_component(name)?;
         let raw = match fstatat(self, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Err(Errno::ENOENT) => return Ok(None),
             found => found?,
@@ -95,16 +89,16 @@ impl Dir {
     }
 }
 
-/// A directory that is somebody's lock, as it was found.
+/// A directory that is somebody's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FoundLock {
     /// Device and inode.
     id: (u64, u64),
-    /// Whoever holds it sets this now and then.
+    /// Its holder sets this now and then.
     pub modified: SystemTime,
 }
 
-/// A lock that is a directory, made by us. It outlives us: others judge by its mtime whether its maker lives.
+/// A lock that is a directory, made by us. It outlives us: others tell by its mtime whether its maker lives.
 #[derive(Debug)]
 pub struct DirectoryLock {
     dir: Dir,
@@ -112,35 +106,26 @@ pub struct DirectoryLock {
 }
 
 impl DirectoryLock {
-    /// Whether the entry `name` of `parent` is this lock still. Another may have removed it and made its own there.
+    /// Whether the entry `name` of `parent` is still this lock. Somebody may have removed it and made another.
     pub fn is_at(&self, parent: &Dir, name: &OsStr) -> bool {
         parent.stat_entry(name).is_ok_and(|there| there.id == self.id)
     }
 
-    /// Gives it this mtime. By its handle: whoever holds a lock that another touches takes it for lost.
-    ///
-    /// # Errors
-    /// As futimens(3).
+    /// Sets the mtime. Uses the handle, because an agent whose lock somebody else touches takes it for lost.
     pub fn date(&self, modified: SystemTime) -> io::Result<()> {
         let since = modified.duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
-        let moment = TimeSpec::from_duration(since);
-        Ok(futimens(&self.dir, &moment, &moment)?)
+        let time = TimeSpec::from_duration(since);
+        Ok(futimens(&self.dir, &time, &time)?)
     }
 
-    /// Removes it, if it is at this name of `parent` still.
-    ///
-    /// # Errors
-    /// As unlinkat(2).
+    /// Removes the lock, if it still has this name in `parent`.
     pub fn remove(&self, parent: &Dir, name: &OsStr) -> io::Result<()> {
         if self.is_at(parent, name) { parent.remove_directory(name) } else { Ok(()) }
     }
 }
 
-/// Whether another holds an exclusive flock(2) on this file. A shared lock is taken and given up in between: who tries
-/// to take an exclusive one in that moment tries again.
-///
-/// # Errors
-/// As flock(2).
+/// Whether somebody else holds an exclusive flock(2) on this file. The check takes a shared lock for a moment. Whoever
+/// wants an exclusive one at that moment tries again.
 pub fn is_held(file: File) -> io::Result<bool> {
     let taken = flock(&file, libc::LOCK_SH);
     drop(file);

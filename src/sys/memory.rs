@@ -7,9 +7,6 @@ use std::io::{Seek, Write};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 /// A file with these bytes, to be read from its beginning; gone with its last descriptor.
-///
-/// # Errors
-/// As `memfd_create(2)` and write(2).
 pub fn file(bytes: &[u8]) -> io::Result<File> {
     let mut file = File::from(memfd_create(c"input", MFdFlags::MFD_CLOEXEC)?);
     file.write_all(bytes)?;

@@ -1,4 +1,4 @@
-//! A pipe that exec closes.
+//! Pipes that exec closes.
 
 use std::io;
 use std::io::{Read, Write};
@@ -8,22 +8,16 @@ use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::unistd::pipe2;
 use zeroize::{Zeroize, Zeroizing};
 
-/// The reading end.
 pub struct Reader(std::fs::File);
 
-/// A reading end that is read as it fills.
+/// A reading end that is read as it fills, without blocking.
 pub struct Stream(Option<std::fs::File>);
 
-/// The writing end.
 pub struct Writer(std::fs::File);
 
-/// Reads of 4 KiB at a time; a pipe holds 64 KiB (pipe(7)).
-const ROUNDS: usize = 64;
+/// The maximum number of reads of 4 KiB in one call. A pipe holds 64 KiB (pipe(7)).
+const MAX_READS: usize = 64;
 
-/// A new pipe.
-///
-/// # Errors
-/// As pipe2(2).
 pub fn pipe() -> io::Result<(Reader, Writer)> {
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
     Ok((Reader(reader.into()), Writer(writer.into())))
@@ -36,24 +30,17 @@ impl AsFd for Reader {
 }
 
 impl Reader {
-    /// Lets this end stay open through exec.
-    ///
-    /// # Errors
-    /// As fcntl(2).
+    /// Keeps this end open through exec.
     pub fn survive_exec(&self) -> io::Result<()> {
         fcntl(&self.0, FcntlArg::F_SETFD(FdFlag::empty()))?;
         Ok(())
     }
 
-    /// The descriptor's number.
     pub fn number(&self) -> i32 {
         self.0.as_raw_fd()
     }
 
-    /// This end, read without waiting from now on.
-    ///
-    /// # Errors
-    /// As fcntl(2).
+    /// Makes reads from this end non-blocking.
     pub fn stream(self) -> io::Result<Stream> {
         fcntl(&self.0, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         Ok(Stream(Some(self.0)))
@@ -66,13 +53,11 @@ impl Stream {
         self.0.as_ref().map(AsFd::as_fd)
     }
 
-    /// Reads what is there, and keeps it up to a length of `limit`; never waits, and returns to one who writes forever.
-    ///
-    /// # Errors
-    /// As read(2).
+    /// Reads what is available, and keeps it up to a total of `limit` bytes. Never blocks, and returns even if the
+    /// other end writes without end.
     pub fn drain(&mut self, into: &mut Vec<u8>, limit: usize) -> io::Result<()> {
         let mut buffer = Zeroizing::new([0; 4096]);
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_READS {
             let Some(file) = &mut self.0 else { break };
             match file.read(buffer.as_mut_slice()) {
                 Ok(0) => self.0 = None,
@@ -89,7 +74,7 @@ impl Stream {
     }
 }
 
-/// Appends; a vector that grows leaves its old bytes behind unless they are wiped, and these may be a secret.
+/// Appends bytes that may be secret: a vector that grows would leave its old bytes behind, so they are wiped.
 fn append(into: &mut Vec<u8>, bytes: &[u8]) {
     if into.capacity() - into.len() < bytes.len() {
         let mut larger = Vec::with_capacity((into.capacity() * 2).max(into.len() + bytes.len()));
@@ -106,19 +91,12 @@ impl AsFd for Writer {
 }
 
 impl Writer {
-    /// Writes all of it into the empty pipe, without waiting for a reader.
-    ///
-    /// # Errors
-    /// As write(2): EAGAIN when the pipe does not hold it.
+    /// Writes all of it into the empty pipe without waiting for a reader. Fails with EAGAIN if it does not fit.
     pub fn write_now(&self, bytes: &[u8]) -> io::Result<()> {
         fcntl(&self.0, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         self.write(bytes)
     }
 
-    /// Writes all of it.
-    ///
-    /// # Errors
-    /// As write(2).
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
         (&self.0).write_all(bytes)
     }

@@ -1,4 +1,4 @@
-//! Waiting for descriptors or a moment, whichever is first.
+//! Waits for descriptors or a deadline, whichever comes first.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -7,25 +7,22 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// A descriptor, and what is waited for on it.
+/// A descriptor, and what to wait for.
 pub struct Interest<'f>(PollFd<'f>);
 
 impl<'f> Interest<'f> {
-    /// Something to read, or the end.
+    /// Wait for something to read, or for the end of file.
     pub fn to_read(fd: BorrowedFd<'f>) -> Interest<'f> {
         Interest(PollFd::new(fd, PollFlags::POLLIN))
     }
 
-    /// Room to write.
+    /// Wait for room to write.
     pub fn to_write(fd: BorrowedFd<'f>) -> Interest<'f> {
         Interest(PollFd::new(fd, PollFlags::POLLOUT))
     }
 }
 
-/// As [`wait_readable`], for either way.
-///
-/// # Errors
-/// As poll(2), EINTR excepted.
+/// Like [`wait_readable`], for reading and writing.
 pub fn wait(interests: Vec<Interest<'_>>, deadline: Option<Instant>) -> io::Result<()> {
     let mut poll_fds: Vec<PollFd<'_>> = interests.into_iter().map(|interest| interest.0).collect();
     match poll(&mut poll_fds, timeout(deadline)) {
@@ -34,11 +31,8 @@ pub fn wait(interests: Vec<Interest<'_>>, deadline: Option<Instant>) -> io::Resu
     }
 }
 
-/// Waits until one of `fds` is readable (or hung up), or `deadline` has come; without a deadline forever, with no
-/// wake-up in between. A return before the deadline with nothing ready is possible (EINTR) and harmless.
-///
-/// # Errors
-/// As poll(2), EINTR excepted.
+/// Waits until one of `fds` is readable or hung up, or until `deadline`. Without a deadline it waits forever, with no
+/// wake-up in between. It may return early with nothing ready (EINTR), which is harmless.
 pub fn wait_readable(fds: &[BorrowedFd<'_>], deadline: Option<Instant>) -> io::Result<()> {
     wait(fds.iter().map(|fd| Interest::to_read(*fd)).collect(), deadline)
 }
@@ -49,7 +43,7 @@ pub fn is_writable(fd: BorrowedFd<'_>) -> bool {
     matches!(poll(&mut fds, PollTimeout::ZERO), Ok(ready) if ready > 0)
 }
 
-/// Rounded up to a millisecond, so that a deadline is past when poll returns for it.
+/// Rounded up to a millisecond, so that the deadline has passed when poll(2) returns.
 fn timeout(deadline: Option<Instant>) -> PollTimeout {
     let Some(deadline) = deadline else { return PollTimeout::NONE };
     let left = deadline.saturating_duration_since(Instant::now());

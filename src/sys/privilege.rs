@@ -1,4 +1,4 @@
-//! Who this process is, and the one-way steps to being less.
+//! The user of this process, and the irreversible steps to fewer privileges.
 
 use std::io;
 
@@ -13,47 +13,35 @@ pub fn current() -> (u32, u32) {
     (unistd::geteuid().as_raw(), unistd::getegid().as_raw())
 }
 
-/// Supplementary groups.
-///
-/// # Errors
-/// As setgroups(2): EPERM without `CAP_SETGID`.
+/// Sets the supplementary groups. EPERM without `CAP_SETGID`.
 pub fn set_groups(groups: &[u32]) -> io::Result<()> {
-    // Not nix's, which takes a vector of its own type: the child between clone and exec allocates nothing.
+    // Not nix's function, which takes a vector of its own type: the child between clone and exec must not allocate.
     // SAFETY: the pointer and the length are those of one slice, and `gid_t` is `u32`.
     Errno::result(unsafe { libc::setgroups(groups.len(), groups.as_ptr()) })?;
     Ok(())
 }
 
-/// Real, effective and saved group.
-///
-/// # Errors
-/// As setresgid(2): EPERM without `CAP_SETGID`.
+/// Sets real, effective and saved group. EPERM without `CAP_SETGID`.
 pub fn set_group(gid: u32) -> io::Result<()> {
     let gid = Gid::from_raw(gid);
     Ok(unistd::setresgid(gid, gid, gid)?)
 }
 
-/// Real, effective and saved user. From root to another, the kernel empties the permitted, effective and ambient
-/// capabilities (capabilities(7)).
-///
-/// # Errors
-/// As setresuid(2): EPERM without `CAP_SETUID`, EAGAIN at the user's limit of processes.
+/// Sets real, effective and saved user. If root becomes another user, the kernel clears the permitted, effective and
+/// ambient capabilities (capabilities(7)). EPERM without `CAP_SETUID`, EAGAIN at the user's limit of processes.
 pub fn set_user(uid: u32) -> io::Result<()> {
     let uid = Uid::from_raw(uid);
     Ok(unistd::setresuid(uid, uid, uid)?)
 }
 
-/// Drops every capability that this kernel knows from the bounding set. Before the user changes: it takes
-/// `CAP_SETPCAP`.
-///
-/// # Errors
-/// EPERM without `CAP_SETPCAP`; EINVAL where capabilities are emulated, and this is not.
+/// Drops all capabilities that this kernel knows from the bounding set. Comes before the change of user, because it
+/// needs `CAP_SETPCAP`. EPERM without it; EINVAL if an emulation of the kernel lacks the call.
 pub fn drop_bounding_set() -> io::Result<()> {
     for capability in 0..64 {
         // SAFETY: PR_CAPBSET_DROP takes an integer; no memory is passed.
         match Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }) {
             Ok(_) => {}
-            // The first that this kernel does not know. Every kernel knows 0, CAP_CHOWN.
+            // The first capability that this kernel does not know. Every kernel knows 0, CAP_CHOWN.
             Err(Errno::EINVAL) if capability > 0 => break,
             Err(errno) => return Err(errno.into()),
         }
@@ -61,15 +49,12 @@ pub fn drop_bounding_set() -> io::Result<()> {
     Ok(())
 }
 
-/// Empties the ambient, inheritable, effective and permitted sets.
-///
-/// # Errors
-/// As capset(2), which a process may always use to lose what it has.
+/// Clears the ambient, inheritable, effective and permitted sets. A process may always give up what it has.
 pub fn drop_capabilities() -> io::Result<()> {
-    // Not the caps crate's: its sets and its errors allocate, and the child between clone and exec must not.
+    // Not the caps crate: its sets and errors allocate, and the child between clone and exec must not.
     let header = CapHeader { version: LINUX_CAPABILITY_VERSION_3, pid: 0 };
     let none = [CapData::default(); 2];
-    // A kernel before 4.3 has no ambient set, and then nothing in it.
+    // A kernel before 4.3 has no ambient set, so there is nothing in it.
     // SAFETY: the first call takes integers; the second reads a header and the two sets of its version (capset(2)).
     let lowered = unsafe {
         libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
@@ -98,16 +83,13 @@ struct CapData {
     inheritable: u32,
 }
 
-/// exec gives no more privilege than we have (`PR_SET_NO_NEW_PRIVS`).
-///
-/// # Errors
-/// As prctl(2).
+/// From now on exec grants no privileges (`PR_SET_NO_NEW_PRIVS`).
 pub fn no_new_privileges() -> io::Result<()> {
     Ok(prctl::set_no_new_privs()?)
 }
 
-/// Whether we hold `CAP_CHOWN`. Root is taken to hold it where the kernel does not tell (a filter that refuses capget(2)):
-/// a login that then stays root's would shut its user out, and chown(2) says whether it works.
+/// Whether we hold `CAP_CHOWN`. If the kernel does not tell (a filter refuses capget(2)), root is assumed to: a login
+/// that stayed root's would lock its user out, and chown(2) reports it if it fails.
 pub fn may_chown() -> bool {
     caps::has_cap(None, CapSet::Effective, Capability::CAP_CHOWN).unwrap_or_else(|_| current().0 == 0)
 }

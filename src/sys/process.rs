@@ -1,4 +1,4 @@
-//! Processes: fork, exec, wait, kill, and what this process is to the kernel.
+//! Processes: fork, exec, wait, kill, and settings of this process.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
@@ -15,48 +15,43 @@ use zeroize::Zeroize;
 
 use crate::sys::listing::Listing;
 use crate::sys::signal::Signal;
-use crate::sys::wipe::Room;
+use crate::sys::wipe::StackMemory;
 
-/// Enough for our own steps, and less than malloc(3) would map anew each time.
-const STACK: usize = 64 * 1024;
+/// Enough for the child's steps, and less than malloc(3) would map for each call.
+const STACK_SIZE: usize = 64 * 1024;
 
-/// Where programs are looked for without a PATH, as execvpe(3) does.
+/// The default of execvpe(3) without PATH.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
-/// `PATH_MAX`: the kernel takes no longer path, its NUL included.
-const LONGEST_PATH: usize = 4096;
+/// `PATH_MAX`, the maximum length of a path with its NUL.
+const MAX_PATH: usize = 4096;
 
-/// A process id of a live or unreaped child, or of a process in our namespace.
 pub type Pid = i32;
 
-/// How a child ended or what else waitpid(2) said of it.
+/// A change of a child's state, from waitpid(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// exit(3) with this code.
+    /// Exited with this code.
     Exited(u8),
-    /// Ended by this signal number.
+    /// Killed by this signal number.
     Signaled(i32),
     /// Stopped by this signal number (job control).
     Stopped(i32),
 }
 
-/// What one look at the children found.
+/// The result of `wait_any`.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Waited {
-    /// This child changed.
     Child(Pid, Change),
-    /// There are children, and none has changed.
+    /// There are children, and none has changed its state.
     Unchanged,
     /// There are no children.
     None,
 }
 
-/// One waitpid(2) for any child, without waiting.
+/// Calls waitpid(2) for any child, without waiting.
 ///
-/// The raw call: nix's has no answer for a child that a real-time signal ended.
-///
-/// # Errors
-/// As waitpid(2), ECHILD and EINTR excepted.
+/// Not nix's function, which cannot represent a child that a real-time signal killed.
 pub fn wait_any() -> io::Result<Waited> {
     loop {
         let mut status = 0;
@@ -89,27 +84,22 @@ fn decode(status: i32) -> Option<Change> {
     }
 }
 
-/// Who gets a signal.
+/// The receiver of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// One process.
     Process(Pid),
-    /// A process group.
     Group(Pid),
-    /// Every process that we may signal but ourselves: as PID 1 of a namespace, all of it.
+    /// Every process that we may signal but ourselves. For PID 1 of a namespace, that is the whole namespace.
     Everyone,
 }
 
-/// Sends a signal.
-///
-/// # Errors
-/// As kill(2): ESRCH when nobody is left, EPERM when none of them may be signalled.
+/// Sends a signal. ESRCH if nobody is left, EPERM if none of the receivers may be signalled.
 pub fn kill(target: Target, signal: Signal) -> io::Result<()> {
     let pid = match target {
         Target::Process(pid) if pid > 0 => pid,
         Target::Group(pid) if pid > 1 => -pid,
         Target::Everyone => -1,
-        // kill(0) is our own group and kill(-1) is everyone: never by an odd number.
+        // kill(0) means our own group and kill(-1) everyone. A bad number must never become one of them.
         Target::Process(_) | Target::Group(_) => return Err(Errno::ESRCH.into()),
     };
     // SAFETY: kill takes two integers and touches no memory of ours.
@@ -117,12 +107,12 @@ pub fn kill(target: Target, signal: Signal) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs `child` in a new process that shares our memory, on a stack of its own, while we wait until it executes a
-/// program or ends (vfork(2)). What it writes to memory we see; descriptors, signals and credentials are its own.
-/// Nothing is copied, so it costs half of a fork and its page faults. The child must allocate nothing: nobody would free it.
+/// Runs `child` in a new process that shares our memory, on a stack of its own, and waits until it executes a program
+/// or ends (vfork(2)). We see what it writes to memory. Its descriptors, signals and credentials are its own. Nothing
+/// is copied, so it takes half of the time of a fork and its page faults. The child must not allocate: nobody would
+/// free it.
 ///
-/// # Errors
-/// As clone(2): EAGAIN at the limit of processes, ENOMEM.
+/// EAGAIN at the limit of processes.
 pub fn vfork(child: &mut dyn FnMut() -> isize) -> io::Result<Pid> {
     extern "C" fn run(child: *mut libc::c_void) -> libc::c_int {
         // SAFETY: what `vfork` passed, which is borrowed until it returns.
@@ -130,8 +120,8 @@ pub fn vfork(child: &mut dyn FnMut() -> isize) -> io::Result<Pid> {
         libc::c_int::try_from(child()).unwrap_or(libc::c_int::MAX)
     }
     let mut child = child;
-    // Room that nobody clears: pages that are not touched cost nothing.
-    let mut stack = Room::new(STACK)?;
+    // Not cleared: pages that are not touched cost nothing.
+    let mut stack = StackMemory::new(STACK_SIZE)?;
     let top = stack.end();
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // This process has one thread, and it sleeps until the child has executed a program or ended: the two never run at
@@ -141,20 +131,19 @@ pub fn vfork(child: &mut dyn FnMut() -> isize) -> io::Result<Pid> {
     Ok(Errno::result(pid)?)
 }
 
-/// Ends this process now: no destructors, no flushing; for the forked child.
+/// Ends this process without destructors and flushing. For the forked child.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: _exit never returns and runs nothing of ours.
     unsafe { libc::_exit(code) }
 }
 
-/// Arguments and environment as exec takes them, made before the fork: all that the child needs is there, and it allocates
-/// nothing.
+/// Arguments and environment in the form that exec takes, made before the fork so that the child need not allocate.
 pub struct Program {
     argv: Words,
     environment: Words,
-    /// The paths to try, in this order.
+    /// The paths to try, in order.
     candidates: Vec<CString>,
-    /// `/bin/sh`, a place for the candidate, and the arguments: for a script without `#!`.
+    /// `/bin/sh`, a slot for the path, and the arguments: for a script without `#!`.
     script: Vec<Cell<*const c_char>>,
 }
 
@@ -172,7 +161,7 @@ impl Words {
 }
 
 impl Drop for Program {
-    /// The environment may hold credentials: they are the agent's from its exec on, and ours no longer.
+    /// Wipes the environment, which may hold credentials. From the exec on they are the agent's.
     fn drop(&mut self) {
         for assignment in self.environment.texts.drain(..) {
             assignment.into_bytes().zeroize();
@@ -181,10 +170,8 @@ impl Drop for Program {
 }
 
 impl Program {
-    /// Takes the environment over; `argv` must not be empty. The program is looked up on our own `PATH`.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a NUL byte inside a word, or no word at all.
+    /// Takes over the environment. The program is looked up on our own `PATH`. Fails with `InvalidInput` for an empty
+    /// `argv`, or for a word with a NUL byte.
     pub fn new(argv: &[OsString], environment: Vec<OsString>) -> io::Result<Program> {
         let name = argv.first().ok_or(io::ErrorKind::InvalidInput)?;
         let candidates = candidates(name, env::var_os("PATH").as_deref())?;
@@ -193,21 +180,21 @@ impl Program {
             environment.into_iter().map(|assignment| Ok(CString::new(assignment.into_vec())?)).collect();
         let mut program =
             Program { argv: Words::new(argv?), environment: Words::new(environment?), candidates, script: Vec::new() };
-        program.lay_script_out();
+        program.set_script();
         Ok(program)
     }
 
-    fn lay_script_out(&mut self) {
+    fn set_script(&mut self) {
         let arguments = self.argv.pointers.iter().skip(1).copied();
         self.script = [SHELL.as_ptr(), ptr::null()].into_iter().chain(arguments).map(Cell::new).collect();
     }
 
-    /// Puts another word in the last one's place; a word with a NUL byte is none.
+    /// Replaces the last word. Does nothing for a word with a NUL byte.
     pub fn set_last(&mut self, word: &str) {
         if let (Some(last), Ok(word)) = (self.argv.texts.last_mut(), CString::new(word)) {
             *last = word;
             self.argv = Words::new(mem::take(&mut self.argv.texts));
-            self.lay_script_out();
+            self.set_script();
         }
     }
 
@@ -216,13 +203,13 @@ impl Program {
         self.argv.texts.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
-    /// Becomes the program, looked up as execvpe(3) does: a script without `#!` goes to /bin/sh. Allocates nothing. Returns
-    /// only the error.
+    /// Becomes the program, looked up like execvpe(3): a script without `#!` goes to /bin/sh. Does not allocate.
+    /// Returns only on failure.
     pub fn exec(&self) -> io::Error {
         let mut refused = None;
         for candidate in &self.candidates {
             match self.exec_at(candidate) {
-                // There may be another further on; if there is none, this one is worth a word.
+                // A later directory may have another program. If none has, this error is the one to report.
                 Errno::EACCES => refused = Some(Errno::EACCES),
                 Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENODEV | Errno::ETIMEDOUT => {}
                 errno => return errno.into(),
@@ -243,10 +230,11 @@ impl Program {
     }
 }
 
-/// What executes a script without `#!`.
+/// The interpreter of a script without `#!`.
 const SHELL: &CStr = c"/bin/sh";
 
-/// The paths at which execvpe(3) looks for a program: a name with a slash is one, and an empty directory is where we are.
+/// The paths at which execvpe(3) looks for a program. A name with a slash is a path; an empty directory is the current
+/// one.
 fn candidates(name: &OsStr, path: Option<&OsStr>) -> io::Result<Vec<CString>> {
     let name = name.as_bytes();
     if name.is_empty() {
@@ -260,86 +248,69 @@ fn candidates(name: &OsStr, path: Option<&OsStr>) -> io::Result<Vec<CString>> {
         b"" => name.to_vec(),
         directory => [directory, b"/", name].concat(),
     });
-    let fitting = joined.filter(|candidate| candidate.len() < LONGEST_PATH);
+    let fitting = joined.filter(|candidate| candidate.len() < MAX_PATH);
     fitting.map(|candidate| Ok(CString::new(candidate)?)).collect()
 }
 
-/// Whether this is the machine's own user namespace, which has every id: the kernel gives it this inode number
-/// (`PROC_USER_INIT_INO` in `linux/proc_ns.h`), and one look is cheaper than two maps.
+/// Whether this is the machine's initial user namespace, which has every id. The kernel gives it this inode number
+/// (`PROC_USER_INIT_INO` in `linux/proc_ns.h`), and one stat(2) is cheaper than reading two maps.
 pub fn is_in_first_user_namespace() -> bool {
     stat::stat("/proc/self/ns/user").is_ok_and(|found| found.st_ino == 0xEFFF_FFFD)
 }
 
-/// Our process id; 1 in a container.
+/// Our process id, which is 1 in a container.
 pub fn id() -> Pid {
     unistd::getpid().as_raw()
 }
 
-/// Our parent's; 0 when it is outside our namespace.
+/// Our parent's process id, which is 0 if it is outside our namespace.
 pub fn parent_id() -> Pid {
     unistd::getppid().as_raw()
 }
 
-/// Moves this process to a group of its own.
-///
-/// # Errors
-/// As setpgid(2).
+/// Moves this process to a process group of its own.
 pub fn own_group() -> io::Result<()> {
     Ok(unistd::setpgid(unistd::Pid::from_raw(0), unistd::Pid::from_raw(0))?)
 }
 
-/// Makes these descriptors standard input, output and error, which exec keeps.
-///
-/// # Errors
-/// As dup2(2).
+/// Makes these descriptors standard input, output and error, which survive exec.
 pub fn standard_streams(stdin: BorrowedFd<'_>, stdout: BorrowedFd<'_>, stderr: BorrowedFd<'_>) -> io::Result<()> {
     unistd::dup2_stdin(stdin)?;
     unistd::dup2_stdout(stdout)?;
     Ok(unistd::dup2_stderr(stderr)?)
 }
 
-/// Orphans of our descendants become our children instead of PID 1's.
-///
-/// # Errors
-/// EINVAL from a kernel before 3.4 and from qemu's emulation of one; EPERM from a seccomp filter that does not know it.
+/// Makes orphans of our descendants our children instead of PID 1's. EINVAL from kernels before 3.4 and from qemu's
+/// emulation; EPERM from a seccomp filter that does not know the call.
 pub fn become_subreaper() -> io::Result<()> {
     Ok(prctl::set_child_subreaper(true)?)
 }
 
-/// The kernel sends `signal` when our parent dies. A parent that has died already sends none: compare
+/// Makes the kernel send `signal` when our parent dies. A parent that has died already does not count: compare
 /// [`parent_id`] afterwards.
-///
-/// # Errors
-/// As prctl(2).
 pub fn on_parent_death(signal: Signal) -> io::Result<()> {
     // SAFETY: PR_SET_PDEATHSIG takes an integer; no memory is passed. (nix's Signal has no real-time signals.)
     Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal.number(), 0, 0, 0) })?;
     Ok(())
 }
 
-/// No core dump of us, no ptrace, and /proc/PID/{environ,mem,fd} closed to processes of our own uid. Our own
-/// /proc/self files then belong to root: a process that is not root reads what it needs of them before.
-///
-/// # Errors
-/// As prctl(2).
+/// Forbids core dumps and ptrace, and closes /proc/PID/{environ,mem,fd} to processes of our own uid. Our own /proc/self
+/// files then belong to root, so a process that is not root must read them before.
 pub fn set_undumpable() -> io::Result<()> {
     Ok(prctl::set_dumpable(false)?)
 }
 
-/// A core limit of 0 for this process; for the parent after the fork, so that the agent keeps its own limit.
-///
-/// # Errors
-/// As setrlimit(2).
+/// Sets the core limit of this process to 0. For the parent after the fork, so that the agent keeps its own limit.
 pub fn no_core() -> io::Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
     Ok(setrlimit(Resource::RLIMIT_CORE, 0, hard)?)
 }
 
-/// The children of a process, from /proc (`CONFIG_PROC_CHILDREN`), or of ourselves; empty when it cannot be read.
+/// The children of a process, from /proc (`CONFIG_PROC_CHILDREN`). Empty if they cannot be read.
 pub fn children_of(pid: Pid) -> Vec<Pid> {
     let task = Path::new("/proc").join(pid.to_string()).join("task");
     // Not std's read_dir: see `Listing`.
-    let Ok(threads) = fs::File::open(&task).and_then(|task| Listing::of(task.into())) else { return Vec::new() };
+    let Ok(threads) = fs::File::open(&task).and_then(|task| Listing::open(task.into())) else { return Vec::new() };
     threads
         .map_while(Result::ok)
         .filter_map(|thread| fs::read_to_string(task.join(thread).join("children")).ok())
@@ -347,12 +318,12 @@ pub fn children_of(pid: Pid) -> Vec<Pid> {
         .collect()
 }
 
-/// Every descendant of ours that /proc shows, children first.
+/// Our descendants, from /proc, children first.
 pub fn descendants() -> Vec<Pid> {
     descendants_of(id())
 }
 
-/// Every descendant of a process that /proc shows, children first.
+/// The descendants of a process, from /proc, children first.
 pub fn descendants_of(pid: Pid) -> Vec<Pid> {
     let mut found = children_of(pid);
     let mut next = 0;
@@ -369,8 +340,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wait_statuses() {
-        // wait(2): low seven bits the signal, 0x80 the core flag, 0x7f stopped, else the exit code above.
+    fn wait_statuses_are_decoded() {
+        // wait(2): the low seven bits are the signal, 0x80 is the core flag, 0x7f means stopped, and the exit code is
+        // above.
         let rows = [
             (0x0000, Some(Change::Exited(0))),
             (0x0700, Some(Change::Exited(7))),
@@ -387,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_looked_for_as_execvpe_does() {
+    fn programs_are_searched_like_execvpe() {
         let rows: [(&str, Option<&str>, &[&str]); 8] = [
             ("x", Some("/a:/b"), &["/a/x", "/b/x"]),
             ("x", Some("/a::/b"), &["/a/x", "x", "/b/x"]),
@@ -403,7 +375,7 @@ mod tests {
             let expected: Vec<CString> = expected.iter().map(|path| CString::new(*path).unwrap()).collect();
             assert_eq!(found, expected, "{name} {path:?}");
         }
-        let long = "/".repeat(LONGEST_PATH);
+        let long = "/".repeat(MAX_PATH);
         assert_eq!(candidates("x".as_ref(), Some(long.as_ref())).unwrap(), Vec::<CString>::new());
     }
 
@@ -424,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_targets_never_become_broadcasts() {
+    fn bad_targets_never_become_broadcasts() {
         for target in [Target::Process(0), Target::Process(-1), Target::Group(0), Target::Group(1), Target::Group(-5)] {
             assert_eq!(kill(target, Signal::CONT).map_err(|e| e.raw_os_error()), Err(Some(libc::ESRCH)));
         }

@@ -1,4 +1,4 @@
-//! Replacing a file that another process may be replacing in the same moment.
+//! Replaces a file that another process may be replacing at the same moment.
 
 use std::ffi::OsStr;
 use std::io;
@@ -12,45 +12,42 @@ use nix::{NixPath, libc};
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::lock::DirectoryLock;
 
-/// What came of a replacement.
+/// The result of a replacement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replaced {
-    /// The new file is in its place.
+    /// The new file is in place.
     Done,
-    /// What was there is not what was expected: it is there still.
+    /// The file was not the expected one. It is still there.
     Unexpected,
-    /// Another holds the lock around writes.
+    /// Somebody else holds the lock around writes.
     Locked,
 }
 
-/// The lock that others make around their writes: a directory beside the file, held for the rename alone. What it was
-/// made with, the time of now, is what makes it stale by their rule should we end in that moment.
+/// The lock that others hold around their writes: a directory beside the file, held for the rename only. It keeps the
+/// mtime of its creation, so it becomes stale by their rule should we end at that moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Exclusion<'n> {
-    /// Its name.
     pub name: &'n OsStr,
-    /// One that is older is nobody's.
+    /// A lock that is older is abandoned.
     pub dead_after: Duration,
-    /// Another's is waited for; else it is done without.
+    /// Whether to give up if somebody else holds the lock. Otherwise the file is replaced without it.
     pub is_patient: bool,
 }
 
-/// What came of taking it.
+/// The result of taking the lock.
 enum Taken {
     Ours(DirectoryLock),
-    Anothers,
-    /// It cannot be made, as in a directory that nobody can write to.
-    Nobodys,
+    Held,
+    /// The lock cannot be made, for example in a directory that nobody can write to.
+    Unavailable,
 }
 
 impl Dir {
-    /// Writes the entry `name` whole in the place of what is expected there: of nothing, without `is_expected`; else of
-    /// the file that this says yes to when it is given the name under which the old file is then found.
+    /// Writes the entry `name` atomically over the file that is expected there. Without `is_expected`, no file is
+    /// expected. Otherwise `is_expected` gets the name under which the old file is then found, and says whether it is
+    /// the expected one.
     ///
-    /// rename(2) cannot be told what it replaces; `RENAME_EXCHANGE` shows it afterwards, and is undone.
-    ///
-    /// # Errors
-    /// As openat(2), fchown(2), write(2), fsync(2) and renameat2(2).
+    /// rename(2) cannot be told which file to replace. `RENAME_EXCHANGE` reveals it afterwards, and can be undone.
     pub fn replace_whole(
         &self,
         name: &OsStr,
@@ -59,22 +56,22 @@ impl Dir {
         is_expected: Option<&dyn Fn(&OsStr) -> bool>,
         exclusion: Option<&Exclusion<'_>>,
     ) -> io::Result<Replaced> {
-        // Before anything is written: what waits asks often.
-        if exclusion.is_some_and(|exclusion| exclusion.is_patient && self.is_excluded(exclusion)) {
+        // Checked before anything is written, because a waiting caller asks often.
+        if exclusion.is_some_and(|exclusion| exclusion.is_patient && self.is_locked_by_others(exclusion)) {
             return Ok(Replaced::Locked);
         }
-        // On disk before the lock is taken, which is then held for a rename and not for a slow disk.
+        // The file is synced before the lock is taken, so the lock is held for a rename and not for a slow disk.
         let temporary = self.write_temporary(name, bytes, attributes)?;
-        let lock = match exclusion.map(|exclusion| (exclusion, self.exclude(exclusion))) {
+        let lock = match exclusion.map(|exclusion| (exclusion, self.take_lock(exclusion))) {
             Some((exclusion, Taken::Ours(lock))) => Some((lock, exclusion.name)),
-            Some((exclusion, Taken::Anothers)) if exclusion.is_patient => {
+            Some((exclusion, Taken::Held)) if exclusion.is_patient => {
                 return self.remove(&temporary).map(|()| Replaced::Locked);
             }
-            Some((_, Taken::Anothers | Taken::Nobodys)) | None => None,
+            Some((_, Taken::Held | Taken::Unavailable)) | None => None,
         };
-        let replaced = self.put_in_place(&temporary, name, is_expected);
+        let replaced = self.rename_into_place(&temporary, name, is_expected);
         if let Some((lock, name)) = lock {
-            // One that stays is stale by its date, soon.
+            // A lock that stays becomes stale soon.
             let _ = lock.remove(self, name);
         }
         match replaced {
@@ -87,9 +84,9 @@ impl Dir {
         }
     }
 
-    /// Renames the new file to its name; and whether there is a file left that has to go, the old one, or the new one that
-    /// did not get there.
-    fn put_in_place(
+    /// Renames the new file to its name. Also returns whether the temporary name must be removed: it is the old file,
+    /// or a new one that was not put in place.
+    fn rename_into_place(
         &self,
         temporary: &OsStr,
         name: &OsStr,
@@ -103,9 +100,9 @@ impl Dir {
                 Ok((Replaced::Unexpected, true))
             }
             (Ok(()), is_expected) => Ok((Replaced::Done, is_expected.is_some())),
-            // It appeared, or it went, since it was read.
+            // The file appeared or vanished after it was read.
             (Err(Errno::EEXIST | Errno::ENOENT), _) => Ok((Replaced::Unexpected, true)),
-            // NFS and others know no flags; EPERM is a seccomp filter's answer to a call that it does not know.
+            // NFS and others support no flags. EPERM is the answer of a seccomp filter that does not know the call.
             (Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM), _) => {
                 renameat(self, temporary, self, name)?;
                 Ok((Replaced::Done, false))
@@ -114,27 +111,27 @@ impl Dir {
         }
     }
 
-    /// Whether another holds the lock around writes.
-    fn is_excluded(&self, exclusion: &Exclusion<'_>) -> bool {
+    /// Whether somebody else holds the lock around writes.
+    fn is_locked_by_others(&self, exclusion: &Exclusion<'_>) -> bool {
         let found = self.find_lock(exclusion.name).ok().flatten();
         let age = |modified| SystemTime::now().duration_since(modified).unwrap_or_default();
         found.is_some_and(|found| age(found.modified) <= exclusion.dead_after)
     }
 
-    fn exclude(&self, exclusion: &Exclusion<'_>) -> Taken {
+    fn take_lock(&self, exclusion: &Exclusion<'_>) -> Taken {
         let make = || self.make_lock(exclusion.name);
         match make() {
             Ok(lock) => Taken::Ours(lock),
-            Err(_) if self.is_excluded(exclusion) => Taken::Anothers,
-            // One that is nobody's goes, as it would for the next of those who use it.
+            Err(_) if self.is_locked_by_others(exclusion) => Taken::Held,
+            // An abandoned lock is removed, as its next user would do.
             Err(_) => match self.remove_directory(exclusion.name).and_then(|()| make()) {
                 Ok(lock) => Taken::Ours(lock),
-                Err(_) => Taken::Nobodys,
+                Err(_) => Taken::Unavailable,
             },
         }
     }
 
-    /// renameat2(2) within this directory. By its number: musl has no function for it before 1.2.6.
+    /// renameat2(2) within this directory, by its number: musl has no function for it before 1.2.6.
     fn rename(&self, from: &OsStr, to: &OsStr, flags: libc::c_uint) -> nix::Result<()> {
         let (directory, call) = (self.as_fd().as_raw_fd(), libc::SYS_renameat2);
         let result = from.with_nix_path(|from| {
@@ -154,7 +151,7 @@ mod tests {
     const PRIVATE: Attributes = Attributes { mode: 0o600, owner: None };
 
     #[test]
-    fn only_what_is_expected_is_replaced() {
+    fn only_the_expected_file_is_replaced() {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open(temp.path()).unwrap();
         let name = OsStr::new("login");
@@ -170,13 +167,13 @@ mod tests {
     }
 
     #[test]
-    fn a_write_waits_for_the_lock_of_those_who_live() {
+    fn a_write_waits_for_a_live_lock() {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open(temp.path()).unwrap();
         let (name, lock) = (OsStr::new("login"), temp.path().join("lock"));
         let write = |bytes: &str, is_patient| {
             let exclusion = Exclusion { name: OsStr::new("lock"), dead_after: Duration::from_secs(15), is_patient };
-            // Seen from within: the lock is held while the file is exchanged.
+            // Checked from within: the lock is held while the file is exchanged.
             let was_held = std::cell::Cell::new(false);
             let any = |_: &OsStr| {
                 was_held.set(lock.exists());
@@ -190,20 +187,20 @@ mod tests {
         assert_eq!(write("one", true), (Replaced::Done, false));
         assert_eq!(write("two", true), (Replaced::Done, true));
         assert!(!lock.exists());
-        // Another is at it.
+        // Somebody else holds the lock.
         std::fs::create_dir(&lock).unwrap();
         assert_eq!(
             (write("three", true).0, login().as_str(), dir.names().unwrap().len()),
             (Replaced::Locked, "two", 2)
         );
-        // Waited for long enough: done without, and what is another's stays.
+        // After the wait it is replaced without the lock, which stays.
         assert_eq!((write("four", false).0, login().as_str(), lock.exists()), (Replaced::Done, "four", true));
-        // Nobody's.
+        // An abandoned lock.
         let old = SystemTime::now() - Duration::from_secs(16);
         std::fs::File::open(&lock).unwrap().set_modified(old).unwrap();
         assert_eq!(write("five", true), (Replaced::Done, true));
         assert!(!lock.exists());
-        // No lock at all, and nothing that could be one.
+        // Something that is not a lock stands in its place.
         std::fs::write(&lock, "").unwrap();
         assert_eq!(write("six", true).0, Replaced::Done);
         assert!(lock.exists());

@@ -1,8 +1,8 @@
 //! Opens a directory by a path in which others than the operator may have put symbolic links.
 //!
-//! A path of the operator's may lead through ground that somebody else can write to: a capture that belongs to the agent's
-//! uid, a mount below HOME. There an agent could put a link in the place of a directory, and root would read and write
-//! wherever that leads. Nobody but root makes links of root's, so the owner of a link tells whose it is.
+//! The operator's path may lead through directories that somebody else can write to: a capture that belongs to the
+//! agent's uid, a mount below HOME. An agent could replace a directory there by a link, and root would read and write
+//! wherever it leads. Only root can make links that belong to root, so a link's owner tells who made it.
 
 use std::ffi::OsStr;
 use std::io;
@@ -16,41 +16,39 @@ use nix::unistd::Uid;
 
 use crate::sys::beneath;
 use crate::sys::stat::{Kind, Stat};
-use crate::sys::walk::{LINKS, PASSAGE, Way};
+use crate::sys::walk::{MAX_LINKS, PATH_NOFOLLOW, PathWalk};
 
-/// Opens the directory at `path`. Links of root's and of ours are followed; another's only to what is beneath the directory
-/// that holds it.
-///
-/// # Errors
-/// As open(2); a link that leads elsewhere in words.
+/// Opens the directory at `path`. Links of root's and our own are followed. Anybody else's are followed only if they
+/// stay beneath their directory; otherwise the error says which link leads out.
 pub(super) fn open(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
     let plain = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
     match openat2(AT_FDCWD, path, plain) {
-        // There is a link, or a kernel or a seccomp filter without openat2(2).
+        // The path has a link, or the kernel or a seccomp filter does not know openat2(2).
         Err(Errno::ELOOP | Errno::ENOSYS | Errno::EPERM) => follow(path, flags),
         opened => Ok(opened?),
     }
 }
 
 fn follow(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
-    let (mut here, mut way) = (openat(AT_FDCWD, OsStr::new("."), PASSAGE, Mode::empty())?, Way::default());
-    way.prepend(path);
+    let (mut here, mut walk_left) =
+        (openat(AT_FDCWD, OsStr::new("."), PATH_NOFOLLOW, Mode::empty())?, PathWalk::default());
+    walk_left.prepend(path);
     let mut links = 0;
-    while let Some(name) = way.next() {
-        let next = openat(&here, name.as_os_str(), PASSAGE, Mode::empty())?;
+    while let Some(name) = walk_left.next() {
+        let next = openat(&here, name.as_os_str(), PATH_NOFOLLOW, Mode::empty())?;
         let stat = Stat::from(fstat(&next)?);
         if stat.kind != Kind::Link {
             here = next;
             continue;
         }
         links += 1;
-        if links > LINKS {
+        if links > MAX_LINKS {
             return Err(Errno::ELOOP.into());
         }
         if stat.uid == 0 || stat.uid == Uid::effective().as_raw() {
-            way.prepend(Path::new(&readlinkat(&next, "")?));
+            walk_left.prepend(Path::new(&readlinkat(&next, "")?));
         } else {
-            let flags = PASSAGE.difference(OFlag::O_NOFOLLOW);
+            let flags = PATH_NOFOLLOW.difference(OFlag::O_NOFOLLOW);
             here = beneath::open(&here, Path::new(&name), flags).map_err(|errno| match errno {
                 Errno::EXDEV => io::Error::other(format!(
                     "the symbolic link {} of uid {} leads out of its directory",
@@ -76,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_followed_by_their_owner() {
+    fn whether_a_link_is_followed_depends_on_its_owner() {
         use std::os::unix::fs::MetadataExt;
         let temp = tempfile::tempdir().unwrap();
         let at = |name: &str| temp.path().join(name);
@@ -91,7 +89,6 @@ mod tests {
         ]
         .map(|(name, to)| symlink(to, at(name)).map(|()| name).unwrap());
         let inode = |name: &str| at(name).metadata().unwrap().ino();
-        // (path, where it leads, whether it does when the links are somebody else's)
         let rows = [
             ("agents/own", "agents/own", true),
             ("agents/./own/../own", "agents/own", true),
@@ -111,11 +108,11 @@ mod tests {
             assert!(std::env::var_os("CI").is_none(), "only root gives links away");
             return;
         }
-        for (path, to, anothers) in rows {
+        for (path, to, works_for_others) in rows {
             let found = reaches(&at(path));
             let refusal = |why: &String| why.contains("of uid 4242 leads out of its directory");
             assert!(
-                if anothers { found == Ok(inode(to)) } else { found.as_ref().is_err_and(refusal) },
+                if works_for_others { found == Ok(inode(to)) } else { found.as_ref().is_err_and(refusal) },
                 "{path}: {found:?}"
             );
         }

@@ -1,7 +1,7 @@
 //! Signals: numbers, names, the mask, and a descriptor to read them from.
 //!
-//! signalfd rather than handlers: every catchable signal is forwarded, SIGSEGV and its kin included when a user sent
-//! them, and a blocked signal costs nothing until it comes. See `docs/decisions.md`.
+//! signalfd(2) is used and not handlers. Every catchable signal is forwarded, including SIGSEGV and the like if a user
+//! sent it, and a blocked signal costs nothing until it comes. See `docs/decisions.md`.
 
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::str::FromStr;
@@ -11,31 +11,31 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::read;
 
-/// A signal number, 1 to 64: nix's enum knows no real-time signals.
+/// A signal number, 1 to 64. nix's enum has no real-time signals.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Signal(i32);
 
-/// The real-time signals as glibc, docker and kill(1) count them. musl keeps 34 to itself and begins at 35, and `RTMIN+3` must
+/// The real-time signals as glibc, docker and kill(1) count them. musl reserves 34 and begins at 35, but `RTMIN+3` must
 /// not depend on how this binary was built.
 const SIGRTMIN: i32 = 34;
 const SIGRTMAX: i32 = 64;
 
-/// A set of signals as the kernel has it. libc's calls leave out the signals that libc keeps to itself (32 and 33, musl 34 too):
-/// who is sent one of those would end, and no thread here needs them.
+/// A set of signals in the kernel's form. libc's functions leave out the signals that libc reserves (32 and 33, in musl
+/// also 34). A process that is sent one of those would die, and no thread here needs them.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 struct Set(u64);
 
 impl Set {
     const ALL: Set = Set(u64::MAX);
-    /// What the kernel takes for the size of a set.
+    /// The size of a set, as the kernel wants it.
     const SIZE: usize = size_of::<Set>();
 
-    fn of(signals: &[Signal]) -> Set {
+    fn from_signals(signals: &[Signal]) -> Set {
         Set(signals.iter().fold(0, |set, signal| set | 1 << (signal.0 - 1)))
     }
 
-    /// Changes the mask by this set, and returns what it was: `rt_sigprocmask(2)`.
+    /// Changes the signal mask by this set (`rt_sigprocmask(2)`), and returns the previous mask.
     fn mask(self, how: libc::c_int) -> io::Result<Set> {
         let mut before = Set(0);
         let (set, old) = (&raw const self, &raw mut before);
@@ -44,7 +44,7 @@ impl Set {
         Ok(before)
     }
 
-    /// A descriptor from which these signals are read without waiting: signalfd(2).
+    /// A descriptor that reads these signals without blocking (signalfd(2)).
     fn descriptor(self) -> io::Result<OwnedFd> {
         let (flags, set) = (libc::SFD_NONBLOCK | libc::SFD_CLOEXEC, &raw const self);
         // SAFETY: the pointer is to a set of the size that is passed, and lives until the call returns.
@@ -55,7 +55,7 @@ impl Set {
     }
 }
 
-/// Names and numbers of the classic signals on Linux (signal(7)).
+/// The names and numbers of the classic signals on Linux (signal(7)).
 const NAMES: &[(&str, i32)] = &[
     ("HUP", libc::SIGHUP),
     ("INT", libc::SIGINT),
@@ -91,38 +91,30 @@ const NAMES: &[(&str, i32)] = &[
 ];
 
 impl Signal {
-    /// SIGCHLD.
     pub const CHLD: Signal = Signal(libc::SIGCHLD);
-    /// SIGCONT.
     pub const CONT: Signal = Signal(libc::SIGCONT);
-    /// The terminal has gone.
+    /// The terminal has hung up.
     pub const HUP: Signal = Signal(libc::SIGHUP);
     /// Ctrl-C.
     pub const INT: Signal = Signal(libc::SIGINT);
     /// Ctrl-\.
     pub const QUIT: Signal = Signal(libc::SIGQUIT);
-    /// SIGKILL.
     pub const KILL: Signal = Signal(libc::SIGKILL);
-    /// SIGSTOP.
     pub const STOP: Signal = Signal(libc::SIGSTOP);
-    /// SIGTERM.
     pub const TERM: Signal = Signal(libc::SIGTERM);
-    /// SIGUSR1.
     pub const USR1: Signal = Signal(libc::SIGUSR1);
-    /// SIGWINCH.
     pub const WINCH: Signal = Signal(libc::SIGWINCH);
 
-    /// The signal of this number, if Linux has one.
+    /// The signal with this number, if Linux has it.
     pub fn from_number(number: i32) -> Option<Signal> {
         (1..=SIGRTMAX).contains(&number).then_some(Signal(number))
     }
 
-    /// Whether it can be caught, and is not the one that says that a child changed.
+    /// Whether it can be caught and is not SIGCHLD.
     pub fn can_be_forwarded(self) -> bool {
         !matches!(self, Signal::KILL | Signal::STOP | Signal::CHLD)
     }
 
-    /// The number, as kill(2) takes it.
     pub fn number(self) -> i32 {
         self.0
     }
@@ -151,7 +143,7 @@ impl FromStr for Signal {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Signal, String> {
-        let unknown = || format!("'{text}' is no signal: use {SIGNAL_FORMS}");
+        let unknown = || format!("unknown signal '{text}': use {SIGNAL_FORMS}");
         if text.bytes().all(|b| b.is_ascii_digit()) {
             return text.parse().ok().and_then(Signal::from_number).ok_or_else(unknown);
         }
@@ -176,26 +168,20 @@ impl FromStr for Signal {
     }
 }
 
-/// The signal mask and the one disposition that we were started with, to hand on to the agent.
+/// The signal mask that we were started with, for the agent.
 #[derive(Clone, Copy)]
 pub struct Inherited {
     mask: Set,
 }
 
 impl Inherited {
-    /// The mask in force, for a program that takes no signal over.
-    ///
-    /// # Errors
-    /// As sigprocmask(2), which does not fail with these arguments.
+    /// The current mask, for a command that does not take over signals.
     pub fn current() -> io::Result<Inherited> {
         Ok(Inherited { mask: Set(0).mask(libc::SIG_BLOCK)? })
     }
 
-    /// Restores the mask, and makes SIGCHLD and SIGPIPE default: Rust's runtime ignores SIGPIPE, and an ignored
-    /// SIGCHLD makes wait(2) useless in any program that is not written for it. For the child, before exec.
-    ///
-    /// # Errors
-    /// As sigprocmask(2) and sigaction(2), neither of which fails with these arguments.
+    /// Restores the mask, and resets SIGCHLD and SIGPIPE to their defaults: our entry point ignores SIGPIPE, and an
+    /// ignored SIGCHLD breaks wait(2) in programs that do not expect it. For the child, before exec.
     pub fn restore(&self) -> io::Result<()> {
         default_disposition(libc::SIGCHLD)?;
         default_disposition(libc::SIGPIPE)?;
@@ -210,45 +196,38 @@ fn default_disposition(signal: i32) -> io::Result<()> {
     if previous == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// All signals, blocked and readable. The one owner of signal delivery in this process.
+/// All signals, blocked and readable. The only receiver of signals in this process.
 pub struct Signals {
     fd: OwnedFd,
 }
 
 impl Signals {
-    /// Blocks every signal and opens a descriptor for them. SIGCHLD becomes default first: while it is ignored (as
-    /// `nohup`-like parents leave it) the kernel reaps children itself and an init waits forever.
-    ///
-    /// # Errors
-    /// As signalfd(2): no descriptor or no memory left.
+    /// Blocks all signals and opens a descriptor for them. First resets SIGCHLD to its default: while it is ignored, as
+    /// parents like `nohup` leave it, the kernel itself reaps children, and an init waits forever. Fails if no
+    /// descriptor or memory is left.
     pub fn take_over() -> io::Result<(Signals, Inherited)> {
         default_disposition(libc::SIGCHLD)?;
         let mask = Set::ALL.mask(libc::SIG_BLOCK)?;
         Ok((Signals { fd: Set::ALL.descriptor()? }, Inherited { mask }))
     }
 
-    /// The next pending signal, without waiting.
-    ///
-    /// # Errors
-    /// As read(2) on a signalfd, which fails only for reasons of memory.
+    /// The next pending signal. Never blocks. Fails only for lack of memory.
     pub fn next(&self) -> io::Result<Option<Signal>> {
         next(&self.fd)
     }
 
-    /// A descriptor for these signals alone: the others stay pending while they are read from it.
-    ///
-    /// # Errors
-    /// As signalfd(2): no descriptor or no memory left.
+    /// A descriptor for these signals only. Others stay pending. Fails if no descriptor or memory is left.
     pub fn only(&self, signals: &[Signal]) -> io::Result<SomeSignals> {
-        Ok(SomeSignals(Set::of(signals).descriptor()?))
+        Ok(SomeSignals(Set::from_signals(signals).descriptor()?))
     }
 
-    /// Whether this signal is pending, which it then is no longer. [`Signals::next`] gives the lowest number first, and
-    /// does not come to this one while a lower one is sent faster than it is read.
+    /// Takes this signal, if it is pending. [`Signals::next`] returns the lowest number first, and does not reach this
+    /// signal while a lower one is sent faster than it is read.
     pub fn take(&self, signal: Signal) -> bool {
-        let (set, no_time) = (Set::of(&[signal]), libc::timespec { tv_sec: 0, tv_nsec: 0 });
+        let (set, no_time) = (Set::from_signals(&[signal]), libc::timespec { tv_sec: 0, tv_nsec: 0 });
         let (set, no_time, no_info) = (&raw const set, &raw const no_time, ptr::null_mut::<libc::siginfo_t>());
-        // SAFETY: the pointers live until the call returns, the set has the size that is passed; no siginfo is asked for.
+        // SAFETY: the pointers live until the call returns, the set has the size that is passed; no siginfo is asked
+        // for.
         let taken = unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, set, no_info, no_time, Set::SIZE) };
         taken == i64::from(signal.0)
     }
@@ -264,10 +243,7 @@ impl AsFd for Signals {
 pub struct SomeSignals(OwnedFd);
 
 impl SomeSignals {
-    /// The next of them that is pending, without waiting.
-    ///
-    /// # Errors
-    /// As [`Signals::next`].
+    /// The next pending one of these signals. Never blocks.
     pub fn next(&self) -> io::Result<Option<Signal>> {
         next(&self.0)
     }
@@ -280,11 +256,11 @@ impl AsFd for SomeSignals {
 }
 
 fn next(fd: &OwnedFd) -> io::Result<Option<Signal>> {
-    // A whole signalfd_siginfo, which begins with the number, as 32 bits.
+    // A whole signalfd_siginfo. It begins with the number, in 32 bits.
     let mut info = [0; size_of::<libc::signalfd_siginfo>()];
     match read(fd, &mut info) {
         Ok(_) => Ok(info.first_chunk().and_then(|number| Signal::from_number(i32::from_ne_bytes(*number)))),
-        // Interrupted: what is pending keeps the descriptor readable.
+        // EINTR: a pending signal keeps the descriptor readable.
         Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
         Err(errno) => Err(errno.into()),
     }
@@ -295,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_accepted_form() {
+    fn every_accepted_form_is_parsed() {
         let rows = [
             ("TERM", 15),
             ("SIGTERM", 15),

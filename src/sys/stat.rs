@@ -1,15 +1,13 @@
-//! What fstat(2) says of a file, as far as anybody here asks.
+//! The metadata of a file, from fstat(2).
 
 use nix::libc;
 use nix::sys::stat;
 use nix::sys::stat::FileStat;
 
-/// What kind of thing a name is.
+/// The type of a directory entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A regular file.
     File,
-    /// A directory.
     Directory,
     /// A symbolic link.
     Link,
@@ -17,24 +15,21 @@ pub enum Kind {
     Special,
 }
 
-/// The part of stat(2) that rules here look at.
+/// The part of stat(2) that decisions depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
-    /// What it is.
     pub kind: Kind,
-    /// Permission bits, 0o7777.
+    /// The permission bits, 0o7777.
     pub mode: u32,
-    /// Owner.
     pub uid: u32,
-    /// Group.
     pub gid: u32,
-    /// Hard links: 32 bits wide on some architectures, 64 on others.
+    /// The number of hard links: 32 bits wide on some architectures, 64 on others.
     pub links: libc::nlink_t,
-    /// Bytes.
+    /// In bytes.
     pub size: u64,
-    /// Device and inode: the identity of a file.
+    /// Device and inode, which identify a file.
     pub id: (u64, u64),
-    /// Last change of the inode, seconds and nanoseconds: moves with every write, and no owner can set it back.
+    /// The ctime in seconds and nanoseconds. It changes with every write, and no owner can set it.
     pub changed: (i64, i64),
 }
 

@@ -1,4 +1,4 @@
-//! A path that is walked name by name, where openat2(2) is missing.
+//! Walks a path name by name, if openat2(2) is missing.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -6,18 +6,18 @@ use std::path::{Component, Path};
 
 use nix::fcntl::OFlag;
 
-/// As many links as the kernel follows: `path_resolution(7)`.
-pub(super) const LINKS: usize = 40;
+/// The maximum number of links that the kernel follows (`path_resolution(7)`).
+pub(super) const MAX_LINKS: usize = 40;
 
-/// A name on the way, whatever it is.
-pub(super) const PASSAGE: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+/// Opens an entry of any type, without following a link.
+pub(super) const PATH_NOFOLLOW: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
-/// The names that are still to be passed.
+/// The names that are still to be walked.
 #[derive(Default)]
-pub(super) struct Way(VecDeque<OsString>);
+pub(super) struct PathWalk(VecDeque<OsString>);
 
-impl Way {
-    /// Puts the components of a path before what is ahead.
+impl PathWalk {
+    /// Puts the components of a path in front.
     pub(super) fn prepend(&mut self, path: &Path) {
         for component in path.components().rev() {
             if component != Component::CurDir {

@@ -1,4 +1,4 @@
-//! inotify(7): what changed by name in a directory.
+//! inotify(7): changes of a directory's entries.
 
 use std::ffi::OsString;
 use std::io;
@@ -11,29 +11,29 @@ use nix::sys::statfs::{FsType, fstatfs, statfs};
 
 use crate::sys::dir::Dir;
 
-/// An inotify instance; its descriptor is readable when something happened.
+/// An inotify instance. Its descriptor is readable when something has changed.
 pub struct Watcher(Inotify);
 
-/// Names one watched directory.
+/// Identifies a watched directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watched(WatchDescriptor);
 
-/// What a watch saw.
+/// A change that a watch reports.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change {
-    /// This entry of this directory was created whole, renamed to, or written and closed.
+    /// This entry of the directory was created, renamed to, or closed after writing.
     Entry(Watched, OsString),
     /// This entry was removed or renamed away.
     Removed(Watched, OsString),
-    /// The directory itself was removed, renamed or unmounted: the watch is of no more use.
+    /// The directory itself was removed, renamed or unmounted. The watch is of no more use.
     Gone(Watched),
-    /// Events were lost (`IN_Q_OVERFLOW`): look at everything again.
+    /// Events were lost (`IN_Q_OVERFLOW`), so anything may have changed.
     Overflow,
 }
 
-/// File systems whose files other machines, or another kernel, change without a word to this one's inotify: statfs(2),
-/// linux/magic.h, and the file systems' own sources. virtiofs and every FUSE file system show FUSE's number.
-const SHARED: &[FsType] = &[
+/// File systems that other machines, or another kernel, change without a notice to this kernel's inotify: statfs(2),
+/// linux/magic.h, and the file systems' own sources. virtiofs and all FUSE file systems have FUSE's number.
+const UNWATCHABLE: &[FsType] = &[
     FsType(0x6969),      // NFS
     FsType(0x517b),      // SMB
     FsType(0xff53_4d42), // CIFS
@@ -51,42 +51,36 @@ const SHARED: &[FsType] = &[
     FsType(0x7c7c_6673), // Parallels shared folders
 ];
 
-/// What helps where no watch can be had: EMFILE is either of two limits, ENOSPC the number of watches (inotify(7)).
+/// The hint if no watch can be added. EMFILE is either of two limits, ENOSPC the number of watches (inotify(7)).
 pub const MORE_WATCHES: &str = "raise fs.inotify.max_user_instances and max_user_watches on the host; \"too many open files\" may \
                                 also be the limit of open files (ulimit -n)";
 
-/// Whether a watch hears of everything that changes in this directory.
+/// Whether a watch reports every change of this directory.
 pub fn watches_all(directory: &Dir) -> bool {
     fstatfs(directory).is_ok_and(|found| is_watched(found.filesystem_type()))
 }
 
-/// The same of a path, for those who may not open it; true where there is nothing.
+/// The same for a path, which the caller need not be able to open. True if it does not exist.
 pub fn would_watch_all(path: &Path) -> bool {
     statfs(path).map_or(true, |found| is_watched(found.filesystem_type()))
 }
 
 fn is_watched(kind: FsType) -> bool {
-    !SHARED.contains(&kind)
+    !UNWATCHABLE.contains(&kind)
 }
 
-/// So many changes are told at once, at the least. With many processors an agent makes them faster than one reads them,
-/// and signals and children shall have their turn.
-const MANY: usize = 1024;
+/// After this many changes `changes` returns. With many processors an agent makes them faster than one process reads
+/// them, and signals and children must get their turn.
+const MAX_CHANGES: usize = 1024;
 
 impl Watcher {
-    /// A new instance.
-    ///
-    /// # Errors
-    /// As `inotify_init1(2)`: the user's limit of instances is a common one.
+    /// Fails at the user's limit of instances, which is a common one.
     pub fn new() -> io::Result<Watcher> {
         Ok(Watcher(Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?))
     }
 
-    /// Watches the entries of a directory (not a symbolic link to one). No `IN_MODIFY`: a writer in place is heard when
-    /// it closes the file, and a busy log beside the credential file wakes nobody for each line.
-    ///
-    /// # Errors
-    /// As `inotify_add_watch(2)`.
+    /// Watches the entries of a directory, which must not be a symbolic link. `IN_MODIFY` is left out: a writer in
+    /// place is noticed when it closes the file, and a busy log beside the login file wakes nobody for each line.
     pub fn add(&self, directory: &Path) -> io::Result<Watched> {
         let flags = AddWatchFlags::IN_CLOSE_WRITE
             | AddWatchFlags::IN_MOVED_TO
@@ -100,18 +94,15 @@ impl Watcher {
         Ok(Watched(self.0.add_watch(directory, flags)?))
     }
 
-    /// Watches it no longer. One that has ended by itself is no error.
+    /// Removes a watch. It is not an error if the kernel has already removed it.
     pub fn remove(&self, watched: Watched) {
         let _ = self.0.rm_watch(watched.0);
     }
 
-    /// What happened since the last call; never waits. Where there is more, the descriptor stays readable.
-    ///
-    /// # Errors
-    /// As read(2).
+    /// The changes since the last call. Never blocks. If there are more, the descriptor stays readable.
     pub fn changes(&self) -> io::Result<Vec<Change>> {
         let mut changes = Vec::new();
-        while changes.len() < MANY {
+        while changes.len() < MAX_CHANGES {
             match self.0.read_events() {
                 Ok(events) => changes.extend(events.into_iter().filter_map(|event| {
                     let gone = AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_UNMOUNT;

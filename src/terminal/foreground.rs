@@ -25,7 +25,7 @@ impl Foreground {
 
     /// The terminal, while it is lent to the agent.
     pub fn lent(&self) -> Option<&Terminal> {
-        self.terminal.as_ref().filter(|_| self.lent)
+        if self.lent { self.terminal.as_ref() } else { None }
     }
 
     /// Restores foreground and modes, because the agent has ended or did not start.

@@ -106,7 +106,7 @@ fn another_was_first() {
 #[test]
 fn a_store_that_does_not_answer_at_the_start() {
     let rows = [
-        ("die", "stand-in", "it wrote: the store is on fire"),
+        ("die", "stand-in", "the command wrote: the store is on fire"),
         ("garbage", "the answer cannot be used: it is not the expected JSON", "run it by hand"),
         ("huge", "wrote more than", "only the value"),
     ];
@@ -124,7 +124,7 @@ fn a_store_that_does_not_answer_at_the_start() {
 #[test]
 fn a_store_that_refuses_what_was_refreshed() {
     let rows = [
-        ("put:die", "it wrote: the store is on fire"),
+        ("put:die", "the command wrote: the store is on fire"),
         ("put:garbage", "the answer cannot be used"),
         ("put:huge", "wrote more than"),
     ];

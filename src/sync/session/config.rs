@@ -46,9 +46,10 @@ impl SessionConfig {
     /// The agent's refresh lock, if containers can take turns: in a live session, and with a store that accepts writes.
     /// If the lock cannot be held, the agent refreshes when it likes, as it would without agent-init.
     pub(super) fn refresh_lock(&self, now: Instant) -> Result<Option<RefreshLock>, NoTurns> {
-        let Some(rule) = self.refresh_lock.as_ref().filter(|_| self.live && !self.refusal_is_known) else {
+        let Some(rule) = &self.refresh_lock else { return Ok(None) };
+        if !self.live || self.refusal_is_known {
             return Ok(None);
-        };
+        }
         RefreshLock::new(rule, &self.working.dir, &self.working.path, now).map(Some)
     }
 

@@ -132,10 +132,8 @@ fn hard_links_to_another_users_files() {
         lchown(sandbox.path(place), Some(1000), Some(1000)).unwrap();
     }
     let run = sandbox.claude("refresh b; cat \"$C/CLAUDE.md\"").options(["--user", "node"]);
-    let outcome = run
-        .pid1()
-        .run()
-        .says(&["it belongs to uid 0, and has more than one hard link", "lock is no lock file of ours"]);
+    let outcome =
+        run.pid1().run().says(&["it belongs to uid 0, and has more than one hard link", "lock is not a lock file"]);
     assert!(!outcome.stdout.contains("FAKE-key"), "{outcome}");
     let key = sandbox.path("root/key").metadata().unwrap();
     assert_eq!((key.uid(), key.mode() & 0o777), (0, 0o600));
