@@ -229,7 +229,7 @@ fn an_intent_finds_what_another_refreshed() {
 fn bad_specifications() {
     let sandbox = Sandbox::new();
     let rows = [
-        ("vault", "use dir, or exec: and a command"),
+        ("vault", "use dir, or exec: followed by a command"),
         ("exec:", "a command as plain words"),
         ("exec:a | b", "a command as plain words"),
         ("exec:$HOME/x", "a command as plain words"),
