@@ -230,9 +230,9 @@ fn bad_specifications() {
     let sandbox = Sandbox::new();
     let rows = [
         ("vault", "use dir, or exec: followed by a command"),
-        ("exec:", "a command as plain words"),
-        ("exec:a | b", "a command as plain words"),
-        ("exec:$HOME/x", "a command as plain words"),
+        ("exec:", "is not a list of plain words"),
+        ("exec:a | b", "is not a list of plain words"),
+        ("exec:$HOME/x", "is not a list of plain words"),
     ];
     for (spec, why) in rows {
         let run = sandbox.claude("true").unset("AGENT_INIT_CAPTURE").options(["--store", spec]);
