@@ -23,7 +23,7 @@ use crate::account;
 use crate::agent::definition::Method;
 use crate::config::{AuthMode, Delivery, RunConfig, Switch, SyncMode, UserChoice};
 use crate::facts::agent_facts::AgentFacts;
-use crate::facts::{Candidate, Facts, place};
+use crate::facts::{Candidate, Facts, config_dir};
 use crate::login::Source;
 use crate::login::format::SessionFile;
 use crate::login::history::History;
@@ -138,14 +138,15 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
         session.map(|session| MergeBase::from(&session.login))
     };
     let capture = agent.capture.as_ref().map(|capture| capture.path.as_path());
-    let settings = place::settings_source(&agent.place, &agent.working_copy, capture).map(|(path, _)| path.to_owned());
+    let settings =
+        config_dir::settings_source(&agent.config_dir, &agent.working_copy, capture).map(|(path, _)| path.to_owned());
     let by_descriptor = chosen.filter(|candidate| config.deliver == Delivery::Fd && !candidate.is_setting());
     let descriptor = by_descriptor.and_then(|candidate| candidate.rule.descriptor.clone());
     let mut plan = AgentPlan {
         facts: agent,
         mode,
         root: trusted_root(config, facts, agent),
-        place_why: place_why(config, agent),
+        working_copy_why: working_copy_why(config, agent),
         scope: config.scope,
         settings,
         first_run: config.first_run.then(|| FirstRunStep { trusted: trusted(config, &facts.working_directory) }),
@@ -166,17 +167,17 @@ fn trusted_root(config: &RunConfig, facts: &Facts<'_>, agent: &AgentFacts<'_>) -
     let path = &agent.working_copy;
     match &config.work_dir {
         Some(work_dir) if path.starts_with(work_dir) => TrustedRoot::WorkDir(work_dir.clone()),
-        _ if *path != agent.place.path => TrustedRoot::Directory(facts.state_dir.clone()),
+        _ if *path != agent.config_dir.path => TrustedRoot::Directory(facts.state_dir.clone()),
         _ if path.starts_with(&facts.home) => TrustedRoot::Directory(facts.home.clone()),
         _ => TrustedRoot::Existing,
     }
 }
 
-fn place_why(config: &RunConfig, agent: &AgentFacts<'_>) -> String {
-    match (&config.work_dir, agent.place.obstacle()) {
+fn working_copy_why(config: &RunConfig, agent: &AgentFacts<'_>) -> String {
+    match (&config.work_dir, agent.config_dir.obstacle()) {
         (Some(_), _) => "--work-dir names its parent".to_owned(),
         (None, None) => "the agent's own place".to_owned(),
-        (None, Some(why)) => format!("not the agent's own place {}: {why}", agent.place.path.display()),
+        (None, Some(why)) => format!("not the agent's own place {}: {why}", agent.config_dir.path.display()),
     }
 }
 

@@ -17,7 +17,7 @@ use anyhow::Context;
 use crate::config::Scope;
 use crate::error;
 use crate::error::{Failure, in_words};
-use crate::facts::place::{copied_file, under_home};
+use crate::facts::config_dir::{copied_file, under_home};
 use crate::facts::{Cache, Candidate, CandidateValue, Facts};
 use crate::fs::tree;
 use crate::fs::untrusted::{LIMIT, Owners};
@@ -263,7 +263,7 @@ fn files(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, say: &mut dyn FnMut(Messag
 
 /// Lays a cache down in HOME. What is newer there is the agent's own, of an earlier run: it may have refreshed it.
 fn install_cache(cache: &Cache, home: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
-    let path = home.join(&cache.place);
+    let path = home.join(&cache.path);
     let (dir, _) = directories::private_directory(&path, home, owner)?;
     for file in &cache.files {
         let is_newer = match dir.stat_entry(&file.name) {

@@ -258,11 +258,11 @@ impl MethodRule {
 
 impl Definition {
     /// The names of its session. A secret file that is called as its login file counts where it can only be its own.
-    pub fn session_names(&self, by_name: bool) -> Option<Names> {
+    pub fn session_names(&self, owns_file_name: bool) -> Option<Names> {
         let session = self.session.as_ref()?;
         // A key of a Kubernetes Secret made by hand often lacks the dot.
         let files = std::iter::once(session.file.as_str()).chain(session.undotted());
-        Some(Names::of_session(&self.name, &session.variables, files.filter(|_| by_name)))
+        Some(Names::of_session(&self.name, &session.variables, files.filter(|_| owns_file_name)))
     }
 
     /// The variables of its session, in every form.

@@ -56,7 +56,7 @@ pub fn setup(config: &SetupConfig, mut environment: Environment, reporter: Repor
     wipe::environment(|variable| catalog.is_credential(variable));
     let known = catalog.definitions()?;
     let mut run = config.run.clone();
-    let identity = facts::who(&run, &environment, privilege::current())?;
+    let identity = facts::agent_identity(&run, &environment, privilege::current())?;
     let path = environment.get("PATH").map(OsString::from);
     let is_there = |command: &str| programs::on_path(path.as_deref(), command);
     let choice = selection::choose(&SelectionInput {

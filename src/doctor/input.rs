@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::agent::{Catalog, Definition};
 use crate::config::RunConfig;
 use crate::env::Environment;
-use crate::facts::{Facts, explicit, place};
+use crate::facts::{Facts, config_dir, explicit};
 use crate::fs::mounts::{Mount, Mounts};
 use crate::login::names::{Names, Suffix};
 use crate::process::table::Process;
@@ -137,7 +137,7 @@ pub fn look(
     };
     for definition in definitions {
         let named = |name: &str| environment.get_filled(name).map(Path::new);
-        survey.agent(definition, &place::own(&definition.home, named, &home));
+        survey.agent(definition, &config_dir::locate(&definition.home, named, &home));
         survey.given(definition, environment, &secrets);
     }
     for agent in known.into_iter().flatten() {

@@ -3,7 +3,7 @@
 use crate::account::Identity;
 use crate::doctor::finding::{Finding, shown};
 use crate::doctor::input::{DoctorInput, InspectedPath, PathRole};
-use crate::facts::place::may_use;
+use crate::facts::config_dir::may_use;
 use crate::sys::stat::Kind;
 use crate::words::access_beside_owner;
 

@@ -202,7 +202,7 @@ fn agent_view(plan: &AgentPlan<'_, '_>) -> AgentView {
         place: Place {
             path: shown(&plan.facts.working_copy),
             variable: definition.home.variable.clone(),
-            why: plan.place_why.clone(),
+            why: plan.working_copy_why.clone(),
         },
         sources: sources(plan),
         login_file: definition.session.as_ref().map(|session| login_file(plan, &session.file)),

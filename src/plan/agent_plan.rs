@@ -105,7 +105,7 @@ pub struct AgentPlan<'f, 'c> {
     /// The part of the working copy's path that the agent cannot have changed.
     pub root: TrustedRoot,
     /// Why the working copy is where it is.
-    pub place_why: String,
+    pub working_copy_why: String,
     /// What of the captured settings is copied.
     pub scope: Scope,
     /// The directory whose settings belong to the working copy.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use crate::agent::definition::MethodRule;
 use crate::facts::candidate::as_variable;
-use crate::facts::{Candidate, CandidateValue, Facts, place};
+use crate::facts::{Candidate, CandidateValue, Facts, config_dir};
 use crate::login::names::Suffix;
 use crate::plan::agent_plan::{AgentPlan, Changes, Plan};
 use crate::plan::condition::Situation;
@@ -21,10 +21,10 @@ pub fn changes(facts: &Facts<'_>, agents: &[AgentPlan<'_, '_>], sets_home: bool)
     for plan in agents {
         changes.unset.extend(removed(plan));
         let definition = plan.facts.definition;
-        let value = place::variable_value(&definition.home, &plan.facts.working_copy);
+        let value = config_dir::variable_value(&definition.home, &plan.facts.working_copy);
         changes.set.push((definition.home.variable.clone(), value.into_os_string()));
         for file in plan.files() {
-            let copy = place::copied_file(&facts.state_dir, &definition.name, &file.variable);
+            let copy = config_dir::copied_file(&facts.state_dir, &definition.name, &file.variable);
             changes.set.push((file.variable.clone(), copy.into_os_string()));
         }
         let situation = Situation::of(plan, facts);
@@ -78,7 +78,7 @@ pub fn removed(plan: &AgentPlan<'_, '_>) -> Vec<String> {
 pub fn stays(plan: &AgentPlan<'_, '_>, rule: &MethodRule) -> bool {
     let rules = &plan.facts.definition.methods;
     let is_after_chosen = plan.chosen().is_some_and(|chosen| agent_prefers(rules, plan.mode, chosen.rule, rule));
-    rule.shared && (!plan.facts.is_certain || is_after_chosen)
+    rule.shared && (!plan.facts.is_selected || is_after_chosen)
 }
 
 /// The credential variables of the chosen candidates, with their values: for the agent's environment alone.

@@ -39,7 +39,7 @@ fn no_such_method(plan: &AgentPlan<'_, '_>, config: &RunConfig) -> Vec<Message> 
     let mode =
         Some(plan.mode).filter(|mode| *mode != AuthMode::Ignore && !has(&|method| method::allows(*mode, method)));
     let preferred = config.prefer.iter();
-    let preferred = preferred.filter(|preferred| plan.facts.is_certain && !has(&|method| method == **preferred));
+    let preferred = preferred.filter(|preferred| plan.facts.is_selected && !has(&|method| method == **preferred));
     let preferred = preferred.map(|method| say(format!("--prefer {}: it has no such method", method.word())));
     mode.map(|mode| say(format!("--auth {}: it has no such method", mode.word())))
         .into_iter()
@@ -75,8 +75,7 @@ fn ignored(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
         let key = key.filter(|_| candidate.is_setting()).map(|key| format!(" ({key})")).unwrap_or_default();
         let is_kept = plan.kept_login().is_some_and(|kept| std::ptr::eq(kept, candidate));
         let kept = is_kept.then(|| format!("; a start keeps it under {}", plan.keeps_at().display()));
-        let text =
-            format!("{agent}: {}{key} is set aside: {}{}", candidate.source, aside.why, kept.unwrap_or_default());
+        let text = format!("{agent}: {}{key} is ignored: {}{}", candidate.source, aside.why, kept.unwrap_or_default());
         let message = if aside.is_warning { Message::warning(text) } else { Message::detail(text) };
         let remedy =
             if aside.why.is_useless() { Some(fix(plan.facts.definition, candidate)) } else { prefer(plan, candidate) };
@@ -164,7 +163,7 @@ fn delivery(plan: &AgentPlan<'_, '_>, config: &RunConfig) -> Option<Message> {
 pub fn hints(plan: &AgentPlan<'_, '_>, facts: &Facts<'_>) -> Vec<Message> {
     let situation = Situation::of(plan, facts);
     let definition = plan.facts.definition;
-    let applying = definition.hints.iter().filter(|hint| plan.facts.is_certain && situation.meets(&hint.when));
+    let applying = definition.hints.iter().filter(|hint| plan.facts.is_selected && situation.meets(&hint.when));
     let message = |hint: &crate::agent::definition::Hint| {
         let text = format!("{}: {}", definition.name, hint.say);
         let message = if hint.detail { Message::detail(text) } else { Message::warning(text) };

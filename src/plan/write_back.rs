@@ -66,17 +66,17 @@ impl WriteBack {
 pub(super) fn of(config: &RunConfig, agent: &AgentFacts<'_>, chosen: &Candidate<'_>) -> Option<WriteBack> {
     let live = config.is_synced_live(&agent.definition.name)?;
     let session = agent.definition.session.as_ref()?;
-    let file = agent.place.path.join(&session.file);
+    let file = agent.config_dir.path.join(&session.file);
     let in_place = |target, writable| Some(WriteBack { target, writable, live, replaces: false });
     match &chosen.source {
-        Source::Mount(path) if agent.place.mount_writable => {
+        Source::Mount(path) if agent.config_dir.mount_writable => {
             let is_file = *path == file;
             let target = if is_file { WriteBackTarget::File } else { WriteBackTarget::Directory };
             return in_place(target(path.clone()), true);
         }
         // The agent's own place, where the working copy cannot be.
-        Source::Home(path) if *path == file && !agent.place.is_usable() => {
-            return in_place(WriteBackTarget::Directory(agent.place.path.clone()), agent.place.writable);
+        Source::Home(path) if *path == file && !agent.config_dir.is_usable() => {
+            return in_place(WriteBackTarget::Directory(agent.config_dir.path.clone()), agent.config_dir.writable);
         }
         _ => {}
     }

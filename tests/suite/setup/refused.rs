@@ -86,7 +86,7 @@ fn a_capture_that_can_not_be_written() {
     sandbox.give("capture", 1001);
     sandbox.give("state", 1000);
     let as_1000 = |run: Run| run.uid(1000);
-    refused_through(run(), as_1000, &["capture/claude", "this is uid 1000", "belongs to uid 1001"]);
+    refused_through(run(), as_1000, &["capture/claude", "uid 1000", "its owner is uid 1001"]);
     sandbox.chmod("capture", 0o777);
     sandbox.chmod("capture/claude", 0o777);
     refused_through(run(), as_1000, &["belongs to uid 1001", "1001 could not read the login", "--user 1001"]);

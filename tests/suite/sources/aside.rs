@@ -98,7 +98,7 @@ fn a_login_that_has_ended_gives_way_and_satisfies_nobody() {
     let sandbox = Sandbox::new();
     sandbox.captured("claude", ".credentials.json", &Session::new("captured").json());
     let outcome = sandbox.claude("seen").env("CLAUDE_CREDENTIALS", ended()).run().ok();
-    let outcome = outcome.warns_once(&["CLAUDE_CREDENTIALS", "is set aside: it has expired"]);
+    let outcome = outcome.warns_once(&["CLAUDE_CREDENTIALS", "is ignored: it has expired"]);
     assert!(outcome.variable("FILE").unwrap().contains("FAKE-refresh-captured"), "{outcome}");
     assert!(sandbox.read("capture/claude/.credentials.json").contains("FAKE-refresh-captured"));
 }
