@@ -113,7 +113,7 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
     let target = plan.write_back.as_ref();
     let write_back = login.map(|_| WriteBackStatus {
         mode: mode(target.is_some()),
-        target: target.map(WriteBack::place),
+        target: target.map(WriteBack::location),
         writable: target.is_some_and(|target| target.writable),
         last: exchange.last,
         at: exchange.at,

@@ -293,11 +293,11 @@ fn clear_left(
     {
         return Ok(());
     }
-    if let Some(left) = plan.kept_login().and_then(Candidate::session) {
+    if let Some(left) = plan.displaced_login().and_then(Candidate::session) {
         let kept = keep_login(plan, session, left.bytes.expose_secret(), copy, state_dir)?;
-        if kept != plan.keeps_at() {
+        if kept != plan.conflicts_dir() {
             let agent = &plan.facts.definition.name;
-            let planned = plan.keeps_at();
+            let planned = plan.conflicts_dir();
             let text = format!("{agent}: {} does not take the login that gives way", planned.display());
             say(warning(plan, text).hint(format!("it is kept under {}", kept.display())));
         }
@@ -328,7 +328,7 @@ fn keep_login(
     copy: &WorkingCopy,
     (state_dir, state_path): (&Dir, &Path),
 ) -> anyhow::Result<PathBuf> {
-    let capture = plan.keeping_capture().and_then(|path| Capture::open(path).ok());
+    let capture = plan.capture_for_conflicts().and_then(|path| Capture::open(path).ok());
     if let Some(capture) = capture.filter(|capture| capture.keep_conflict(session, login).is_ok()) {
         return Ok(capture.conflicts_path());
     }

@@ -200,7 +200,7 @@ impl Installer<'_, '_, '_> {
             pid: process::id(),
             agent_pid: None,
             user: (self.facts.identity.uid, self.facts.identity.gid),
-            environment: environment::handed(plan),
+            environment: environment::for_exec(plan),
             agents: self.served,
         };
         if let Some(state_dir) = &self.state_dir {
