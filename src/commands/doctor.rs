@@ -54,7 +54,7 @@ fn refusals(
     facts: &anyhow::Result<Facts<'_>>,
 ) -> Vec<Finding> {
     let of_plan = |config: &RunConfig, facts: &Facts<'_>| {
-        plan::plan(config, facts).and_then(|plan| workcopy::possible(facts, &plan)).err()
+        plan::plan(config, facts).and_then(|plan| workcopy::check_possible(facts, &plan)).err()
     };
     let mut refusals: Vec<Finding> = Vec::new();
     let mut refuse = |subject: &str, error: Option<&anyhow::Error>| {

@@ -107,18 +107,18 @@ impl LoginTarget<'_, '_> {
             return;
         }
         let login = definition.session.as_ref().map(|session| session.file.as_str());
-        let selection = import::Selection { settings: &definition.settings, scope, login };
+        let filter = import::SettingsFilter { settings: &definition.settings, scope, login };
         // What would have stood in the way of a login was taken out of the working copy, not of the capture.
         let changed = |path: &Path, text: &[u8]| {
             match untrusted::beneath(self.capture.handle(), path, &Owners::Any) {
-                Ok(there) => Ok(overrides::given_back(definition, path, text, &there.bytes)),
+                Ok(there) => Ok(overrides::with_removed_settings(definition, path, text, &there.bytes)),
                 // What it holds would be lost.
                 Err(why) if why.is_unknown() => Err(format!("the captured one cannot be read: {why}")),
                 Err(_) => Ok(None),
             }
         };
         let owner = self.capture.owner();
-        let skipped = export::settings(&self.copy, self.capture.handle(), &selection, owner, &changed);
+        let skipped = export::copy_settings(&self.copy, self.capture.handle(), &filter, owner, &changed);
         for skipped in skipped.into_lines() {
             let text = format!("{}: {skipped}", definition.name);
             reporter.say(&Message::warning(text).event(EventKey::WorkingCopy).agent(&definition.name));
@@ -138,7 +138,7 @@ pub fn links(targets: &[LoginTarget<'_, '_>]) -> anyhow::Result<Vec<SyncSession>
             agent: definition.name.clone(),
             refresh_lock: definition.refresh_lock.clone(),
             rule,
-            working: target.copy.again().context("cannot open the working copy")?,
+            working: target.copy.duplicate().context("cannot open the working copy")?,
             store: Store::Directory(
                 Capture::open(&target.place.path).with_context(|| directories::failure("open", &target.place.path))?,
             ),
