@@ -28,9 +28,10 @@ fn refused_through(run: Run, last: impl Fn(Run) -> Run, parts: &[&str]) {
 fn without_a_terminal() {
     let sandbox = Sandbox::new();
     let hints = ["docker run -it", "docker compose run", "run --sync live --"];
-    claude(&sandbox, NEVER, "-").run().refuses(&["standard input is none"]).says(&hints).prints_no(&["never"]);
-    claude(&sandbox, NEVER, "-").stdin(None).run().refuses(&["standard input is none"]);
-    for (redirect, what) in [(">/dev/null", "standard output is none"), ("</dev/null", "standard input is none")] {
+    claude(&sandbox, NEVER, "-").run().refuses(&["standard input is not one"]).says(&hints).prints_no(&["never"]);
+    claude(&sandbox, NEVER, "-").stdin(None).run().refuses(&["standard input is not one"]);
+    for (redirect, what) in [(">/dev/null", "standard output is not one"), ("</dev/null", "standard input is not one")]
+    {
         let line = format!("exec \"$@\" {redirect}");
         let redirected = |run: Run| run.through(["sh", "-c", &line, "sh"]);
         refused_through(claude(&sandbox, NEVER, "-"), redirected, &[what, hints[0], hints[1]]);
@@ -43,8 +44,8 @@ fn options_that_do_not_go_together() {
     let rows: [(&[&str], &str); 9] = [
         (&["--auto", "--token"], "--auto and --token"),
         (&["--auto", "--", "claude"], "--auto and a COMMAND"),
-        (&["--auto"], "not clear"),
-        (&["--agent", "gh", "--auto"], "GitHub CLI has no such form"),
+        (&["--auto"], "exactly one agent"),
+        (&["--agent", "gh", "--auto"], "GitHub CLI has no mode without permission prompts"),
         (&["--agent", "codex", "--token"], "Codex has no long-lived token"),
         (&["--agent", "none"], "--agent none"),
         (&["--agent", "nosuch"], "unknown agent 'nosuch'"),

@@ -178,11 +178,11 @@ fn rotation_and_what_is_given_or_captured_beside_it() {
 #[test]
 fn without_a_token_the_old_one_stays() {
     let rows = [
-        ("nothing here", "exit 3", "claude ended with status 3, without a token"),
-        ("nothing here", "true", "claude ended, without a token"),
+        ("nothing here", "exit 3", "claude exited with status 3 without a token"),
+        ("nothing here", "true", "claude exited without a token"),
         ("sk-ant-oat01-", "true", "without a token"),
         ("sk-ant-oat01-short", "true", "without a token"),
-        ("sk-ant-oat01-...", "kill -9 $$", "status 137, without a token"),
+        ("sk-ant-oat01-...", "kill -9 $$", "status 137 without a token"),
     ];
     let sandbox = Sandbox::new();
     for is_there in [false, true] {

@@ -146,7 +146,7 @@ fn a_bad_definition_is_named_with_key_and_line() {
     with(&sandbox, sandbox.raw(["--", "true"]), &two).run().refuses(&["b.json", "'mine'"]);
     let sandbox = Sandbox::new();
     let run = with(&sandbox, sandbox.raw(["--", "true"]), &[("a.json", MINE)]);
-    run.setup("chmod 666 /etc/agent-init/agents/a.json").run().refuses(&["a.json", "everybody may write"]);
+    run.setup("chmod 666 /etc/agent-init/agents/a.json").run().refuses(&["a.json", "everybody can write to it"]);
     let sandbox = Sandbox::new();
     let run = with(&sandbox, sandbox.raw(["--", "true"]), &[("a.json", MINE)]);
     run.setup("chown 1000 /etc/agent-init/agents/a.json").run().refuses(&["a.json", "uid 1000"]);
