@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::commands::status::of_running;
+use crate::commands::status::running_agents;
 use crate::config::{HealthcheckConfig, WARN_WITHIN};
 use crate::env::Environment;
 use crate::error::Failure;
@@ -26,7 +26,7 @@ fn complaints(config: &HealthcheckConfig, environment: &Environment) -> Option<a
                 Err(error) => return Some(error),
             };
             let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
-            of_running(&running, &catalog, clock).iter().find_map(complaint)
+            running_agents(&running, &catalog, clock).iter().find_map(complaint)
         }
         Err(_) if running::plain_init_has_child() => None,
         Err(why) => Some(why),

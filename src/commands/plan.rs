@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use crate::commands::Answer;
-use crate::commands::status::of_plan;
+use crate::commands::status::planned_agents;
 use crate::config::{PlanConfig, WARN_WITHIN};
 use crate::env::Environment;
 use crate::error::EXIT_FAILURE;
@@ -25,7 +25,7 @@ pub fn plan(config: &PlanConfig, environment: &Environment, reporter: Reporter) 
     let plan = plan::draft(&config.run, &facts);
     let refusal = plan::required(&config.run, &plan.agents).err();
     let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
-    let auth = of_plan(&facts, &plan, clock);
+    let auth = planned_agents(&facts, &plan, clock);
     let view = View::of(&facts, &plan, refusal.as_ref(), &auth);
     let text = if config.json {
         json_line(&view)?

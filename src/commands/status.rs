@@ -38,7 +38,7 @@ pub fn status(config: &StatusConfig, environment: &Environment, reporter: Report
         catalog.named(name)?;
     }
     let (heading, agents) = if let Ok(running) = running::find(run.state_dir.as_deref(), environment) {
-        let all = of_running(&running, &catalog, clock);
+        let all = running_agents(&running, &catalog, clock);
         let wanted = |status: &AgentStatus| asked.is_empty() || asked.contains(&status.agent);
         let mut agents: Vec<_> = all.into_iter().filter(wanted).collect();
         for name in asked.iter().filter(|name| !running.state.agents.iter().any(|served| served.agent == **name)) {
@@ -51,7 +51,7 @@ pub fn status(config: &StatusConfig, environment: &Environment, reporter: Report
         let facts = facts::facts(&run, &catalog, environment, None)?;
         reporter.say_all(facts.warnings());
         let plan = plan::draft(&run, &facts);
-        ("No agent runs here; this is what `run` would use.".to_owned(), of_plan(&facts, &plan, clock))
+        ("No agent runs here; this is what `run` would use.".to_owned(), planned_agents(&facts, &plan, clock))
     };
     let is_well = |status: &AgentStatus| status.state.is_well();
     let good = if asked.is_empty() { agents.iter().any(is_well) } else { agents.iter().all(is_well) };
@@ -64,7 +64,7 @@ pub fn status(config: &StatusConfig, environment: &Environment, reporter: Report
 }
 
 /// What the agents of a run have now.
-pub fn of_running(running: &Running, catalog: &Catalog, clock: Clock) -> Vec<AgentStatus> {
+pub fn running_agents(running: &Running, catalog: &Catalog, clock: Clock) -> Vec<AgentStatus> {
     let one = |served: &Served| {
         let definition = catalog.named(&served.agent).and_then(Entry::definition).ok();
         let session = definition.and_then(|definition| definition.session.as_ref());
@@ -106,7 +106,7 @@ fn is_writable(target: &Path) -> bool {
 }
 
 /// What a run would have.
-pub fn of_plan(facts: &Facts<'_>, plan: &Plan<'_, '_>, clock: Clock) -> Vec<AgentStatus> {
+pub fn planned_agents(facts: &Facts<'_>, plan: &Plan<'_, '_>, clock: Clock) -> Vec<AgentStatus> {
     plan.agents.iter().map(|agent| status::planned(agent, clock, exchange(facts, agent))).collect()
 }
 
