@@ -1,4 +1,4 @@
-//! `plan`: what `run` would do, and why. Nothing is written.
+//! `plan`: shows what `run` would do, and why. Writes nothing.
 
 use std::time::SystemTime;
 
@@ -15,10 +15,6 @@ use crate::output::style::Style;
 use crate::status::Clock;
 use crate::{facts, plan};
 
-/// Answers.
-///
-/// # Errors
-/// What would stop a start before there is a plan.
 pub fn plan(config: &PlanConfig, environment: &Environment, reporter: Reporter) -> anyhow::Result<Answer> {
     let catalog = facts::catalog()?;
     let facts = facts::facts(&config.run, &catalog, environment, None)?;

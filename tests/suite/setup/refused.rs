@@ -106,7 +106,7 @@ fn a_full_disk_is_seen_before_the_login() {
         "mount -t tmpfs -o size=64k tmpfs {0}; mkdir {0}/claude; head -c 40000 /dev/zero >{0}/claude/x",
         capture.display()
     ));
-    refused(run, &["capture/claude", "No space left", "make room"]);
+    refused(run, &["capture/claude", "No space left", "free space"]);
 }
 
 /// The person has logged in by then: the login is kept, and where it is stands on the screen.
