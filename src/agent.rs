@@ -1,4 +1,4 @@
-//! Agents are data: definitions, the rules that they keep, and the catalog of those that are known.
+//! Agents are data: definitions, the rules for definitions, and the catalog of known agents.
 
 pub mod catalog;
 pub mod definition;

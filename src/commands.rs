@@ -1,4 +1,4 @@
-//! The commands: composition, and no rules.
+//! The commands. They compose the other modules and contain no rules.
 
 pub mod agents;
 pub mod completions;
@@ -19,19 +19,16 @@ use crate::env::Environment;
 use crate::error::Failure;
 use crate::log::Reporter;
 
-/// What a command that looks has to say.
+/// The output of a command that changes nothing.
 #[derive(Debug)]
 pub struct Answer {
-    /// For standard output.
+    /// Written to standard output.
     pub text: String,
     /// The exit status.
     pub exit: u8,
 }
 
-/// Carries a command out and returns the exit status.
-///
-/// # Errors
-/// As the command.
+/// Carries out a command and returns the exit status.
 pub fn perform(command: Command, environment: Environment, reporter: Reporter) -> anyhow::Result<u8> {
     let answer = match command {
         Command::Run(config) => return run::run(&config, environment),
@@ -53,7 +50,7 @@ pub fn perform(command: Command, environment: Environment, reporter: Reporter) -
 fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // A reader that has gone (`| head`) is no error of ours.
+        // A reader that has exited (`| head`) is not an error.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other.map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))?),
     }

@@ -1,13 +1,13 @@
-//! Reads everything that a start depends on, once: environment, accounts, mounts, files. Decides nothing that a pure
-//! function of [`crate::plan`] can decide, and changes nothing.
+//! Reads everything that a start depends on, once: environment, accounts, mounts, files. Decisions are left to the pure
+//! functions of [`crate::plan`]. The only thing written is the mirror of a store behind a helper ([`stored`]).
 
 pub mod agent_facts;
 pub mod candidate;
+pub mod config_dir;
 pub mod definitions;
 pub mod explicit;
 pub mod files;
 mod logins;
-pub mod place;
 mod probe;
 pub mod select;
 mod settings;
@@ -28,7 +28,7 @@ pub use explicit::ExplicitSources;
 pub use files::{Cache, ForeignFile};
 pub use stored::StoreFacts;
 
-use self::place::ExistingHome;
+use self::config_dir::ExistingHome;
 use self::probe::AgentProbe;
 use crate::account::{Accounts, Identity, Wanted};
 use crate::agent::Catalog;
@@ -47,40 +47,35 @@ use crate::{account, state};
 
 /// Everything that a plan is made from.
 pub struct Facts<'c> {
-    /// The known agents.
     pub catalog: &'c Catalog,
-    /// The environment that we were started with.
+    /// The environment that agent-init was started with.
     pub environment: &'c Environment,
-    /// Who we are: uid and gid.
+    /// uid and gid of this process.
     pub current: (u32, u32),
-    /// Who the agent will be.
+    /// The agent's user.
     pub identity: Identity,
     /// HOME of the agent.
     pub home: PathBuf,
-    /// Why that is its HOME.
     pub home_why: &'static str,
-    /// Where we are; the agent starts there.
+    /// The current directory, in which the agent starts.
     pub working_directory: PathBuf,
-    /// Where state is kept.
     pub state_dir: PathBuf,
-    /// What the run before this one left there.
+    /// The state of the previous run, from the state directory.
     pub previous: State,
-    /// The agents that may be served.
     pub agents: Vec<AgentFacts<'c>>,
-    /// COMMAND's arguments.
+    /// The arguments of COMMAND, without COMMAND itself.
     pub arguments: Vec<String>,
-    /// Whether standard input is a terminal.
+    /// Standard input is a terminal.
     pub terminal: bool,
-    /// What was found worth a word that is about no one agent.
+    /// Warnings that concern no single agent.
     pub notes: Vec<Message>,
-    /// When they were read.
+    /// When the facts were read.
     pub now: SystemTime,
 }
 
-/// Reads the facts. Without `helpers` no command is run: what one would give is [`CandidateValue::Unread`].
+/// Reads the facts. Without `helpers` no command is run, and what a command would print is [`CandidateValue::Unread`].
 ///
-/// # Errors
-/// What cannot be read as the operator asked: an unknown user, both forms of one variable, a missing file.
+/// An error is a mistake of the operator: an unknown user, two sources for one value, a missing file.
 pub fn facts<'c>(
     config: &RunConfig,
     catalog: &'c Catalog,
@@ -88,16 +83,16 @@ pub fn facts<'c>(
     mut helpers: Option<&mut Helpers<'_>>,
 ) -> anyhow::Result<Facts<'c>> {
     let current = privilege::current();
-    let identity = who(config, environment, current)?;
-    let (home, home_why) = home(config, environment, &identity, current);
-    let wanted = select::candidates(config, catalog)?;
+    let identity = agent_identity(config, environment, current)?;
+    let (home, home_why) = agent_home(config, environment, &identity, current);
+    let considered = select::considered_agents(config, catalog)?;
     let mut notes = Vec::new();
-    if !wanted.is_empty() {
-        probe::captures_are_there(config)?;
-        notes = explicit::missing_directories(config.secrets.as_deref())?;
+    if !considered.is_empty() {
+        probe::check_captures(config)?;
+        notes = explicit::check_secret_directories(config.secrets.as_deref())?;
     }
-    let directories = explicit::secret_directories(config.secrets.as_deref(), environment);
-    let mut ground = AgentProbe {
+    let secret_directories = explicit::secret_directories(config.secrets.as_deref(), environment);
+    let mut probe = AgentProbe {
         catalog,
         config,
         environment,
@@ -107,15 +102,22 @@ pub fn facts<'c>(
         mounts: None,
         has_capture: probe::has_capture(config),
     };
-    let mut subjects = Vec::new();
-    for candidate in &wanted {
-        subjects.extend(ground.subject(candidate, catalog, &directories)?);
+    let mut served = Vec::new();
+    for considered in &considered {
+        served.extend(probe.served_agent(considered, catalog, &secret_directories)?);
     }
-    // A plain init keeps no state, and looks for no place to keep it.
-    let state_dir = if subjects.is_empty() { PathBuf::new() } else { state_dir(config, environment, current.0) };
-    let previous = if subjects.is_empty() { State::default() } else { state::load(&state_dir, current.0)? };
-    let agents = subjects.into_iter().map(|subject| ground.agent(subject, &state_dir, helpers.as_deref_mut()));
-    let agents = agents.collect::<anyhow::Result<_>>()?;
+    // A plain init, which serves no agent, keeps no state and looks for no state directory.
+    let (state_dir, previous) = if served.is_empty() {
+        (PathBuf::new(), State::default())
+    } else {
+        let state_dir = state_dir(config, environment, current.0);
+        let previous = state::load(&state_dir, current.0)?;
+        (state_dir, previous)
+    };
+    let mut agents = Vec::new();
+    for agent in served {
+        agents.push(probe.agent_facts(agent, &state_dir, helpers.as_deref_mut())?);
+    }
     let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let arguments = config.command.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let terminal = io::stdin().is_terminal();
@@ -138,12 +140,12 @@ pub fn facts<'c>(
 }
 
 impl Facts<'_> {
-    /// Everything that reading found worth a word.
+    /// All warnings that came up while the facts were read.
     pub fn warnings(&self) -> impl Iterator<Item = &Message> {
-        self.notes.iter().chain(self.agents.iter().flat_map(|agent| &agent.given.warnings))
+        self.notes.iter().chain(self.agents.iter().flat_map(|agent| &agent.explicit.warnings))
     }
 
-    /// What an earlier run remembers of an agent whose working copy was in the same place.
+    /// The state that the previous run kept of this agent, if its working copy was in the same directory.
     pub fn remembered(&self, agent: &AgentFacts<'_>) -> Option<&Served> {
         self.previous
             .agents
@@ -152,48 +154,53 @@ impl Facts<'_> {
     }
 }
 
-/// Who the agent will be.
-///
-/// # Errors
-/// As [`account::resolve`]; a path without an owner; account files that cannot be read.
-pub fn who(config: &RunConfig, environment: &Environment, current: (u32, u32)) -> anyhow::Result<Identity> {
+/// The agent's user, by `--user` and `--user-from`.
+pub fn agent_identity(config: &RunConfig, environment: &Environment, current: (u32, u32)) -> anyhow::Result<Identity> {
     let wanted = match &config.user {
         _ if config.user_is_void(current) => Wanted::Unchanged,
         UserChoice::Named(spec) => Wanted::Spec(spec.clone()),
         UserChoice::OwnerOf(path) => {
-            let hint = "name a path whose owner the agent shall be, such as a bind-mounted workspace";
+            let hint = "name a path whose owner the agent should run as, such as a bind-mounted workspace";
             let failure = || Failure::new(format!("--user-from {}", path.display())).hint(hint);
             let owner = path.metadata().with_context(failure)?;
             Wanted::Owner { uid: owner.uid(), gid: owner.gid() }
         }
         UserChoice::Unchanged => Wanted::Unchanged,
     };
-    // Nothing of the accounts matters to a user who stays the same and has a home.
-    let needed = wanted != Wanted::Unchanged || environment.get_filled("HOME").is_none_or(|home| home == "/");
-    let text = |path| if needed { account_file(Path::new(path)) } else { Ok(String::new()) };
-    let accounts = Accounts { passwd: text("/etc/passwd")?, group: text("/etc/group")? };
+    // A user who stays the same and has a home needs no account files.
+    let needs_accounts = wanted != Wanted::Unchanged || environment.get_filled("HOME").is_none_or(|home| home == "/");
+    let accounts = if needs_accounts {
+        Accounts { passwd: account_file(Path::new("/etc/passwd"))?, group: account_file(Path::new("/etc/group"))? }
+    } else {
+        Accounts::default()
+    };
     let identity = account::resolve(&wanted, &accounts, current)?;
     if identity.differs_from(current) && !process::is_in_first_user_namespace() {
-        let map = |path| untrusted::image_file(Path::new(path)).unwrap_or_default();
-        let (users, groups) = (map("/proc/self/uid_map"), map("/proc/self/gid_map"));
+        let id_map = |path| untrusted::image_file(Path::new(path)).unwrap_or_default();
+        let (users, groups) = (id_map("/proc/self/uid_map"), id_map("/proc/self/gid_map"));
         account::check_mapped(&identity, &String::from_utf8_lossy(&users), &String::from_utf8_lossy(&groups))?;
     }
     Ok(identity)
 }
 
-/// The shell of a user: that of the passwd entry if it can be one, else the first that every image has.
+/// The shell of a user: the one of the passwd entry, or else bash or sh.
 pub fn shell(uid: u32) -> Option<PathBuf> {
     let accounts =
         Accounts { passwd: account_file(Path::new("/etc/passwd")).unwrap_or_default(), ..Accounts::default() };
-    // Those who may not log in have a shell that says so and ends.
-    let is_shell = |path: &PathBuf| {
+    // Accounts that may not log in have one of these instead of a shell.
+    let is_login_shell = |path: &PathBuf| {
         !matches!(path.file_name().and_then(OsStr::to_str), Some("nologin" | "false" | "true" | "sync"))
     };
-    let usual = ["/bin/bash", "/bin/sh"].map(PathBuf::from);
-    accounts.shell_of(uid).filter(is_shell).into_iter().chain(usual).find(|path| programs::is_executable(path))
+    let fallbacks = ["/bin/bash", "/bin/sh"].map(PathBuf::from);
+    accounts
+        .shell_of(uid)
+        .filter(is_login_shell)
+        .into_iter()
+        .chain(fallbacks)
+        .find(|path| programs::is_executable(path))
 }
 
-/// The text of an account file; none is an empty one (`FROM scratch`).
+/// The text of an account file. An image `FROM scratch` has none, which counts as empty.
 fn account_file(path: &Path) -> anyhow::Result<String> {
     match untrusted::image_file(path) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
@@ -202,7 +209,7 @@ fn account_file(path: &Path) -> anyhow::Result<String> {
     }
 }
 
-fn home(
+fn agent_home(
     config: &RunConfig,
     environment: &Environment,
     identity: &Identity,
@@ -213,22 +220,23 @@ fn home(
         let stat = Dir::open(&path).and_then(|dir| dir.stat()).ok();
         ExistingHome { path, stat }
     });
-    place::home(config.home.as_deref(), identity, identity.differs_from(current), variable.as_ref())
+    config_dir::agent_home(config.home.as_deref(), identity, identity.differs_from(current), variable.as_ref())
 }
 
-/// The first state directory that can be used; see [`RunConfig::state_dir`].
+/// The first usable state directory; see [`RunConfig::state_dir`].
 pub fn state_dir(config: &RunConfig, environment: &Environment, uid: u32) -> PathBuf {
     if let Some(path) = &config.state_dir {
         return path.clone();
     }
     let runtime = environment.get_filled("XDG_RUNTIME_DIR").map(|path| Path::new(path).join("agent-init"));
     let candidates = [Some(PathBuf::from("/run/agent-init")), runtime.filter(|path| path.is_absolute())];
-    let usable = |path: &PathBuf| {
-        let existing = path.ancestors().find(|ancestor| access::is_directory(ancestor));
-        // Another's directory that we could write to, such as an emptyDir of Kubernetes', is none for our state.
-        let is_ours = |dir: &Dir| existing != Some(path) || dir.stat().is_ok_and(|stat| stat.uid == uid);
-        existing.is_some_and(|existing| Dir::open(existing).is_ok_and(|dir| dir.is_writable() && is_ours(&dir)))
-    };
-    let found = candidates.into_iter().flatten().find(usable);
-    found.unwrap_or_else(|| PathBuf::from(format!("/tmp/agent-init-{uid}")))
+    let usable = candidates.into_iter().flatten().find(|path| is_usable_state_dir(path, uid));
+    usable.unwrap_or_else(|| PathBuf::from(format!("/tmp/agent-init-{uid}")))
+}
+
+fn is_usable_state_dir(path: &Path, uid: u32) -> bool {
+    let Some(existing) = path.ancestors().find(|ancestor| access::is_directory(ancestor)) else { return false };
+    let Ok(dir) = Dir::open(existing) else { return false };
+    // A writable directory of another user, such as an emptyDir of Kubernetes, must not hold our state.
+    dir.is_writable() && (existing != path || dir.stat().is_ok_and(|stat| stat.uid == uid))
 }

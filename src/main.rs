@@ -17,7 +17,7 @@ fn start(arguments: Vec<OsString>) -> u8 {
     let program = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();
     let environment = Environment::new(std::env::vars_os());
-    // What is wrong with the arguments is said in the form that the environment asks for.
+    // Errors in the arguments already use the log format that the environment asks for.
     let is_json = environment.get("AGENT_INIT_LOG_FORMAT").is_some_and(|format| format == "json");
     let format = if is_json { LogFormat::Json } else { LogFormat::Text };
     let mut reporter = Reporter { format, level: Level::Notice, on_raw_terminal: false };

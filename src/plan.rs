@@ -1,6 +1,6 @@
-//! Pure. What will be done, and why: facts and options in, a plan out.
+//! Pure. Makes the plan: what will be done, and why.
 //!
-//! A plan refers to what was found and holds none of its bytes, so it can be printed.
+//! A plan refers to the facts and contains no secret, so it can be printed.
 
 pub mod agent_plan;
 pub mod condition;
@@ -24,7 +24,7 @@ use crate::account;
 use crate::agent::definition::Method;
 use crate::config::{AuthMode, Delivery, RunConfig, Switch, SyncMode, UserChoice};
 use crate::facts::agent_facts::AgentFacts;
-use crate::facts::{Candidate, Facts, place};
+use crate::facts::{Candidate, Facts, config_dir};
 use crate::login::Source;
 use crate::login::format::SessionFile;
 use crate::login::history::History;
@@ -32,21 +32,19 @@ use crate::login::merge::MergeBase;
 use crate::state::Served;
 use crate::store::Recovery;
 
-/// Makes the plan, which a start may go by.
-///
-/// # Errors
-/// A mode for an agent that has no such method; a required credential that is not there.
+/// Makes the plan of a start. It is an error if the operator names a mode for an agent without such a method, or if a required
+/// credential is missing.
 pub fn plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>) -> anyhow::Result<Plan<'f, 'c>> {
     let plan = draft(config, facts);
-    requirement::possible(config, &plan.agents)?;
+    requirement::check_modes(config, &plan.agents)?;
     required(config, &plan.agents)?;
     Ok(plan)
 }
 
-/// Makes the plan, for those who look at it: a start may refuse it ([`required`]).
+/// Makes the plan for commands that only show it. A start might refuse this plan ([`required`]).
 pub fn draft<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>) -> Plan<'f, 'c> {
     let mut agents: Vec<_> = facts.agents.iter().map(|agent| agent_plan(config, facts, agent)).collect();
-    warning::of_conflicts(&mut agents);
+    warning::add_conflicts(&mut agents);
     let changed = facts.identity.differs_from(facts.current);
     let is_home_named = config.home.is_some();
     let is_fallback_needed = facts.home == Path::new(account::FALLBACK_HOME) && (changed || !agents.is_empty());
@@ -71,10 +69,10 @@ pub fn draft<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>) -> Plan<'f, 'c> {
 }
 
 fn privilege(config: &RunConfig, facts: &Facts<'_>) -> PrivilegeSteps {
-    let becomes_less = facts.identity.differs_from(facts.current) && facts.identity.uid != 0;
+    let loses_root = facts.identity.differs_from(facts.current) && facts.identity.uid != 0;
     let enforcement = |switch| match switch {
         Switch::On => Enforcement::Required,
-        Switch::Auto if becomes_less => Enforcement::BestEffort,
+        Switch::Auto if loses_root => Enforcement::BestEffort,
         Switch::Auto | Switch::Off => Enforcement::Off,
     };
     let is_asked = config.drop_caps != Switch::Auto || config.no_new_privs != Switch::Auto;
@@ -82,7 +80,7 @@ fn privilege(config: &RunConfig, facts: &Facts<'_>) -> PrivilegeSteps {
         changes_user: facts.current.0 == 0 && config.user != UserChoice::Unchanged,
         drop_caps: enforcement(config.drop_caps),
         no_new_privs: enforcement(config.no_new_privs),
-        why: match (is_asked, becomes_less) {
+        why: match (is_asked, loses_root) {
             (true, _) => "as --drop-caps and --no-new-privs say",
             (false, true) => "auto: the user changes to one that is not root",
             (false, false) => "auto: the user does not change to one that is not root",
@@ -93,7 +91,9 @@ fn privilege(config: &RunConfig, facts: &Facts<'_>) -> PrivilegeSteps {
 fn identity_why(config: &RunConfig, current: (u32, u32)) -> String {
     match &config.user {
         UserChoice::Unchanged => "unchanged: neither --user nor --user-from is given".to_owned(),
-        _ if config.user_is_void(current) => "unchanged: the user that is preset is for a start as root".to_owned(),
+        _ if config.user_is_void(current) => {
+            "unchanged: the image presets a user for a start as root, and this is not root".to_owned()
+        }
         UserChoice::Named(user) => format!("--user {user}"),
         UserChoice::OwnerOf(path) => format!("the owner of {} (--user-from)", path.display()),
     }
@@ -102,57 +102,60 @@ fn identity_why(config: &RunConfig, current: (u32, u32)) -> String {
 fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f AgentFacts<'c>) -> AgentPlan<'f, 'c> {
     let definition = agent.definition;
     let mode = *config.auth.of(&definition.name);
-    let in_place = agent.login_file().map(Source::Home);
+    let in_working_copy = agent.login_file().map(Source::Home);
     let recovery =
         |session: &SessionFile| Source::Home(Recovery::new(&facts.state_dir, &definition.name, &session.file).path());
     let recovered = definition.session.as_ref().map(recovery);
-    let left_at: Vec<Source> = in_place.iter().cloned().chain(recovered).collect();
+    let earlier_sources: Vec<Source> = in_working_copy.iter().cloned().chain(recovered).collect();
     let remembered = facts.remembered(agent);
-    let none = History::default();
-    let choice = method::choose(&SelectionInput {
+    let no_history = History::default();
+    let selection = method::choose(&SelectionInput {
         candidates: &agent.candidates,
         rules: &definition.methods,
         mode,
         prefer: &config.prefer,
-        left_at: &left_at,
+        earlier_sources: &earlier_sources,
         remembered,
-        captured: agent.capture.as_ref().map_or(&none, |capture| &capture.history),
+        captured: agent.capture.as_ref().map_or(&no_history, |capture| &capture.history),
         now: facts.now,
     });
-    let chosen = choice.chosen.and_then(|index| agent.candidates.get(index));
+    let chosen = selection.chosen.and_then(|index| agent.candidates.get(index));
     let session = chosen.and_then(Candidate::session);
-    let is_in_place = chosen.is_some_and(|chosen| Some(&chosen.source) == in_place.as_ref());
+    let is_in_place = chosen.is_some_and(|chosen| Some(&chosen.source) == in_working_copy.as_ref());
     let login = match session {
         Some(_) if is_in_place => LoginFileStep::Stays,
         Some(_) => LoginFileStep::Written,
         None => LoginFileStep::Absent,
     };
     let write_back = match (chosen, session) {
-        (Some(chosen), Some(_)) => write_back::of(config, agent, chosen),
+        (Some(chosen), Some(_)) => write_back::for_login(config, agent, chosen),
         // Somebody may log in while the agent runs.
         (None, _) if method::allows(mode, Method::Session) => write_back::to_store(config, agent, false),
         _ => None,
     };
-    let base = if chosen.is_some_and(|chosen| left_at.contains(&chosen.source)) {
+    let base = if chosen.is_some_and(|chosen| earlier_sources.contains(&chosen.source)) {
         remembered.and_then(Served::merge_base)
     } else {
         session.map(|session| MergeBase::from(&session.login))
     };
     let capture = agent.capture.as_ref().map(|capture| capture.path.as_path());
-    let settings = place::settings_source(&agent.place, &agent.working_copy, capture).map(|(path, _)| path.to_owned());
-    let by_descriptor = chosen.filter(|candidate| config.deliver == Delivery::Fd && !candidate.is_setting());
-    let descriptor = by_descriptor.and_then(|candidate| candidate.rule.descriptor.clone());
+    let settings =
+        config_dir::settings_source(&agent.config_dir, &agent.working_copy, capture).map(|(path, _)| path.to_owned());
+    let descriptor = match chosen {
+        Some(chosen) if config.deliver == Delivery::Fd && !chosen.is_setting() => chosen.rule.descriptor.clone(),
+        _ => None,
+    };
     let mut plan = AgentPlan {
         facts: agent,
         mode,
         root: trusted_root(config, facts, agent),
-        place_why: place_why(config, agent),
+        working_copy_why: working_copy_why(config, agent),
         scope: config.scope,
         settings,
         first_run: None,
         chosen_why: chosen_why(config, agent, chosen),
         no_write_back_why: no_write_back_why(config, agent, login),
-        choice,
+        selection,
         login,
         write_back,
         base,
@@ -164,7 +167,7 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
         let entries = definition.first_run.iter().filter(|entry| situation.meets(&entry.when)).collect();
         plan.first_run = Some(FirstRunStep { entries, trusted: trusted(config, &facts.working_directory) });
     }
-    plan.warnings = warning::of(&plan, config, facts);
+    plan.warnings = warning::for_agent(&plan, config, facts);
     plan
 }
 
@@ -172,26 +175,26 @@ fn trusted_root(config: &RunConfig, facts: &Facts<'_>, agent: &AgentFacts<'_>) -
     let path = &agent.working_copy;
     match &config.work_dir {
         Some(work_dir) if path.starts_with(work_dir) => TrustedRoot::WorkDir(work_dir.clone()),
-        _ if *path != agent.place.path => TrustedRoot::Directory(facts.state_dir.clone()),
+        _ if *path != agent.config_dir.path => TrustedRoot::Directory(facts.state_dir.clone()),
         _ if path.starts_with(&facts.home) => TrustedRoot::Directory(facts.home.clone()),
         _ => TrustedRoot::Existing,
     }
 }
 
-fn place_why(config: &RunConfig, agent: &AgentFacts<'_>) -> String {
-    match (&config.work_dir, agent.place.obstacle()) {
+fn working_copy_why(config: &RunConfig, agent: &AgentFacts<'_>) -> String {
+    match (&config.work_dir, agent.config_dir.obstacle()) {
         (Some(_), _) => "--work-dir names its parent".to_owned(),
-        (None, None) => "the agent's own place".to_owned(),
-        (None, Some(why)) => format!("not the agent's own place {}: {why}", agent.place.path.display()),
+        (None, None) => "the agent's config directory".to_owned(),
+        (None, Some(why)) => format!("not the agent's config directory {}: {why}", agent.config_dir.path.display()),
     }
 }
 
-/// The directories that the agent trusts; one that JSON cannot name is none.
+/// The directories that the agent is to trust. A path that is not UTF-8 is left out, because JSON cannot hold it.
 fn trusted(config: &RunConfig, working_directory: &Path) -> Vec<String> {
     match &config.trust {
         Some(paths) => std::env::split_paths(paths)
             .filter(|path| !path.as_os_str().is_empty())
-            // As the agent writes its own: absolute, and without a slash at the end.
+            // Agents write these paths absolute and without a trailing slash.
             .map(|path| working_directory.join(path).components().collect::<PathBuf>())
             .filter_map(|path| path.to_str().map(str::to_owned))
             .collect(),
@@ -212,7 +215,7 @@ fn chosen_why(config: &RunConfig, agent: &AgentFacts<'_>, chosen: Option<&Candid
     } else if is_session && matches!(chosen.source, Source::Home(_)) {
         "an earlier run of this container left it, and no other is newer"
     } else if is_session {
-        "the first in the agent's order of methods and places that is not spent"
+        "the first in the agent's order of methods and sources that is not spent"
     } else {
         "the first in the agent's order of methods"
     }
@@ -221,7 +224,7 @@ fn chosen_why(config: &RunConfig, agent: &AgentFacts<'_>, chosen: Option<&Candid
 fn no_write_back_why(config: &RunConfig, agent: &AgentFacts<'_>, login: LoginFileStep) -> &'static str {
     match (config.sync, login) {
         (SyncMode::Off, _) => "--sync off",
-        (_, LoginFileStep::Stays) => "it stays where it is, and there is no capture",
+        (_, LoginFileStep::Stays) => "the login stays where it is, and there is no capture",
         _ if agent.capture.is_some() => "--auth copy",
         _ => "there is no capture",
     }

@@ -1,9 +1,9 @@
-//! A login made by a person: what is run for it, what is seen on its screen, and what came of it.
+//! A person logs in: the command that is run, the token on its screen, and the outcome.
 
 pub mod capture;
+pub mod login_command;
+pub mod outcome;
 pub mod scanner;
 pub mod scratch;
-pub mod selection;
 pub mod target;
 pub mod token_metadata;
-pub mod verdict;

@@ -113,7 +113,7 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
     let target = plan.write_back.as_ref();
     let write_back = login.map(|_| WriteBackStatus {
         mode: mode(target.is_some()),
-        target: target.map(WriteBack::place),
+        target: target.map(WriteBack::location),
         writable: target.is_some_and(|target| target.writable),
         last: exchange.last,
         at: exchange.at,
@@ -253,7 +253,7 @@ pub fn not_served(definition: &Definition) -> AgentStatus {
 /// Whether a run is well with this agent: why not.
 pub fn complaint(status: &AgentStatus) -> Option<String> {
     let AgentStatus { agent, state, problem, .. } = status;
-    (!state.is_well())
+    (!state.is_healthy())
         .then(|| format!("{agent}: {}: {}", state.word(), problem.as_deref().unwrap_or("no usable login")))
 }
 
@@ -298,7 +298,7 @@ mod tests {
         for (method, live, state, shown) in rows {
             let status = served(&remembered(method, None), None, live.as_ref(), clock(), Exchange::default());
             assert_eq!((status.state, status.method.as_str()), (state, shown), "{method} {live:?}");
-            assert_eq!(complaint(&status).is_none(), state.is_well(), "{method} {live:?}");
+            assert_eq!(complaint(&status).is_none(), state.is_healthy(), "{method} {live:?}");
         }
     }
 
@@ -307,7 +307,7 @@ mod tests {
         let live = Live::Seen(LoginState::Valid(login(true, None)));
         let exchange = Exchange { last: Some(SyncResult::Failed), ..Exchange::default() };
         let status = served(&remembered("session", None), None, Some(&live), clock(), exchange);
-        assert_eq!((status.state, status.state.is_well()), (Health::Unsaved, false));
+        assert_eq!((status.state, status.state.is_healthy()), (Health::Unsaved, false));
         assert!(complaint(&status).unwrap().contains("x: unsaved: the last publish failed"));
     }
 

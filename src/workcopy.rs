@@ -1,7 +1,7 @@
-//! Lays a login down as the agent's private working copy.
+//! Installs a login as the agent's private working copy.
 //!
-//! The agent does not run yet, but an earlier one may have: everything below HOME is opened by handle, link by link
-//! refused.
+//! The agent does not run yet, but an earlier one may have prepared traps: everything below HOME is opened relative to a
+//! directory handle, and no symbolic link is followed.
 
 pub mod export;
 pub mod first_run;
@@ -17,7 +17,7 @@ use anyhow::Context;
 use crate::config::Scope;
 use crate::error;
 use crate::error::{Failure, in_words};
-use crate::facts::place::{copied_file, under_home};
+use crate::facts::config_dir::{copied_file, under_home};
 use crate::facts::{Cache, Candidate, CandidateValue, Facts};
 use crate::fs::tree;
 use crate::fs::untrusted::{LIMIT, Owners};
@@ -37,28 +37,22 @@ use crate::sys::replace::{Exclusion, Replaced};
 use crate::sys::stat::Kind;
 use crate::sys::{access, privilege};
 
-/// A working copy.
 pub struct WorkingCopy {
-    /// Where.
     pub path: PathBuf,
-    /// Its directory.
     pub dir: Dir,
-    /// The part of the path that is not the agent's.
+    /// The part of the path that no agent can have changed.
     pub trusted: PathBuf,
-    /// The owner that its files get, where it is not us.
+    /// uid and gid that its files get; `None` for those of this process.
     pub owner: Option<(u32, u32)>,
 }
 
-/// The owner that we give to what the agent shall own; `None` when that is us.
+/// uid and gid for files of the agent; `None` if they are those of this process.
 pub fn agent_owner(facts: &Facts<'_>) -> Option<(u32, u32)> {
     let agent = (facts.identity.uid, facts.identity.gid);
     (agent != facts.current).then_some(agent)
 }
 
-/// Lays the working copy of one agent down.
-///
-/// # Errors
-/// A directory or file that cannot be made, with the path and the capability that is missing; a stop.
+/// Installs the working copy of one agent. A stop signal is an error, too.
 pub fn install(
     facts: &Facts<'_>,
     plan: &AgentPlan<'_, '_>,
@@ -69,40 +63,37 @@ pub fn install(
     let owner = agent_owner(facts);
     let is_stopped = &|| interrupt.has_come();
     let path = plan.facts.working_copy.clone();
-    let trusted = trusted_part(&plan.root, &path, owner)?;
-    let (dir, was_anothers) = directories::private_directory(&path, &trusted, owner)?;
-    let copy = WorkingCopy { path, dir, trusted, owner };
-    copy.sweep_kept();
-    if was_anothers {
-        tree::take_over(&copy.dir, owner, is_stopped);
+    let trusted = trusted_path(&plan.root, &path, owner)?;
+    let (dir, had_other_owner) = directories::private_directory(&path, &trusted, owner)?;
+    let working_copy = WorkingCopy { path, dir, trusted, owner };
+    working_copy.sweep_conflicts();
+    if had_other_owner {
+        tree::take_over(&working_copy.dir, owner, is_stopped);
     }
-    settings(facts, plan, &copy, is_stopped, say);
+    copy_settings(facts, plan, &working_copy, is_stopped, say);
     interrupt.check("the working copy was made")?;
     if let Some(session) = &plan.facts.definition.session {
-        clear_left(plan, session, &copy, (state_dir, &facts.state_dir), say)?;
+        make_room(plan, session, &working_copy, (state_dir, &facts.state_dir), say)?;
         if plan.login == LoginFileStep::Stays {
-            copy.make_private(plan, session)?;
+            working_copy.make_private(plan, session)?;
         }
         if let (LoginFileStep::Written, Some(Ok(CandidateValue::Session(login)))) =
             (plan.login, plan.chosen().map(|candidate| &candidate.found))
         {
-            copy.write(&session.file, login.bytes.expose_secret())?;
+            working_copy.write(&session.file, login.bytes.expose_secret())?;
         }
     }
-    overrides::ignored(plan, &copy, say);
-    // Last: an agent may keep its login and its answers in one file.
+    overrides::remove(plan, &working_copy, say);
+    // After the login, because an agent may keep its login and these answers in one file.
     if let Some(step) = &plan.first_run {
-        first_run::answer(step, plan, &copy, say);
+        first_run::answer(step, plan, &working_copy, say);
     }
-    files(facts, plan, say)?;
-    Ok(copy)
+    copy_credential_files(facts, plan, say)?;
+    Ok(working_copy)
 }
 
-/// Whether the directories of a plan are there or can be made, as far as a look tells; for commands that change nothing.
-///
-/// # Errors
-/// What a start by that plan would say.
-pub fn possible(facts: &Facts<'_>, plan: &Plan<'_, '_>) -> anyhow::Result<()> {
+/// Checks without changing anything whether the directories of a plan exist or can be made. The error is that of a start.
+pub fn check_possible(facts: &Facts<'_>, plan: &Plan<'_, '_>) -> anyhow::Result<()> {
     if let Some(home) = plan.home.as_ref().filter(|home| home.is_required) {
         directories::can_be_made(&home.path)?;
     }
@@ -118,8 +109,8 @@ pub fn possible(facts: &Facts<'_>, plan: &Plan<'_, '_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The path of the part that the agent cannot have changed.
-fn trusted_part(root: &TrustedRoot, path: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<PathBuf> {
+/// The part of the path that no agent can have changed.
+fn trusted_path(root: &TrustedRoot, path: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<PathBuf> {
     match root {
         TrustedRoot::WorkDir(work_dir) => {
             directories::parent_of_working_copies(work_dir, owner)?;
@@ -134,37 +125,34 @@ fn trusted_part(root: &TrustedRoot, path: &Path, owner: Option<(u32, u32)>) -> a
 }
 
 impl WorkingCopy {
-    /// Writes a file of the working copy whole: 0600, the agent's.
-    ///
-    /// # Errors
-    /// What the kernel says, with the path.
+    /// Writes a file of the working copy atomically, with mode 0600 and the agent as its owner.
     pub fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
         if bytes.len() as u64 > LIMIT {
             let what =
                 format!("cannot write {}: it would be larger than {LIMIT} bytes", self.path.join(name).display());
-            return Err(Failure::new(what).hint("make what is there smaller: larger files are not read").into());
+            return Err(Failure::new(what).hint("make the file smaller: larger files are not read").into());
         }
         self.dir
             .write_whole(OsStr::new(name), bytes, Attributes { mode: 0o600, owner: self.owner })
             .with_context(|| directories::failure("write", &self.path.join(name)))
     }
 
-    /// Keeps what a file held beside it, for root or us alone.
-    fn keep_beside(&self, file: &str, bytes: &[u8]) -> io::Result<()> {
-        let notes = self.dir.make(OsStr::new(BOOKKEEPING), Attributes { mode: 0o700, owner: None })?;
-        keep_conflict(&notes, file, bytes, Attributes { mode: 0o600, owner: None })
+    /// Keeps a version of a file in `conflicts/`, readable only for this process.
+    fn keep_conflict(&self, file: &str, bytes: &[u8]) -> io::Result<()> {
+        let bookkeeping = self.dir.make(OsStr::new(BOOKKEEPING), Attributes { mode: 0o700, owner: None })?;
+        keep_conflict(&bookkeeping, file, bytes, Attributes { mode: 0o600, owner: None })
     }
 
-    /// Removes temporary files that killed runs left among what is kept beside. The directory itself is swept when it is
-    /// made ([`directories::private_directory`]).
-    fn sweep_kept(&self) {
-        let kept = self.dir.sub(OsStr::new(BOOKKEEPING)).and_then(|notes| notes.sub(OsStr::new("conflicts")));
-        if let Ok(kept) = kept {
-            kept.sweep();
+    /// Removes temporary files that killed runs left in `conflicts/`. The working copy itself is swept when it is made
+    /// ([`directories::private_directory`]).
+    fn sweep_conflicts(&self) {
+        let bookkeeping = self.dir.sub(OsStr::new(BOOKKEEPING));
+        if let Ok(conflicts) = bookkeeping.and_then(|bookkeeping| bookkeeping.sub(OsStr::new("conflicts"))) {
+            conflicts.sweep();
         }
     }
 
-    /// Makes the login that stays the agent's and nobody else's: an image may have made it otherwise.
+    /// Gives a login that stays the right owner and mode. An image may have created it with others.
     fn make_private(&self, plan: &AgentPlan<'_, '_>, session: &SessionFile) -> anyhow::Result<()> {
         let there = self.dir.stat_entry(OsStr::new(&session.file));
         let is_private = there.is_ok_and(|there| there.uid == self.uid() && there.mode | 0o600 == 0o600);
@@ -174,11 +162,8 @@ impl WorkingCopy {
         }
     }
 
-    /// As [`WorkingCopy::write`] while the agent runs: in the place of `there`, and of nothing that it wrote since, with
-    /// the agent's own lock around writes.
-    ///
-    /// # Errors
-    /// What the kernel says, with the path.
+    /// Like [`WorkingCopy::write`] while the agent runs: replaces the version `there` and nothing that the agent wrote since,
+    /// while holding the agent's own lock around writes.
     pub fn replace(
         &self,
         name: &str,
@@ -188,7 +173,7 @@ impl WorkingCopy {
     ) -> anyhow::Result<Replaced> {
         let is_there = there.state != LoginState::Absent;
         if is_there && there.bytes.is_none() {
-            // A link, a fifo, another's file: no login of the agent's is lost with it.
+            // A link, a FIFO or another user's file contains no login of the agent.
             return self.write(name, bytes).map(|()| Replaced::Done);
         }
         let owners = self.owners();
@@ -206,16 +191,14 @@ impl WorkingCopy {
             .with_context(|| directories::failure("write", &self.path.join(name)))
     }
 
-    /// Opens the directory that is at the path now: the agent may have replaced its own.
-    ///
-    /// # Errors
-    /// It is not there, or leads through a link, or is not the agent's.
+    /// Opens the directory again by its path, because the agent may have replaced it. A missing directory, a link in the path
+    /// and another owner are errors.
     pub fn reopen(&mut self) -> std::io::Result<()> {
         self.dir = directories::directory_of(&self.path, &self.trusted, self.uid())?;
         Ok(())
     }
 
-    /// Whether the directory is still what its path leads to.
+    /// Whether the path still leads to this directory.
     pub fn is_current(&self) -> bool {
         let there = directories::directory_of(&self.path, &self.trusted, self.uid());
         there.and_then(|there| Ok(there.stat()?.id == self.dir.stat()?.id)).unwrap_or(false)
@@ -225,23 +208,24 @@ impl WorkingCopy {
         self.owner.map_or(privilege::current().0, |(uid, _)| uid)
     }
 
-    /// A second handle: the path may lead elsewhere once an agent has lived here.
-    ///
-    /// # Errors
-    /// As openat(2).
-    pub fn again(&self) -> std::io::Result<WorkingCopy> {
+    /// A second handle for the same directory. Its path cannot be used: an agent may have made it lead elsewhere.
+    pub fn duplicate(&self) -> std::io::Result<WorkingCopy> {
         let dir = self.dir.sub_beneath(Path::new("."))?;
         Ok(WorkingCopy { path: self.path.clone(), dir, trusted: self.trusted.clone(), owner: self.owner })
     }
 
-    /// The uids whose files here are the agent's.
+    /// The owners whose files count as the agent's.
     pub fn owners(&self) -> Owners {
         Owners::These(vec![self.uid()])
     }
 }
 
-/// Copies the files that go with the chosen method, each for the agent's user alone.
-fn files(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, say: &mut dyn FnMut(Message)) -> anyhow::Result<()> {
+/// Copies the files that accompany the chosen method, readable only for the agent's user.
+fn copy_credential_files(
+    facts: &Facts<'_>,
+    plan: &AgentPlan<'_, '_>,
+    say: &mut dyn FnMut(Message),
+) -> anyhow::Result<()> {
     let owner = agent_owner(facts);
     for file in plan.files() {
         let path = copied_file(&facts.state_dir, &plan.facts.definition.name, &file.variable);
@@ -253,25 +237,25 @@ fn files(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, say: &mut dyn FnMut(Messag
             && let Err(error) = install_cache(cache, &facts.home, owner)
         {
             let (agent, variable) = (&plan.facts.definition.name, &file.variable);
-            let text = format!("{agent}: the cache of {variable} is not copied: {}", in_words(&error));
-            let hint = "HOME must be writable for it: mount a tmpfs there, or name another with --home";
+            let text = format!("{agent}: cannot copy the cache of {variable}: {}", in_words(&error));
+            let hint = "HOME must be writable: mount a tmpfs there, or name another HOME with --home";
             say(warning(plan, text).hint(hint));
         }
     }
     Ok(())
 }
 
-/// Lays a cache down in HOME. What is newer there is the agent's own, of an earlier run: it may have refreshed it.
+/// Installs a cache in HOME. A newer file there stays: the agent of an earlier run may have refreshed it.
 fn install_cache(cache: &Cache, home: &Path, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
-    let path = home.join(&cache.place);
+    let path = home.join(&cache.path);
     let (dir, _) = directories::private_directory(&path, home, owner)?;
     for file in &cache.files {
-        let is_newer = match dir.stat_entry(&file.name) {
+        let is_outdated = match dir.stat_entry(&file.name) {
             Ok(there) => there.kind != Kind::File || there.changed < file.changed,
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
             Err(error) => return Err(error).with_context(|| directories::failure("look at", &path.join(&file.name))),
         };
-        if is_newer {
+        if is_outdated {
             dir.write_whole(&file.name, file.bytes.expose_secret(), Attributes { mode: 0o600, owner })
                 .with_context(|| directories::failure("write", &path.join(&file.name)))?;
         }
@@ -279,72 +263,79 @@ fn install_cache(cache: &Cache, home: &Path, owner: Option<(u32, u32)>) -> anyho
     Ok(())
 }
 
-/// Makes room at the login's place: a login that lost there is kept, what is none goes.
-fn clear_left(
+/// Makes room for the chosen credential: moves the login in the working copy to `conflicts/` and removes a file that is not a
+/// login.
+fn make_room(
     plan: &AgentPlan<'_, '_>,
     session: &SessionFile,
-    copy: &WorkingCopy,
+    working_copy: &WorkingCopy,
     state_dir: (&Dir, &Path),
     say: &mut dyn FnMut(Message),
 ) -> anyhow::Result<()> {
     let name = OsStr::new(&session.file);
     if plan.login == LoginFileStep::Stays
-        || !is_there(&copy.dir, name).with_context(|| directories::failure("look at", &copy.path))?
+        || !is_there(&working_copy.dir, name).with_context(|| directories::failure("look at", &working_copy.path))?
     {
         return Ok(());
     }
-    if let Some(left) = plan.kept_login().and_then(Candidate::session) {
-        let kept = keep_login(plan, session, left.bytes.expose_secret(), copy, state_dir)?;
-        if kept != plan.keeps_at() {
+    if let Some(displaced) = plan.displaced_login().and_then(Candidate::session) {
+        let kept = keep_login(plan, session, displaced.bytes.expose_secret(), working_copy, state_dir)?;
+        if kept != plan.conflicts_dir() {
             let agent = &plan.facts.definition.name;
-            let planned = plan.keeps_at();
-            let text = format!("{agent}: {} does not take the login that gives way", planned.display());
-            say(warning(plan, text).hint(format!("it is kept under {}", kept.display())));
+            let planned = plan.conflicts_dir();
+            let text = format!("{agent}: cannot keep the replaced login in {}", planned.display());
+            say(warning(plan, text).hint(format!("the login is kept in {} instead", kept.display())));
         }
     }
     if plan.login == LoginFileStep::Absent {
-        let siblings = match untrusted::entry(&copy.dir, name, &copy.owners()) {
+        let content = match untrusted::entry(&working_copy.dir, name, &working_copy.owners()) {
             Err(why) if why.is_unknown() => {
-                let what = format!("cannot read {}, which is to be removed: {why}", copy.path.join(name).display());
-                return Err(Failure::new(what).hint("make it readable for agent-init, or remove it").into());
+                let what =
+                    format!("cannot read {}, which is to be removed: {why}", working_copy.path.join(name).display());
+                return Err(Failure::new(what).hint("make it readable for agent-init or remove it").into());
             }
             found => found.ok(),
         };
-        match siblings.and_then(|content| Document::without_login(session, &content.bytes)) {
-            // A file that holds more than the login keeps the rest.
-            Some(rest) => copy.write(&session.file, &rest)?,
-            None => copy.dir.remove(name).with_context(|| directories::failure("remove", &copy.path.join(name)))?,
+        match content.and_then(|content| Document::without_login(session, &content.bytes)) {
+            // The file also holds other data, which stays.
+            Some(rest) => working_copy.write(&session.file, &rest)?,
+            None => working_copy
+                .dir
+                .remove(name)
+                .with_context(|| directories::failure("remove", &working_copy.path.join(name)))?,
         }
     }
     Ok(())
 }
 
-/// Keeps a login that gives way: in the capture, else beside its own place, else in our state, where an agent that is in
-/// the way at its place cannot prevent it. The directory that has it.
+/// Keeps a displaced login in the capture, else in the working copy, else in the state directory, where no agent can
+/// prevent it. Returns the directory.
 fn keep_login(
     plan: &AgentPlan<'_, '_>,
     session: &SessionFile,
     login: &[u8],
-    copy: &WorkingCopy,
+    working_copy: &WorkingCopy,
     (state_dir, state_path): (&Dir, &Path),
 ) -> anyhow::Result<PathBuf> {
-    let capture = plan.keeping_capture().and_then(|path| Capture::open(path).ok());
+    let capture = plan.capture_for_conflicts().and_then(|path| Capture::open(path).ok());
     if let Some(capture) = capture.filter(|capture| capture.keep_conflict(session, login).is_ok()) {
         return Ok(capture.conflicts_path());
     }
-    if copy.keep_beside(&session.file, login).is_ok() {
-        return Ok(copy.path.join(BOOKKEEPING).join("conflicts"));
+    if working_copy.keep_conflict(&session.file, login).is_ok() {
+        return Ok(working_copy.path.join(BOOKKEEPING).join("conflicts"));
     }
     let private = Attributes { mode: 0o600, owner: None };
-    keep_conflict(state_dir, &session.file, login, private).context("cannot keep the login that was found")?;
+    keep_conflict(state_dir, &session.file, login, private)
+        .context("cannot keep the login that the working copy holds")?;
     Ok(state_path.join("conflicts"))
 }
 
-/// Copies the settings of the captured directory, and the files that the agent would have read outside its home.
-fn settings(
+/// Copies the settings of the captured directory, and the files that the agent would otherwise read outside its config
+/// directory.
+fn copy_settings(
     facts: &Facts<'_>,
     plan: &AgentPlan<'_, '_>,
-    copy: &WorkingCopy,
+    working_copy: &WorkingCopy,
     is_stopped: &dyn Fn() -> bool,
     say: &mut dyn FnMut(Message),
 ) {
@@ -357,31 +348,32 @@ fn settings(
         match Dir::open(from) {
             Ok(source) => {
                 let login = definition.session.as_ref().map(|session| session.file.as_str());
-                let choice = import::Selection { settings: &definition.settings, scope, login };
-                let skipped = import::settings(&source, &copy.dir, &choice, copy.owner, is_stopped);
+                let filter = import::SettingsFilter { settings: &definition.settings, scope, login };
+                let skipped =
+                    import::copy_settings(&source, &working_copy.dir, &filter, working_copy.owner, is_stopped);
                 for skipped in skipped.into_lines() {
                     say(warning(plan, format!("{}/{skipped}", from.display())));
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
-                say(warning(plan, format!("no settings from {}: {}", from.display(), error::reason(&error))));
+                say(warning(plan, format!("cannot copy settings from {}: {}", from.display(), error::reason(&error))));
             }
         }
     }
     for (outside, inside) in &definition.settings.outside {
         let from = under_home(outside, &facts.home);
-        // What cannot be looked at is there, for all we know.
-        if !is_there(&copy.dir, OsStr::new(inside)).is_ok_and(|there| !there) {
+        // An error means that the file may exist, and then it must stay.
+        if !is_there(&working_copy.dir, OsStr::new(inside)).is_ok_and(|there| !there) {
             continue;
         }
-        let copied = match outside_file(&from, facts) {
-            Ok(bytes) => copy.write(inside, &bytes).map_err(|error| in_words(&error)),
+        let copied = match read_outside_file(&from, facts) {
+            Ok(bytes) => working_copy.write(inside, &bytes).map_err(|error| in_words(&error)),
             Err(why) if why.is_unknown() && !why.is_forbidden() => Err(why.to_string()),
             Err(_) => Ok(()),
         };
         if let Err(why) = copied {
-            say(warning(plan, format!("{} is not copied: {why}", from.display())));
+            say(warning(plan, format!("cannot copy {}: {why}", from.display())));
         }
     }
 }
@@ -390,7 +382,6 @@ fn warning(plan: &AgentPlan<'_, '_>, text: String) -> Message {
     Message::warning(text).event(EventKey::WorkingCopy).agent(&plan.facts.definition.name)
 }
 
-/// Whether there is an entry of this name.
 fn is_there(dir: &Dir, name: &OsStr) -> io::Result<bool> {
     match dir.stat_entry(name) {
         Ok(_) => Ok(true),
@@ -399,7 +390,7 @@ fn is_there(dir: &Dir, name: &OsStr) -> io::Result<bool> {
     }
 }
 
-fn outside_file(path: &Path, facts: &Facts<'_>) -> Result<zeroize::Zeroizing<Vec<u8>>, untrusted::Unreadable> {
+fn read_outside_file(path: &Path, facts: &Facts<'_>) -> Result<zeroize::Zeroizing<Vec<u8>>, untrusted::Unreadable> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(untrusted::Unreadable::Missing);
     };

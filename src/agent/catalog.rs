@@ -1,6 +1,6 @@
 //! Pure. The known agents: the definitions in this binary, and those that an image adds or replaces.
 //!
-//! A definition in the binary is read when it is asked for: most starts have to do with one agent or none.
+//! A built-in definition is parsed on first use, because most starts need one agent or none.
 
 use std::cell::OnceCell;
 
@@ -12,14 +12,14 @@ use crate::error::Failure;
 use crate::login::names::is_form_of;
 use crate::words::listed;
 
-/// What there is to know of a definition before it is read; made when this is built.
+/// The parts of a definition that are needed before it is parsed. `build.rs` generates them.
 #[derive(Debug)]
 struct Outline {
     name: &'static str,
     commands: &'static [&'static str],
-    /// Variables that are its own, and that no other program uses; that of a session is one of them.
+    /// Variables that no other program uses, including that of the session.
     variables: &'static [&'static str],
-    /// Variables with its credentials that other programs use too.
+    /// Variables with its credentials that other programs use, too.
     others: &'static [&'static str],
     /// Variable, suffix, default: as in a definition.
     home: (&'static str, &'static str, &'static str),
@@ -34,7 +34,7 @@ struct Outline {
 
 include!(concat!(env!("OUT_DIR"), "/outlines.rs"));
 
-/// Where an agent keeps its login by itself.
+/// Where an agent keeps its login by default.
 pub struct Whereabouts<'o> {
     /// Variable, suffix, default of its home: as in a definition.
     pub home: (&'o str, &'o str, &'o str),
@@ -42,7 +42,7 @@ pub struct Whereabouts<'o> {
     pub parent: (&'o str, &'o str),
     /// The login file's name.
     pub login: &'o str,
-    /// That file below HOME, where neither variable is set; empty when it is elsewhere.
+    /// The path of that file below HOME if neither variable is set; empty if it is elsewhere.
     pub below_home: &'o str,
 }
 
@@ -56,16 +56,13 @@ pub struct Catalog {
 #[derive(Debug)]
 pub struct Entry {
     outline: Option<&'static Outline>,
-    /// The text of one that an image adds.
+    /// The text of a definition that an image adds.
     added: Option<String>,
     definition: OnceCell<Definition>,
 }
 
 impl Entry {
-    /// Its definition.
-    ///
-    /// # Errors
-    /// A definition in the binary that is none; the tests of this module read them all.
+    /// The parsed definition. An error in a built-in definition cannot occur: a test parses them all.
     pub fn definition(&self) -> anyhow::Result<&Definition> {
         if let (None, Some(outline)) = (self.definition.get(), self.outline) {
             let read = serde_json::from_str(outline.text);
@@ -75,12 +72,11 @@ impl Entry {
         self.definition.get().context("agent definition")
     }
 
-    /// Its definition as it is written.
+    /// The definition as text.
     pub fn text(&self) -> &str {
         self.outline.map(|outline| outline.text).or(self.added.as_deref()).unwrap_or_default()
     }
 
-    /// Its name.
     pub fn name(&self) -> &str {
         match (self.outline, self.definition.get()) {
             (Some(outline), _) => outline.name,
@@ -88,7 +84,6 @@ impl Entry {
         }
     }
 
-    /// Whether this is one of its commands.
     pub fn has_command(&self, name: &str) -> bool {
         match (self.outline, self.definition.get()) {
             (Some(outline), _) => outline.commands.contains(&name),
@@ -98,20 +93,20 @@ impl Entry {
         }
     }
 
-    /// Whether the definition has to be read to know if the agent was given anything: one of the variables that are `set`
-    /// is its own, in one of its forms, or there is a login at its own place, of which `is_there` tells.
+    /// Whether the definition must be parsed to know if the agent has a credential: one of the variables in `set` belongs to it,
+    /// in any form, or `has_login` finds a login in its config directory.
     pub fn may_matter<'n>(
         &self,
         mut set: impl Iterator<Item = &'n [u8]>,
-        is_there: impl Fn(&Whereabouts<'_>) -> bool,
+        has_login: impl Fn(&Whereabouts<'_>) -> bool,
     ) -> bool {
         let Some(outline) = self.outline else { return true };
         let Outline { home, parent, login, below_home, .. } = *outline;
         set.any(|name| outline.variables.iter().any(|own| is_form_of(name, own)))
-            || (!login.is_empty() && is_there(&Whereabouts { home, parent, login, below_home }))
+            || (!login.is_empty() && has_login(&Whereabouts { home, parent, login, below_home }))
     }
 
-    /// Whether a variable may hold a credential of it that no other program uses, in any form.
+    /// Whether a variable may hold a credential of this agent, in any form, and no other program uses it.
     fn owns(&self, variable: &[u8]) -> bool {
         match (self.outline, self.definition.get()) {
             (Some(outline), _) => outline.variables.iter().any(|own| is_form_of(variable, own)),
@@ -122,7 +117,7 @@ impl Entry {
         }
     }
 
-    /// Whether a variable may hold a credential of it that other programs use too.
+    /// Whether a variable may hold a credential of this agent, and other programs use it, too.
     fn shares(&self, variable: &[u8]) -> bool {
         match (self.outline, self.definition.get()) {
             (Some(outline), _) => outline.others.iter().any(|own| is_form_of(variable, own)),
@@ -144,27 +139,22 @@ impl Entry {
 }
 
 impl Catalog {
-    /// The definitions in the binary.
-    ///
-    /// # Errors
-    /// None, as nothing is read.
+    /// The built-in definitions.
     pub fn built_in() -> anyhow::Result<Catalog> {
         Catalog::with(&[])
     }
 
-    /// The definitions in the binary, and these: each a file's path and text. One of a known name replaces it.
-    ///
-    /// # Errors
-    /// A text that is no definition, with its path, key and line; two texts for one name.
+    /// The built-in definitions and `added` ones, each the path and text of a file. An added one replaces a built-in one of the
+    /// same name. Two added ones of one name are an error.
     pub fn with(added: &[(String, String)]) -> anyhow::Result<Catalog> {
         let mut more: Vec<(Definition, &str)> = Vec::new();
         for (path, text) in added {
             let definition = rules::read(text).map_err(|why| {
                 Failure::new(format!("agent definition {path}: {why}"))
-                    .hint("docs/agents.md describes definitions; 'agent-init agents NAME --json' holds one")
+                    .hint("docs/agents.md describes definitions; 'agent-init agents NAME --json' shows one")
             })?;
             if more.iter().any(|(other, _)| other.name == definition.name) {
-                let what = format!("agent definition {path}: another file defines '{}' too", definition.name);
+                let what = format!("agent definition {path}: another file also defines '{}'", definition.name);
                 return Err(Failure::new(what).hint("keep one of them").into());
             }
             more.push((definition, text));
@@ -185,34 +175,28 @@ impl Catalog {
         Ok(Catalog { entries })
     }
 
-    /// All of them, in the order in which they are shown.
+    /// In the order in which they are shown.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// Whether a variable may hold a credential of an agent, in any form: the value, base64, a path or a command, for what
-    /// is not meant to be a secret may be one by mistake.
+    /// Whether a variable may hold a credential of an agent, in any form. Paths and commands count, because they may contain a
+    /// secret by mistake.
     pub fn is_credential(&self, variable: &[u8]) -> bool {
         self.entries.iter().any(|entry| entry.owns(variable) || entry.shares(variable))
     }
 
-    /// Whether it is one that nothing but an agent uses.
+    /// Whether only an agent uses the variable.
     pub fn is_agents_own(&self, variable: &[u8]) -> bool {
         self.entries.iter().any(|entry| entry.owns(variable))
     }
 
     /// All definitions, in the order in which they are shown.
-    ///
-    /// # Errors
-    /// As [`Entry::definition`].
     pub fn definitions(&self) -> anyhow::Result<Vec<&Definition>> {
         self.entries.iter().map(Entry::definition).collect()
     }
 
-    /// The agent of this name.
-    ///
-    /// # Errors
-    /// An unknown name, with those that are known.
+    /// The agent of this name. The error for an unknown name lists the known ones.
     pub fn named(&self, name: &str) -> anyhow::Result<&Entry> {
         self.entries.iter().find(|entry| entry.name() == name).ok_or_else(|| {
             let known: Vec<&str> = self.entries.iter().map(Entry::name).collect();
@@ -249,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_matter_is_not_read() {
+    fn irrelevant_definitions_are_not_parsed() {
         let catalog = Catalog::built_in().unwrap();
         let entry = &catalog.entries()[0];
         let variable = entry.outline.unwrap().variables[0];
@@ -274,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_adds_or_replaces() {
+    fn a_file_adds_or_replaces_a_definition() {
         let text = |name: &str| {
             format!(
                 r#"{{ "name": "{name}", "title": "Mine", "commands": [], "methods": [],

@@ -1,6 +1,6 @@
-//! Pure. What there is to know about an agent, as JSON.
+//! Pure. The definition of an agent, as JSON.
 //!
-//! A key that is not known is an error, so a typing mistake in a definition cannot be silent.
+//! An unknown key is an error, so that a typing mistake is noticed.
 
 mod condition;
 mod locks;
@@ -17,7 +17,6 @@ use serde_json::{Map, Value};
 use crate::login::format::{Format, SessionFile};
 use crate::login::names::Names;
 
-/// One agent.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Definition {
@@ -27,22 +26,22 @@ pub struct Definition {
     pub title: String,
     /// Base names of the commands that start this agent.
     pub commands: Vec<String>,
-    /// Where it keeps its state.
+    /// Its config directory.
     pub home: Home,
     /// Ways to authenticate, the preferred one first.
     pub methods: Vec<MethodRule>,
     /// The file that holds a login, if the agent has one.
     pub session: Option<SessionFile>,
-    /// What of a captured directory belongs to the working copy.
+    /// The settings that are copied from a captured directory to the working copy.
     #[serde(default)]
     pub settings: Settings,
-    /// State that answers the questions of a first start.
+    /// State that answers the questions of the first start.
     #[serde(default)]
     pub first_run: Vec<FirstRun>,
     /// Variables to set in the agent's environment, or to keep out of it.
     #[serde(default)]
     pub environment: Vec<EnvironmentRules>,
-    /// What is known to go wrong.
+    /// Known problems.
     #[serde(default)]
     pub hints: Vec<Hint>,
     /// The agent's own lock around a refresh.
@@ -51,18 +50,18 @@ pub struct Definition {
     pub login: Option<LoginRule>,
 }
 
-/// The agent's home: a directory named by a variable, with a default under `HOME`.
+/// The config directory of an agent: a variable names it, and the default is below `HOME`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Home {
     /// The variable that names it.
     pub variable: String,
-    /// The part of the home below the directory that the variable names; empty when it names the home itself.
+    /// The part of the path below the directory that the variable names; empty if the variable names the config directory.
     #[serde(default)]
     pub suffix: String,
-    /// The default place; `~/` stands for `HOME`.
+    /// The default path; `~/` stands for `HOME`.
     pub default: String,
-    /// A variable that moves the default place with those of other programs: one of XDG's base directories.
+    /// A variable that moves the default together with those of other programs, such as the base directories of XDG.
     pub parent: Option<Parent>,
 }
 
@@ -93,7 +92,6 @@ pub enum Method {
 }
 
 impl Method {
-    /// All of them.
     pub const ALL: [Method; 5] =
         [Method::OauthToken, Method::AuthToken, Method::ApiKey, Method::Session, Method::Cloud];
 
@@ -113,7 +111,6 @@ impl Method {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct MethodRule {
-    /// Its kind.
     pub method: Method,
     /// What people call it: the auth line's words.
     pub label: String,
@@ -162,7 +159,7 @@ pub struct Setting {
     pub overrides: bool,
 }
 
-/// What of a captured directory belongs to the working copy. Names are entries of the agent's home; one `*` in a name
+/// The settings that are copied from a captured directory to the working copy. Names are entries of the agent's home; one `*` in a name
 /// stands for any characters.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -233,7 +230,7 @@ pub struct EnvironmentRules {
     pub remove: Vec<String>,
 }
 
-/// A known failure, said at the start when its condition holds.
+/// A known problem, reported at the start if its condition holds.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Hint {
@@ -243,7 +240,7 @@ pub struct Hint {
     pub say: String,
     /// The remedy.
     pub hint: Option<String>,
-    /// Only for those who ask (`-v`, `doctor`): it is good to know, and nothing is wrong.
+    /// Shown only with `-v` and by `doctor`: useful to know, but nothing is wrong.
     #[serde(default)]
     pub detail: bool,
 }
@@ -257,12 +254,13 @@ impl MethodRule {
 }
 
 impl Definition {
-    /// The names of its session. A secret file that is called as its login file counts where it can only be its own.
-    pub fn session_names(&self, by_name: bool) -> Option<Names> {
+    /// The variables and secret files that may hold its session. `owns_file_name`: a secret file with the name of the login file
+    /// counts, because it cannot belong to another agent.
+    pub fn session_names(&self, owns_file_name: bool) -> Option<Names> {
         let session = self.session.as_ref()?;
         // A key of a Kubernetes Secret made by hand often lacks the dot.
         let files = std::iter::once(session.file.as_str()).chain(session.undotted());
-        Some(Names::of_session(&self.name, &session.variables, files.filter(|_| by_name)))
+        Some(Names::of_session(&self.name, &session.variables, files.filter(|_| owns_file_name)))
     }
 
     /// The variables of its session, in every form.

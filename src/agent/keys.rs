@@ -1,5 +1,5 @@
-//! Pure. Where the keys of a JSON text stand: serde knows the place of what it refuses and not its key, and of what it
-//! accepts it knows neither.
+//! Pure. Finds the positions of keys in a JSON text. For a refused value serde reports a line and column but not the key, and
+//! for an accepted value it reports neither.
 
 use std::fmt;
 
@@ -54,7 +54,6 @@ impl<'t> Open<'t> {
 }
 
 impl<'t> Keys<'t> {
-    /// Finds them.
     pub fn of(text: &'t str) -> Keys<'t> {
         let mut places: Vec<Place<'t>> = Vec::new();
         let mut open: Vec<Open<'t>> = Vec::new();

@@ -1,4 +1,4 @@
-//! Pure. What a definition must be beyond its types: the rules that other code relies on.
+//! Pure. Checks the rules for definitions that types cannot express and that other code relies on.
 
 use crate::agent::definition::{Condition, Definition, Method, RefreshLockRule};
 use crate::agent::keys::Keys;
@@ -6,10 +6,7 @@ use crate::login::format::{Field, Format, SessionFile};
 use crate::login::limits;
 use crate::login::limits::Unparsed;
 
-/// Reads a definition.
-///
-/// # Errors
-/// What is wrong with it: the line and the key.
+/// Parses and checks a definition. The error names the line and the key.
 pub fn read(text: &str) -> Result<Definition, String> {
     if !text.trim_start().starts_with('{') {
         // Serde would take a list for the fields in their order.
@@ -68,7 +65,7 @@ fn below_home(key: impl Into<String>, path: &str) -> Option<Broken> {
 fn variable(key: impl Into<String>, name: &str) -> Option<Broken> {
     let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
-    (!is_name).then(|| breaks(key, format!("'{name}' is no name of a variable")))
+    (!is_name).then(|| breaks(key, format!("'{name}' is not a variable name")))
 }
 
 /// RFC 6901.
@@ -76,7 +73,7 @@ fn pointer(key: impl Into<String>, text: &str) -> Option<Broken> {
     let is_escaped = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
     let is_pointer = (text.is_empty() || text.starts_with('/')) && is_escaped;
     (!is_pointer)
-        .then(|| breaks(key, format!("'{text}' is no JSON pointer: each part begins with /, and ~ is written ~0")))
+        .then(|| breaks(key, format!("'{text}' is not a JSON pointer: each part begins with /, and ~ is written ~0")))
 }
 
 /// The first rule that a definition breaks.
@@ -87,7 +84,7 @@ fn broken(definition: &Definition) -> Option<Broken> {
         .or_else(|| definition.session.as_ref().and_then(session))
         .or_else(|| {
             (definition.session.is_some() != definition.session_rule().is_some())
-                .then(|| breaks("session", "it takes both a method 'session' and a 'session' file"))
+                .then(|| breaks("session", "a method 'session' and a 'session' file need each other"))
         })
         .or_else(|| methods(definition))
         .or_else(|| login(definition))
@@ -131,9 +128,9 @@ fn name(name: &str) -> Option<Broken> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !name.starts_with(|first: char| first.is_ascii_lowercase()) || !name.chars().all(plain) {
         // It becomes part of variables and paths, and stands in options between commas and equals signs.
-        return Some(breaks("name", format!("'{name}' is not made of a-z, 0-9 and -, a letter first")));
+        return Some(breaks("name", format!("'{name}' must consist of a-z, 0-9 and -, and begin with a letter")));
     }
-    ["auto", "none"].contains(&name).then(|| breaks("name", format!("'{name}' has a meaning of its own in --agent")))
+    ["auto", "none"].contains(&name).then(|| breaks("name", format!("'{name}' is reserved for --agent")))
 }
 
 fn home(definition: &Definition) -> Option<Broken> {
@@ -150,10 +147,10 @@ fn home(definition: &Definition) -> Option<Broken> {
 
 fn session(session: &SessionFile) -> Option<Broken> {
     if session.access_token.is_empty() {
-        return Some(breaks("session.access-token", "it names no place"));
+        return Some(breaks("session.access-token", "it is empty"));
     }
     if session.format == Format::Yaml && !session.synced_keys.is_empty() {
-        return Some(breaks("session.synced_keys", "a file of lines can only travel whole"));
+        return Some(breaks("session.travels", "a YAML file can only be synced as a whole"));
     }
     let of = |key: &'static str, fields: &[Field]| {
         fields.iter().enumerate().find_map(|(index, place)| field(&format!("session.{key}[{index}]"), place))
@@ -191,7 +188,7 @@ fn methods(definition: &Definition) -> Option<Broken> {
             return Some(breaks(key("method"), what));
         }
         if rule.descriptor.is_some() && rule.variable.is_none() {
-            return Some(breaks(key("descriptor"), "there is no variable that it could replace"));
+            return Some(breaks(key("descriptor"), "it needs a variable that it replaces"));
         }
         let names = [("variable", &rule.variable), ("descriptor", &rule.descriptor)];
         let mut names = names.iter().filter_map(|(part, name)| Some((key(part), name.as_ref()?)));
@@ -211,7 +208,7 @@ fn methods(definition: &Definition) -> Option<Broken> {
         let is_same =
             |other: &&crate::agent::definition::MethodRule| rule.variable.is_some() && other.variable == rule.variable;
         if let Some(name) = definition.methods.iter().take(index).find(is_same).and(rule.variable.as_ref()) {
-            return Some(breaks(key("variable"), format!("{name} stands twice")));
+            return Some(breaks(key("variable"), format!("{name} is used twice")));
         }
     }
     None
@@ -226,7 +223,7 @@ fn login(definition: &Definition) -> Option<Broken> {
         ("login.token.command", login.token.as_ref().map(|token| &token.command)),
     ];
     if let Some((key, _)) = commands.iter().find(|(_, words)| words.is_some_and(|words| has_no_word(words))) {
-        return Some(breaks(*key, "it has no word"));
+        return Some(breaks(*key, "it is empty"));
     }
     if let Some(broken) = login.environment.keys().find_map(|name| variable("login.environment", name)) {
         return Some(broken);
@@ -237,16 +234,19 @@ fn login(definition: &Definition) -> Option<Broken> {
         || !token.prefix.bytes().chain(characters.iter().copied()).all(|byte| byte.is_ascii_graphic())
     {
         // It is looked for among the characters on a screen.
-        return Some(breaks("login.token.prefix", "a token begins with, and is made of, visible ASCII characters"));
+        return Some(breaks(
+            "login.token.prefix",
+            "a token must consist of visible ASCII characters and have a prefix",
+        ));
     }
     if characters.is_empty() || token.least <= token.prefix.len() {
-        return Some(breaks("login.token.least", "a token has characters after its prefix"));
+        return Some(breaks("login.token.least", "a token must have characters after its prefix"));
     }
     if token.days == 0 {
-        return Some(breaks("login.token.days", "a token lives a day at least"));
+        return Some(breaks("login.token.days", "a token must be valid for at least a day"));
     }
     let has_method = definition.methods.iter().any(|rule| rule.method == Method::OauthToken && rule.variable.is_some());
-    (!has_method).then(|| breaks("login.token", "it takes a method 'oauth-token' with a variable"))
+    (!has_method).then(|| breaks("login.token", "it needs a method 'oauth-token' with a variable"))
 }
 
 fn settings(definition: &Definition) -> Option<Broken> {
@@ -282,7 +282,7 @@ fn conditions(definition: &Definition) -> impl Iterator<Item = (String, &Conditi
 
 fn condition(key: &str, when: &Condition) -> Option<Broken> {
     let is_known = |word: &str| word == "none" || Method::ALL.iter().any(|method| method.word() == word);
-    let word = |key: String, word: &str| (!is_known(word)).then(|| breaks(key, format!("'{word}' is no method")));
+    let word = |key: String, word: &str| (!is_known(word)).then(|| breaks(key, format!("'{word}' is not a method")));
     listed(&format!("{key}.method"), &when.method, word)
         .or_else(|| listed(&format!("{key}.set-aside"), &when.ignored, word))
 }
@@ -348,18 +348,18 @@ mod tests {
             ("\"MINE_KEY\"", "\"1KEY\"", "line 7: methods[0].variable: '1KEY'"),
             ("auth.json", "../auth.json", "line 10: session.file: '../auth.json'"),
             ("[\"/token\"]", "[]", "line 10: session.access-token"),
-            ("[\"/token\"]", "[\"token\"]", "line 10: session.access-token[0]: 'token' is no JSON pointer"),
+            ("[\"/token\"]", "[\"token\"]", "line 10: session.access-token[0]: 'token' is not a JSON pointer"),
             ("[\"/token\"]", "[{ \"pointer\": \"/a~2\" }]", "line 10: session.access-token[0]: '/a~2'"),
             ("[\"/token\"]", "[{ \"pointer\": \"/a\", \"clam\": \"/b\" }]", "line 10: session.access-token[0]"),
             ("[\"/token\"]", "[3]", "line 10: session.access-token"),
             (", \"variable\": \"MINE_KEY\"", "", "line 7: methods[0].method: 'api-key'"),
             ("[\"none\"]", "[\"nothing\"]", "line 12: hints[0].when.method[0]: 'nothing'"),
             ("{ \"method\": [", "{ \"methods\": [", "line 12: hints[0].when.methods: unknown field"),
-            (",\n    { \"method\": \"session\", \"label\": \"session\" }", "", "session: it takes both"),
-            ("[\"mine\", \"login\"]", "[]", "line 11: login.command: it has no word"),
+            (",\n    { \"method\": \"session\", \"label\": \"session\" }", "", "session: a method 'session' and"),
+            ("[\"mine\", \"login\"]", "[]", "line 11: login.command: it is empty"),
             ("\"login\": {", "\"login\": { \"say\": 1,", "line 11: login.say: invalid type"),
-            (TOKEN.0, TOKEN.1, "line 11: login.token: it takes a method 'oauth-token'"),
-            (TOKEN.0, &TOKEN.1.replace("\"tok-\"", "\"\""), "line 11: login.token.prefix: a token begins with"),
+            (TOKEN.0, TOKEN.1, "line 11: login.token: it needs a method 'oauth-token'"),
+            (TOKEN.0, &TOKEN.1.replace("\"tok-\"", "\"\""), "line 11: login.token.prefix: a token must consist"),
             (TOKEN.0, &TOKEN.1.replace("a-z", "a b"), "line 11: login.token.prefix: "),
             (TOKEN.0, &TOKEN.1.replace("a-z", ""), "line 11: login.token.least: "),
             (TOKEN.0, &TOKEN.1.replace("20", "4"), "line 11: login.token.least: "),

@@ -1,9 +1,9 @@
-//! `completions`: what a shell needs to complete our words.
+//! `completions`: prints a shell's completion file.
 
 use crate::commands::Answer;
 use crate::config::Shell;
 
-/// Answers with a file that was generated from the command line's definition; see `config/generated.rs`.
+/// The file was generated from the definition of the command line; see `config/generated.rs`.
 pub fn completions(shell: Shell) -> Answer {
     let text = match shell {
         Shell::Bash => include_str!("../../completions/agent-init.bash"),

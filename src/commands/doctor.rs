@@ -1,10 +1,10 @@
-//! `doctor`: what is wrong here, and how to mend it.
+//! `doctor`: finds problems and says how to fix them.
 
 use std::time::SystemTime;
 
 use crate::agent::Catalog;
 use crate::commands::Answer;
-use crate::commands::status::{of_plan, of_running};
+use crate::commands::status::{planned_agents, running_agents};
 use crate::config::{AgentSelection, DoctorConfig, Requirement, RunConfig, WARN_WITHIN};
 use crate::doctor::{Finding, Sources, input};
 use crate::env::Environment;
@@ -16,37 +16,33 @@ use crate::status::running::Running;
 use crate::status::{Clock, running};
 use crate::{doctor, facts, plan, workcopy};
 
-/// Answers.
-///
-/// # Errors
-/// A definition that is none.
 pub fn doctor(config: &DoctorConfig, environment: &Environment) -> anyhow::Result<Answer> {
     let catalog = facts::catalog()?;
     let running = running::find(config.inspection.run.state_dir.as_deref(), environment).ok();
     let run = running::with_init(&config.inspection)?;
     let facts = facts::facts(&run, &catalog, environment, None);
     let is_running = running.is_some();
-    let around = input::look(&run, &catalog, environment, facts.as_ref().ok(), is_running);
-    let of_surroundings = doctor::of_surroundings(&around);
+    let doctor_input = input::inspect(&run, &catalog, environment, facts.as_ref().ok(), is_running);
+    let check_input = doctor::check_input(&doctor_input);
     let mut findings = if is_running {
-        facts.as_ref().err().map(|error| Finding::of_refusal("run", error)).into_iter().collect()
+        facts.as_ref().err().map(|error| Finding::from_refusal("run", error)).into_iter().collect()
     } else {
         refusals(&run, &catalog, environment, &facts)
     };
-    findings.extend(of_surroundings);
-    let of_sources = facts.as_ref().map(|facts| of_sources(&run, facts, running.as_ref(), &catalog));
-    let findings = doctor::together(findings, of_sources.unwrap_or_default());
-    let is_wrong = findings.iter().any(|finding| finding.is_problem);
+    findings.extend(check_input);
+    let check_sources = facts.as_ref().map(|facts| check_sources(&run, facts, running.as_ref(), &catalog));
+    let findings = doctor::combine(findings, check_sources.unwrap_or_default());
+    let has_problem = findings.iter().any(|finding| finding.is_problem);
     let text = if config.json {
         json_line(&Document::of(&findings))?
     } else {
         page(&findings).written(Style::of_stdout(environment))
     };
-    Ok(Answer { text, exit: u8::from(is_wrong) })
+    Ok(Answer { text, exit: u8::from(has_problem) })
 }
 
-/// What would stop a start: one with these options and, where they leave the agent open, one of each agent. The functions
-/// are those of a start, so the words are too.
+/// The errors that would prevent a start with these options and, if they do not name an agent, a start of each agent. They
+/// come from the functions of a start, so the messages are the same.
 fn refusals(
     config: &RunConfig,
     catalog: &Catalog,
@@ -54,16 +50,16 @@ fn refusals(
     facts: &anyhow::Result<Facts<'_>>,
 ) -> Vec<Finding> {
     let of_plan = |config: &RunConfig, facts: &Facts<'_>| {
-        plan::plan(config, facts).and_then(|plan| workcopy::possible(facts, &plan)).err()
+        plan::plan(config, facts).and_then(|plan| workcopy::check_possible(facts, &plan)).err()
     };
     let mut refusals: Vec<Finding> = Vec::new();
     let mut refuse = |subject: &str, error: Option<&anyhow::Error>| {
-        let refusal = error.map(|error| Finding::of_refusal(subject, error));
+        let refusal = error.map(|error| Finding::from_refusal(subject, error));
         refusals.extend(refusal.filter(|refusal| refusals.iter().all(|known| known.what != refusal.what)));
     };
     refuse("run", facts.as_ref().err());
     for name in each_agent(config, catalog) {
-        // What is required of another agent, or of any, is asked of all of them together, below.
+        // A requirement on another agent, or on any agent, is checked below for all of them together.
         let require = match &config.require {
             Requirement::Named(names) if names.contains(&name) => Requirement::Named(vec![name.clone()]),
             _ => Requirement::Nobody,
@@ -81,7 +77,7 @@ fn refusals(
     refusals
 }
 
-/// The agents that a start may be asked for beyond what the options say.
+/// The agents whose start is checked one by one.
 fn each_agent(config: &RunConfig, catalog: &Catalog) -> Vec<String> {
     match &config.agent {
         AgentSelection::Named(names) => names.clone(),
@@ -91,13 +87,13 @@ fn each_agent(config: &RunConfig, catalog: &Catalog) -> Vec<String> {
     }
 }
 
-fn of_sources(config: &RunConfig, facts: &Facts<'_>, running: Option<&Running>, catalog: &Catalog) -> Vec<Finding> {
+fn check_sources(config: &RunConfig, facts: &Facts<'_>, running: Option<&Running>, catalog: &Catalog) -> Vec<Finding> {
     let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
     let plan = plan::draft(config, facts);
     let status = match running {
-        Some(running) => of_running(running, catalog, clock),
-        None => of_plan(facts, &plan, clock),
+        Some(running) => running_agents(running, catalog, clock),
+        None => planned_agents(facts, &plan, clock),
     };
     let warnings = facts.warnings().collect();
-    doctor::of_sources(&Sources { config, warnings, plan: &plan, status: &status, is_running: running.is_some() })
+    doctor::check_sources(&Sources { config, warnings, plan: &plan, status: &status, is_running: running.is_some() })
 }

@@ -1,4 +1,4 @@
-//! `exec`: beside the agent, as the agent.
+//! `exec`: runs a command as the user of the running agent, with its environment.
 
 use std::ffi::OsString;
 
@@ -20,31 +20,28 @@ use crate::sys::privilege;
 use crate::sys::process::Program;
 use crate::sys::signal::Inherited;
 
-/// Becomes the command; returns only to fail.
-///
-/// # Errors
-/// No agent runs here, it is another's, a step down to its user that failed, or the command that cannot be executed.
+/// Executes the command in place of this process, so it returns only on failure.
 pub fn exec(config: &ExecConfig, environment: &Environment, reporter: Reporter) -> anyhow::Result<u8> {
-    let hint = "exec is for a container in which agent-init runs an agent; --state-dir names where it keeps its state";
+    let hint = "use exec in a container in which agent-init runs an agent; --state-dir names its state directory";
     let running = running::find(config.state_dir.as_deref(), environment)
         .map_err(|why| Failure::new(format!("cannot join the agent: {why}")).hint(hint))?;
     become_user_of(&running.agent)?;
     let (set, missing) = variables(&running.state.environment, &running.agent);
     if !missing.is_empty() {
-        let text = format!("the agent's environment cannot be read: without {}", missing.join(", "));
-        let hint = "docker exec with the agent's own user, or as root";
+        let text = format!("cannot read the agent's environment: the command runs without {}", missing.join(", "));
+        let hint = "run docker exec as the agent's user, or as root";
         reporter.say(&Message::warning(text).event(EventKey::SharedEnvironment).hint(hint));
     }
     let unset = running.state.environment.unset.iter().chain(&missing).cloned().collect();
     let program = Program::new(&config.command, environment.with(&unset, &set))
-        .context("COMMAND or environment has a NUL byte")?;
+        .context("COMMAND or the environment contains a NUL byte")?;
     Inherited::current().and_then(|inherited| inherited.restore()).context("cannot restore the signals")?;
     reporter.finish(None);
     let error = program.exec();
     Err(exec_failure(config.command.first().context("no COMMAND")?, &error).into())
 }
 
-/// Goes down to what the agent is: user, groups, and what it may gain.
+/// Takes the user, the groups and the privilege limits of the agent.
 fn become_user_of(agent: &Process) -> anyhow::Result<()> {
     let current = privilege::current();
     if current.0 != 0 && current.0 != agent.uid {
@@ -63,15 +60,15 @@ fn become_user_of(agent: &Process) -> anyhow::Result<()> {
     Ok(privilege_drop.apply()?)
 }
 
-/// What is set, and the names of what cannot be known. The agent's environment is read with its own rights, once we
-/// are it: it takes no capability then, and what an agent forged there is its own.
+/// The variables to set, and the names of those that cannot be read. The agent's environment is read after the switch to its
+/// user: this needs no capability, and a forged environment can harm only the agent itself.
 fn variables(handed: &Handed, agent: &Process) -> (Vec<(String, OsString)>, Vec<String>) {
     let mut set: Vec<(String, OsString)> =
         handed.set.iter().map(|(name, value)| (name.clone(), value.into())).collect();
-    let its = if handed.kept.is_empty() { None } else { table::environment(agent.pid) };
+    let agents_environment = if handed.kept.is_empty() { None } else { table::environment(agent.pid) };
     let mut missing = Vec::new();
     for name in &handed.kept {
-        match its.as_ref().and_then(|its| its.get(name)) {
+        match agents_environment.as_ref().and_then(|environment| environment.get(name)) {
             Some(value) => set.push((name.clone(), value.to_owned())),
             None => missing.push(name.clone()),
         }

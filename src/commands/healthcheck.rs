@@ -1,8 +1,8 @@
-//! `healthcheck`: whether the agent that runs here is well.
+//! `healthcheck`: whether the running agent is healthy.
 
 use std::time::SystemTime;
 
-use crate::commands::status::of_running;
+use crate::commands::status::running_agents;
 use crate::config::{HealthcheckConfig, WARN_WITHIN};
 use crate::env::Environment;
 use crate::error::Failure;
@@ -10,15 +10,14 @@ use crate::facts;
 use crate::log::{Message, Reporter};
 use crate::status::{Clock, complaint, running};
 
-/// The exit status: 0, or 1 after one line. Docker reserves every other one, so a definition that cannot be read is
-/// a 1 too.
+/// Returns 0, or 1 after one message. Docker reserves every other exit status, so even an unreadable definition results in 1.
 pub fn healthcheck(config: &HealthcheckConfig, environment: &Environment, reporter: Reporter) -> u8 {
-    let Some(why) = complaints(config, environment) else { return 0 };
+    let Some(why) = first_problem(config, environment) else { return 0 };
     reporter.say(&Message::error(&why));
     1
 }
 
-fn complaints(config: &HealthcheckConfig, environment: &Environment) -> Option<anyhow::Error> {
+fn first_problem(config: &HealthcheckConfig, environment: &Environment) -> Option<anyhow::Error> {
     let why = match running::find(config.state_dir.as_deref(), environment) {
         Ok(running) => {
             let catalog = match facts::catalog() {
@@ -26,7 +25,7 @@ fn complaints(config: &HealthcheckConfig, environment: &Environment) -> Option<a
                 Err(error) => return Some(error),
             };
             let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
-            of_running(&running, &catalog, clock).iter().find_map(complaint)
+            running_agents(&running, &catalog, clock).iter().find_map(complaint)
         }
         Err(_) if running::plain_init_has_child() => None,
         Err(why) => Some(why),

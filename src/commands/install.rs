@@ -1,4 +1,4 @@
-//! `install`: copies this binary whole, so that an init container can give it to an image that has none.
+//! `install`: copies this binary, so that an init container can provide it to an image without it.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -11,31 +11,27 @@ use crate::log::event::EventKey;
 use crate::log::{Message, Reporter};
 use crate::sys::dir::{Attributes, Dir, read_limited};
 
-/// More than any build of ours: what is larger is not this program.
+/// In bytes: larger than any build of this program.
 const LIMIT: u64 = 256 * 1024 * 1024;
 
-/// Copies.
-///
-/// # Errors
-/// What cannot be read or written, with the path.
 pub fn install(path: &Path, reporter: Reporter) -> anyhow::Result<u8> {
-    // Not by our path: that may be replaced, or not be there, in the mount namespace that we are in.
+    // The path of the binary may have been replaced, or may not exist in this mount namespace.
     let own = File::open("/proc/self/exe").and_then(|file| read_limited(&file, LIMIT));
     let own = own.map_err(|error| {
-        Failure::new(format!("cannot read this binary by /proc/self/exe: {}", reason(&error))).hint("is /proc mounted?")
+        Failure::new(format!("cannot read /proc/self/exe, which is this binary: {}", reason(&error)))
+            .hint("is /proc mounted?")
     })?;
     let bytes = own.context("this binary is too large")?;
     let path = if path.is_dir() { path.join("agent-init") } else { path.to_owned() };
     let failure = |error: &std::io::Error| {
-        Failure::new(format!("cannot write {}: {}", path.display(), reason(error))).hint(
-            "name a file in a directory that is there and that this user can write to: a volume of both containers",
-        )
+        Failure::new(format!("cannot write {}: {}", path.display(), reason(error)))
+            .hint("name a file in an existing directory that this user can write to, on a volume of both containers")
     };
     let (Some(parent), Some(name)) = (parent(&path), path.file_name()) else {
-        return Err(Failure::new(format!("{} names no file", path.display())).into());
+        return Err(Failure::new(format!("{} is not the path of a file", path.display())).into());
     };
     if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-        return Err(Failure::new(format!("{}: there is no such directory", path.display())).into());
+        return Err(Failure::new(format!("{}: the directory does not exist", path.display())).into());
     }
     let dir = Dir::open(parent).map_err(|error| failure(&error))?;
     let attributes = Attributes { mode: 0o755, owner: None };
@@ -44,7 +40,7 @@ pub fn install(path: &Path, reporter: Reporter) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// The directory of a path; of a bare name, where we are.
+/// The directory of a path. For a bare name, the current directory.
 fn parent(path: &Path) -> Option<&Path> {
     path.parent().map(|parent| if parent == OsStr::new("") { Path::new(".") } else { parent })
 }

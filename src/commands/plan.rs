@@ -1,9 +1,9 @@
-//! `plan`: what `run` would do, and why. Nothing is written.
+//! `plan`: shows what `run` would do, and why. Writes nothing.
 
 use std::time::SystemTime;
 
 use crate::commands::Answer;
-use crate::commands::status::of_plan;
+use crate::commands::status::planned_agents;
 use crate::config::{PlanConfig, WARN_WITHIN};
 use crate::env::Environment;
 use crate::error::EXIT_FAILURE;
@@ -15,17 +15,13 @@ use crate::output::style::Style;
 use crate::status::Clock;
 use crate::{facts, plan};
 
-/// Answers.
-///
-/// # Errors
-/// What would stop a start before there is a plan.
 pub fn plan(config: &PlanConfig, environment: &Environment, reporter: Reporter) -> anyhow::Result<Answer> {
     let catalog = facts::catalog()?;
     let facts = facts::facts(&config.run, &catalog, environment, None)?;
     let plan = plan::draft(&config.run, &facts);
     let refusal = plan::required(&config.run, &plan.agents).err();
     let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
-    let auth = of_plan(&facts, &plan, clock);
+    let auth = planned_agents(&facts, &plan, clock);
     let view = View::of(&facts, &plan, refusal.as_ref(), &auth);
     let text = if config.json {
         json_line(&view)?

@@ -1,4 +1,4 @@
-//! `run`: facts, a plan, acts.
+//! `run`: reads the facts, makes the plan, and carries it out.
 
 mod session;
 
@@ -25,6 +25,7 @@ use crate::process::interrupt::Interrupt;
 use crate::state::{Served, State};
 use crate::sync::Engine;
 use crate::sync::session::SyncSession;
+use crate::sys::dir::Dir;
 use crate::sys::process::{Pid, Program};
 use crate::sys::signal::{Inherited, Signals};
 use crate::sys::{descriptors, process, wipe};
@@ -32,10 +33,7 @@ use crate::terminal::console::Console;
 use crate::terminal::foreground::Foreground;
 use crate::{facts, log, plan, workcopy};
 
-/// Runs the agent and returns our exit status.
-///
-/// # Errors
-/// Everything that can go wrong before the agent runs. After that there are messages, and its exit status.
+/// Runs the agent and returns its exit status. Errors are those from before the agent runs; later problems are logged.
 pub fn run(config: &RunConfig, environment: Environment) -> anyhow::Result<u8> {
     let supervisor = start(config, environment)?;
     wipe::stack();
@@ -43,102 +41,49 @@ pub fn run(config: &RunConfig, environment: Environment) -> anyhow::Result<u8> {
     Ok(if config.compat.expected.contains(&status) { 0 } else { status })
 }
 
-/// Starts the agent. A function of its own: what it leaves on the stack is below that of its caller, who wipes it.
+/// Starts the agent. Not inlined, so that its stack frame lies below that of `run`, which wipes it.
 #[inline(never)]
 fn start(config: &RunConfig, environment: Environment) -> anyhow::Result<Supervisor> {
     let reporter = config.reporter();
-    // From here on signals wait for us: as PID 1 one that comes too early would be lost, and with it a stop.
-    let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
-    log::stop_waiting();
-    // Before any secret is read. What is read of /proc/self later (mountinfo, children) stays readable.
+    let (signals, inherited) = take_over_signals()?;
+    // Before any secret is read. /proc/self/mountinfo and /proc/self/children stay readable.
     process::set_undumpable().context("cannot forbid core dumps")?;
     let catalog = facts::catalog()?;
     wipe::environment(|variable| catalog.is_credential(variable));
     let mut children = Children::default();
-    let stop = config.stop_signal;
-    let interrupt = Interrupt::listen(&signals, stop).context("cannot listen for a stop")?;
+    let interrupt = Interrupt::listen(&signals, config.stop_signal).context("cannot listen for a stop signal")?;
     let mut helpers = Helpers { signals: &interrupt, inherited, children: &mut children };
-    let facts = facts(config, &catalog, &environment, &mut helpers)?;
+
+    let facts = read_facts(config, &catalog, &environment, &mut helpers)?;
     interrupt.check("the facts were read")?;
     let plan = plan::plan(config, &facts)?;
     announce(reporter, &facts, &plan);
+    let mut engine = install_working_copies(&facts, &plan, &mut helpers, reporter)?;
+    let launched = launch(&facts, &plan, inherited, &interrupt, reporter);
+    let (agent, foreground) = launched.inspect_err(|_| engine.agent_not_started(&mut children))?;
 
-    let mut engine = prepare(&facts, &plan, &mut helpers, reporter)?;
-    let start = Start { facts: &facts, plan: &plan, inherited, reporter };
-    let started = start.agent(&interrupt);
-    let (agent, foreground) = started.inspect_err(|_| engine.agent_not_started(&mut children))?;
     let policy = plan.signals.clone();
     drop(plan);
     drop(facts);
     drop(environment);
     drop(interrupt);
-
-    // From here on nothing but the agent's end ends us.
+    // From here on only the end of the agent ends this process.
     children.adopt(agent);
     engine.agent_started(agent);
-    // Neither hinders the other.
-    let steps = [
-        ("turn core dumps off", process::no_core()),
-        ("let go of the agent's descriptors", descriptors::release_agents_descriptors()),
-    ];
-    for (what, done) in steps {
-        if let Err(error) = done {
-            let text = format!("cannot {what}: {}", reason(&error));
-            reporter.say(&Message::warning(text).event(EventKey::SystemCallFailed));
-        }
-    }
+    shed_what_only_the_start_needed(reporter);
     let console = Console::Lent(foreground);
     Ok(Supervisor::new(Running { agent, signals, children, console, policy, engine, reporter }))
 }
 
-/// What the agent is started from.
-struct Start<'s, 'f, 'c> {
-    facts: &'f Facts<'c>,
-    plan: &'s Plan<'f, 'c>,
-    inherited: Inherited,
-    reporter: Reporter,
+/// Blocks all signals and queues them. PID 1 has no default actions: a stop signal that came earlier would be lost.
+pub(super) fn take_over_signals() -> anyhow::Result<(Signals, Inherited)> {
+    let taken_over = Signals::take_over().context("cannot take over the signals")?;
+    log::stop_waiting();
+    Ok(taken_over)
 }
 
-impl Start<'_, '_, '_> {
-    /// Starts the agent, unless a stop has come.
-    fn agent(&self, interrupt: &Interrupt) -> anyhow::Result<(Pid, Foreground)> {
-        let deliveries = Deliveries::prepare(&self.plan.agents, workcopy::agent_owner(self.facts))?;
-        let program = program(self.facts, self.plan, &deliveries)?;
-        let mut foreground = Foreground::at_start();
-        become_reaper(self.reporter);
-        if let Some(signal) = self.plan.signals.parent_death {
-            process::on_parent_death(signal).context("cannot ask for a signal at the parent's death")?;
-        }
-        let launch = Launch {
-            program,
-            command: self.plan.command.first().context("no COMMAND")?,
-            privilege_drop: privilege_drop(self.facts, self.plan),
-            terminal: Tty::Lent(foreground.lent()),
-            inherited: self.inherited,
-        };
-        interrupt.check("the start was prepared")?;
-        let started = launch.start(self.reporter);
-        drop(launch);
-        let agent = started.inspect_err(|_| foreground.take_back())?;
-        Ok((agent, foreground))
-    }
-}
-
-/// Orphans come to PID 1 by themselves, and to any other process only if it asks for them.
-pub(super) fn become_reaper(reporter: Reporter) {
-    if process::id() == 1 {
-        return;
-    }
-    if let Err(error) = process::become_subreaper() {
-        let text = format!("agent-init is not PID 1 and cannot become a subreaper: {}", reason(&error));
-        let hint =
-            "what the agent leaves behind may go on after it, or stay as zombies: make agent-init the ENTRYPOINT";
-        reporter.say(&Message::warning(text).event(EventKey::SystemCallFailed).hint(hint));
-    }
-}
-
-/// The facts; with `--wait` once there is a credential among them, or the time is over.
-fn facts<'c>(
+/// Reads the facts. With `--wait`, reads them again until they hold a credential or the time is over.
+fn read_facts<'c>(
     config: &RunConfig,
     catalog: &'c Catalog,
     environment: &'c Environment,
@@ -151,11 +96,12 @@ fn facts<'c>(
     let Some(mut login_wait) = LoginWait::begin(&facts, config.wait, config.reporter()) else { return Ok(facts) };
     let mut is_time_left = true;
     loop {
-        // Looked at again once it is watched, for it may have come in between; and once more when the time is over.
+        // The facts are read after the watch begins, because a login may have appeared in between, and once more when
+        // the time is over.
         login_wait.watch(&facts);
-        let found = facts::facts(config, catalog, environment, Some(&mut *helpers));
+        let reread = facts::facts(config, catalog, environment, Some(&mut *helpers));
         helpers.signals.check("waiting for a login")?;
-        facts = found?;
+        facts = reread?;
         if !is_time_left || !plan::draft(config, &facts).lacks_credential(config) {
             return Ok(facts);
         }
@@ -171,75 +117,164 @@ fn announce(reporter: Reporter, facts: &Facts<'_>, plan: &Plan<'_, '_>) {
     }
 }
 
-/// Lays the working copies down and links them to their stores.
+/// Installs the working copies and connects them to their stores.
 ///
-/// What cannot be made stops the start when a login is to be installed, or when the operator asked for it by name; else
-/// the agent may do without.
-fn prepare(
+/// A failure stops the start only if a login was to be installed or the operator named the directory. Otherwise the
+/// agent may do without.
+fn install_working_copies(
     facts: &Facts<'_>,
     plan: &Plan<'_, '_>,
     helpers: &mut Helpers<'_>,
     reporter: Reporter,
 ) -> anyhow::Result<Engine> {
     let interrupt = helpers.signals;
-    let or_say = |result: anyhow::Result<()>, is_fatal: bool| match result {
-        Err(error) if !is_fatal => {
-            reporter.say(&Message::error(&error).as_warning().event(EventKey::WorkingCopy));
-            Ok(())
-        }
-        other => other,
-    };
     if let Some(home) = &plan.home {
-        or_say(directories::home(&home.path, workcopy::agent_owner(facts)), home.is_required)?;
+        let made = directories::home(&home.path, workcopy::agent_owner(facts));
+        fail_or_warn(made, home.is_required, reporter)?;
     }
-    let mut links = Vec::new();
-    let mut served = Vec::new();
-    let mut state_dir = None;
-    let mut install = |agent: &AgentPlan<'_, '_>, links: &mut Vec<SyncSession>| {
-        let state = directories::state_directory(&facts.state_dir)?;
-        let say = &mut |message| reporter.say(&message);
-        let copy = workcopy::install(facts, agent, &state, interrupt, say)?;
-        state_dir = Some(state);
-        let text = format!("{}: the working copy is {}", agent.facts.definition.name, copy.path.display());
-        let message = Message::detail(text).event(EventKey::WorkingCopy);
-        reporter.say(&message.agent(&agent.facts.definition.name));
-        served.push(remembered(facts, agent));
-        if let Some(write_back) = &agent.write_back {
-            links.extend(session::of(facts, agent, write_back, copy, helpers.inherited)?);
-        }
-        Ok(())
-    };
+    let mut installer =
+        Installer { facts, helpers, reporter, sessions: Vec::new(), served: Vec::new(), state_dir: None };
     for agent in &plan.agents {
-        let laid = install(agent, &mut links);
-        // A stop is no trouble of this agent's.
-        let laid = interrupt.check("the working copy was made").and(laid);
-        let is_fatal = agent.login != LoginFileStep::Absent || interrupt.has_come();
-        if let Err(error) = or_say(laid, is_fatal) {
-            for link in &mut links {
-                link.release(helpers.children);
-            }
+        let installed = installer.install(agent);
+        // After a stop signal, the stop is the error, and not what it did to this working copy.
+        let installed = interrupt.check("the working copy was made").and(installed);
+        let is_required = agent.login != LoginFileStep::Absent || interrupt.has_come();
+        if let Err(error) = fail_or_warn(installed, is_required, reporter) {
+            installer.release_sessions();
             return Err(error);
         }
     }
-    let user = (facts.identity.uid, facts.identity.gid);
-    let environment = environment::handed(plan);
-    let state = State { version: 1, pid: process::id(), agent_pid: None, user, environment, agents: served };
-    if let Some(state_dir) = &state_dir {
-        directories::sweep(state_dir);
-    }
-    let mut engine = Engine::new(links, state_dir.map(|dir| (dir, state)), reporter);
-    if facts.previous.agent_pid.is_some() {
-        // Whoever asks meanwhile must not be told of the run before this one.
-        engine.save_state();
-    }
+    let mut engine = installer.into_engine(plan);
     engine.sync_before_start(interrupt);
     Ok(engine)
 }
 
-/// What the next run of this container must know.
+/// Passes on the error of a required step, and turns that of any other into a warning.
+fn fail_or_warn(result: anyhow::Result<()>, is_required: bool, reporter: Reporter) -> anyhow::Result<()> {
+    match result {
+        Err(error) if !is_required => {
+            reporter.say(&Message::error(&error).as_warning().event(EventKey::WorkingCopy));
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Installs one working copy after the other and collects what the sync engine needs of them.
+struct Installer<'i, 'f, 'h> {
+    facts: &'i Facts<'f>,
+    helpers: &'i mut Helpers<'h>,
+    reporter: Reporter,
+    sessions: Vec<SyncSession>,
+    served: Vec<Served>,
+    state_dir: Option<Dir>,
+}
+
+impl Installer<'_, '_, '_> {
+    fn install(&mut self, agent: &AgentPlan<'_, '_>) -> anyhow::Result<()> {
+        let state_dir = directories::state_directory(&self.facts.state_dir)?;
+        let reporter = self.reporter;
+        let say = &mut |message| reporter.say(&message);
+        let working_copy = workcopy::install(self.facts, agent, &state_dir, self.helpers.signals, say)?;
+        self.state_dir = Some(state_dir);
+        let name = &agent.facts.definition.name;
+        let text = format!("{name}: the working copy is {}", working_copy.path.display());
+        reporter.say(&Message::detail(text).event(EventKey::WorkingCopy).agent(name));
+        self.served.push(remembered(self.facts, agent));
+        if let Some(write_back) = &agent.write_back {
+            let inherited = self.helpers.inherited;
+            self.sessions.extend(session::open_session(self.facts, agent, write_back, working_copy, inherited)?);
+        }
+        Ok(())
+    }
+
+    fn release_sessions(&mut self) {
+        for session in &mut self.sessions {
+            session.release(self.helpers.children);
+        }
+    }
+
+    fn into_engine(self, plan: &Plan<'_, '_>) -> Engine {
+        let state = State {
+            version: 1,
+            pid: process::id(),
+            agent_pid: None,
+            user: (self.facts.identity.uid, self.facts.identity.gid),
+            environment: environment::for_exec(plan),
+            agents: self.served,
+        };
+        if let Some(state_dir) = &self.state_dir {
+            directories::sweep(state_dir);
+        }
+        let mut engine = Engine::new(self.sessions, self.state_dir.map(|dir| (dir, state)), self.reporter);
+        if self.facts.previous.agent_pid.is_some() {
+            // `status` and `exec` must not find the agent of the previous run in the meantime.
+            engine.save_state();
+        }
+        engine
+    }
+}
+
+/// Starts the agent, unless a stop signal has come.
+fn launch(
+    facts: &Facts<'_>,
+    plan: &Plan<'_, '_>,
+    inherited: Inherited,
+    interrupt: &Interrupt,
+    reporter: Reporter,
+) -> anyhow::Result<(Pid, Foreground)> {
+    let deliveries = Deliveries::prepare(&plan.agents, workcopy::agent_owner(facts))?;
+    let program = program(facts, plan, &deliveries)?;
+    let mut foreground = Foreground::at_start();
+    become_reaper(reporter);
+    if let Some(signal) = plan.signals.parent_death {
+        process::on_parent_death(signal).context("cannot ask for a signal at the parent's death")?;
+    }
+    let launch = Launch {
+        program,
+        command: plan.command.first().context("no COMMAND")?,
+        privilege_drop: privilege_drop(facts, plan),
+        terminal: Tty::Lent(foreground.lent()),
+        inherited,
+    };
+    interrupt.check("the start was prepared")?;
+    let started = launch.start(reporter);
+    drop(launch);
+    let agent = started.inspect_err(|_| foreground.take_back())?;
+    Ok((agent, foreground))
+}
+
+/// Makes orphans come to this process. They come to PID 1 by themselves, and to any other process only if it asks.
+pub(super) fn become_reaper(reporter: Reporter) {
+    if process::id() == 1 {
+        return;
+    }
+    if let Err(error) = process::become_subreaper() {
+        let text = format!("agent-init is not PID 1 and cannot become a subreaper: {}", reason(&error));
+        let hint = "processes that the agent leaves behind may keep running or stay as zombies: make agent-init the \
+                    ENTRYPOINT";
+        reporter.say(&Message::warning(text).event(EventKey::SystemCallFailed).hint(hint));
+    }
+}
+
+/// Turns core dumps off and closes the descriptors that are the agent's alone. Each step is tried even if the other fails.
+fn shed_what_only_the_start_needed(reporter: Reporter) {
+    let steps = [
+        ("turn core dumps off", process::no_core()),
+        ("close the agent's descriptors", descriptors::release_agents_descriptors()),
+    ];
+    for (what, done) in steps {
+        if let Err(error) = done {
+            let text = format!("cannot {what}: {}", reason(&error));
+            reporter.say(&Message::warning(text).event(EventKey::SystemCallFailed));
+        }
+    }
+}
+
+/// What the state file tells `status` and the next run of this container.
 fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
     let chosen = plan.chosen();
-    let before = facts.remembered(plan.facts);
+    let previous = facts.remembered(plan.facts);
     let mut served = Served {
         agent: plan.facts.definition.name.clone(),
         method: chosen.map_or("none", |candidate| candidate.rule.method.word()).to_owned(),
@@ -252,7 +287,7 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         store: plan.write_back.as_ref().and_then(|to| to.target.helper().map(str::to_owned)),
         base: None,
         content: None,
-        history: before.map(|before| before.history.clone()).unwrap_or_default(),
+        history: previous.map(|previous| previous.history.clone()).unwrap_or_default(),
         shadowed: plan.shadowed(),
         last: None,
         at: None,
@@ -260,27 +295,26 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
     if let Some(base) = plan.base {
         served.set_merge_base(base);
     }
-    if let Some(session) = chosen.and_then(|candidate| candidate.session()).filter(|_| plan.write_back.is_none()) {
-        // Nobody carries it: what lies in the working copy at the next start is judged against this.
+    if plan.write_back.is_none()
+        && let Some(session) = chosen.and_then(|candidate| candidate.session())
+    {
+        // Without sync, the next start compares the login in the working copy with this one.
         served.set_merge_base((&session.login).into());
     }
     served
 }
 
-/// What the child loses, and who it becomes.
+/// The privilege that the child gives up, and the user that it becomes.
 pub(super) fn privilege_drop<'f>(facts: &'f Facts<'_>, plan: &Plan<'_, '_>) -> PrivilegeDrop<'f> {
     let PrivilegeSteps { changes_user, drop_caps, no_new_privs, .. } = plan.privilege;
     PrivilegeDrop { identity: &facts.identity, changes_user, drop_caps, no_new_privs }
 }
 
-/// COMMAND with the agent's environment.
-///
-/// # Errors
-/// A NUL byte in either.
+/// COMMAND with the agent's environment. A NUL byte in either is an error.
 pub(super) fn program(facts: &Facts<'_>, plan: &Plan<'_, '_>, deliveries: &Deliveries) -> anyhow::Result<Program> {
     let credentials = environment::credentials(&plan.agents);
-    let set = plan.environment.set.iter().cloned().chain(credentials).chain(deliveries.variables());
-    let set: Vec<(String, OsString)> = set.collect();
+    let set: Vec<(String, OsString)> =
+        plan.environment.set.iter().cloned().chain(credentials).chain(deliveries.variables()).collect();
     Program::new(&plan.command, facts.environment.with(&plan.environment.unset, &set))
-        .context("COMMAND or environment has a NUL byte")
+        .context("COMMAND or the environment contains a NUL byte")
 }

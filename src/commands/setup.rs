@@ -25,12 +25,12 @@ use crate::plan::Plan;
 use crate::process::children::Children;
 use crate::process::interrupt::Interrupt;
 use crate::process::programs;
+use crate::setup::login_command::{CommandKind, LoginCommand, LoginCommandInput};
+use crate::setup::outcome::{Evidence, LoginOutcome};
 use crate::setup::scanner::Scanner;
 use crate::setup::scratch::ScratchDir;
-use crate::setup::selection::{Kind, Selection, SelectionInput};
-use crate::setup::target::{LoginTarget, links, targets};
-use crate::setup::verdict::{Seen, Verdict};
-use crate::setup::{capture, selection, token_metadata, verdict};
+use crate::setup::target::LoginTarget;
+use crate::setup::{capture, login_command, outcome, target, token_metadata};
 use crate::store::token;
 use crate::sync::Engine;
 use crate::sys::dir::{Attributes, set_mode_and_owner};
@@ -40,87 +40,96 @@ use crate::sys::signal::{Inherited, Signal, Signals};
 use crate::sys::{privilege, process, pty, wipe};
 use crate::terminal::console::Console;
 use crate::terminal::relay::{Relay, ScreenFilter};
-use crate::{facts, log, plan, workcopy};
+use crate::{facts, plan, workcopy};
 
-/// Lets a person log in, and captures the login. The exit status: 0 if there is one to go on with, else 1.
-///
-/// # Errors
-/// Everything that can go wrong before the person is asked for anything.
+/// Lets a person log in and captures the login. The exit status is 0 if a login was captured, else 1. Errors are those from
+/// before the person is asked for anything.
 pub fn setup(config: &SetupConfig, mut environment: Environment, reporter: Reporter) -> anyhow::Result<u8> {
     let outer = terminal()?;
-    let (signals, inherited) = Signals::take_over().context("cannot take the signals over")?;
-    let interrupt = Interrupt::listen(&signals, Signal::TERM).context("cannot listen for a stop")?;
-    log::stop_waiting();
+    let (signals, inherited) = run::take_over_signals()?;
+    let interrupt = Interrupt::listen(&signals, Signal::TERM).context("cannot listen for a stop signal")?;
     process::set_undumpable().context("cannot forbid core dumps")?;
     let catalog = facts::catalog()?;
     wipe::environment(|variable| catalog.is_credential(variable));
     let known = catalog.definitions()?;
     let mut run = config.run.clone();
-    let identity = facts::who(&run, &environment, privilege::current())?;
+    let identity = facts::agent_identity(&run, &environment, privilege::current())?;
     let path = environment.get("PATH").map(OsString::from);
-    let is_there = |command: &str| programs::on_path(path.as_deref(), command);
-    let choice = selection::choose(&SelectionInput {
+    let is_installed = |command: &str| programs::on_path(path.as_deref(), command);
+    let login_command = login_command::choose(&LoginCommandInput {
         agents: &config.run.agent,
         command: &config.run.command,
         auto: config.auto,
         token: config.token,
         known: &known,
-        is_there: &is_there,
+        is_installed: &is_installed,
         shell: facts::shell(identity.uid).as_deref(),
     })?;
-    withhold(&mut environment, &known, &choice, reporter);
+    remove_credentials(&mut environment, &known, &login_command, reporter);
 
     let state_dir = facts::state_dir(&run, &environment, privilege::current().0);
-    let mut workplace = ScratchDir::under(run.work_dir.as_deref().unwrap_or(&state_dir));
-    run.agent = AgentSelection::Named(choice.agents.iter().map(|agent| agent.name.clone()).collect());
+    let mut scratch_dir = ScratchDir::under(run.work_dir.as_deref().unwrap_or(&state_dir));
+    run.agent = AgentSelection::Named(login_command.agents.iter().map(|agent| agent.name.clone()).collect());
     let is_mounted = |path: &str| Path::new(path).symlink_metadata().is_ok();
-    run.capture = capture::places(&config.run.capture, &choice.agents, is_mounted)?;
+    run.capture = capture::find_captures(&config.run.capture, &login_command.agents, is_mounted)?;
     run.auth = PerAgent::all(AuthMode::Ignore);
     run.secrets = Some(OsString::new());
-    run.work_dir = Some(workplace.path());
-    run.command.clone_from(&choice.command);
+    run.work_dir = Some(scratch_dir.path());
+    run.command.clone_from(&login_command.command);
     let facts = facts::facts(&run, &catalog, &environment, None)?;
     interrupt.check("the facts were read")?;
     let mut plan = plan::plan(&run, &facts)?;
-    for (name, value) in choice.environment() {
+    for (name, value) in login_command.environment() {
         if facts.environment.get_filled(&name).is_none() {
             plan.environment.set.push((name, value.into()));
         }
     }
 
-    let targets = targets(&facts, &plan, &interrupt, reporter)?;
-    workplace.hold();
-    announce(&choice, &targets, &is_there, reporter);
-    let stage = InteractiveSession { run: &run, facts: &facts, plan: &plan, choice: &choice, inherited, reporter };
-    let ended = stage.play(outer, signals, interrupt, &targets)?;
-    let is_good = match choice.kind {
-        Kind::Token => minted(&run.command, &targets, ended, reporter),
-        _ => conclude(&run, &targets, &ended, workplace, reporter),
+    let targets = target::prepare(&facts, &plan, &interrupt, reporter)?;
+    scratch_dir.lock();
+    announce(&login_command, &targets, &is_installed, reporter);
+    let session = InteractiveSession {
+        run: &run,
+        facts: &facts,
+        plan: &plan,
+        login_command: &login_command,
+        inherited,
+        reporter,
     };
-    Ok(u8::from(!is_good))
+    let ended = session.run_to_end(outer, signals, interrupt, &targets)?;
+    let is_captured = match login_command.kind {
+        CommandKind::Token => conclude_token(&run.command, &targets, ended, reporter),
+        _ => conclude_logins(&run, &targets, &ended, scratch_dir, reporter),
+    };
+    Ok(u8::from(!is_captured))
 }
 
 /// The terminal at which the person sits.
 fn terminal() -> anyhow::Result<Outer> {
-    let missing = |what: &str| {
-        Failure::new(format!("setup takes a terminal, and {what}")).hint(
-            "docker run -it ..., docker compose run, or kubectl exec -it; a login that takes no person: \
+    let missing = |stream: &str| {
+        Failure::new(format!("setup needs a terminal: {stream} is not one")).hint(
+            "use docker run -it ..., docker compose run, or kubectl exec -it; to log in without a person: \
              agent-init run --sync live -- COMMAND",
         )
     };
     match pty::usable() {
         Ok(()) => Ok(Outer::open().context("cannot open the terminal")?),
-        Err(NoTerminal::Input) => Err(missing("standard input is none").into()),
-        Err(NoTerminal::Output) => Err(missing("standard output is none").into()),
-        Err(NoTerminal::Background) => Err(Failure::new("setup takes a terminal, and this one is another job's")
-            .hint("bring it to the foreground: fg")
+        Err(NoTerminal::Input) => Err(missing("standard input").into()),
+        Err(NoTerminal::Output) => Err(missing("standard output").into()),
+        Err(NoTerminal::Background) => Err(Failure::new("setup needs a terminal: another job is in its foreground")
+            .hint("bring setup to the foreground: fg")
             .into()),
     }
 }
 
-/// Whoever logs in does so with nothing in hand: an agent that finds a credential in its environment asks for no login.
-fn withhold(environment: &mut Environment, known: &[&Definition], choice: &Selection<'_>, reporter: Reporter) {
-    let served = |definition: &&&Definition| choice.agents.iter().any(|agent| agent.name == definition.name);
+/// Removes all credentials from the environment, because an agent that finds one there does not ask for a login.
+fn remove_credentials(
+    environment: &mut Environment,
+    known: &[&Definition],
+    login_command: &LoginCommand<'_>,
+    reporter: Reporter,
+) {
+    let served = |definition: &&&Definition| login_command.agents.iter().any(|agent| agent.name == definition.name);
     let mut names: BTreeSet<String> =
         known.iter().filter(served).flat_map(|definition| definition.variables()).collect();
     for definition in known {
@@ -129,38 +138,41 @@ fn withhold(environment: &mut Environment, known: &[&Definition], choice: &Selec
         names.extend(definition.variables().into_iter().filter(|name| !shared.contains(name.as_str())));
     }
     for name in environment.remove(&names) {
-        let text = format!("{name} is not passed on: setup makes a new login");
+        let text = format!("{name} is ignored: setup makes a new login");
         reporter.say(&Message::detail(text).event(EventKey::Ignored));
     }
 }
 
 fn announce(
-    choice: &Selection<'_>,
+    login_command: &LoginCommand<'_>,
     targets: &[LoginTarget<'_, '_>],
-    is_there: &dyn Fn(&str) -> bool,
+    is_installed: &dyn Fn(&str) -> bool,
     reporter: Reporter,
 ) {
-    let place = match targets {
-        [only] => Some(only.place.path.as_path()),
+    let capture = match targets {
+        [only] => Some(only.capture_dir.path.as_path()),
         _ => None,
     };
-    let manual = if choice.kind == Kind::Command { Vec::new() } else { selection::manual(&choice.agents, is_there) };
-    reporter.say_all(&say::beginning(choice, place, &manual));
+    let manual = if login_command.kind == CommandKind::Command {
+        Vec::new()
+    } else {
+        login_command::manual(&login_command.agents, is_installed)
+    };
+    reporter.say_all(&say::beginning(login_command, capture, &manual));
 }
 
-/// The session at the terminal.
+/// The login command and the terminal at which it runs.
 struct InteractiveSession<'s, 'f, 'c> {
     run: &'s RunConfig,
     facts: &'s Facts<'c>,
     plan: &'s Plan<'f, 'c>,
-    choice: &'s Selection<'c>,
+    login_command: &'s LoginCommand<'c>,
     inherited: Inherited,
     reporter: Reporter,
 }
 
 impl InteractiveSession<'_, '_, '_> {
-    /// Runs it to its end.
-    fn play(
+    fn run_to_end(
         &self,
         outer: Outer,
         signals: Signals,
@@ -168,17 +180,18 @@ impl InteractiveSession<'_, '_, '_> {
         targets: &[LoginTarget<'_, '_>],
     ) -> anyhow::Result<Ended> {
         let reporter = Reporter { on_raw_terminal: io::stderr().is_terminal(), ..self.reporter };
-        let links = if self.choice.kind == Kind::Token { Vec::new() } else { links(targets)? };
-        let mut engine = Engine::new(links, None, reporter);
+        let sessions =
+            if self.login_command.kind == CommandKind::Token { Vec::new() } else { target::open_sessions(targets)? };
+        let mut engine = Engine::new(sessions, None, reporter);
         let mut children = Children::default();
         engine.sync_before_start(&interrupt);
         let started = self.start(outer, &interrupt, reporter);
         let (agent, relay) = started.inspect_err(|_| engine.agent_not_started(&mut children))?;
         drop(interrupt);
-        // From here on nothing but the agent's end ends us.
+        // From here on only the end of the agent ends this process.
         children.adopt(agent);
         if let Err(error) = process::no_core() {
-            let text = format!("cannot forbid core files: {}", reason(&error));
+            let text = format!("cannot turn core dumps off: {}", reason(&error));
             reporter.say(&Message::warning(text).event(EventKey::SystemCallFailed));
         }
         let console = Console::Relayed(Box::new(relay));
@@ -186,7 +199,7 @@ impl InteractiveSession<'_, '_, '_> {
         Ok(Supervisor::new(Running { agent, signals, children, console, policy, engine, reporter }).run())
     }
 
-    /// Starts it at a terminal of its own.
+    /// Starts the command at a terminal of its own.
     fn start(&self, outer: Outer, interrupt: &Interrupt, reporter: Reporter) -> anyhow::Result<(Pid, Relay)> {
         let program = run::program(self.facts, self.plan, &Deliveries::default())?;
         run::become_reaper(reporter);
@@ -195,12 +208,13 @@ impl InteractiveSession<'_, '_, '_> {
                 .hint("is /dev/pts mounted, with /dev/ptmx? (docker does so)")
         })?;
         if let Some(owner) = workcopy::agent_owner(self.facts) {
-            // Programs open their terminal by name too. Without CAP_CHOWN they have to do with what they inherit.
+            // Programs may also open their terminal by name. Without CAP_CHOWN they can use only the inherited descriptors.
             let attributes = Attributes { mode: 0o620, owner: Some(owner) };
             let _ = set_mode_and_owner(&slave, attributes);
         }
-        let rule = self.choice.only().filter(|_| self.choice.kind == Kind::Token).and_then(token::rule);
-        let is_shell = self.choice.kind == Kind::Shell;
+        let rule =
+            self.login_command.only().filter(|_| self.login_command.kind == CommandKind::Token).and_then(token::rule);
+        let is_shell = self.login_command.kind == CommandKind::Shell;
         let filter = rule.map(|rule| Box::new(Scanner::new(rule)) as Box<dyn ScreenFilter>);
         let relay = Relay::begin(outer, master, filter, is_shell).context("cannot use the terminal")?;
         let launch = Launch {
@@ -215,80 +229,80 @@ impl InteractiveSession<'_, '_, '_> {
     }
 }
 
-/// Reads back what is where, carries the settings along with a login, and says what came of it.
-fn conclude(
+/// Reads the working copies and captures back, captures the settings along with a login, and reports the outcome.
+fn conclude_logins(
     run: &RunConfig,
     targets: &[LoginTarget<'_, '_>],
     ended: &Ended,
-    mut workplace: ScratchDir,
+    mut scratch_dir: ScratchDir,
     reporter: Reporter,
 ) -> bool {
-    let mut good = Vec::new();
-    let mut has_spoken = false;
-    let scratch = workplace.path();
+    let mut captured = Vec::new();
+    let mut has_reported = false;
+    let scratch = scratch_dir.path();
     for target in targets {
         let definition = target.plan.facts.definition;
         let Some(rule) = &definition.session else { continue };
         let working = file::login(&target.copy.dir, rule, &target.copy.owners(), false).state;
         let has_published = ended.engine.has_published(&definition.name);
         let setting = target.new_setting();
-        let seen = Seen { working: &working, stored: &target.capture.read(rule).state, has_published, setting };
-        if verdict::judge(&seen).is_good() {
-            target.carry_settings(run.scope, reporter);
+        let evidence = Evidence { working: &working, stored: &target.capture.read(rule).state, has_published, setting };
+        if outcome::assess(&evidence).is_captured() {
+            target.capture_settings(run.scope, reporter);
         }
-        // The account may stand in the settings.
-        let seen = Seen { stored: &target.capture.read(rule).state, ..seen };
-        let verdict = verdict::judge(&seen);
+        // The account may be part of the settings that were just captured.
+        let evidence = Evidence { stored: &target.capture.read(rule).state, ..evidence };
+        let outcome = outcome::assess(&evidence);
         let mut kept = target.copy.path.join(&rule.file);
-        if let Verdict::NotStored(login) = &verdict {
+        if let LoginOutcome::NotStored(login) = &outcome {
             if target.recovery.holds(rule, login) {
                 kept = target.recovery.path();
             } else if let Ok(file) = kept.strip_prefix(&scratch) {
-                kept = workplace.keep().join(file);
+                kept = scratch_dir.keep().join(file);
             }
         }
-        let message = say::verdict(definition, &verdict, &target.place.path, Some(&kept));
-        has_spoken |= message.is_some();
+        let message = say::verdict(definition, &outcome, &target.capture_dir.path, Some(&kept));
+        has_reported |= message.is_some();
         reporter.say_all(message.iter());
-        if verdict.is_good() {
+        if outcome.is_captured() {
             if token::rule(definition).is_some() && target.capture.token().is_ok() {
-                reporter.say(&say::outranked(definition, &target.place.path.join(token::FILE)));
+                reporter.say(&say::outranked(definition, &target.capture_dir.path.join(token::FILE)));
             }
-            good.push(target);
+            captured.push(target);
         }
     }
-    if good.is_empty() && !has_spoken {
-        let had = targets.iter().any(LoginTarget::had_any);
-        reporter.say(&say::nothing(&ending(&run.command, ended.status, "login"), had));
+    if captured.is_empty() && !has_reported {
+        let held_any = targets.iter().any(LoginTarget::held_any);
+        reporter.say(&say::nothing(&ending(&run.command, ended.status, "login"), held_any));
     }
-    if let [only] = good.as_slice() {
+    if let [only] = captured.as_slice() {
         reporter.say(&say::next(only.plan.facts.definition, only.root()));
     }
-    !good.is_empty()
+    !captured.is_empty()
 }
 
 fn ending(command: &[OsString], status: u8, without: &str) -> String {
     let name = command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
     let with = if status == 0 { String::new() } else { format!(" with status {status}") };
-    format!("{name} ended{with}, without a {without}")
+    format!("{name} exited{with} without a {without}")
 }
 
-/// Stores the token that was seen, and says so.
-fn minted(command: &[OsString], targets: &[LoginTarget<'_, '_>], ended: Ended, reporter: Reporter) -> bool {
+/// Stores the token that was shown on the screen.
+fn conclude_token(command: &[OsString], targets: &[LoginTarget<'_, '_>], ended: Ended, reporter: Reporter) -> bool {
     let [target] = targets else { return false };
     let definition = target.plan.facts.definition;
     let (Some(token), Some(rule)) = (ended.found_on_screen, token::rule(definition)) else {
-        reporter.say(&say::nothing(&ending(command, ended.status, "token"), target.had_any()));
+        reporter.say(&say::nothing(&ending(command, ended.status, "token"), target.held_any()));
         return false;
     };
     match token_metadata::store(&target.capture, &token, rule) {
-        Ok(mint) => {
-            reporter.say(&say::minted(definition, &mint.expires_at, &target.place.path.join(token::FILE)));
+        Ok(metadata) => {
+            reporter.say(&say::minted(definition, &metadata.expires_at, &target.capture_dir.path.join(token::FILE)));
             reporter.say(&say::next(definition, target.root()));
             true
         }
         Err(error) => {
-            reporter.say(&say::not_stored(definition, &target.place.path, &reason(&error)));
+            reporter.say(&say::not_stored(definition, &target.capture_dir.path, &reason(&error)));
             false
         }
     }

@@ -1,4 +1,4 @@
-//! `status`: what would authenticate each agent, or, where one runs, what does.
+//! `status`: the credentials of the running agents or, if none runs, those that a start would use.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -15,6 +15,7 @@ use crate::output::json_line;
 use crate::output::status::Document;
 use crate::output::style::Style;
 use crate::plan::{AgentPlan, Plan};
+use crate::process::table;
 use crate::state::Served;
 use crate::status::running::Running;
 use crate::status::{AgentStatus, Clock, Exchange, Kept, running};
@@ -22,60 +23,56 @@ use crate::store::{Capture, Recovery};
 use crate::sys::dir::Dir;
 use crate::{facts, output, plan, status};
 
-/// Answers.
-///
-/// # Errors
-/// What would stop a start too.
 pub fn status(config: &StatusConfig, environment: &Environment, reporter: Reporter) -> anyhow::Result<Answer> {
     let catalog = facts::catalog()?;
     let clock = Clock { now: SystemTime::now(), warn_within: config.warn_within };
     let run = &config.inspection.run;
-    let asked = match &run.agent {
+    let named = match &run.agent {
         AgentSelection::Named(names) => names.clone(),
         _ => Vec::new(),
     };
-    for name in &asked {
+    for name in &named {
         catalog.named(name)?;
     }
     let (heading, agents) = if let Ok(running) = running::find(run.state_dir.as_deref(), environment) {
-        let all = of_running(&running, &catalog, clock);
-        let wanted = |status: &AgentStatus| asked.is_empty() || asked.contains(&status.agent);
+        let all = running_agents(&running, &catalog, clock);
+        let wanted = |status: &AgentStatus| named.is_empty() || named.contains(&status.agent);
         let mut agents: Vec<_> = all.into_iter().filter(wanted).collect();
-        for name in asked.iter().filter(|name| !running.state.agents.iter().any(|served| served.agent == **name)) {
+        for name in named.iter().filter(|name| !running.state.agents.iter().any(|served| served.agent == **name)) {
             agents.push(status::not_served(catalog.named(name)?.definition()?));
         }
-        let who = (running.agent.pid, running.agent.uid, running.agent.gid);
-        (format!("Process {} runs here as {}:{}; this is what it has now.", who.0, who.1, who.2), agents)
+        let table::Process { pid, uid, gid, .. } = running.agent;
+        (format!("Process {pid} runs here as {uid}:{gid}; this is what it has now."), agents)
     } else {
         let run = running::with_init(&config.inspection)?;
         let facts = facts::facts(&run, &catalog, environment, None)?;
         reporter.say_all(facts.warnings());
         let plan = plan::draft(&run, &facts);
-        ("No agent runs here; this is what `run` would use.".to_owned(), of_plan(&facts, &plan, clock))
+        ("No agent runs here; this is what `run` would use.".to_owned(), planned_agents(&facts, &plan, clock))
     };
-    let is_well = |status: &AgentStatus| status.state.is_well();
-    let good = if asked.is_empty() { agents.iter().any(is_well) } else { agents.iter().all(is_well) };
+    let is_healthy = |status: &AgentStatus| status.state.is_healthy();
+    let is_success = if named.is_empty() { agents.iter().any(is_healthy) } else { agents.iter().all(is_healthy) };
     let text = if config.json {
         json_line(&Document::of(&agents))?
     } else {
         output::status::page(&heading, &agents, clock.now).written(Style::of_stdout(environment))
     };
-    Ok(Answer { text, exit: u8::from(!good) })
+    Ok(Answer { text, exit: u8::from(!is_success) })
 }
 
-/// What the agents of a run have now.
-pub fn of_running(running: &Running, catalog: &Catalog, clock: Clock) -> Vec<AgentStatus> {
+/// The status of the running agents.
+pub fn running_agents(running: &Running, catalog: &Catalog, clock: Clock) -> Vec<AgentStatus> {
     let one = |served: &Served| {
         let definition = catalog.named(&served.agent).and_then(Entry::definition).ok();
         let session = definition.and_then(|definition| definition.session.as_ref());
         let live = session.map(|session| running::live(served, session, &running.agent));
         let recovery = session.map(|session| Recovery::new(&running.state_dir, &served.agent, &session.file));
-        status::served(served, definition, live.as_ref(), clock, exchange_of(served, recovery.as_ref()))
+        status::served(served, definition, live.as_ref(), clock, running_exchange(served, recovery.as_ref()))
     };
     running.state.agents.iter().map(one).collect()
 }
 
-fn exchange_of(served: &Served, recovery: Option<&Recovery>) -> Exchange {
+fn running_exchange(served: &Served, recovery: Option<&Recovery>) -> Exchange {
     let (last, at) = (served.last, served.at.clone());
     let Some(target) = served.write_back.as_deref() else { return Exchange { last, at, ..Exchange::default() } };
     let capture = Capture::open(target).ok();
@@ -96,7 +93,7 @@ fn kept(capture: Option<&Capture>, recovery: Option<&Recovery>) -> Kept {
     }
 }
 
-/// A directory, or a file that is a mount of its own.
+/// `target` is a directory, or a file that is itself a mount.
 fn is_writable(target: &Path) -> bool {
     match (Dir::open(target), target.parent().zip(target.file_name())) {
         (Ok(dir), _) => dir.is_writable(),
@@ -105,14 +102,14 @@ fn is_writable(target: &Path) -> bool {
     }
 }
 
-/// What a run would have.
-pub fn of_plan(facts: &Facts<'_>, plan: &Plan<'_, '_>, clock: Clock) -> Vec<AgentStatus> {
-    plan.agents.iter().map(|agent| status::planned(agent, clock, exchange(facts, agent))).collect()
+/// The status of the agents that a start would serve.
+pub fn planned_agents(facts: &Facts<'_>, plan: &Plan<'_, '_>, clock: Clock) -> Vec<AgentStatus> {
+    plan.agents.iter().map(|agent| status::planned(agent, clock, last_exchange(facts, agent))).collect()
 }
 
-/// What an earlier run of this container, or another, noted.
-fn exchange(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Exchange {
-    let target = plan.write_back.as_ref().filter(|to| !to.target.is_file());
+/// The last sync, from the state of the previous run here or from the record of the capture.
+fn last_exchange(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Exchange {
+    let target = plan.write_back.as_ref().filter(|write_back| !write_back.target.is_file());
     let capture = target.and_then(|target| Capture::open(target.target.path()).ok());
     let published = capture.as_ref().and_then(|capture| capture.record().ok()?.published_at);
     let remembered = facts.remembered(plan.facts);

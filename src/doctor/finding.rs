@@ -1,4 +1,4 @@
-//! What a check found, and how to fix it.
+//! The result of a check, and how to fix it.
 
 use std::path::{Path, PathBuf};
 
@@ -6,28 +6,26 @@ use serde::Serialize;
 
 use crate::log::Message;
 
-/// Something that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The name of the check.
     pub check: &'static str,
     /// What it is about: a path, a variable or an agent.
     pub subject: String,
-    /// The path of a source, whose owner, mode or mount may explain it.
+    /// The path of an unusable source. A finding about its owner, mode or mount may explain this one.
     #[serde(skip)]
     pub source: Option<PathBuf>,
-    /// What is wrong, and what comes of it.
+    /// What is wrong, and the consequence.
     pub what: String,
-    /// How to mend it.
     pub fix: String,
-    /// Wrong; else worth knowing.
+    /// A problem; otherwise a note.
     #[serde(skip)]
     pub is_problem: bool,
 }
 
 impl Finding {
-    /// What stops a start, of one agent or of any, in the words of that start.
-    pub fn of_refusal(subject: impl Into<String>, error: &anyhow::Error) -> Finding {
+    /// The error that a start would report.
+    pub fn from_refusal(subject: impl Into<String>, error: &anyhow::Error) -> Finding {
         let Message { text, hint, .. } = Message::error(error);
         let fix = hint.unwrap_or_else(|| "agent-init --help shows the options".to_owned());
         Finding::problem("refused", subject, text, fix)
@@ -52,7 +50,6 @@ impl Finding {
     }
 }
 
-/// A path as a finding shows it.
 pub(super) fn shown(path: &Path) -> String {
     path.display().to_string()
 }

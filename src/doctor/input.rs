@@ -1,4 +1,4 @@
-//! What `doctor` looks at beside the facts of a start: every path that matters, with its mount, owner, mode and room.
+//! Inspects what `doctor` needs in addition to the facts: every relevant path with its mount, owner, mode and free space.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::agent::{Catalog, Definition};
 use crate::config::RunConfig;
 use crate::env::Environment;
-use crate::facts::{Facts, explicit, place};
+use crate::facts::{Facts, config_dir, explicit};
 use crate::fs::mounts::{Mount, Mounts};
 use crate::login::names::{Names, Suffix};
 use crate::process::table::Process;
@@ -15,32 +15,30 @@ use crate::store::{Capture, Recovery, directory};
 use crate::sys::stat::{Kind, Stat};
 use crate::sys::{access, privilege, watch};
 
-/// What a path is to us.
+/// What agent-init uses a path for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathRole {
     /// The root of captures, or one agent's.
     Capture,
     /// The login file in a capture.
     CapturedLogin,
-    /// An agent's own place.
-    Place,
-    /// The login file there.
-    PlacedLogin,
+    /// The config directory of an agent.
+    ConfigDir,
+    /// The login file in a config directory.
+    ConfigDirLogin,
     /// A file in a secrets directory.
     Secret,
     /// A file that this variable names.
     Named(String),
-    /// Where the working copy goes.
     WorkingCopy,
-    /// Where our state is.
+    /// The state directory.
     State,
     /// HOME of the agent.
     Home,
-    /// Where the agent starts.
     WorkingDirectory,
-    /// What the agent makes beside its place while it refreshes.
+    /// A lock that the agent makes while it refreshes.
     RefreshLock,
-    /// A login that a store refused.
+    /// A login that a store refused and that is kept until it can be published.
     Recovery,
     /// `/run`.
     Run,
@@ -48,67 +46,58 @@ pub enum PathRole {
     RunSecrets,
 }
 
-/// A path that matters.
 #[derive(Debug, Clone)]
 pub struct InspectedPath {
-    /// What it is to us.
     pub role: PathRole,
-    /// The path.
     pub path: PathBuf,
-    /// What is there; links are followed.
+    /// The file or directory there, with links followed.
     pub found: Option<Found>,
-    /// The mount at this very path.
+    /// The mount at exactly this path.
     pub mount: Option<Mount>,
-    /// The mount that holds it.
+    /// The mount that contains it.
     pub on: Option<Mount>,
-    /// This process may read it.
+    /// This process can read it.
     pub readable: bool,
-    /// This process may write to it.
+    /// This process can write to it.
     pub writable: bool,
-    /// A watch hears of everything that changes there.
+    /// inotify(7) reports every change there.
     pub watched: bool,
-    /// Bytes that can still be written there.
+    /// Free space in bytes.
     pub room: Option<u64>,
-    /// Logins that lost and are kept there.
+    /// The number of logins in its `conflicts/`.
     pub conflicts: usize,
-    /// It is a directory with nothing in it.
     pub is_empty: bool,
 }
 
-/// What is at a path.
+/// The file or directory at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Found {
-    /// What kind of thing.
     pub kind: Kind,
     /// Permission bits.
     pub mode: u32,
-    /// Owner.
     pub uid: u32,
-    /// Group.
     pub gid: u32,
-    /// Last change of its content.
+    /// The last change of its content.
     pub modified: SystemTime,
 }
 
-/// The surroundings.
+/// Everything that the checks read.
 #[derive(Debug)]
 pub struct DoctorInput {
-    /// The paths.
     pub inspected_paths: Vec<InspectedPath>,
-    /// This process; without /proc nothing is known of it.
+    /// This process; `None` without /proc.
     pub process: Option<Process>,
-    /// The agent's user and group.
+    /// uid and gid of the agent.
     pub agent: (u32, u32),
-    /// Our own.
+    /// uid and gid of this process.
     pub current: (u32, u32),
-    /// A run is under way here.
+    /// An agent runs in this container.
     pub is_running: bool,
-    /// Now.
     pub now: SystemTime,
 }
 
-/// Looks around. `facts`: what a start would find, where it would get so far.
-pub fn look(
+/// Inspects everything that the checks need. `facts` is `None` if a start would fail before its facts are complete.
+pub fn inspect(
     config: &RunConfig,
     catalog: &Catalog,
     environment: &Environment,
@@ -137,8 +126,8 @@ pub fn look(
     };
     for definition in definitions {
         let named = |name: &str| environment.get_filled(name).map(Path::new);
-        survey.agent(definition, &place::own(&definition.home, named, &home));
-        survey.given(definition, environment, &secrets);
+        survey.config_dir(definition, &config_dir::locate(&definition.home, named, &home));
+        survey.explicit_files(definition, environment, &secrets);
     }
     for agent in known.into_iter().flatten() {
         survey.add(PathRole::WorkingCopy, &agent.working_copy);
@@ -192,11 +181,11 @@ impl Survey {
         });
     }
 
-    /// The roots of captures, whatever is in them.
+    /// The roots of captures.
     fn roots(&mut self, config: &RunConfig) {
-        let usual = PathBuf::from(directory::DEFAULT);
-        if config.capture.for_all.is_none() && usual.exists() {
-            self.add(PathRole::Capture, &usual);
+        let default = PathBuf::from(directory::DEFAULT);
+        if config.capture.for_all.is_none() && default.exists() {
+            self.add(PathRole::Capture, &default);
         }
         for root in config.capture.directories() {
             self.add(PathRole::Capture, root);
@@ -212,21 +201,21 @@ impl Survey {
         }
     }
 
-    fn agent(&mut self, definition: &Definition, place: &Path) {
-        self.add(PathRole::Place, place);
+    fn config_dir(&mut self, definition: &Definition, config_dir: &Path) {
+        self.add(PathRole::ConfigDir, config_dir);
         if let Some(session) = &definition.session {
-            self.add(PathRole::PlacedLogin, &place.join(&session.file));
+            self.add(PathRole::ConfigDirLogin, &config_dir.join(&session.file));
         }
         if let Some(lock) = &definition.refresh_lock {
-            let mut beside = place.as_os_str().to_owned();
+            let mut beside = config_dir.as_os_str().to_owned();
             beside.push(&lock.beside);
             self.add(PathRole::RefreshLock, Path::new(&beside));
-            self.add(PathRole::RefreshLock, &place.join(&lock.intent));
+            self.add(PathRole::RefreshLock, &config_dir.join(&lock.intent));
         }
     }
 
-    /// The files that were given, by name.
-    fn given(&mut self, definition: &Definition, environment: &Environment, secrets: &[PathBuf]) {
+    /// Secret files and the files that variables name.
+    fn explicit_files(&mut self, definition: &Definition, environment: &Environment, secrets: &[PathBuf]) {
         let values = definition.methods.iter().filter_map(|rule| rule.variable.as_deref()).map(Names::of_value);
         let names: Vec<Names> = values.chain(definition.session_names(true)).collect();
         for name in &names {
@@ -244,13 +233,13 @@ impl Survey {
     }
 }
 
-/// How many entries a directory has, of those that are looked at.
+/// The number of entries, at most 256.
 fn count(path: &Path) -> usize {
     path.read_dir().map_or(0, |entries| entries.take(256).count())
 }
 
 impl Found {
-    /// As a directory's handle would have it, as far as permissions go.
+    /// The same as a [`Stat`]. Only kind, mode, uid and gid are meaningful.
     pub fn stat(self) -> Stat {
         let Found { kind, mode, uid, gid, .. } = self;
         Stat { kind, mode, uid, gid, links: 1, size: 0, id: (0, 0), changed: (0, 0) }

@@ -1,4 +1,4 @@
-//! Pure. Our own state, what earlier runs left, and the clock.
+//! Pure. Checks the state directory, what earlier runs left, and the clock.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,19 +8,19 @@ use crate::fs::directories;
 use crate::sys::stat::Kind;
 
 /// 2025-01-01, before any release of this program.
-const EPOCH: Duration = Duration::from_secs(1_735_689_600);
-/// Clocks of two machines may differ by so much.
-const SKEW: Duration = Duration::from_secs(300);
+const RELEASE: Duration = Duration::from_secs(1_735_689_600);
+/// How far the clocks of two machines may differ.
+const CLOCK_SKEW: Duration = Duration::from_secs(300);
 
-/// A state directory that is not ours alone.
-pub fn state_directory(inspected: &InspectedPath, around: &DoctorInput) -> Option<Finding> {
-    // While a run is under way it is that run's, and a command beside it may be another user's.
-    let found = inspected.found.filter(|_| inspected.role == PathRole::State && !around.is_running)?;
-    let uid = around.current.0;
+/// A state directory that other users can change.
+pub fn state_directory(inspected: &InspectedPath, input: &DoctorInput) -> Option<Finding> {
+    // A running agent-init owns it, and this command may run as another user.
+    let found = inspected.found.filter(|_| inspected.role == PathRole::State && !input.is_running)?;
+    let uid = input.current.0;
     let why = match directories::why_not_ours(&found.stat(), uid) {
         None if found.kind == Kind::Directory => return None,
         None => "is not a directory".to_owned(),
-        // A start closes it.
+        // A start closes it to others.
         Some(_) if found.uid == uid && directories::is_named_ours(&inspected.path) && inspected.is_empty => {
             return None;
         }
@@ -35,14 +35,14 @@ pub fn state_directory(inspected: &InspectedPath, around: &DoctorInput) -> Optio
 }
 
 /// A login that a store refused.
-pub fn recovery(inspected: &InspectedPath, around: &DoctorInput) -> Option<Finding> {
-    inspected.found.filter(|_| inspected.role == PathRole::Recovery && !around.is_running)?;
-    let what = "a refreshed login is kept there that the capture refused: what is stored is spent";
-    let fix = "make the capture writable and start this container again: it is published then";
+pub fn recovery(inspected: &InspectedPath, input: &DoctorInput) -> Option<Finding> {
+    inspected.found.filter(|_| inspected.role == PathRole::Recovery && !input.is_running)?;
+    let what = "it holds a refreshed login that the capture refused: the stored login is spent";
+    let fix = "make the capture writable and start this container again, which publishes the login";
     Some(Finding::problem("recovery", shown(&inspected.path), what, fix))
 }
 
-/// Logins that lost.
+/// Logins that lost to another one.
 pub fn conflicts(inspected: &InspectedPath, _: &DoctorInput) -> Option<Finding> {
     let matters = matches!(inspected.role, PathRole::Capture | PathRole::State | PathRole::WorkingCopy)
         && inspected.conflicts > 0;
@@ -51,46 +51,46 @@ pub fn conflicts(inspected: &InspectedPath, _: &DoctorInput) -> Option<Finding> 
         _ => inspected.path.join(".agent-init/conflicts"),
     };
     let what = match inspected.conflicts {
-        1 => "a login is kept there that lost to another".to_owned(),
-        count => format!("{count} logins are kept there that lost to another"),
+        1 => "it holds a login that lost to another one".to_owned(),
+        count => format!("it holds {count} logins that lost to another one"),
     };
-    let fix = "remove them once the login in use is the one that you want";
+    let fix = "remove them if the login in use is the one that you want";
     matters.then(|| Finding::note("conflicts", shown(&directory), what, fix))
 }
 
-/// What stands where the agent makes its lock: a file delays it, and so does a lock of ours that outlived a killed run.
-pub fn refresh_lock(inspected: &InspectedPath, around: &DoctorInput) -> Option<Finding> {
+/// An obstacle where the agent makes its lock: a file, or a lock that agent-init left when it was killed.
+pub fn refresh_lock(inspected: &InspectedPath, input: &DoctorInput) -> Option<Finding> {
     let found = inspected.found.filter(|_| inspected.role == PathRole::RefreshLock)?;
     let fix = format!("remove it: rm -r {}", inspected.path.display());
     if found.kind != Kind::Directory {
-        let what = "the agent locks there while it refreshes, by a directory: this is none, and delays each refresh";
+        let what = "it is not a directory: the agent makes its lock directory there, so each refresh is delayed";
         return Some(Finding::problem("refresh-lock", shown(&inspected.path), what, fix));
     }
-    let is_stuck = found.modified.duration_since(around.now).is_ok_and(|ahead| ahead > SKEW);
-    if !is_stuck || around.is_running {
+    let is_stuck = found.modified.duration_since(input.now).is_ok_and(|ahead| ahead > CLOCK_SKEW);
+    if !is_stuck || input.is_running {
         return None;
     }
-    let what = "a lock of an earlier run that was killed: the agent cannot refresh until it is gone";
+    let what = "it is the lock of a run that was killed: the agent cannot refresh until it is removed";
     Some(Finding::problem("refresh-lock", shown(&inspected.path), what, fix))
 }
 
-/// A clock that no expiry can be judged by.
-pub fn clock(around: &DoctorInput) -> Vec<Finding> {
-    let fix = "set the machine's clock (NTP): agents refresh by it, and vendors refuse requests from another time";
-    let shown_now = humantime::format_rfc3339_seconds(around.now.max(UNIX_EPOCH)).to_string();
-    if around.now.duration_since(UNIX_EPOCH).is_ok_and(|since| since < EPOCH) {
-        let what = format!("it says {shown_now}: every token looks good for years");
+/// A clock that is wrong, so that no expiry can be judged.
+pub fn clock(input: &DoctorInput) -> Vec<Finding> {
+    let fix = "set the clock of the machine (NTP): agents refresh by it, and vendors refuse requests with a wrong time";
+    let shown_now = humantime::format_rfc3339_seconds(input.now.max(UNIX_EPOCH)).to_string();
+    if input.now.duration_since(UNIX_EPOCH).is_ok_and(|since| since < RELEASE) {
+        let what = format!("it says {shown_now}, which is in the past: expired tokens look valid");
         return vec![Finding::problem("clock", "clock", what, fix)];
     }
-    let stored = around
+    let stored = input
         .inspected_paths
         .iter()
-        .filter(|inspected| matches!(inspected.role, PathRole::CapturedLogin | PathRole::PlacedLogin));
-    let ahead = |at: SystemTime| at.duration_since(around.now).is_ok_and(|ahead| ahead > SKEW);
+        .filter(|inspected| matches!(inspected.role, PathRole::CapturedLogin | PathRole::ConfigDirLogin));
+    let ahead = |at: SystemTime| at.duration_since(input.now).is_ok_and(|ahead| ahead > CLOCK_SKEW);
     let newest = stored.filter(|inspected| inspected.found.is_some_and(|found| ahead(found.modified)));
     newest
         .map(|inspected| {
-            let what = format!("it says {shown_now}, and {} was written later than that", inspected.path.display());
+            let what = format!("it says {shown_now}, but {} was written later", inspected.path.display());
             Finding::problem("clock", "clock", what, fix)
         })
         .collect()

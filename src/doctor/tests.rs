@@ -45,7 +45,7 @@ fn login(role: PathRole) -> InspectedPath {
     inspected(role, "/capture/x/login", Kind::File)
 }
 
-fn around(inspected_paths: Vec<InspectedPath>) -> DoctorInput {
+fn input_with(inspected_paths: Vec<InspectedPath>) -> DoctorInput {
     let process = Process {
         pid: 1,
         parent: 0,
@@ -66,21 +66,21 @@ fn around(inspected_paths: Vec<InspectedPath>) -> DoctorInput {
     }
 }
 
-/// The checks that speak, and `!` before those that are problems.
-fn spoken(around: &DoctorInput) -> Vec<String> {
+/// The names of the checks with findings, with `!` before problems.
+fn check_names(input: &DoctorInput) -> Vec<String> {
     let name = |finding: Finding| {
         assert!(!finding.fix.is_empty() && !finding.what.is_empty() && !finding.subject.is_empty(), "{finding:?}");
         format!("{}{}", if finding.is_problem { "!" } else { "" }, finding.check)
     };
-    of_surroundings(around).into_iter().map(name).collect()
+    check_input(input).into_iter().map(name).collect()
 }
 
 #[test]
-fn what_is_well_is_not_spoken_of() {
+fn healthy_paths_have_no_findings() {
     let inspected_paths = vec![
         capture(),
         login(PathRole::CapturedLogin),
-        login(PathRole::PlacedLogin),
+        login(PathRole::ConfigDirLogin),
         inspected(PathRole::State, "/run/agent-init", Kind::Directory),
         inspected(PathRole::WorkingCopy, "/home/x/.x", Kind::Directory),
         InspectedPath { found: None, ..inspected(PathRole::Secret, "/run/secrets/x", Kind::File) },
@@ -89,11 +89,11 @@ fn what_is_well_is_not_spoken_of() {
             ..inspected(PathRole::WorkingDirectory, "/w", Kind::Directory)
         },
     ];
-    assert_eq!(spoken(&around(inspected_paths)), [] as [&str; 0]);
+    assert_eq!(check_names(&input_with(inspected_paths)), [] as [&str; 0]);
 }
 
 #[test]
-fn what_is_wrong_with_a_path() {
+fn each_problem_of_a_path_is_found() {
     let own_mount = |inspected: InspectedPath, root: &str, read_only| {
         let own = mount("/capture/x/login", root, "ext4", read_only);
         InspectedPath { mount: Some(own.clone()), on: Some(own), ..inspected }
@@ -110,10 +110,10 @@ fn what_is_wrong_with_a_path() {
             has(inspected(PathRole::Named("X_FILE".into()), "/x", Kind::File), Kind::Directory, 0o755, 0),
             &["!made-by-docker"],
         ),
-        (own_mount(login(PathRole::PlacedLogin), "/home/u/.x/login", false), &["!single-file-mount"]),
-        (own_mount(login(PathRole::PlacedLogin), "/home/u/.x/login", true), &["!single-file-mount"]),
-        (own_mount(login(PathRole::PlacedLogin), "/v/volume-subpaths/x/c/0", false), &["!sub-path"]),
-        (own_mount(login(PathRole::PlacedLogin), "/..2026_01_31_08_15_00.123456789/login", true), &["!sub-path"]),
+        (own_mount(login(PathRole::ConfigDirLogin), "/home/u/.x/login", false), &["!single-file-mount"]),
+        (own_mount(login(PathRole::ConfigDirLogin), "/home/u/.x/login", true), &["!single-file-mount"]),
+        (own_mount(login(PathRole::ConfigDirLogin), "/v/volume-subpaths/x/c/0", false), &["!sub-path"]),
+        (own_mount(login(PathRole::ConfigDirLogin), "/..2026_01_31_08_15_00.123456789/login", true), &["!sub-path"]),
         (on(capture(), "/capture", "ext4", true), &["!read-only"]),
         (on(capture(), "/capture", "tmpfs", false), &["!in-memory"]),
         (on(capture(), "/", "overlay", false), &["!not-mounted"]),
@@ -158,7 +158,7 @@ fn what_is_wrong_with_a_path() {
         (
             InspectedPath {
                 readable: false,
-                ..own_mount(inspected(PathRole::Place, "/h/.x", Kind::Directory), "/", false)
+                ..own_mount(inspected(PathRole::ConfigDir, "/h/.x", Kind::Directory), "/", false)
             },
             &["!capture-closed"],
         ),
@@ -169,82 +169,82 @@ fn what_is_wrong_with_a_path() {
     ];
     for (inspected, expected) in rows {
         let what = format!("{inspected:?}");
-        assert_eq!(spoken(&around(vec![inspected])), expected, "{what}");
+        assert_eq!(check_names(&input_with(vec![inspected])), expected, "{what}");
     }
 }
 
 #[test]
-fn a_lock_of_a_killed_run() {
+fn the_lock_of_a_killed_run_is_a_problem() {
     let ahead = Found { modified: now() + Duration::from_secs(86_400), ..found(Kind::Directory, 0o755, 0) };
     let lock = InspectedPath { found: Some(ahead), ..inspected(PathRole::RefreshLock, "/h/.x.lock", Kind::Directory) };
-    assert_eq!(spoken(&around(vec![lock.clone()])), ["!refresh-lock"]);
-    assert_eq!(spoken(&DoctorInput { is_running: true, ..around(vec![lock]) }), [] as [&str; 0]);
+    assert_eq!(check_names(&input_with(vec![lock.clone()])), ["!refresh-lock"]);
+    assert_eq!(check_names(&DoctorInput { is_running: true, ..input_with(vec![lock]) }), [] as [&str; 0]);
 }
 
 #[test]
-fn capabilities() {
+fn missing_capabilities_are_problems() {
     let with = |effective| {
-        let whole = around(Vec::new());
+        let whole = input_with(Vec::new());
         let process = whole.process.clone().map(|process| Process { effective, ..process });
         DoctorInput { process, ..whole }
     };
-    assert_eq!(spoken(&with(0)).len(), 5);
-    assert_eq!(of_surroundings(&with(0xa804_25fb & !(1 << 7)))[0].subject, "CAP_SETUID");
-    assert_eq!(spoken(&DoctorInput { agent: (0, 0), ..with(0) }), [] as [&str; 0]);
-    assert_eq!(spoken(&DoctorInput { current: (1000, 1000), ..with(0) }), [] as [&str; 0]);
+    assert_eq!(check_names(&with(0)).len(), 5);
+    assert_eq!(check_input(&with(0xa804_25fb & !(1 << 7)))[0].subject, "CAP_SETUID");
+    assert_eq!(check_names(&DoctorInput { agent: (0, 0), ..with(0) }), [] as [&str; 0]);
+    assert_eq!(check_names(&DoctorInput { current: (1000, 1000), ..with(0) }), [] as [&str; 0]);
 }
 
 #[test]
-fn clocks() {
-    let old = DoctorInput { now: UNIX_EPOCH + Duration::from_secs(5), ..around(Vec::new()) };
-    assert_eq!(spoken(&old), ["!clock"]);
+fn a_wrong_clock_is_a_problem() {
+    let old = DoctorInput { now: UNIX_EPOCH + Duration::from_secs(5), ..input_with(Vec::new()) };
+    assert_eq!(check_names(&old), ["!clock"]);
     let later = Found { modified: now() + Duration::from_secs(3600), ..found(Kind::File, 0o600, 0) };
-    let behind = around(vec![InspectedPath { found: Some(later), ..login(PathRole::CapturedLogin) }]);
-    assert_eq!(spoken(&behind), ["!clock"]);
+    let behind = input_with(vec![InspectedPath { found: Some(later), ..login(PathRole::CapturedLogin) }]);
+    assert_eq!(check_names(&behind), ["!clock"]);
 }
 
 #[test]
-fn secrets_that_a_tmpfs_hides() {
+fn secrets_hidden_by_a_tmpfs_are_a_note() {
     let run = InspectedPath {
         mount: Some(mount("/run", "/", "tmpfs", false)),
         ..inspected(PathRole::Run, "/run", Kind::Directory)
     };
     let secrets = inspected(PathRole::RunSecrets, "/run/secrets", Kind::Directory);
     assert_eq!(
-        spoken(&around(vec![run.clone(), InspectedPath { found: None, ..secrets.clone() }])),
+        check_names(&input_with(vec![run.clone(), InspectedPath { found: None, ..secrets.clone() }])),
         ["secrets-hidden"]
     );
-    assert_eq!(spoken(&around(vec![run, secrets])), [] as [&str; 0]);
+    assert_eq!(check_names(&input_with(vec![run, secrets])), [] as [&str; 0]);
 }
 
 #[test]
 fn problems_come_first() {
     let inspected_paths =
         vec![InspectedPath { conflicts: 1, ..capture() }, inspected(PathRole::Recovery, "/s/login", Kind::File)];
-    assert_eq!(spoken(&around(inspected_paths)), ["!recovery", "conflicts"]);
+    assert_eq!(check_names(&input_with(inspected_paths)), ["!recovery", "conflicts"]);
 }
 
 #[test]
-fn what_is_on_one_mount_is_said_once() {
+fn one_mount_has_one_finding() {
     let on = |path: &str| InspectedPath {
         on: Some(mount("/capture", "/", "tmpfs", false)),
         ..inspected(PathRole::Capture, path, Kind::Directory)
     };
-    let findings = of_surroundings(&around(vec![on("/capture"), on("/capture/x"), on("/other")]));
+    let findings = check_input(&input_with(vec![on("/capture"), on("/capture/x"), on("/other")]));
     let subjects: Vec<&str> = findings.iter().map(|finding| finding.subject.as_str()).collect();
     assert_eq!(subjects, ["/capture", "/other"]);
     assert!(findings[1].fix.ends_with("-v logins:/other"), "{findings:?}");
 }
 
 #[test]
-fn a_source_that_is_closed_is_explained_once() {
-    let closed = of_surroundings(&around(vec![InspectedPath { readable: false, ..capture() }]));
+fn a_closed_source_has_one_finding() {
+    let closed = check_input(&input_with(vec![InspectedPath { readable: false, ..capture() }]));
     let unusable = |source: &Source| Finding {
         source: source.path().map(Path::to_owned),
-        ..Finding::problem("unusable", source.to_string(), "it is no usable login", "log in")
+        ..Finding::problem("unusable", source.to_string(), "it is not a usable login", "log in")
     };
     let sources = [Source::Capture("/capture/x".into()), Source::Env("X".into()), Source::Mount("/h/.x".into())];
-    let all = together(closed, sources.iter().map(unusable).collect());
+    let all = combine(closed, sources.iter().map(unusable).collect());
     let subjects: Vec<&str> = all.iter().map(|finding| finding.subject.as_str()).collect();
     assert_eq!(subjects, ["/capture", "env:X", "mount:/h/.x"]);
 }

@@ -1,62 +1,59 @@
-//! What is known of one agent before anything is decided.
+//! The facts about one agent.
 
 use std::path::PathBuf;
 
 use crate::agent::Definition;
 use crate::facts::candidate::Candidate;
+use crate::facts::config_dir::ConfigDirFacts;
 use crate::facts::explicit::ExplicitSources;
 use crate::facts::files::ForeignFile;
-use crate::facts::place::ConfigDirFacts;
 use crate::facts::stored::StoreFacts;
 use crate::login::Secret;
 use crate::login::history::History;
 
-/// What is known of one agent.
 pub struct AgentFacts<'c> {
-    /// What it is.
     pub definition: &'c Definition,
-    /// It is served whatever is found: it was named, or COMMAND is its.
-    pub is_certain: bool,
-    /// What was found that could authenticate it.
+    /// `--agent` or COMMAND names it, so it is served even if nothing is found for it.
+    pub is_selected: bool,
+    /// Every credential that was found, usable or not.
     pub candidates: Vec<Candidate<'c>>,
-    /// Variables that go with one of its methods, read from elsewhere.
+    /// Values of variables that accompany a method, read from files, commands or secrets.
     pub companions: Vec<(String, Secret)>,
-    /// Files that go with one of its methods, and that its user could not read.
+    /// Files that accompany a method and that the agent's user could not read.
     pub files: Vec<ForeignFile>,
-    /// Every variable of its own that is set, and the forms that were given.
-    pub given: ExplicitSources,
-    /// Its own place.
-    pub place: ConfigDirFacts,
-    /// Where its working copy goes.
+    /// The credentials that the operator gave by variable or secret file.
+    pub explicit: ExplicitSources,
+    pub config_dir: ConfigDirFacts,
+    /// The path of the working copy.
     pub working_copy: PathBuf,
-    /// Its capture, if there is a directory for it.
+    /// `None` without a directory or store for this agent.
     pub capture: Option<CaptureFacts>,
 }
 
 impl AgentFacts<'_> {
-    /// Where the login is in the working copy; `None` for an agent that keeps none.
+    /// The login file in the working copy; `None` for an agent without login files.
     pub fn login_file(&self) -> Option<PathBuf> {
         self.definition.session.as_ref().map(|session| self.working_copy.join(&session.file))
     }
 }
 
-/// What is known of a capture.
+/// The capture of one agent.
 pub struct CaptureFacts {
-    /// The directory; it may not be there yet below a root that is.
+    /// The directory. It may still have to be made below an existing root.
     pub path: PathBuf,
-    /// Whether a login can be stored there.
+    /// A login can be stored there.
     pub writable: bool,
-    /// The logins that were stored there.
+    /// The versions of the login that were stored there.
     pub history: History,
-    /// How many other containers use it now; counted only where this one is not going to take turns with them.
+    /// How many other containers use it now. Counted only if this one will not take turns with them.
     pub others: usize,
-    /// It is the mirror of a store behind a helper.
+    /// The store behind a helper, of which the directory is the mirror.
     pub store: Option<StoreFacts>,
 }
 
 impl CaptureFacts {
-    /// Where it is, as the operator knows it.
-    pub fn place(&self) -> String {
+    /// The directory or store, as the operator wrote it.
+    pub fn location(&self) -> String {
         self.store.as_ref().map_or_else(|| self.path.display().to_string(), |store| store.spec.text.clone())
     }
 }

@@ -1,4 +1,5 @@
-//! The forms in which an operator gives an agent its credentials; nothing but names is looked at here.
+//! Finds the credentials that an operator gave by variable or secret file. Only names are checked here; `candidate.rs`
+//! reads the contents.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -15,33 +16,46 @@ use crate::login::names::{Names, Suffix};
 use crate::login::{Secret, Source};
 use crate::sys::{access, privilege};
 
-/// What the operator gave an agent: at most one form of each thing.
+/// The sources that the operator gave an agent: at most one for each variable and for the login.
 #[derive(Default)]
 pub struct ExplicitSources {
-    /// Values of methods, and logins.
-    pub(super) forms: Vec<(String, ExplicitSource)>,
-    /// Values of variables that go with a method, where they are more than the variable itself.
+    /// Values of methods and logins, each with the variable that it stands for.
+    pub(super) sources: Vec<(String, ExplicitSource)>,
+    /// Variables that accompany a method. A plain variable is not listed: it reaches the agent as it is.
     pub(super) companions: Vec<(String, ExplicitSource)>,
-    /// What looking and reading found worth a word.
+    /// Warnings from finding and reading the sources.
     pub warnings: Vec<Message>,
 }
 
-/// One form in which a thing was given.
+/// Where one value or login comes from.
 pub(super) enum ExplicitSource {
-    /// As a variable.
-    Value { variable: String, value: Secret },
-    /// As base64 in a variable.
-    Base64 { variable: String, value: Secret },
-    /// As a file that a variable names.
-    File { variable: String, path: PathBuf },
-    /// As a command in a variable.
-    Command { variable: String, line: OsString },
-    /// As a secret file.
-    Secret { path: PathBuf },
+    Value {
+        variable: String,
+        value: Secret,
+    },
+    /// base64 in a variable.
+    Base64 {
+        variable: String,
+        value: Secret,
+    },
+    /// A file that a variable names.
+    File {
+        variable: String,
+        path: PathBuf,
+    },
+    /// A command line in a variable.
+    Command {
+        variable: String,
+        line: OsString,
+    },
+    /// A file in a secrets directory.
+    Secret {
+        path: PathBuf,
+    },
 }
 
 impl ExplicitSource {
-    fn of(suffix: Suffix, variable: String, value: &OsStr) -> ExplicitSource {
+    fn from_variable(suffix: Suffix, variable: String, value: &OsStr) -> ExplicitSource {
         let secret = || Secret::copied(value.as_bytes());
         match suffix {
             Suffix::Plain => ExplicitSource::Value { variable, value: secret() },
@@ -51,7 +65,7 @@ impl ExplicitSource {
         }
     }
 
-    /// What messages call it.
+    /// The variable or path, for messages.
     pub(super) fn name(&self) -> String {
         match self {
             ExplicitSource::Value { variable, .. }
@@ -69,7 +83,6 @@ impl ExplicitSource {
         }
     }
 
-    /// The source that it is.
     pub(super) fn source(&self) -> Source {
         match self {
             ExplicitSource::Value { variable, .. } | ExplicitSource::Base64 { variable, .. } => {
@@ -82,110 +95,108 @@ impl ExplicitSource {
     }
 }
 
-/// Where explicit forms are looked for, and how far a form counts that others may mean.
-pub struct Search<'s> {
-    /// The environment.
+/// Where explicit sources are looked for, and which ambiguous ones count.
+pub struct ExplicitSearch<'s> {
     pub environment: &'s Environment,
     /// The directories of secret files.
     pub directories: &'s [PathBuf],
-    /// The agent is served whatever is found, so that a variable which other programs use too means it.
-    pub is_certain: bool,
-    /// A secret file of its login's name is its own.
-    pub by_name: bool,
+    /// The agent is selected, so a variable that other programs also use is meant for it.
+    pub is_selected: bool,
+    /// A secret file with the name of its login file belongs to it.
+    pub owns_file_name: bool,
 }
 
 /// The directories of secret files.
 pub fn secret_directories(option: Option<&OsStr>, environment: &Environment) -> Vec<PathBuf> {
     let credentials = environment.get_filled("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let usual = || std::iter::once(PathBuf::from("/run/secrets")).chain(credentials).collect();
-    let all: Vec<PathBuf> = option.map_or_else(usual, |option| named(option).collect());
-    // Most containers have none: one look here saves a look for every name.
+    let all: Vec<PathBuf> = match option {
+        Some(option) => split_directories(option).collect(),
+        None => std::iter::once(PathBuf::from("/run/secrets")).chain(credentials).collect(),
+    };
+    // Most containers have none. One access(2) here saves one for every name.
     all.into_iter().filter(|path| access::is_directory(path)).collect()
 }
 
-fn named(option: &OsStr) -> impl Iterator<Item = PathBuf> + '_ {
+fn split_directories(option: &OsStr) -> impl Iterator<Item = PathBuf> + '_ {
     std::env::split_paths(option).filter(|path| !path.as_os_str().is_empty())
 }
 
-/// A word for each directory of secret files that was named and is not there: an image may name some for those who have
-/// them.
-///
-/// # Errors
-/// One that is there and is no directory, or that we may not look into.
-pub fn missing_directories(option: Option<&OsStr>) -> anyhow::Result<Vec<Message>> {
-    let mut missing = Vec::new();
-    for path in option.into_iter().flat_map(named) {
+/// Checks the directories that `--secrets` names. A missing one is only a warning, because an image may name directories that
+/// not every user mounts. A path that is not a directory, or that this process cannot enter, is an error.
+pub fn check_secret_directories(option: Option<&OsStr>) -> anyhow::Result<Vec<Message>> {
+    let mut warnings = Vec::new();
+    for path in option.into_iter().flat_map(split_directories) {
         let shown = path.display();
         match path.metadata() {
             Ok(found) if !found.is_dir() => {
                 return Err(Failure::new(format!("--secrets {shown}: it is not a directory"))
-                    .hint("name the directory that the secret files are in")
+                    .hint("name the directory that holds the secret files")
                     .into());
             }
             Ok(_) if !access::may_pass(&path) => {
-                let hint = format!("this is uid {}: give it the right to pass through", privilege::current().0);
-                return Err(Failure::new(format!("--secrets {shown}: it cannot be looked into")).hint(hint).into());
+                let hint = format!("let uid {} enter the directory (execute permission)", privilege::current().0);
+                return Err(Failure::new(format!("--secrets {shown}: cannot enter the directory")).hint(hint).into());
             }
             Ok(_) => {}
             Err(error) => {
                 let text =
-                    format!("--secrets {shown}: no secret is found there: {}", without_number(&error.to_string()));
+                    format!("--secrets {shown}: cannot read secrets there: {}", without_number(&error.to_string()));
                 let warning = Message::warning(text).event(EventKey::UnusableSource).about(shown.to_string());
-                missing.push(warning.hint("is the secret or volume mounted?"));
+                warnings.push(warning.hint("is the secret or volume mounted?"));
             }
         }
     }
-    Ok(missing)
+    Ok(warnings)
 }
 
-/// What was given explicitly.
-///
-/// # Errors
-/// Two forms of one thing.
-pub fn given(definition: &Definition, search: &Search<'_>) -> anyhow::Result<ExplicitSources> {
-    let mut given = ExplicitSources::default();
-    for rule in definition.methods.iter().filter(|rule| search.is_certain || !rule.shared) {
+/// Finds the explicit sources of an agent. Two sources for one value are an error.
+pub fn find(definition: &Definition, search: &ExplicitSearch<'_>) -> anyhow::Result<ExplicitSources> {
+    let mut found = ExplicitSources::default();
+    for rule in definition.methods.iter().filter(|rule| search.is_selected || !rule.shared) {
         let Some(variable) = &rule.variable else { continue };
-        let form = given.look(&Names::of_value(variable), search)?;
-        // Nobody is given a provider by saying no to it.
-        let form = form.filter(|form| {
-            rule.method != Method::Cloud
-                || !matches!(form, ExplicitSource::Value { value, .. } if says(value) == Some(false))
-        });
-        if form.is_some() {
+        let source = found.find_source(&Names::of_value(variable), search)?;
+        if let Some(source) = source
+            && !is_switched_off(rule.method, &source)
+        {
             for companion in &rule.with {
-                let form = given.look(&Names::of_value(companion), search)?;
+                let source = found.find_source(&Names::of_value(companion), search)?;
                 // A plain variable reaches the agent as it is.
-                let form = form.filter(|form| !matches!(form, ExplicitSource::Value { .. }));
-                given.companions.extend(form.map(|form| (companion.clone(), form)));
+                let source = source.filter(|source| !matches!(source, ExplicitSource::Value { .. }));
+                found.companions.extend(source.map(|source| (companion.clone(), source)));
             }
+            found.sources.push((variable.clone(), source));
         }
-        given.forms.extend(form.map(|form| (variable.clone(), form)));
         if let Some(descriptor) = rule.descriptor.as_deref().filter(|name| search.environment.get(name).is_some()) {
-            let text = format!("{descriptor} is set aside: agent-init does not read descriptors");
+            let text = format!("{descriptor} is ignored: agent-init does not read file descriptors");
             let [plain, file, command] = Suffix::OF_VALUE.map(|suffix| suffix.of(variable));
-            let hint = format!("give the value by {plain}, {file} or {command}");
+            let hint = format!("set {plain}, {file} or {command} instead");
             let warning = Message::warning(text).event(EventKey::Ignored).agent(&definition.name);
-            given.warnings.push(warning.about(descriptor).hint(hint));
+            found.warnings.push(warning.about(descriptor).hint(hint));
         }
     }
-    if let Some(names) = definition.session_names(search.by_name) {
-        let form = given.look(&names, search)?;
-        given.forms.extend(form.map(|form| (names.variable, form)));
+    if let Some(names) = definition.session_names(search.owns_file_name) {
+        let source = found.find_source(&names, search)?;
+        found.sources.extend(source.map(|source| (names.variable, source)));
     }
-    Ok(given)
+    Ok(found)
+}
+
+/// Whether a cloud provider's switch says no.
+fn is_switched_off(method: Method, source: &ExplicitSource) -> bool {
+    method == Method::Cloud
+        && matches!(source, ExplicitSource::Value { value, .. } if switch_value(value) == Some(false))
 }
 
 impl ExplicitSources {
-    /// Whether there is anything.
-    pub fn is_explicit(&self) -> bool {
-        !self.forms.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.sources.is_empty()
     }
 
-    fn look(&mut self, names: &Names, search: &Search<'_>) -> anyhow::Result<Option<ExplicitSource>> {
-        let mut filled = |variable: &str| match search.environment.get(variable) {
+    /// The source among all that `names` may stand for. An empty variable produces a warning and does not count.
+    fn find_source(&mut self, names: &Names, search: &ExplicitSearch<'_>) -> anyhow::Result<Option<ExplicitSource>> {
+        let mut non_empty = |variable: &str| match search.environment.get(variable) {
             Some(value) if value.is_empty() => {
-                let text = format!("{variable} is set and empty: it counts as not set");
+                let text = format!("{variable} is ignored: it is empty");
                 let warning = Message::warning(text).event(EventKey::UnusableSource).about(variable);
                 if !self.warnings.contains(&warning) {
                     self.warnings.push(warning);
@@ -194,31 +205,31 @@ impl ExplicitSources {
             }
             value => value,
         };
-        let mut forms = Vec::new();
+        let mut sources = Vec::new();
         for (suffix, variable) in names.forms() {
-            let value = filled(&variable);
-            forms.extend(value.map(|value| ExplicitSource::of(suffix, variable, value)));
+            let value = non_empty(&variable);
+            sources.extend(value.map(|value| ExplicitSource::from_variable(suffix, variable, value)));
         }
         for directory in search.directories {
             let paths = names.files.iter().map(|file| directory.join(file));
-            forms.extend(paths.filter(|path| access::is_there(path)).map(|path| ExplicitSource::Secret { path }));
+            sources.extend(paths.filter(|path| access::is_there(path)).map(|path| ExplicitSource::Secret { path }));
         }
-        drop_same_files(&mut forms);
-        let mut forms = forms.into_iter();
-        match (forms.next(), forms.next()) {
+        drop_same_files(&mut sources);
+        let mut sources = sources.into_iter();
+        match (sources.next(), sources.next()) {
             (Some(first), Some(second)) => {
                 let what = format!("both {} and {} are set", first.name(), second.name());
                 Err(Failure::new(what).hint("keep one of them").into())
             }
-            (form, _) => Ok(form),
+            (source, _) => Ok(source),
         }
     }
 }
 
-/// `NAME_FILE` usually points into the secrets directory: one file found by two ways is given once.
-fn drop_same_files(forms: &mut Vec<ExplicitSource>) {
+/// Keeps one of two sources that are the same file: `NAME_FILE` usually points into the secrets directory.
+fn drop_same_files(sources: &mut Vec<ExplicitSource>) {
     let mut seen: Vec<PathBuf> = Vec::new();
-    forms.retain(|form| match form.path().and_then(|path| path.canonicalize().ok()) {
+    sources.retain(|source| match source.path().and_then(|path| path.canonicalize().ok()) {
         Some(real) if seen.contains(&real) => false,
         Some(real) => {
             seen.push(real);
@@ -228,8 +239,8 @@ fn drop_same_files(forms: &mut Vec<ExplicitSource>) {
     });
 }
 
-/// What the value of a provider's switch says: yes, no, or neither.
-pub(super) fn says(switch: &Secret) -> Option<bool> {
+/// The value of a cloud provider's switch; `None` if it is neither yes nor no.
+pub(super) fn switch_value(switch: &Secret) -> Option<bool> {
     let text = String::from_utf8_lossy(switch.expose_secret());
     boolean(text.trim()).ok()
 }

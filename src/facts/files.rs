@@ -1,7 +1,6 @@
-//! Files that go with a method and are not the agent's own, such as a cloud provider's credentials.
+//! Files that accompany a method and do not belong to the agent, such as a cloud provider's credentials.
 //!
-//! They are read only where another user than ours will run the agent: root's `~/.aws` and a root-owned secret are out of
-//! its reach.
+//! They are read only if the agent runs as another user, who cannot reach root's `~/.aws` or a secret that root owns.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::MetadataExt;
@@ -13,69 +12,62 @@ use crate::agent::definition::CredentialFile;
 use crate::env::Environment;
 use crate::facts::candidate;
 use crate::facts::candidate::Candidate;
+use crate::facts::config_dir::under_home;
 use crate::facts::explicit::ExplicitSources;
-use crate::facts::place::under_home;
 use crate::fs::untrusted::Unreadable;
 use crate::log::Message;
 use crate::log::event::EventKey;
 use crate::login::Secret;
 use crate::sys::access;
 
-/// A file to copy for the agent's user.
 pub struct ForeignFile {
-    /// The variable that names it.
+    /// The variable that names the file.
     pub variable: String,
-    /// Where it is.
     pub from: PathBuf,
-    /// What it holds.
     pub bytes: Secret,
-    /// What goes with it into the agent's HOME.
+    /// JSON files that go with it into the agent's HOME.
     pub cache: Option<Cache>,
 }
 
-/// JSON files that the agent looks for in one place of its HOME.
+/// A directory of JSON files, such as AWS's SSO cache.
 pub struct Cache {
-    /// That place, below HOME.
-    pub place: PathBuf,
-    /// The files.
-    pub files: Vec<Cached>,
+    /// The directory, relative to HOME.
+    pub path: PathBuf,
+    pub files: Vec<CachedFile>,
 }
 
-/// One of them.
-pub struct Cached {
-    /// Its name.
+pub struct CachedFile {
     pub name: OsString,
-    /// When it changed, seconds and nanoseconds.
+    /// ctime: seconds and nanoseconds.
     pub changed: (i64, i64),
-    /// What it holds.
     pub bytes: Secret,
 }
 
-/// More than anybody has profiles: others stay where they are.
-const CACHED: usize = 64;
+/// More than anybody has profiles. Further files are not copied.
+const MAX_CACHED_FILES: usize = 64;
 
-/// How many entries of the place are looked at.
-const ENTRIES: usize = 1024;
+/// How many entries of the directory are checked.
+const MAX_ENTRIES: usize = 1024;
 
-/// Whose files are looked for, and for whom.
-pub(super) struct Whose<'w> {
+/// The two users: this process, users files are copied, and the agent, who gets them.
+pub(super) struct Users<'w> {
     pub(super) environment: &'w Environment,
     /// HOME of the agent.
     pub(super) home: &'w Path,
     /// The agent's user.
     pub(super) identity: &'w Identity,
-    /// Our own uid and gid.
+    /// uid and gid of this process.
     pub(super) current: (u32, u32),
 }
 
-/// The files of the first candidate that has any; when it is chosen, they are copied.
+/// Reads the files that accompany the first usable candidate. They are copied if that candidate is chosen.
 pub(super) fn for_another_user(
     definition: &Definition,
     candidates: &[Candidate<'_>],
-    given: &mut ExplicitSources,
-    whose: &Whose<'_>,
+    explicit: &mut ExplicitSources,
+    users: &Users<'_>,
 ) -> Vec<ForeignFile> {
-    if !whose.identity.differs_from(whose.current) {
+    if !users.identity.differs_from(users.current) {
         return Vec::new();
     }
     let Some(rule) = candidates.iter().find(|candidate| candidate.found.is_ok()).map(|candidate| candidate.rule) else {
@@ -83,50 +75,57 @@ pub(super) fn for_another_user(
     };
     let mut found = Vec::new();
     for file in &rule.files {
-        let Some((from, is_named)) = place(file, whose) else { continue };
-        match candidate::file(&from) {
+        let Some((from, is_named)) = locate(file, users) else { continue };
+        match candidate::read_named_file(&from) {
             Ok(bytes) => {
-                let cache = file.cache.as_deref().and_then(|place| cache(place, whose));
+                let cache = file.cache.as_deref().and_then(|path| read_cache(path, users));
                 found.push(ForeignFile { variable: file.variable.clone(), from, bytes, cache });
             }
             Err(Unreadable::Missing) if !is_named => {}
             Err(why) => {
-                let how = if is_named {
+                let shown = if is_named {
                     format!("{} names {}", file.variable, from.display())
                 } else {
                     from.display().to_string()
                 };
-                let text = format!("{}: {} cannot be passed on: {how}: {why}", definition.name, rule.label);
-                given.warnings.push(Message::warning(text).event(EventKey::UnusableSource).agent(&definition.name));
+                let text = format!("{}: cannot pass on the {}: {shown}: {why}", definition.name, rule.label);
+                explicit.warnings.push(Message::warning(text).event(EventKey::UnusableSource).agent(&definition.name));
             }
         }
     }
     found
 }
 
-/// Where the file is, and whether its variable says so; `None` where the agent finds its own.
-fn place(file: &CredentialFile, whose: &Whose<'_>) -> Option<(PathBuf, bool)> {
-    if let Some(named) = whose.environment.get_filled(&file.variable) {
+/// The path of the file, and whether its variable names it. `None` if the agent has a file of its own.
+fn locate(file: &CredentialFile, users: &Users<'_>) -> Option<(PathBuf, bool)> {
+    if let Some(named) = users.environment.get_filled(&file.variable) {
         return Some((PathBuf::from(named), true));
     }
-    if access::is_there(&under_home(&file.default, whose.home)) {
+    if access::is_there(&under_home(&file.default, users.home)) {
         return None;
     }
-    let ours = whose.environment.get_filled("HOME").map(Path::new).filter(|home| *home != whose.home)?;
+    let ours = users.environment.get_filled("HOME").map(Path::new).filter(|home| *home != users.home)?;
     Some((under_home(&file.default, ours), false))
 }
 
-/// What is in this place of our HOME; `None` where the agent has the same HOME, or there is nothing. A file that cannot be
-/// read is passed over: caches come and go.
-fn cache(place: &str, whose: &Whose<'_>) -> Option<Cache> {
-    let place = Path::new(place.strip_prefix("~/")?);
-    let ours = whose.environment.get_filled("HOME").map(Path::new).filter(|home| *home != whose.home)?.join(place);
-    let file = |path: PathBuf| {
-        let changed = path.metadata().ok()?;
-        let name = path.file_name().filter(|_| path.extension() == Some(OsStr::new("json")))?.to_owned();
-        Some(Cached { name, changed: (changed.ctime(), changed.ctime_nsec()), bytes: candidate::file(&path).ok()? })
-    };
-    let entries = ours.read_dir().ok()?.take(ENTRIES).filter_map(|entry| file(entry.ok()?.path()));
-    let files: Vec<Cached> = entries.take(CACHED).collect();
-    (!files.is_empty()).then(|| Cache { place: place.to_owned(), files })
+/// Reads the cache from this user's HOME. `None` if the agent has the same HOME or the cache is empty. A file that cannot be
+/// read is skipped, because cache files come and go.
+fn read_cache(path: &str, users: &Users<'_>) -> Option<Cache> {
+    let path = Path::new(path.strip_prefix("~/")?);
+    let ours = users.environment.get_filled("HOME").map(Path::new).filter(|home| *home != users.home)?.join(path);
+    let entries = ours.read_dir().ok()?.take(MAX_ENTRIES).filter_map(|entry| read_cached_file(&entry.ok()?.path()));
+    let files: Vec<CachedFile> = entries.take(MAX_CACHED_FILES).collect();
+    (!files.is_empty()).then(|| Cache { path: path.to_owned(), files })
+}
+
+fn read_cached_file(path: &Path) -> Option<CachedFile> {
+    if path.extension() != Some(OsStr::new("json")) {
+        return None;
+    }
+    let metadata = path.metadata().ok()?;
+    Some(CachedFile {
+        name: path.file_name()?.to_owned(),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+        bytes: candidate::read_named_file(path).ok()?,
+    })
 }

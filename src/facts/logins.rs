@@ -1,5 +1,5 @@
-//! Reads the logins that stand in directories: at the agent's own place, in its capture, and where an earlier run left one;
-//! and the long-lived token of a capture.
+//! Reads the logins in directories: the agent's config directory, its capture, and where an earlier run left one. Also reads
+//! the long-lived token of a capture.
 
 use std::io;
 use std::path::Path;
@@ -10,8 +10,8 @@ use crate::agent::definition::{Method, MethodRule};
 use crate::error;
 use crate::error::Failure;
 use crate::facts::agent_facts::CaptureFacts;
-use crate::facts::candidate::{Candidate, CandidateValue, Session, value};
-use crate::facts::place::ConfigDirFacts;
+use crate::facts::candidate::{Candidate, CandidateValue, Session, variable_value};
+use crate::facts::config_dir::ConfigDirFacts;
 use crate::fs::untrusted::{Owners, Unreadable};
 use crate::login::file::LoginFile;
 use crate::login::format::SessionFile;
@@ -22,73 +22,70 @@ use crate::store::{Capture, token};
 use crate::sys::dir::Dir;
 use crate::sys::{errno, privilege};
 
-/// The login at the agent's own place, when the operator mounted that, or when the working copy cannot be there.
-pub(super) fn in_place<'c>(
+/// The login in the config directory, which the operator mounted or which cannot be the working copy.
+pub(super) fn in_config_dir<'c>(
     definition: &'c Definition,
     session: &SessionFile,
-    place: &ConfigDirFacts,
+    config_dir: &ConfigDirFacts,
     identity: &Identity,
     state_dir: &Path,
 ) -> Option<Candidate<'c>> {
-    let file = place.path.join(&session.file);
-    let dir = match Dir::open(&place.path) {
+    let file = config_dir.path.join(&session.file);
+    let dir = match Dir::open(&config_dir.path) {
         Err(error) if errno::is_unknown(&error) => {
-            let version = LoginState::Unreadable(error::reason(&error));
-            let source = if place.mounted { Source::Mount(place.path.clone()) } else { Source::Home(file) };
-            return candidate(definition, source, LoginFile { state: version, bytes: None, stamp: None });
+            let state = LoginState::Unreadable(error::reason(&error));
+            let source = if config_dir.mounted { Source::Mount(config_dir.path.clone()) } else { Source::Home(file) };
+            return to_candidate(definition, source, LoginFile { state, bytes: None, stamp: None });
         }
         Err(_) => return None,
         Ok(dir) => dir,
     };
-    let is_file_mount = place.mounted_below.as_ref() == Some(&file);
-    let (source, copy) = if place.mounted || is_file_mount {
-        let source = if is_file_mount { file } else { place.path.clone() };
-        let copy = file::login_at_start(&dir, session, &Owners::Any, true);
-        // A file cannot be replaced whole where it is a mount: its last writer may have been killed in the middle.
-        let whole = || interrupted_write_at(state_dir, session).filter(|_| is_file_mount);
-        let is_half = matches!(copy.state, LoginState::Damaged(_));
-        (Source::Mount(source), is_half.then(whole).flatten().unwrap_or(copy))
+    let is_file_mount = config_dir.mounted_below.as_ref() == Some(&file);
+    let (source, login_file) = if config_dir.mounted || is_file_mount {
+        let source = if is_file_mount { file } else { config_dir.path.clone() };
+        let login_file = file::login_at_start(&dir, session, &Owners::Any, true);
+        // A file that is a mount cannot be replaced by rename(2), so a writer that was killed may have left half of it.
+        let is_damaged = matches!(login_file.state, LoginState::Damaged(_));
+        let intended = if is_file_mount && is_damaged { interrupted_write_at(state_dir, session) } else { None };
+        (Source::Mount(source), intended.unwrap_or(login_file))
     } else {
         (Source::Home(file), file::login_at_start(&dir, session, &found_owners(identity), false))
     };
-    candidate(definition, source, copy)
+    to_candidate(definition, source, login_file)
 }
 
-/// The login that an earlier run, the image or a volume left in this directory: where the working copy goes, or where
-/// a recovery copy is kept.
-///
-/// # Errors
-/// It is there and cannot be read. It may be newer than every other, and a start would write over it.
-pub(super) fn left<'c>(
+/// The login that an earlier run, the image or a volume left in `directory`: the working copy or the recovery copy. A login
+/// that cannot be read is an error: it may be newer than every other, and a start would overwrite it.
+pub(super) fn left_in<'c>(
     definition: &'c Definition,
     session: &SessionFile,
-    place: &Path,
+    directory: &Path,
     identity: &Identity,
 ) -> anyhow::Result<Option<Candidate<'c>>> {
-    let file = place.join(&session.file);
+    let file = directory.join(&session.file);
     let unreadable = |why: &str| {
-        let hint = "it may be newer than every other login, so it is not replaced: make it readable for agent-init, or remove it";
+        let hint = "it may be newer than every other login, so it is not replaced: make it readable for agent-init or remove it";
         Failure::new(format!("cannot read {}, which an earlier run left: {why}", file.display())).hint(hint)
     };
-    let dir = match Dir::open(place) {
+    let dir = match Dir::open(directory) {
         Ok(dir) => dir,
         Err(error) if errno::is_unknown(&error) => return Err(unreadable(&error::reason(&error)).into()),
-        // What is not there holds none, and where we may not look we cannot write.
+        // A missing directory holds no login, and one that cannot be entered cannot be written to either.
         Err(_) => return Ok(None),
     };
-    let copy = file::login_at_start(&dir, session, &found_owners(identity), false);
-    match &copy.state {
+    let login_file = file::login_at_start(&dir, session, &found_owners(identity), false);
+    match &login_file.state {
         LoginState::Unreadable(why) => Err(unreadable(why).into()),
-        _ => Ok(candidate(definition, Source::Home(file), copy)),
+        _ => Ok(to_candidate(definition, Source::Home(file), login_file)),
     }
 }
 
-/// Whose files are believed where anybody could have put them: the agent's, the image's and ours.
+/// The owners whose files are trusted in a directory that anybody could write to: the agent, root and this process.
 pub(super) fn found_owners(identity: &Identity) -> Owners {
     Owners::These(vec![identity.uid, 0, privilege::current().0])
 }
 
-/// The login in the capture, or in the mirror of a store that was asked for it. `opened`: what is there of it.
+/// The login in the capture or in the mirror of a store. `opened` is `None` if the directory does not exist.
 pub(super) fn stored<'c>(
     definition: &'c Definition,
     session: &SessionFile,
@@ -100,7 +97,7 @@ pub(super) fn stored<'c>(
         Some(store) => Source::Store(store.spec.text.clone()),
     };
     match (opened, &facts.store) {
-        (Some(capture), _) => candidate(definition, source, capture.read_at_start(session)),
+        (Some(capture), _) => to_candidate(definition, source, capture.read_at_start(session)),
         (None, Some(store)) if !store.was_asked => Some(Candidate {
             rule: definition.session_rule()?,
             source,
@@ -114,13 +111,13 @@ pub(super) fn stored<'c>(
 /// The long-lived token in the capture.
 pub(super) fn token<'c>(definition: &'c Definition, capture: &Capture) -> Option<Candidate<'c>> {
     token::rule(definition)?;
-    let is_its = |rule: &&MethodRule| rule.method == Method::OauthToken && rule.variable.is_some();
-    let rule = definition.methods.iter().find(is_its)?;
+    let carries_token = |rule: &&MethodRule| rule.method == Method::OauthToken && rule.variable.is_some();
+    let rule = definition.methods.iter().find(carries_token)?;
     let path = capture.path.join(token::FILE);
     let (found, expires_at) = match capture.token() {
         Err(Unreadable::Missing) => return None,
         Err(why) => (Err(why.to_string()), None),
-        Ok(token::Found { token, expires_at }) => match value(&token) {
+        Ok(token::Found { token, expires_at }) => match variable_value(&token) {
             Ok(Some(token)) => (Ok(CandidateValue::Value(token)), expires_at),
             Ok(None) => (Err("it is empty".to_owned()), None),
             Err(why) => (Err(why), None),
@@ -129,50 +126,48 @@ pub(super) fn token<'c>(definition: &'c Definition, capture: &Capture) -> Option
     Some(Candidate { rule, source: Source::Capture(path), found, expires_at })
 }
 
-/// A copy as a candidate; what is not there is none.
-fn candidate(definition: &Definition, source: Source, copy: LoginFile) -> Option<Candidate<'_>> {
-    if !source.is_explicit() && holds_settings_only(definition, &copy) {
+/// The candidate that a login file makes; `None` if there is no login file.
+fn to_candidate(definition: &Definition, source: Source, login_file: LoginFile) -> Option<Candidate<'_>> {
+    if !source.is_explicit() && holds_settings_only(definition, &login_file) {
         return None;
     }
-    let found = match (copy.state, copy.bytes) {
+    let found = match (login_file.state, login_file.bytes) {
         (LoginState::Absent, _) | (LoginState::Valid(_), None) => return None,
         (LoginState::Valid(login), Some(bytes)) => {
             Ok(CandidateValue::Session(Session { bytes: Secret::new(bytes), login }))
         }
-        (LoginState::LoggedOut, _) => Err("nobody is logged in: its tokens are blank or not there".to_owned()),
+        (LoginState::LoggedOut, _) => Err("nobody is logged in: its tokens are blank or missing".to_owned()),
         (LoginState::Damaged(why), _) => Err(why),
         (LoginState::Unreadable(why), _) => Err(format!("it cannot be read: {why}")),
     };
     Some(Candidate { rule: definition.session_rule()?, source, found, expires_at: None })
 }
 
-/// Whether nobody has logged in yet: the file is one of settings too, which first-run state is merged into, and nothing
-/// of a login is in it.
-fn holds_settings_only(definition: &Definition, copy: &LoginFile) -> bool {
+/// Whether nobody has logged in yet although the file exists: it also holds settings, into which first-run state was
+/// merged, and no part of a login.
+fn holds_settings_only(definition: &Definition, login_file: &LoginFile) -> bool {
     let Some(session) = &definition.session else { return false };
     let is_shared = definition.first_run.iter().any(|entry| entry.file == session.file);
-    let Some(bytes) = copy.bytes.as_ref().filter(|_| is_shared && copy.state == LoginState::LoggedOut) else {
+    let Some(bytes) = &login_file.bytes else { return false };
+    if !is_shared || login_file.state != LoginState::LoggedOut {
         return false;
-    };
+    }
     Document::parse(bytes, session.format)
         .is_ok_and(|document| !session.synced_keys.iter().any(|key| document.has(&format!("/{key}"))))
 }
 
-/// Whether the login file in a directory that belongs to no one agent is this agent's: another's may have the same name.
-///
-/// # Errors
-/// It cannot be told.
-pub(super) fn is_its_own(path: &Path, session: &SessionFile) -> io::Result<bool> {
+/// Whether the login file in a shared directory belongs to this agent. Another agent's may have the same name.
+pub(super) fn holds_login_of_its_own(path: &Path, session: &SessionFile) -> io::Result<bool> {
     let dir = match Dir::open(path) {
         Err(error) if errno::is_unknown(&error) => return Err(error),
         Err(_) => return Ok(false),
         Ok(dir) => dir,
     };
-    let copy = file::login_at_start(&dir, session, &Owners::Any, true);
-    if let LoginState::Unreadable(why) = copy.state {
+    let login_file = file::login_at_start(&dir, session, &Owners::Any, true);
+    if let LoginState::Unreadable(why) = login_file.state {
         return Err(io::Error::other(why.clone()));
     }
-    let Some(bytes) = copy.bytes else { return Ok(false) };
+    let Some(bytes) = login_file.bytes else { return Ok(false) };
     Ok(Document::parse(&bytes, session.format).is_ok_and(|document| {
         document.login(session).is_ok() && session.mark.as_deref().is_none_or(|mark| document.has(mark))
     }))

@@ -1,4 +1,4 @@
-//! Pure. Which agents may be served.
+//! Pure. Selects the agents that may be served, by options and COMMAND.
 
 use std::path::Path;
 
@@ -6,54 +6,54 @@ use crate::agent::Catalog;
 use crate::agent::catalog::Entry;
 use crate::config::{AgentSelection, Requirement, RunConfig};
 
-/// An agent that may be served.
+/// An agent that may be served. One that was given a credential explicitly is served in any case.
 #[derive(Debug)]
 pub struct ConsideredAgent<'c> {
-    /// What it is.
     pub entry: &'c Entry,
-    /// It is served whatever is found: it was named, or COMMAND is its.
-    pub is_certain: bool,
-    /// It is served when any source is found.
-    pub when_found: bool,
+    /// `--agent` or COMMAND names it, so it is served even if nothing is found for it.
+    pub is_selected: bool,
+    /// It is served if any source is found for it.
+    pub serve_if_found: bool,
 }
 
-/// The agents that may be served, by option and COMMAND. An agent that was given something explicitly is one whatever
-/// else, except where the operator named others; one that must have a credential is one if there is any.
-///
-/// # Errors
-/// An unknown name.
-pub fn candidates<'c>(config: &RunConfig, catalog: &'c Catalog) -> anyhow::Result<Vec<ConsideredAgent<'c>>> {
-    let certain = |entry| ConsideredAgent { entry, is_certain: true, when_found: false };
-    for name in named_anywhere(config) {
+/// The agents that may be served. If `--agent` names agents, no others are. Otherwise every known agent is considered. Those
+/// whose command COMMAND is are selected; the others are served if a source is found, as long as COMMAND is no known
+/// agent's or `--require` names them. An unknown name in any option is an error.
+pub fn considered_agents<'c>(config: &RunConfig, catalog: &'c Catalog) -> anyhow::Result<Vec<ConsideredAgent<'c>>> {
+    let selected = |entry| ConsideredAgent { entry, is_selected: true, serve_if_found: false };
+    for name in names_in_options(config) {
         catalog.named(name)?;
     }
     match &config.agent {
         AgentSelection::Nobody => Ok(Vec::new()),
-        AgentSelection::Named(names) => names.iter().map(|name| catalog.named(name).map(certain)).collect(),
+        AgentSelection::Named(names) => names.iter().map(|name| catalog.named(name).map(selected)).collect(),
         AgentSelection::Auto => {
             let command = config
                 .command
                 .first()
                 .and_then(|command| Path::new(command).file_name())
                 .and_then(|name| name.to_str());
-            let is_its = |entry: &Entry| command.is_some_and(|command| entry.has_command(command));
-            let any = catalog.entries().iter().any(is_its);
+            let runs_command = |entry: &Entry| command.is_some_and(|command| entry.has_command(command));
+            let is_command_known = catalog.entries().iter().any(runs_command);
             let is_required = |entry: &Entry| required(config).iter().any(|name| name == entry.name());
-            let candidate =
-                |entry| ConsideredAgent { entry, is_certain: is_its(entry), when_found: !any || is_required(entry) };
-            Ok(catalog.entries().iter().map(candidate).collect())
+            let consider = |entry| ConsideredAgent {
+                entry,
+                is_selected: runs_command(entry),
+                serve_if_found: !is_command_known || is_required(entry),
+            };
+            Ok(catalog.entries().iter().map(consider).collect())
         }
     }
 }
 
-/// The agents that options beside `--agent` name.
-fn named_anywhere(config: &RunConfig) -> Vec<&str> {
+/// The agents that options other than `--agent` name.
+fn names_in_options(config: &RunConfig) -> Vec<&str> {
     let auth = config.auth.names();
     let capture = config.capture.names();
     auth.chain(capture).chain(required(config).iter().map(String::as_str)).collect()
 }
 
-/// The agents that must have a credential.
+/// The agents that `--require` names.
 fn required(config: &RunConfig) -> &[String] {
     match &config.require {
         Requirement::Named(names) => names,

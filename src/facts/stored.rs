@@ -1,5 +1,5 @@
-//! Reads what a store behind a helper command holds, into a mirror in our state directory: from there it is read and laid
-//! down as any capture is.
+//! Copies a login from a store behind a helper into its mirror in the state directory. From then on the mirror is read like
+//! any capture.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -15,21 +15,19 @@ use crate::store::directory::BOOKKEEPING;
 use crate::store::protocol::{Stored, Verb};
 use crate::store::{Capture, helper, protocol, remote};
 
-/// The store that `--store` names, and what a start read of it.
+/// The store that `--store` names, and what a start read from it.
 pub struct StoreFacts {
     /// The helper command.
     pub spec: StoreSpec,
-    /// What is stored, as far as the helper told.
+    /// The answer of the helper; `None` without one.
     pub stored: Option<Stored>,
-    /// It was asked; a command that looks does not.
+    /// Commands that change nothing do not ask the store.
     pub was_asked: bool,
 }
 
-/// Asks the store for an agent's login and lays the answer in the mirror. A store that does not answer is no reason not to
-/// start: there may be another source, and what an earlier run of this container read. A stop is one.
-///
-/// # Errors
-/// We are told to stop meanwhile.
+/// Asks the store for an agent's login and writes the answer to the mirror. A store that does not answer produces a warning
+/// and does not prevent the start: there may be another source, and the mirror holds what an earlier run of this container
+/// read. A stop signal is an error.
 pub(super) fn fetch(
     spec: &StoreSpec,
     agent: &str,
@@ -41,24 +39,26 @@ pub(super) fn fetch(
     helpers.signals.check(&format!("{} ran", helper::request_name(&spec.text, Verb::Get)))?;
     let mirrored = answered.and_then(|stored| {
         let mirror = remote::install_mirror(state_dir, agent, stored.as_ref());
-        mirror.with_context(|| Failure::new(format!("{}: cannot keep the store's files", state_dir.display())))?;
+        mirror
+            .with_context(|| Failure::new(format!("{}: cannot write the files of the store", state_dir.display())))?;
         Ok(stored)
     });
     let (stored, warnings) = match mirrored {
         Ok(stored) => {
-            let warning = stored.as_ref().filter(|stored| stored.ignored_files > 0).map(|_| passed_over(spec, agent));
-            (stored, warning.into_iter().collect())
+            let has_reserved_name = stored.as_ref().is_some_and(|stored| stored.ignored_files > 0);
+            let warnings = if has_reserved_name { vec![reserved_name(spec, agent)] } else { Vec::new() };
+            (stored, warnings)
         }
         Err(error) => (None, vec![Message::error(&error).as_warning().event(EventKey::StoreFailed).agent(agent)]),
     };
     Ok((stored, remote::mirror(state_dir, agent).ok(), warnings))
 }
 
-fn passed_over(spec: &StoreSpec, agent: &str) -> Message {
+fn reserved_name(spec: &StoreSpec, agent: &str) -> Message {
     let text = format!("{agent}: {} holds a file named {BOOKKEEPING}, which is ignored", spec.text);
     Message::warning(text)
         .agent(agent)
-        .hint("that name is agent-init's own: store the login file alone; the next refresh removes it")
+        .hint("agent-init uses that name itself: store only the login file; the next refresh removes the other file")
 }
 
 fn ask(

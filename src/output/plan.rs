@@ -202,7 +202,7 @@ fn agent_view(plan: &AgentPlan<'_, '_>) -> AgentView {
         place: Place {
             path: shown(&plan.facts.working_copy),
             variable: definition.home.variable.clone(),
-            why: plan.place_why.clone(),
+            why: plan.working_copy_why.clone(),
         },
         sources: sources(plan),
         login_file: definition.session.as_ref().map(|session| login_file(plan, &session.file)),
@@ -215,7 +215,7 @@ fn agent_view(plan: &AgentPlan<'_, '_>) -> AgentView {
 
 fn sources(plan: &AgentPlan<'_, '_>) -> Vec<SourceView> {
     let one = |(index, candidate): (usize, &crate::facts::Candidate<'_>)| {
-        let aside = plan.choice.ignored.iter().find(|aside| aside.candidate == index);
+        let aside = plan.selection.ignored.iter().find(|aside| aside.candidate == index);
         let (verdict, why) = match (&candidate.found, aside) {
             (Err(why), _) => ("unusable", why.clone()),
             (Ok(_), Some(aside)) => ("set aside", aside.why.to_string()),
@@ -235,7 +235,9 @@ fn login_file(plan: &AgentPlan<'_, '_>, file: &str) -> Step {
         _ if is_unread => ("written", "a start asks for the login, and lays it down"),
         LoginFileStep::Written => ("written", "the chosen login is laid down"),
         LoginFileStep::Stays => ("stays", "it is the chosen login"),
-        LoginFileStep::Absent if plan.kept_login().is_some() => ("moved to conflicts/", "another method is in place"),
+        LoginFileStep::Absent if plan.displaced_login().is_some() => {
+            ("moved to conflicts/", "another method is in place")
+        }
         LoginFileStep::Absent => ("absent", "exactly one method is in place, and it is no session"),
     };
     Step { what, path, why: why.to_owned() }
@@ -262,7 +264,7 @@ fn write_back(plan: &AgentPlan<'_, '_>) -> Step {
         (true, false) => "published",
     };
     let replaces = if target.replaces { "; the login stored there is kept under conflicts/" } else { "" };
-    Step { what, path: Some(target.place()), why: format!("{when}{replaces}") }
+    Step { what, path: Some(target.location()), why: format!("{when}{replaces}") }
 }
 
 /// A plan in which all data is this text.

@@ -6,27 +6,29 @@ use crate::agent::Definition;
 use crate::log::event::EventKey;
 use crate::log::{Level, Message};
 use crate::login::Login;
-use crate::setup::selection::{Kind, Selection};
-use crate::setup::verdict::Verdict;
+use crate::setup::login_command::{CommandKind, LoginCommand};
+use crate::setup::outcome::LoginOutcome;
 use crate::store::directory;
 
 /// What begins now. `places`: where the login of each agent goes; `manual`: what to type in a shell.
-pub fn beginning(choice: &Selection<'_>, place: Option<&Path>, manual: &[(String, String)]) -> Vec<Message> {
-    let words: Vec<_> = choice.command.iter().map(|word| word.to_string_lossy()).collect();
+pub fn beginning(login_command: &LoginCommand<'_>, place: Option<&Path>, manual: &[(String, String)]) -> Vec<Message> {
+    let words: Vec<_> = login_command.command.iter().map(|word| word.to_string_lossy()).collect();
     let to = place.map(|place| format!("; it goes to {}", place.display())).unwrap_or_default();
-    let title = choice.only().map(|only| only.title.as_str());
-    let mut messages = vec![notice(match (choice.kind, title) {
-        (Kind::Login, Some(title)) => format!("log in to {title} now ({}){to}", words.join(" ")),
-        (Kind::Auto, Some(title)) => format!("{title} starts, asking for no permission; log in with it{to}"),
-        (Kind::Token, Some(title)) => format!("make a long-lived token of {title} now{to}"),
-        (Kind::Command | Kind::Shell, Some(title)) => format!("log in to {title} now, and then leave{to}"),
+    let title = login_command.only().map(|only| only.title.as_str());
+    let mut messages = vec![notice(match (login_command.kind, title) {
+        (CommandKind::Login, Some(title)) => format!("log in to {title} now ({}){to}", words.join(" ")),
+        (CommandKind::Auto, Some(title)) => format!("{title} starts, asking for no permission; log in with it{to}"),
+        (CommandKind::Token, Some(title)) => format!("make a long-lived token of {title} now{to}"),
+        (CommandKind::Command | CommandKind::Shell, Some(title)) => {
+            format!("log in to {title} now, and then leave{to}")
+        }
         (_, None) => "log in now to any of the agents, and then leave with 'exit' or Ctrl-D:".to_owned(),
     })];
-    if matches!(choice.kind, Kind::Shell | Kind::Command) {
+    if matches!(login_command.kind, CommandKind::Shell | CommandKind::Command) {
         let width = manual.iter().map(|(title, _)| title.len()).max().unwrap_or(0);
         messages.extend(manual.iter().map(|(title, command)| notice(format!("  {title:width$}  {command}"))));
-    } else if let Some(say) = choice.only().and_then(|only| only.login.as_ref()?.say.as_ref())
-        && choice.kind == Kind::Login
+    } else if let Some(say) = login_command.only().and_then(|only| only.login.as_ref()?.say.as_ref())
+        && login_command.kind == CommandKind::Login
     {
         messages.push(notice(say.as_str()));
     }
@@ -34,16 +36,16 @@ pub fn beginning(choice: &Selection<'_>, place: Option<&Path>, manual: &[(String
 }
 
 /// What became of one agent's login. `recovered`: where a copy is of one that could not be stored.
-pub fn verdict(definition: &Definition, verdict: &Verdict, at: &Path, kept: Option<&Path>) -> Option<Message> {
+pub fn verdict(definition: &Definition, verdict: &LoginOutcome, at: &Path, kept: Option<&Path>) -> Option<Message> {
     let (title, at) = (&definition.title, at.display());
     Some(match verdict {
-        Verdict::Captured(login) => notice(format!("captured the login of {title}{}: {at}", whose(login))),
-        Verdict::Setting(label) => notice(format!("captured the settings of {title}, with its {label}: {at}")),
-        Verdict::LoggedOut => warning(format!(
+        LoginOutcome::Captured(login) => notice(format!("captured the login of {title}{}: {at}", whose(login))),
+        LoginOutcome::Setting(label) => notice(format!("captured the settings of {title}, with its {label}: {at}")),
+        LoginOutcome::LoggedOut => warning(format!(
             "{title}: a login was captured, and then logged out: the vendor may take it no more ({at})"
         ))
         .hint("run setup again"),
-        Verdict::NotStored(_) => {
+        LoginOutcome::NotStored(_) => {
             let kept = kept.map_or_else(
                 || "nothing but the terminal has it".to_owned(),
                 |kept| {
@@ -55,9 +57,9 @@ pub fn verdict(definition: &Definition, verdict: &Verdict, at: &Path, kept: Opti
             );
             error(format!("{title}: you are logged in, and the login could not be stored in {at}")).hint(kept)
         }
-        Verdict::Unusable(why) => error(format!("{title}: what it has is no usable login: {why}"))
+        LoginOutcome::Unusable(why) => error(format!("{title}: what it has is no usable login: {why}"))
             .hint("run setup again, and see the login through to its end"),
-        Verdict::Nothing => return None,
+        LoginOutcome::Nothing => return None,
     })
 }
 

@@ -1,4 +1,4 @@
-//! The plan itself: what is done for each agent, and for all.
+//! The plan: what is done for each agent, and for all of them.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -21,13 +21,11 @@ use std::time::Duration;
 
 /// What `run` will do.
 pub struct Plan<'f, 'c> {
-    /// The served agents.
     pub agents: Vec<AgentPlan<'f, 'c>>,
-    /// What changes in the environment.
+    /// Changes to the environment of the agent.
     pub environment: Changes,
-    /// COMMAND and its arguments; empty only where nothing is run.
+    /// COMMAND and its arguments. Empty only for commands that run nothing.
     pub command: Vec<OsString>,
-    /// HOME, where it is made if it is not there.
     pub home: Option<HomeStep>,
     pub privilege: PrivilegeSteps,
     pub signals: SignalPolicy,
@@ -35,98 +33,88 @@ pub struct Plan<'f, 'c> {
     pub identity_why: String,
 }
 
-/// HOME is made, if it is not there.
+/// HOME is made if it does not exist.
 pub struct HomeStep {
     pub path: PathBuf,
-    /// The operator named it: without it there is no start.
+    /// The operator named it, so a failure to make it prevents the start.
     pub is_required: bool,
 }
 
-/// What the child loses before it executes the agent.
+/// The privileges that the child gives up before it executes the agent.
 #[derive(Debug, Clone, Copy)]
 pub struct PrivilegeSteps {
-    /// User and groups are set. Root that is asked for a user gets that user's groups, too, where it stays root.
+    /// User and groups are set. With `--user root`, the groups of that user are set too.
     pub changes_user: bool,
-    /// The bounding set and the capabilities are dropped.
+    /// Whether the bounding set and the capabilities are dropped.
     pub drop_caps: Enforcement,
-    /// `no_new_privs` is set.
+    /// Whether `no_new_privs` is set.
     pub no_new_privs: Enforcement,
     pub why: &'static str,
 }
 
-/// What signals do while the agent runs.
+/// How signals are handled while the agent runs.
 #[derive(Debug, Clone)]
 pub struct SignalPolicy {
-    /// The signal that ends a start, and that starts a stop.
+    /// The signal that aborts a start and begins a stop.
     pub stop: Signal,
-    /// A stop ends within `grace`, and a second stop signal kills; otherwise the signal is only forwarded.
+    /// A stop ends within `grace`, and a second stop signal kills. Otherwise the signal is only forwarded.
     pub escalates: bool,
-    /// From the stop signal to our exit.
+    /// The time from the stop signal to the exit of this process.
     pub grace: Duration,
     pub forward_to: Forwarding,
-    /// Signals that are forwarded as others.
+    /// Signals that are forwarded as other signals.
     pub rewrites: Vec<Rewrite>,
-    /// The signal that we get when our parent dies.
+    /// The signal that this process gets when its parent dies.
     pub parent_death: Option<Signal>,
-    /// Reaping others than the agent is worth a warning.
+    /// Reaping a process other than the agent produces a warning.
     pub says_reaped: bool,
 }
 
-/// Whether a step of losing privilege is taken.
+/// Whether a step of the privilege drop is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enforcement {
     Off,
-    /// As far as the kernel lets us: nobody asked for it.
+    /// As far as the kernel permits, because nobody asked for it.
     BestEffort,
-    /// Yes, or the agent does not start.
+    /// A failure prevents the start.
     Required,
 }
 
-/// Variables to remove and to set. What is set by name alone is printable; credential values are taken from the candidates
-/// when the agent starts.
+/// Variables to remove and to set. All of these can be printed: the values of credentials are added when the agent starts.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// Removed.
     pub unset: BTreeSet<String>,
-    /// Set.
     pub set: Vec<(String, OsString)>,
 }
 
-/// What is done for one agent.
 pub struct AgentPlan<'f, 'c> {
-    /// What is known of it.
     pub facts: &'f AgentFacts<'c>,
-    /// What authenticates it, and what does not.
-    pub choice: Selection,
-    /// The login file of the working copy.
+    /// The credential that authenticates the agent, and the ignored ones.
+    pub selection: Selection,
+    /// What happens to the login file of the working copy.
     pub login: LoginFileStep,
     /// Where refreshed logins go.
     pub write_back: Option<WriteBack>,
-    /// The part of the working copy's path that the agent cannot have changed.
     pub root: TrustedRoot,
     /// Why the working copy is where it is.
-    pub place_why: String,
-    /// What of the captured settings is copied.
+    pub working_copy_why: String,
     pub scope: Scope,
-    /// The directory whose settings belong to the working copy.
+    /// The directory whose settings are copied to the working copy.
     pub settings: Option<PathBuf>,
-    /// The questions of a first start are answered, and these directories are trusted.
     pub first_run: Option<FirstRunStep<'c>>,
-    /// Why the chosen candidate was chosen.
     pub chosen_why: &'static str,
-    /// Why refreshed logins go nowhere, where they do.
+    /// Why refreshed logins are not saved, if they are not.
     pub no_write_back_why: &'static str,
-    /// What was agreed between working copy and store before this start.
+    /// The merge base: the login that working copy and store last agreed on.
     pub base: Option<MergeBase>,
-    /// The operator's mode.
+    /// `--auth` for this agent.
     pub mode: AuthMode,
-    /// The variable that names a descriptor, when the value is delivered by one.
+    /// The variable that names a file descriptor, if the value is delivered through one.
     pub descriptor: Option<String>,
-    /// What the operator should know.
     pub warnings: Vec<Message>,
 }
 
-/// The questions of a first start are answered.
+/// The questions that the agent asks at its first start are answered beforehand.
 pub struct FirstRunStep<'c> {
     /// What is merged into the agent's files.
     pub entries: Vec<&'c FirstRun>,
@@ -134,104 +122,108 @@ pub struct FirstRunStep<'c> {
     pub trusted: Vec<String>,
 }
 
-/// The part of a working copy's path that may lead through links. Below it none is followed: an agent of an earlier run may
-/// have put it there.
+/// The part of the working copy's path that no agent can have changed. It may lead through links. Below it no link is
+/// followed, because an agent of an earlier run may have made it.
 pub enum TrustedRoot {
-    /// The operator's `--work-dir`, which is made if it is not there.
+    /// The operator's `--work-dir`, which is made if it does not exist.
     WorkDir(PathBuf),
     /// The state directory or HOME.
     Directory(PathBuf),
-    /// What exists of the path: the operator's home variable names it.
+    /// The existing part of the path: the operator's environment variable names it.
     Existing,
 }
 
 /// What happens to the login file of the working copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginFileStep {
-    /// The chosen login is written.
     Written,
-    /// The login that is there stays.
     Stays,
-    /// There is to be none; one that is there is kept under `conflicts/` or, when it is no login, removed.
+    /// There must be none. An existing login is moved to `conflicts/`; a file that is not a login is removed.
     Absent,
 }
 
 impl<'f, 'c> AgentPlan<'f, 'c> {
-    /// Whether this is the agent of that name; without a name any is.
-    pub(super) fn is(&self, name: Option<&str>) -> bool {
+    /// Whether this agent has that name. Without a name, every agent matches.
+    pub(super) fn is_named(&self, name: Option<&str>) -> bool {
         name.is_none_or(|name| self.facts.definition.name == name)
     }
 
     /// The candidate that authenticates the agent.
     pub fn chosen(&self) -> Option<&'f Candidate<'c>> {
-        self.choice.chosen.and_then(|index| self.facts.candidates.get(index))
+        self.selection.chosen.and_then(|index| self.facts.candidates.get(index))
     }
 
-    /// Whether what was chosen is of use: it has not ended.
+    /// Whether a credential was chosen that has not expired.
     pub fn is_authenticated(&self) -> bool {
-        self.choice.chosen.is_some() && !self.choice.has_ended
+        self.selection.chosen.is_some() && !self.selection.has_ended
     }
 
     /// The candidates that were not chosen, each with the reason.
     pub fn ignored(&self) -> impl Iterator<Item = (&'f Candidate<'c>, &Ignored)> {
-        self.choice.ignored.iter().filter_map(|aside| Some((self.facts.candidates.get(aside.candidate)?, aside)))
+        self.selection
+            .ignored
+            .iter()
+            .filter_map(|ignored| Some((self.facts.candidates.get(ignored.candidate)?, ignored)))
     }
 
-    /// The login that was found at the place of the working copy and gives way: it is kept under `conflicts/`.
-    pub fn kept_login(&self) -> Option<&'f Candidate<'c>> {
-        let place = Source::Home(self.facts.login_file().filter(|_| self.choice.keep_left)?);
-        self.facts.candidates.iter().find(|candidate| candidate.source == place && candidate.session().is_some())
+    /// The login that was found in the working copy and makes room for another credential. It is kept in `conflicts/`.
+    pub fn displaced_login(&self) -> Option<&'f Candidate<'c>> {
+        if !self.selection.keeps_found_login {
+            return None;
+        }
+        let source = Source::Home(self.facts.login_file()?);
+        self.facts.candidates.iter().find(|candidate| candidate.source == source && candidate.session().is_some())
     }
 
-    /// The directory that keeps it: where the chosen login is carried to, if that is one that can be written.
-    pub fn keeping_capture(&self) -> Option<&Path> {
+    /// The capture that keeps the displaced login: the one to which the chosen login is written back, if it is writable.
+    pub fn capture_for_conflicts(&self) -> Option<&Path> {
         let target = self.write_back.as_ref().filter(|target| target.writable && !target.target.is_file())?;
         Some(target.target.path())
     }
 
-    /// Where such a login is kept, as messages name it: in that directory, else beside its own place, which lives as long
-    /// as it would have.
-    pub fn keeps_at(&self) -> PathBuf {
-        let parent = self.keeping_capture().unwrap_or(&self.facts.working_copy);
+    /// The directory for the displaced login: in that capture, or else in the working copy, which lives as long as the login
+    /// would have.
+    pub fn conflicts_dir(&self) -> PathBuf {
+        let parent = self.capture_for_conflicts().unwrap_or(&self.facts.working_copy);
         parent.join(directory::BOOKKEEPING).join("conflicts")
     }
 
-    /// What was found beside the chosen candidate, and why it is not used.
+    /// The ignored candidates as the state file records them.
     pub fn shadowed(&self) -> Vec<Shadowed> {
-        let shadowed = |(candidate, aside): (&Candidate<'_>, &Ignored)| Shadowed {
+        let shadowed = |(candidate, ignored): (&Candidate<'_>, &Ignored)| Shadowed {
             source: candidate.source.to_string(),
-            why: aside.why.to_string(),
+            why: ignored.why.to_string(),
         };
         self.ignored().map(shadowed).collect()
     }
 
-    /// The files that are copied for the agent's user.
+    /// The files that accompany the chosen method and are copied for the agent's user.
     pub fn files(&self) -> impl Iterator<Item = &'f ForeignFile> {
         let rule = self.chosen().map(|candidate| candidate.rule);
-        let goes_along = move |file: &&ForeignFile| {
+        let accompanies = move |file: &&ForeignFile| {
             rule.is_some_and(|rule| rule.files.iter().any(|known| known.variable == file.variable))
         };
-        self.facts.files.iter().filter(goes_along)
+        self.facts.files.iter().filter(accompanies)
     }
 
-    /// The setting that the agent would prefer to what was chosen, and that is therefore taken out of the working copy.
+    /// The settings that the agent would prefer to the chosen credential. They are removed from the working copy.
     pub fn overriding_settings(&self) -> impl Iterator<Item = &'f Setting> {
         let settings = self.ignored().filter_map(|(candidate, _)| candidate.rule.setting.as_ref());
         settings.filter(|setting| setting.overrides)
     }
 
-    /// The variables in the agent's settings that it would prefer to what was chosen: all of its methods', but for those
-    /// that authenticate it.
+    /// The variables in the agent's settings that it would prefer to the chosen credential: the variables of all its methods,
+    /// except those that authenticate it.
     pub fn overriding_variables(&self) -> impl Iterator<Item = &'f str> {
         let chosen = self.chosen();
-        let stays = move |name: &str| {
+        let authenticates = move |name: &str| {
             chosen.is_some_and(|candidate| {
-                let is_its = candidate.is_setting() && candidate.rule.variable.as_deref() == Some(name);
-                is_its || candidate.rule.with.iter().any(|known| known == name)
+                let is_chosen = candidate.is_setting() && candidate.rule.variable.as_deref() == Some(name);
+                is_chosen || candidate.rule.with.iter().any(|known| known == name)
             })
         };
         let rules = self.facts.definition.methods.iter().filter(|rule| !rule.shared);
-        rules.filter_map(|rule| rule.variable.as_deref()).filter(move |name| !stays(name))
+        rules.filter_map(|rule| rule.variable.as_deref()).filter(move |name| !authenticates(name))
     }
 
     /// The auth line.

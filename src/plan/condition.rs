@@ -1,36 +1,34 @@
-//! Pure. Whether a condition of a definition holds.
+//! Pure. Evaluates the conditions of a definition.
 
 use crate::agent::definition::{Condition, Method};
 use crate::env::Environment;
 use crate::facts::{Candidate, Facts};
 use crate::plan::agent_plan::AgentPlan;
 
-/// What conditions are about.
+/// The facts that conditions refer to.
 pub struct Situation<'s, 'c> {
-    /// What authenticates the agent.
+    /// The credential that authenticates the agent.
     pub chosen: Option<&'s Candidate<'c>>,
-    /// The methods of what was ignored.
+    /// The methods of the usable credentials that were ignored.
     pub ignored: Vec<Method>,
-    /// A refreshed login is carried back.
-    pub carried_back: bool,
-    /// The environment that we were started with.
+    /// Refreshed logins are saved.
+    pub saves_refreshed: bool,
+    /// The environment that agent-init was started with.
     pub environment: &'s Environment,
-    /// COMMAND's arguments; none where COMMAND is not the agent's.
+    /// The arguments of COMMAND.
     pub arguments: &'s [String],
-    /// The agent runs as root.
     pub is_root: bool,
     /// Standard input is a terminal.
     pub is_terminal: bool,
 }
 
 impl<'s, 'c> Situation<'s, 'c> {
-    /// The situation of an agent.
     pub fn of(plan: &AgentPlan<'s, 'c>, facts: &'s Facts<'c>) -> Situation<'s, 'c> {
-        let aside = plan.ignored().map(|(candidate, _)| candidate).filter(|candidate| candidate.found.is_ok());
+        let usable = plan.ignored().map(|(candidate, _)| candidate).filter(|candidate| candidate.found.is_ok());
         Situation {
             chosen: plan.chosen(),
-            ignored: aside.map(|candidate| candidate.rule.method).collect(),
-            carried_back: plan.write_back.as_ref().is_some_and(|target| target.writable),
+            ignored: usable.map(|candidate| candidate.rule.method).collect(),
+            saves_refreshed: plan.write_back.as_ref().is_some_and(|target| target.writable),
             environment: facts.environment,
             arguments: &facts.arguments,
             is_root: facts.identity.uid == 0,
@@ -38,7 +36,7 @@ impl<'s, 'c> Situation<'s, 'c> {
         }
     }
 
-    /// Whether every word of the condition holds.
+    /// Whether every key of the condition holds.
     pub fn meets(&self, when: &Condition) -> bool {
         let method = self.chosen.map_or("none", |candidate| candidate.rule.method.word());
         let variable = self.chosen.and_then(|candidate| candidate.rule.variable.as_deref());
@@ -55,7 +53,7 @@ impl<'s, 'c> Situation<'s, 'c> {
                 .is_none_or(|prefix| self.chosen.is_some_and(|candidate| candidate.value_starts_with(prefix)))
             && (when.ignored.is_empty()
                 || self.ignored.iter().any(|method| when.ignored.iter().any(|word| word == method.word())))
-            && when.carried_back.is_none_or(|expected| expected == self.carried_back)
+            && when.carried_back.is_none_or(|expected| expected == self.saves_refreshed)
             && when.set.iter().all(is_set)
             && !when.unset.iter().any(is_set)
             && when.differs.iter().all(differs)
@@ -80,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_vocabulary() {
+    fn every_key_of_a_condition() {
         let rule: MethodRule =
             serde_json::from_value(json!({ "method": "api-key", "label": "key", "variable": "X_KEY" })).unwrap();
         let candidate = Candidate {
@@ -94,7 +92,7 @@ mod tests {
         let situation = Situation {
             chosen: Some(&candidate),
             ignored: vec![Method::Session],
-            carried_back: false,
+            saves_refreshed: false,
             environment: &environment,
             arguments: &arguments,
             is_root: true,

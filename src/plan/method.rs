@@ -1,4 +1,4 @@
-//! Pure. Which candidate authenticates the agent, and why the others do not: exactly one method is in place.
+//! Pure. Chooses the candidate that authenticates the agent, and says why the others are ignored. Exactly one method is used.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -12,140 +12,139 @@ use crate::login::history::History;
 use crate::login::merge::{LoginState, Outcome, reconcile};
 use crate::state::Served;
 
-/// What the choice depends on.
+/// What the selection depends on.
 pub struct SelectionInput<'q, 'c> {
-    /// What was found.
     pub candidates: &'q [Candidate<'c>],
     /// The methods of the definition, in its order.
     pub rules: &'q [MethodRule],
-    /// The operator's mode.
     pub mode: AuthMode,
-    /// The operator's preference.
     pub prefer: &'q [Method],
-    /// Where earlier runs leave a login: in the working copy, or in the recovery copy.
-    pub left_at: &'q [Source],
-    /// What an earlier run remembers of the same place.
+    /// The sources that an earlier run may have left: the working copy and the recovery copy.
+    pub earlier_sources: &'q [Source],
+    /// The state that the previous run kept of this working copy.
     pub remembered: Option<&'q Served>,
-    /// The logins that were stored in the capture.
+    /// The history of the capture.
     pub captured: &'q History,
-    /// By which clock something has ended.
     pub now: SystemTime,
 }
 
-/// The answer, by indexes of the candidates.
+/// The result. Candidates are identified by their index.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// The candidate that authenticates the agent.
     pub chosen: Option<usize>,
-    /// It has ended, and nothing better was found.
+    /// The chosen candidate has expired, and nothing better was found.
     pub has_ended: bool,
-    /// The others, and why.
     pub ignored: Vec<Ignored>,
-    /// The login that was left at the place is to be kept under `conflicts/`.
-    pub keep_left: bool,
+    /// The login that was found in the working copy must be moved to `conflicts/`.
+    pub keeps_found_login: bool,
 }
 
 /// A candidate that was not chosen.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ignored {
-    /// Which.
+    /// Its index.
     pub candidate: usize,
-    /// Why.
-    pub why: Why,
-    /// Worth a warning; else a detail.
+
+    pub why: IgnoreReason,
+    /// A warning reports it; otherwise only a detail message does.
     pub is_warning: bool,
 }
 
-/// Why a candidate was not chosen; its text is the reason in words.
+/// Why a candidate was not chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Why {
-    /// It is no credential: the reason.
+pub enum IgnoreReason {
+    /// It is not a usable credential, for this reason.
     Unusable(String),
-    /// It has ended, and what was chosen has not.
+    /// It has expired, and the chosen candidate has not.
     Ended,
-    /// The operator's mode does not let its method authenticate.
+    /// `--auth` excludes its method.
     Mode(AuthMode),
     /// The chosen candidate comes before it.
     Preferred(Source),
-    /// The capture holds this login or a descendant of it.
+    /// The capture holds this login or one that was refreshed from it.
     Superseded,
-    /// The login that was left in the working copy descends from it.
+    /// The login in the working copy was refreshed from it.
     Refreshed,
-    /// The login that was left in the working copy is the chosen one.
+    /// The login in the working copy is the chosen one.
     Same,
-    /// The login that was left in the working copy is an ancestor of the chosen one.
+    /// The chosen login was refreshed from the one in the working copy.
     Older,
-    /// The login that was left in the working copy has nothing to do with the chosen one.
-    Stranger,
+    /// The login in the working copy is unrelated to the chosen one.
+    Unrelated,
 }
 
-impl Why {
-    /// Whether the candidate could authenticate nobody, whatever else was found.
+impl IgnoreReason {
+    /// Whether the candidate is unusable by itself, and not only less preferred.
     pub fn is_useless(&self) -> bool {
-        matches!(self, Why::Unusable(_) | Why::Ended)
+        matches!(self, IgnoreReason::Unusable(_) | IgnoreReason::Ended)
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for IgnoreReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Why::Unusable(reason) => return write!(f, "not usable: {reason}"),
-            Why::Mode(mode) => return write!(f, "the mode is {}", mode.word()),
-            Why::Preferred(source) => return write!(f, "{source} is preferred"),
-            Why::Ended => "it has expired, and cannot be refreshed",
-            Why::Superseded => "the capture holds this login or one that was refreshed from it",
-            Why::Refreshed => "the working copy of an earlier run was refreshed from it",
-            Why::Same => "it is the same login",
-            Why::Older => "it is older than what was chosen",
-            Why::Stranger => "it was found in the place of the working copy",
+            IgnoreReason::Unusable(reason) => return write!(f, "not usable: {reason}"),
+            IgnoreReason::Mode(mode) => return write!(f, "the mode is {}", mode.word()),
+            IgnoreReason::Preferred(source) => return write!(f, "{source} is preferred"),
+            IgnoreReason::Ended => "it has expired, and cannot be refreshed",
+            IgnoreReason::Superseded => "the capture holds this login or one that was refreshed from it",
+            IgnoreReason::Refreshed => "the working copy of an earlier run was refreshed from it",
+            IgnoreReason::Same => "it is the same login",
+            IgnoreReason::Older => "it is older than what was chosen",
+            IgnoreReason::Unrelated => "it is another login that was found in the working copy",
         })
     }
 }
 
-/// Chooses.
-pub fn choose(question: &SelectionInput<'_, '_>) -> Selection {
-    let mut choice = Selection::default();
+/// Chooses the candidate that authenticates the agent.
+pub fn choose(input: &SelectionInput<'_, '_>) -> Selection {
+    let mut selection = Selection::default();
     let mut usable = Vec::new();
-    for (index, candidate) in question.candidates.iter().enumerate() {
+    for (index, candidate) in input.candidates.iter().enumerate() {
         match &candidate.found {
-            // A login left by an earlier run that went bad is what that run warned of.
-            Err(_) if question.is_left(candidate) => {}
-            Err(reason) => choice.ignore(index, Why::Unusable(reason.clone()), true),
-            Ok(_) if !allows(question.mode, candidate.rule.method) => {
-                choice.ignore(index, Why::Mode(question.mode), true);
+            // The earlier run has already warned about a login that it left unusable.
+            Err(_) if input.is_from_earlier_run(candidate) => {}
+            Err(reason) => selection.ignore(index, IgnoreReason::Unusable(reason.clone()), true),
+            Ok(_) if !allows(input.mode, candidate.rule.method) => {
+                selection.ignore(index, IgnoreReason::Mode(input.mode), true);
             }
             Ok(_) => usable.push(index),
         }
     }
-    usable.sort_by_key(|index| question.candidates.get(*index).map(|candidate| question.rank(candidate)));
+    usable.sort_by_key(|index| input.candidates.get(*index).map(|candidate| input.rank(candidate)));
     let Some(first) = usable.first().copied() else {
-        choice.keep_left = question.has_left_login();
-        return choice;
+        selection.keeps_found_login = input.has_found_login();
+        return selection;
     };
-    let is_session = |index: &usize| question.session(*index).is_some();
-    choice.chosen = Some(first);
+    let is_session = |index: &usize| input.session(*index).is_some();
+    selection.chosen = Some(first);
     if is_session(&first) {
         let sessions: Vec<usize> = usable.iter().copied().filter(is_session).collect();
-        question.choose_session(&sessions, &mut choice);
+        input.choose_session(&sessions, &mut selection);
     } else {
-        choice.keep_left = question.has_left_login();
+        selection.keeps_found_login = input.has_found_login();
     }
-    let Some(chosen) = choice.chosen.and_then(|chosen| question.candidates.get(chosen)) else { return choice };
-    choice.has_ended = chosen.has_ended(question.now);
+    let Some(chosen) = selection.chosen.and_then(|chosen| input.candidates.get(chosen)) else { return selection };
+    selection.has_ended = chosen.has_ended(input.now);
     for index in usable {
-        let is_known = choice.chosen == Some(index) || choice.ignored.iter().any(|aside| aside.candidate == index);
-        let Some(candidate) = question.candidates.get(index).filter(|_| !is_known) else { continue };
-        if let Some(is_warning) = question.is_worth_a_warning(candidate, chosen) {
-            let has_lost = candidate.has_ended(question.now) && !choice.has_ended;
-            let why = if has_lost { Why::Ended } else { Why::Preferred(chosen.source.clone()) };
-            choice.ignore(index, why, is_warning);
+        let is_decided =
+            selection.chosen == Some(index) || selection.ignored.iter().any(|ignored| ignored.candidate == index);
+        let Some(candidate) = input.candidates.get(index) else { continue };
+        if is_decided {
+            continue;
+        }
+        if let Some(is_warning) = input.is_worth_a_warning(candidate, chosen) {
+            let has_lost = candidate.has_ended(input.now) && !selection.has_ended;
+            let why = if has_lost { IgnoreReason::Ended } else { IgnoreReason::Preferred(chosen.source.clone()) };
+            selection.ignore(index, why, is_warning);
         }
     }
-    choice
+    selection
 }
 
 impl Selection {
-    fn ignore(&mut self, candidate: usize, why: Why, is_warning: bool) {
+    fn ignore(&mut self, candidate: usize, why: IgnoreReason, is_warning: bool) {
         self.ignored.push(Ignored { candidate, why, is_warning });
     }
 }
@@ -155,111 +154,118 @@ impl SelectionInput<'_, '_> {
         self.candidates.get(index).and_then(Candidate::session)
     }
 
-    fn is_left(&self, candidate: &Candidate<'_>) -> bool {
-        self.left_at.contains(&candidate.source)
+    fn is_from_earlier_run(&self, candidate: &Candidate<'_>) -> bool {
+        self.earlier_sources.contains(&candidate.source)
     }
 
-    /// Whether a login is at the place of the working copy, which is lost if it is only removed.
-    fn has_left_login(&self) -> bool {
-        self.candidates.iter().any(|candidate| self.is_left(candidate) && candidate.session().is_some())
+    /// Whether the working copy holds a login, which would be lost if it were only removed.
+    fn has_found_login(&self) -> bool {
+        self.candidates.iter().any(|candidate| self.is_from_earlier_run(candidate) && candidate.session().is_some())
     }
 
-    /// What has ended comes last: it is better than nothing only where our clock is wrong.
+    /// The sort key. Expired candidates come last: they are better than nothing only if the clock is wrong.
     fn rank(&self, candidate: &Candidate<'_>) -> (bool, usize, usize, usize) {
         let preferred =
             self.prefer.iter().position(|method| *method == candidate.rule.method).unwrap_or(self.prefer.len());
-        let place = match &candidate.source {
+        let source_rank = match &candidate.source {
             Source::Env(_) | Source::File(_) | Source::Command(_) | Source::Secret(_) => 0,
             Source::Mount(_) => 1,
             Source::Capture(_) | Source::Store(_) => 2,
             Source::Home(_) => 3,
         };
-        (candidate.has_ended(self.now), preferred, position(self.rules, candidate.rule), place)
+        (candidate.has_ended(self.now), preferred, position(self.rules, candidate.rule), source_rank)
     }
 
-    /// How a candidate that is of use is ignored for the chosen one; not at all when it goes with it.
+    /// Whether ignoring a usable candidate deserves a warning. `None` if it accompanies the chosen one and is not ignored.
     fn is_worth_a_warning(&self, candidate: &Candidate<'_>, chosen: &Candidate<'_>) -> Option<bool> {
         if candidate.rule.variable.as_ref().is_some_and(|variable| chosen.rule.with.contains(variable)) {
             return None;
         }
-        let stays = candidate.rule.shared || candidate.rule.setting.as_ref().is_some_and(|setting| !setting.overrides);
-        Some(!(stays && agent_prefers(self.rules, self.mode, chosen.rule, candidate.rule)))
+        let is_kept =
+            candidate.rule.shared || candidate.rule.setting.as_ref().is_some_and(|setting| !setting.overrides);
+        Some(!(is_kept && agent_prefers(self.rules, self.mode, chosen.rule, candidate.rule)))
     }
 
-    /// Among sessions the first wins, but an ancestor never: what was refreshed from it is newer.
-    fn choose_session(&self, sessions: &[usize], choice: &mut Selection) {
-        let by = |test: &dyn Fn(&Candidate<'_>) -> bool| {
+    /// Among sessions the first wins, unless another was refreshed from it and is therefore newer.
+    fn choose_session(&self, sessions: &[usize], selection: &mut Selection) {
+        let find = |test: &dyn Fn(&Candidate<'_>) -> bool| {
             sessions.iter().copied().find(|index| self.candidates.get(*index).is_some_and(test))
         };
         let Some(mut chosen) = sessions.first().copied() else { return };
-        let captured = by(&|candidate| candidate.source.is_store());
+        let captured = find(&|candidate| candidate.source.is_store());
         if let (Some(given), Some(stored)) = (self.session(chosen), captured.filter(|stored| *stored != chosen))
             && self.captured.contains(given.login.digest)
         {
-            choice.ignore(chosen, Why::Superseded, true);
+            selection.ignore(chosen, IgnoreReason::Superseded, true);
             chosen = stored;
         }
-        choice.chosen = Some(chosen);
-        let Some(left) = by(&|candidate| self.is_left(candidate)).filter(|left| *left != chosen) else { return };
-        let (Some(ours), Some(theirs)) = (self.session(left), self.session(chosen)) else { return };
+        selection.chosen = Some(chosen);
+        let Some(earlier) = find(&|candidate| self.is_from_earlier_run(candidate)) else { return };
+        if earlier == chosen {
+            return;
+        }
+        let (Some(earlier_session), Some(chosen_session)) = (self.session(earlier), self.session(chosen)) else {
+            return;
+        };
         let is_new = self.candidates.get(chosen).is_some_and(|candidate| candidate.source.is_explicit());
-        match self.continues(ours, theirs, is_new) {
-            Continuation::Same => choice.ignore(left, Why::Same, false),
-            Continuation::Newer => {
-                choice.ignore(chosen, Why::Refreshed, is_new);
-                choice.chosen = Some(left);
+        match self.relation(earlier_session, chosen_session, is_new) {
+            Relation::Same => selection.ignore(earlier, IgnoreReason::Same, false),
+            Relation::Newer => {
+                selection.ignore(chosen, IgnoreReason::Refreshed, is_new);
+                selection.chosen = Some(earlier);
             }
-            Continuation::Older => choice.ignore(left, Why::Older, false),
-            Continuation::Stranger => {
-                choice.ignore(left, Why::Stranger, true);
-                choice.keep_left = true;
+            Relation::Older => selection.ignore(earlier, IgnoreReason::Older, false),
+            Relation::Unrelated => {
+                selection.ignore(earlier, IgnoreReason::Unrelated, true);
+                selection.keeps_found_login = true;
             }
         }
     }
 
-    /// How the login that was left relates to the chosen one. `is_new`: the operator gave it for this start, so that it
-    /// wins unless it is known.
-    fn continues(&self, left: &Session, chosen: &Session, is_new: bool) -> Continuation {
-        if left.login.digest == chosen.login.digest {
-            return Continuation::Same;
+    /// How the login of an earlier run relates to the chosen one. `is_new`: the operator gave the chosen one for this start, so
+    /// it wins unless the history contains it.
+    fn relation(&self, earlier: &Session, chosen: &Session, is_new: bool) -> Relation {
+        if earlier.login.digest == chosen.login.digest {
+            return Relation::Same;
         }
-        let none = History::default();
-        let remembered = self.remembered.map_or(&none, |served| &served.history);
-        let line = if remembered.is_empty() { self.captured } else { remembered };
-        let knows_chosen = line.contains(chosen.login.digest);
-        if (is_new && !knows_chosen) || (remembered.is_empty() && !line.contains(left.login.digest)) {
-            return Continuation::Stranger;
+        let no_history = History::default();
+        let remembered = self.remembered.map_or(&no_history, |served| &served.history);
+        let history = if remembered.is_empty() { self.captured } else { remembered };
+        let knows_chosen = history.contains(chosen.login.digest);
+        if (is_new && !knows_chosen) || (remembered.is_empty() && !history.contains(earlier.login.digest)) {
+            return Relation::Unrelated;
         }
         let base = self.remembered.and_then(Served::merge_base);
-        let (ours, theirs) = (LoginState::Valid(left.login.clone()), LoginState::Valid(chosen.login.clone()));
-        match reconcile(base, &ours, &theirs, line) {
-            Outcome::Publish { .. } => Continuation::Newer,
-            Outcome::Adopt { keep_other: false } => Continuation::Older,
-            Outcome::Unchanged => Continuation::Same,
-            _ => Continuation::Stranger,
+        let (ours, theirs) = (LoginState::Valid(earlier.login.clone()), LoginState::Valid(chosen.login.clone()));
+        match reconcile(base, &ours, &theirs, history) {
+            Outcome::Publish { .. } => Relation::Newer,
+            Outcome::Adopt { keep_other: false } => Relation::Older,
+            Outcome::Unchanged => Relation::Same,
+            _ => Relation::Unrelated,
         }
     }
 }
 
-enum Continuation {
+/// How the login of an earlier run relates to the chosen one.
+enum Relation {
     Same,
     Newer,
     Older,
-    Stranger,
+    Unrelated,
 }
 
-/// Where a rule stands in the order of its definition.
+/// The position of a rule in the order of its definition.
 fn position(rules: &[MethodRule], rule: &MethodRule) -> usize {
     rules.iter().position(|known| std::ptr::eq(known, rule)).unwrap_or(rules.len())
 }
 
-/// Whether the agent by itself takes `chosen` where it is given `other` too, so that the other may stay: it does as the
-/// order of its definition says, and a mode of the operator's may choose against that order.
+/// Whether the agent uses `chosen` if it is given both, so that `other` may stay. Agents follow the order of their definition;
+/// a mode may choose against that order.
 pub(super) fn agent_prefers(rules: &[MethodRule], mode: AuthMode, chosen: &MethodRule, other: &MethodRule) -> bool {
     mode == AuthMode::Auto && position(rules, chosen) < position(rules, other)
 }
 
-/// Whether a mode lets this method authenticate.
+/// Whether a mode permits this method.
 pub fn allows(mode: AuthMode, method: Method) -> bool {
     match mode {
         AuthMode::Auto => true,
@@ -270,7 +276,7 @@ pub fn allows(mode: AuthMode, method: Method) -> bool {
     }
 }
 
-/// The methods of a definition, in words.
+/// The words for the methods of a definition.
 pub fn words(definition: &Definition) -> String {
     let has = |method: &Method| definition.methods.iter().any(|rule| rule.method == *method);
     let words: Vec<&str> = Method::ALL.iter().filter(|method| has(method)).map(|method| method.word()).collect();

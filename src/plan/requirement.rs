@@ -1,14 +1,14 @@
-//! Pure. Whether a start may go by a plan: what the operator asked for by name must be possible, and what is required must
-//! be there.
+//! Pure. Whether a start may use a plan: the modes that the operator named must be possible, and required credentials must
+//! exist.
 
 use crate::config::{AuthMode, Requirement, RunConfig, Words};
 use crate::error::Failure;
 use crate::plan::agent_plan::{AgentPlan, Plan};
-use crate::plan::method::Why;
+use crate::plan::method::IgnoreReason;
 use crate::plan::{method, warning};
 
-/// A mode that was asked for by an agent's name must be one of its own.
-pub(super) fn possible(config: &RunConfig, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
+/// A mode that `--auth NAME=MODE` asks for must be possible for that agent.
+pub(super) fn check_modes(config: &RunConfig, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
     for plan in agents {
         let definition = plan.facts.definition;
         let is_named = config.auth.of_named(&definition.name).is_some();
@@ -23,12 +23,9 @@ pub(super) fn possible(config: &RunConfig, agents: &[AgentPlan<'_, '_>]) -> anyh
     Ok(())
 }
 
-/// Whether the operator's `--require` is met.
-///
-/// # Errors
-/// What is missing, and what was found in vain.
+/// Checks `--require`. The error says what is missing, and why the credentials that were found do not count.
 pub fn required(config: &RunConfig, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
-    let has = |name: Option<&str>| agents.iter().filter(|plan| plan.is(name)).any(AgentPlan::is_authenticated);
+    let has = |name: Option<&str>| agents.iter().filter(|plan| plan.is_named(name)).any(AgentPlan::is_authenticated);
     let missing = match &config.require {
         Requirement::Nobody => return Ok(()),
         Requirement::Anybody if has(None) => return Ok(()),
@@ -44,27 +41,30 @@ pub fn required(config: &RunConfig, agents: &[AgentPlan<'_, '_>]) -> anyhow::Res
         _ => None,
     };
     let again = warning::log_in(missing.or(only).unwrap_or("NAME"));
-    let hint = format!("log in ({again}), or give a token, key or login by a variable or secret");
-    Err(Failure::new(what).hint(format!("{}; {hint}", found_in_vain(agents, missing))).into())
+    let hint = format!("log in ({again}), or provide a token, key or login by variable or secret file");
+    Err(Failure::new(what).hint(format!("{}; {hint}", why_nothing_counts(agents, missing))).into())
 }
 
-/// What was found and is of no use.
-fn found_in_vain(agents: &[AgentPlan<'_, '_>], name: Option<&str>) -> String {
-    if name.is_some() && !agents.iter().any(|plan| plan.is(name)) {
+/// The credentials that were found, each with the reason why it is unusable.
+fn why_nothing_counts(agents: &[AgentPlan<'_, '_>], name: Option<&str>) -> String {
+    if name.is_some() && !agents.iter().any(|plan| plan.is_named(name)) {
         return "it is not served: see --agent".to_owned();
     }
     let mut found = Vec::new();
-    for plan in agents.iter().filter(|plan| plan.is(name)) {
-        let ended = plan.chosen().filter(|_| plan.choice.has_ended);
-        found.extend(ended.map(|candidate| format!("{}: {}", candidate.source, Why::Ended)));
-        found.extend(plan.ignored().map(|(candidate, aside)| format!("{}: {}", candidate.source, aside.why)));
+    for plan in agents.iter().filter(|plan| plan.is_named(name)) {
+        if let Some(chosen) = plan.chosen()
+            && plan.selection.has_ended
+        {
+            found.push(format!("{}: {}", chosen.source, IgnoreReason::Ended));
+        }
+        found.extend(plan.ignored().map(|(candidate, ignored)| format!("{}: {}", candidate.source, ignored.why)));
     }
     if found.is_empty() { "nothing was found".to_owned() } else { found.join("; ") }
 }
 
 impl Plan<'_, '_> {
-    /// Whether it is worth waiting for a login: a required one is missing or, where none is required by name, no served
-    /// agent has any.
+    /// Whether `--wait` should wait for a login: a credential that `--require` names is missing or, if it names none, no served
+    /// agent has a credential.
     pub fn lacks_credential(&self, config: &RunConfig) -> bool {
         let names_any = matches!(config.require, Requirement::Named(_));
         let has_any = self.agents.iter().any(AgentPlan::is_authenticated);

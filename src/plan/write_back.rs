@@ -1,4 +1,4 @@
-//! Pure. Where refreshed logins go.
+//! Pure. Where refreshed logins are saved.
 
 use std::path::{Path, PathBuf};
 
@@ -7,25 +7,23 @@ use crate::facts::Candidate;
 use crate::facts::agent_facts::AgentFacts;
 use crate::login::Source;
 
-/// Where refreshed logins go.
+/// Where and when refreshed logins are saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteBack {
-    /// Where to.
     pub target: WriteBackTarget,
-    /// It can be written now.
+    /// The target is writable now.
     pub writable: bool,
-    /// As it happens, or at the end.
+    /// Saved after each refresh; otherwise only at the end.
     pub live: bool,
-    /// The chosen login is not the stored one: it becomes it at the start, and the stored one is kept.
+    /// The chosen login replaces the stored one at the start. The stored one is kept in `conflicts/`.
     pub replaces: bool,
 }
 
-/// What refreshed logins are written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteBackTarget {
-    /// A directory with the login file in it.
+    /// A directory that contains the login file.
     Directory(PathBuf),
-    /// A login file that is a mount of its own: it is written in place.
+    /// A login file that is itself a mount. It is written in place.
     File(PathBuf),
     /// A store behind a helper, as the operator wrote it, and the directory that mirrors it.
     Helper { spec: String, mirror: PathBuf },
@@ -48,35 +46,34 @@ impl WriteBackTarget {
         }
     }
 
-    /// Whether it is a single file, beside which nothing can be kept.
+    /// A single file has no directory in which records and conflicts could be kept.
     pub fn is_file(&self) -> bool {
         matches!(self, WriteBackTarget::File(_))
     }
 }
 
 impl WriteBack {
-    /// The target as the operator knows it.
-    pub fn place(&self) -> String {
+    /// The target, as the operator wrote it.
+    pub fn location(&self) -> String {
         self.target.helper().map_or_else(|| self.target.path().display().to_string(), str::to_owned)
     }
 }
 
-/// Where refreshed logins go: back to where the login came from, or, for one that was given for this start, to the
-/// capture.
-pub(super) fn of(config: &RunConfig, agent: &AgentFacts<'_>, chosen: &Candidate<'_>) -> Option<WriteBack> {
+/// Refreshed logins are saved where the login came from. One that was given for this start is saved to the capture.
+pub(super) fn for_login(config: &RunConfig, agent: &AgentFacts<'_>, chosen: &Candidate<'_>) -> Option<WriteBack> {
     let live = config.is_synced_live(&agent.definition.name)?;
     let session = agent.definition.session.as_ref()?;
-    let file = agent.place.path.join(&session.file);
-    let in_place = |target, writable| Some(WriteBack { target, writable, live, replaces: false });
+    let file = agent.config_dir.path.join(&session.file);
+    let to_origin = |target, writable| Some(WriteBack { target, writable, live, replaces: false });
     match &chosen.source {
-        Source::Mount(path) if agent.place.mount_writable => {
+        Source::Mount(path) if agent.config_dir.mount_writable => {
             let is_file = *path == file;
             let target = if is_file { WriteBackTarget::File } else { WriteBackTarget::Directory };
-            return in_place(target(path.clone()), true);
+            return to_origin(target(path.clone()), true);
         }
-        // The agent's own place, where the working copy cannot be.
-        Source::Home(path) if *path == file && !agent.place.is_usable() => {
-            return in_place(WriteBackTarget::Directory(agent.place.path.clone()), agent.place.writable);
+        // The config directory, if it cannot be the working copy.
+        Source::Home(path) if *path == file && !agent.config_dir.is_usable() => {
+            return to_origin(WriteBackTarget::Directory(agent.config_dir.path.clone()), agent.config_dir.writable);
         }
         _ => {}
     }

@@ -1,4 +1,4 @@
-//! The capture that a login is to go to: looked at before the person is asked for anything. Writes a file and removes it.
+//! Checks the capture before the person is asked for anything. The check writes a file and removes it.
 
 use std::ffi::OsStr;
 use std::io;
@@ -12,43 +12,39 @@ use crate::sys::dir::{Attributes, Dir};
 use crate::sys::stat::Stat;
 use crate::sys::{access, errno, privilege};
 
-/// Where another setup container has its capture; it is flat.
+/// The mount point of another setup tool. It holds the files of one agent directly.
 const FLAT: &str = "/auth-output";
-/// More than a login and its note need.
-const PROBE: usize = 64 * 1024;
+/// In bytes: more than a login and its record need.
+const PROBE_SIZE: usize = 64 * 1024;
 
-/// Where captures are: what the operator says, else what is mounted.
-///
-/// # Errors
-/// Nothing is.
-pub fn places(
-    given: &CaptureDirs,
+/// The captures that the operator named, else the one that is mounted.
+pub fn find_captures(
+    named: &CaptureDirs,
     agents: &[&Definition],
-    is_there: impl Fn(&str) -> bool,
+    exists: impl Fn(&str) -> bool,
 ) -> Result<CaptureDirs, Failure> {
-    if given.is_given() {
-        return Ok(given.clone());
+    if named.is_given() {
+        return Ok(named.clone());
     }
     match agents {
-        [only] if is_there(FLAT) => {
+        [only] if exists(FLAT) => {
             Ok(CaptureDirs { for_all: None, named: vec![(only.name.clone(), Some(PathBuf::from(FLAT)))] })
         }
-        _ if is_there(FLAT) => Ok(CaptureDirs::all(Some(PathBuf::from(FLAT)))),
-        _ if is_there(directory::DEFAULT) => Ok(CaptureDirs::all(Some(PathBuf::from(directory::DEFAULT)))),
-        _ => Err(Failure::new("there is nowhere to keep the login: no capture is mounted").hint(
+        _ if exists(FLAT) => Ok(CaptureDirs::all(Some(PathBuf::from(FLAT)))),
+        _ if exists(directory::DEFAULT) => Ok(CaptureDirs::all(Some(PathBuf::from(directory::DEFAULT)))),
+        _ => Err(Failure::new("cannot keep the login: no capture is mounted").hint(
             "mount a directory or a volume: docker run -it -v LOGINS:/capture IMAGE setup; or name one with --capture",
         )),
     }
 }
 
-/// The directory of one agent's capture. One that was made for it and holds nothing goes again.
-pub struct Place {
-    /// Where.
+/// The capture of one agent. On drop, a directory that was made for it and is still empty is removed.
+pub struct CaptureDir {
     pub path: PathBuf,
     is_new: bool,
 }
 
-impl Drop for Place {
+impl Drop for CaptureDir {
     fn drop(&mut self) {
         if self.is_new {
             // One that holds something is not removed by rmdir(2).
@@ -57,32 +53,30 @@ impl Drop for Place {
     }
 }
 
-impl Place {
-    /// Makes the directory if it is not there, and makes sure that a login can be stored in it, and read later.
-    ///
-    /// # Errors
-    /// Why not, with the remedy.
-    pub fn open(path: &Path) -> Result<(Place, Capture), Failure> {
+impl CaptureDir {
+    /// Makes the directory if necessary, and checks that a login can be stored in it and read later.
+    pub fn open(path: &Path) -> Result<(CaptureDir, Capture), Failure> {
         let is_new = !access::is_there(path);
         let refused = |error: io::Error| refusal(path, &error);
         directory::make(path).map_err(refused)?;
-        let place = Place { path: path.to_owned(), is_new };
+        let capture_dir = CaptureDir { path: path.to_owned(), is_new };
         let capture = Capture::open(path).map_err(refused)?;
         let stat = capture.handle().stat().map_err(refused)?;
-        if let Some(failure) = another_owner(path, &stat, privilege::current().0, privilege::may_chown()) {
+        if let Some(failure) = refuse_other_owner(path, &stat, privilege::current().0, privilege::may_chown()) {
             return Err(failure);
         }
         let name = OsStr::new(".agent-init-probe");
-        let written = capture.handle().write_whole(name, &vec![b' '; PROBE], Attributes { mode: 0o600, owner: None });
+        let written =
+            capture.handle().write_whole(name, &vec![b' '; PROBE_SIZE], Attributes { mode: 0o600, owner: None });
         written.and_then(|()| capture.handle().remove(name)).map_err(refused)?;
-        Ok((place, capture))
+        Ok((capture_dir, capture))
     }
 }
 
-/// Pure. What is stored there would belong to us, and neither its owner's containers nor root's would take it for theirs.
-fn another_owner(path: &Path, stat: &Stat, uid: u32, may_chown: bool) -> Option<Failure> {
-    let is_fine = stat.uid == uid || may_chown || (stat.uid == 0 && uid != 0);
-    (!is_fine).then(|| {
+/// Pure. A login that this user stores in another user's directory would be unreadable for the containers of the owner.
+fn refuse_other_owner(path: &Path, stat: &Stat, uid: u32, may_chown: bool) -> Option<Failure> {
+    let is_readable_later = stat.uid == uid || may_chown || (stat.uid == 0 && uid != 0);
+    (!is_readable_later).then(|| {
         let (at, owner) = (path.display(), stat.uid);
         Failure::new(format!(
             "the capture {at} belongs to uid {owner}, and this is uid {uid}: {owner} could not read the login"
@@ -101,7 +95,7 @@ fn refusal(path: &Path, error: &io::Error) -> Failure {
     let hint = if errno::is_read_only(error) {
         "it is mounted read-only: mount it read-write (without :ro)".to_owned()
     } else if errno::is_full(error) {
-        "its disk or quota is full: make room there first".to_owned()
+        "free space there: its disk or quota is full".to_owned()
     } else if error.kind() == io::ErrorKind::PermissionDenied {
         let whose =
             owner.map(|stat| format!("it belongs to uid {} (mode {:o}), ", stat.uid, stat.mode)).unwrap_or_default();
@@ -109,9 +103,9 @@ fn refusal(path: &Path, error: &io::Error) -> Failure {
             "{whose}and this is uid {uid}: chown {uid} the directory on the host, or run the container as its owner"
         )
     } else {
-        "mount a directory or a volume that can be written there".to_owned()
+        "mount a writable directory or volume there".to_owned()
     };
-    Failure::new(format!("the login cannot be stored in {at}: {}", reason(error))).hint(hint)
+    Failure::new(format!("cannot store the login in {at}: {}", reason(error))).hint(hint)
 }
 
 #[cfg(test)]
@@ -120,7 +114,7 @@ mod tests {
     use crate::sys::stat::Kind;
 
     #[test]
-    fn what_is_mounted_counts() {
+    fn the_mounted_capture_is_found() {
         let definition = |name: &str| -> Definition {
             let text = format!(
                 r#"{{"name":"{name}","title":"T","commands":[],"home":{{"variable":"H","default":"~/.h"}},"methods":[]}}"#
@@ -138,26 +132,27 @@ mod tests {
             (one, &[], None),
         ];
         for (agents, mounted, expected) in rows {
-            let found = places(&CaptureDirs::default(), agents, |path| mounted.contains(&path)).ok().map(|found| {
-                let text = |path: Option<&PathBuf>| path.map(|path| path.display().to_string()).unwrap_or_default();
-                (text(found.for_all.as_ref()), text(found.named.first().and_then(|(_, path)| path.as_ref())))
-            });
+            let found =
+                find_captures(&CaptureDirs::default(), agents, |path| mounted.contains(&path)).ok().map(|found| {
+                    let text = |path: Option<&PathBuf>| path.map(|path| path.display().to_string()).unwrap_or_default();
+                    (text(found.for_all.as_ref()), text(found.named.first().and_then(|(_, path)| path.as_ref())))
+                });
             let expected = expected.map(|(root, flat)| (root.to_owned(), flat.to_owned()));
             assert_eq!(found, expected, "{mounted:?} {}", agents.len());
         }
         let own = CaptureDirs::all(Some(PathBuf::from("/own")));
-        assert_eq!(places(&own, one, |_| true).unwrap(), own);
+        assert_eq!(find_captures(&own, one, |_| true).unwrap(), own);
     }
 
     #[test]
-    fn whose_capture() {
+    fn a_capture_of_another_user_is_refused() {
         let rows = [
             // owner, ours, may give files away; fine
             (1000, 1000, false, true),
             (1000, 0, true, true),
             (1000, 0, false, false),
             (1000, 1001, false, false),
-            // A volume that everybody may write to: a group's, or without an owner worth the name.
+            // A volume that everybody can write to.
             (0, 1000, false, true),
             (0, 0, false, true),
         ];
@@ -173,7 +168,7 @@ mod tests {
                 changed: (0, 0),
             };
             assert_eq!(
-                another_owner(Path::new("/x"), &stat, uid, may_chown).is_none(),
+                refuse_other_owner(Path::new("/x"), &stat, uid, may_chown).is_none(),
                 fine,
                 "{owner} {uid} {may_chown}"
             );
@@ -181,18 +176,18 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_stays_empty_goes_again() {
+    fn a_capture_that_stays_empty_is_removed() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("agent");
-        let (place, capture) = Place::open(&path).unwrap();
+        let (capture_dir, capture) = CaptureDir::open(&path).unwrap();
         assert_eq!(capture.handle().names().unwrap(), Vec::<std::ffi::OsString>::new());
-        drop(place);
+        drop(capture_dir);
         assert!(!path.exists());
-        let (place, _) = Place::open(&path).unwrap();
+        let (capture_dir, _) = CaptureDir::open(&path).unwrap();
         std::fs::write(path.join("login"), "FAKE").unwrap();
-        drop(place);
+        drop(capture_dir);
         assert!(path.join("login").exists());
-        let refused = Place::open(&temp.path().join("no/such")).err().unwrap();
+        let refused = CaptureDir::open(&temp.path().join("no/such")).err().unwrap();
         assert!(refused.what.contains("no/such"), "{refused}");
     }
 }

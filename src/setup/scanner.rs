@@ -1,52 +1,51 @@
-//! Pure. Finds a token in what a program shows, and shows asterisks instead of it.
+//! Pure. Finds a token in the output of a program, and shows asterisks instead of it.
 //!
-//! Nothing is held back: the prefix is no secret, and each character after it is shown as an asterisk the moment it comes,
-//! so that columns stay what they are. A token is told by where its characters are on the screen: it may come in any number
-//! of pieces, with colours in it, and broken at the right edge, by the terminal or by a program that moves the cursor to the
-//! next line by itself.
+//! Output is not delayed: the prefix is not secret, and each character after it is shown as an asterisk at once, so columns
+//! do not move. A token is recognised by the screen positions of its characters. It may arrive in any number of pieces,
+//! contain colours, and be wrapped at the right edge by the terminal or by a program that moves the cursor itself.
 
 use zeroize::Zeroizing;
 
 use crate::agent::definition::TokenRule;
 use crate::terminal::relay::ScreenFilter;
 
-/// How far from an edge a program may begin or break a line that is full: what it leaves for padding and borders.
-const SLACK: usize = 4;
-/// What is longer is no token.
-const LONGEST: usize = 4096;
-/// How many bytes of a control sequence's parameters are kept. The longest that programs write set colours.
-const PARAMETERS: usize = 256;
-/// A row that no way leads to from the one we are in.
-const AWAY: usize = 1_000_000;
+/// The columns that a program may leave free at either edge for padding and borders.
+const EDGE_COLUMNS: usize = 4;
+/// The longest possible token, in bytes.
+const MAX_TOKEN: usize = 4096;
+/// How many bytes of a control sequence's parameters are kept. The longest ones in practice set colours.
+const MAX_PARAMETERS: usize = 256;
+/// A distance in rows that no cursor movement covers.
+const FAR_AWAY: usize = 1_000_000;
 
-/// Looks at a program's screen.
+/// Follows the cursor on a program's screen.
 pub struct Scanner {
     prefix: Vec<u8>,
     alphabet: [bool; 256],
     least: usize,
     width: usize,
-    /// Where the next character goes, the column from 0.
-    at: Position,
+    /// Where the next character goes. Columns count from 0.
+    cursor: Position,
     escape: Escape,
-    /// The parameters of the control sequence that is under way.
+    /// The parameters of the current control sequence.
     parameters: Vec<u8>,
-    /// What was matched so far: a part of the prefix, or the prefix and what follows.
+    /// The text matched so far: a part of the prefix, or the prefix and what follows it.
     candidate: Zeroizing<Vec<u8>>,
-    /// Where its last character is.
+    /// The position of the last character of the candidate.
     last: Position,
-    /// The candidate runs over the right edge: its program does not wrap, so that another line is another line.
-    runs_over: bool,
+    /// The terminal wrapped the candidate, so its program does not wrap by itself and a line break ends the token.
+    is_wrapped_by_terminal: bool,
     found: Option<Zeroizing<Vec<u8>>>,
 }
 
-/// A place on the screen; rows count from anywhere.
+/// A position on the screen. Rows count from an arbitrary one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Position {
     row: usize,
     column: usize,
 }
 
-/// Where in a control sequence (ECMA-48) we are.
+/// The state of the parser for control sequences (ECMA-48).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Escape {
     None,
@@ -56,7 +55,7 @@ enum Escape {
     Short,
     /// After ESC [.
     Sequence,
-    /// In a string (OSC, DCS, ...), which is not shown: one could put a token into the clipboard.
+    /// In a string (OSC, DCS, ...). Strings are not shown, because one could copy a token to the clipboard.
     String,
     /// In a string, after ESC.
     StringEnds,
@@ -83,7 +82,6 @@ impl ScreenFilter for Scanner {
 }
 
 impl Scanner {
-    /// Looks for tokens of this rule.
     pub fn new(rule: &TokenRule) -> Scanner {
         let mut alphabet = [false; 256];
         for byte in rule.characters() {
@@ -91,19 +89,19 @@ impl Scanner {
                 *known = true;
             }
         }
-        let at = Position { row: AWAY, column: 0 };
+        let cursor = Position { row: FAR_AWAY, column: 0 };
         Scanner {
             prefix: rule.prefix.as_bytes().to_vec(),
             alphabet,
             least: rule.least,
             width: 80,
-            at,
+            cursor,
             escape: Escape::None,
             parameters: Vec::new(),
-            // Never grown: what a vector leaves behind when it grows is not wiped.
-            candidate: Zeroizing::new(Vec::with_capacity(LONGEST)),
-            last: at,
-            runs_over: false,
+            // Allocated once: a vector that grows leaves its old memory behind without wiping it.
+            candidate: Zeroizing::new(Vec::with_capacity(MAX_TOKEN)),
+            last: cursor,
+            is_wrapped_by_terminal: false,
             found: None,
         }
     }
@@ -116,7 +114,7 @@ impl Scanner {
                 self.escape = Escape::String;
             }
             (_, 0x1b) => self.escape = Escape::Begun,
-            (Escape::None, _) => self.ground(byte, shown),
+            (Escape::None, _) => self.plain_byte(byte, shown),
             (Escape::Begun, _) => {
                 shown.extend([0x1b, byte]);
                 self.parameters.clear();
@@ -126,7 +124,7 @@ impl Scanner {
                     _ => Escape::None,
                 };
                 if matches!(byte, b'8' | b'D' | b'E' | b'M' | b'c') {
-                    self.lose();
+                    self.lose_position();
                 }
             }
             (Escape::Short, _) => {
@@ -137,8 +135,8 @@ impl Scanner {
             }
             (Escape::Sequence, 0x20..=0x3f) => {
                 shown.push(byte);
-                // A sequence that never ends must not take memory without end.
-                if self.parameters.len() < PARAMETERS {
+                // Limits the memory for a sequence that never ends.
+                if self.parameters.len() < MAX_PARAMETERS {
                     self.parameters.push(byte);
                 }
             }
@@ -150,18 +148,18 @@ impl Scanner {
         }
     }
 
-    /// A control sequence is whole: where it leads to.
+    /// Moves the cursor at the end of a control sequence.
     fn sequence(&mut self, end: u8) {
-        // Another alphabet of sequences, none of which moves the cursor.
+        // Private sequences, none of which moves the cursor.
         if self.parameters.first().is_some_and(|first| matches!(first, b'<' | b'=' | b'>' | b'?')) {
             return;
         }
         let text = String::from_utf8_lossy(&self.parameters).into_owned();
-        let mut numbers = text.split(';').map(|number| number.parse().ok().filter(|number| *number < AWAY));
-        // 0 and nothing mean 1 (ECMA-48, 8.3).
+        let mut numbers = text.split(';').map(|number| number.parse().ok().filter(|number| *number < FAR_AWAY));
+        // A missing number and 0 mean 1 (ECMA-48, 8.3).
         let mut number = || numbers.next().flatten().unwrap_or(1).max(1);
-        let Position { row, column } = self.at;
-        self.at = match end {
+        let Position { row, column } = self.cursor;
+        self.cursor = match end {
             b'A' => Position { row: row.saturating_sub(number()), column },
             b'B' | b'e' => Position { row: row + number(), column },
             b'C' | b'a' => Position { row, column: (column + number()).min(self.width.saturating_sub(1)) },
@@ -171,34 +169,34 @@ impl Scanner {
             b'G' | b'`' => Position { row, column: number() - 1 },
             b'd' => Position { row: number(), column },
             b'H' | b'f' => Position { row: number(), column: number() - 1 },
-            b'L' | b'M' | b'S' | b'T' | b'r' | b'u' => return self.lose(),
+            b'L' | b'M' | b'S' | b'T' | b'r' | b'u' => return self.lose_position(),
             // Colours, modes, erasing.
-            _ => self.at,
+            _ => self.cursor,
         };
     }
 
-    /// Nobody knows where we are.
-    fn lose(&mut self) {
-        self.at = Position { row: self.at.row.wrapping_add(AWAY), column: 0 };
+    /// The position of the cursor is unknown from here on.
+    fn lose_position(&mut self) {
+        self.cursor = Position { row: self.cursor.row.wrapping_add(FAR_AWAY), column: 0 };
     }
 
-    fn ground(&mut self, byte: u8, shown: &mut Vec<u8>) {
+    fn plain_byte(&mut self, byte: u8, shown: &mut Vec<u8>) {
         match byte {
-            b'\r' => self.at.column = 0,
-            // A terminal's own line discipline puts a carriage return before it, and nothing else writes plain lines.
-            b'\n' | 0x0b | 0x0c => self.at = Position { row: self.at.row + 1, column: self.at.column },
-            0x08 => self.at.column = self.at.column.saturating_sub(1),
-            b'\t' => self.at.column = (self.at.column / 8 + 1) * 8,
+            b'\r' => self.cursor.column = 0,
+            // The line discipline of the terminal writes a carriage return first, so the column stays.
+            b'\n' | 0x0b | 0x0c => self.cursor = Position { row: self.cursor.row + 1, column: self.cursor.column },
+            0x08 => self.cursor.column = self.cursor.column.saturating_sub(1),
+            b'\t' => self.cursor.column = (self.cursor.column / 8 + 1) * 8,
             0x00..0x20 | 0x7f => {}
-            // The rest of a character that has its place.
+            // A continuation byte of UTF-8: it takes no column.
             0x80..0xc0 => self.end(),
             _ => {
-                if self.at.column >= self.width {
-                    self.at = Position { row: self.at.row + 1, column: 0 };
-                    self.runs_over |= self.last.row + 1 == self.at.row && !self.candidate.is_empty();
+                if self.cursor.column >= self.width {
+                    self.cursor = Position { row: self.cursor.row + 1, column: 0 };
+                    self.is_wrapped_by_terminal |= self.last.row + 1 == self.cursor.row && !self.candidate.is_empty();
                 }
                 let is_hidden = self.character(byte);
-                self.at.column += 1;
+                self.cursor.column += 1;
                 if is_hidden {
                     return shown.push(b'*');
                 }
@@ -207,68 +205,73 @@ impl Scanner {
         shown.push(byte);
     }
 
-    fn is_inside(&self) -> bool {
+    /// Whether the whole prefix is matched.
+    fn has_prefix(&self) -> bool {
         self.candidate.len() >= self.prefix.len()
     }
 
-    /// Whether a character here goes on with the candidate: beside its last one, or in the next line of one that is full,
-    /// or that cannot be all.
+    /// Whether a character at the cursor continues the candidate: next to its last one, or on the next line if the candidate's
+    /// line is full or the candidate is too short for a token.
     fn continues(&self) -> bool {
         let Position { row, column } = self.last;
-        if self.at.row == row {
-            return self.at.column == column + 1;
+        if self.cursor.row == row {
+            return self.cursor.column == column + 1;
         }
-        let is_full = column + 1 + SLACK >= self.width;
-        let is_short = self.is_inside() && self.candidate.len() < self.least;
-        let is_below = self.at.row == row + 1 && self.at.column <= SLACK;
-        let is_by_itself = self.runs_over && column + 1 < self.width;
-        is_below && (is_full || is_short) && !is_by_itself
+        let is_full = column + 1 + EDGE_COLUMNS >= self.width;
+        let is_short = self.has_prefix() && self.candidate.len() < self.least;
+        let is_below = self.cursor.row == row + 1 && self.cursor.column <= EDGE_COLUMNS;
+        let is_new_line = self.is_wrapped_by_terminal && column + 1 < self.width;
+        is_below && (is_full || is_short) && !is_new_line
     }
 
-    /// Takes a printable byte; whether it is to be hidden.
+    /// Takes a printable byte. Returns whether it must be hidden.
     fn character(&mut self, byte: u8) -> bool {
-        // What a program leaves of its padding and borders is no part of a token, and no end of it.
-        if byte == b' ' && !self.candidate.is_empty() && self.at.row == self.last.row + 1 && self.at.column < SLACK {
+        // Padding at the start of a line is neither part of a token nor the end of one.
+        if byte == b' '
+            && !self.candidate.is_empty()
+            && self.cursor.row == self.last.row + 1
+            && self.cursor.column < EDGE_COLUMNS
+        {
             return false;
         }
         if !self.candidate.is_empty() && !self.continues() {
             self.end();
         }
-        if self.is_inside() {
+        if self.has_prefix() {
             if self.alphabet.get(usize::from(byte)).copied().unwrap_or(false) {
-                if self.candidate.len() < LONGEST {
+                if self.candidate.len() < MAX_TOKEN {
                     self.candidate.push(byte);
                 }
-                self.last = self.at;
+                self.last = self.cursor;
                 return true;
             }
             self.end();
         }
-        // The longest part of the prefix that ends here.
+        // Falls back to the longest part of the prefix that ends here.
         while !self.candidate.is_empty() && self.prefix.get(self.candidate.len()) != Some(&byte) {
             self.shorten();
         }
         if self.prefix.get(self.candidate.len()) == Some(&byte) {
             self.candidate.push(byte);
-            self.last = self.at;
+            self.last = self.cursor;
         }
         false
     }
 
-    /// The next shorter beginning of the prefix with which the candidate ends.
+    /// Shortens the candidate to the next shorter start of the prefix that it ends with.
     fn shorten(&mut self) {
         let length = self.candidate.len();
         let shorter = (1..length).rev().find(|end| self.prefix.get(..*end) == self.prefix.get(length - end..length));
         self.candidate.truncate(shorter.unwrap_or(0));
-        self.runs_over &= !self.candidate.is_empty();
+        self.is_wrapped_by_terminal &= !self.candidate.is_empty();
     }
 
     fn end(&mut self) {
-        if self.is_inside() && (self.least..LONGEST).contains(&self.candidate.len()) {
+        if self.has_prefix() && (self.least..MAX_TOKEN).contains(&self.candidate.len()) {
             self.found = Some(Zeroizing::new(self.candidate.to_vec()));
         }
         self.candidate.clear();
-        self.runs_over = false;
+        self.is_wrapped_by_terminal = false;
     }
 }
 
@@ -300,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_and_shown() {
+    fn tokens_are_found_and_masked() {
         let stars = |count: usize| format!("tok-{}", "*".repeat(count));
         let masked = stars(TOKEN.len() - 4);
         let (head, tail) = TOKEN.split_at(16);
@@ -375,7 +378,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_pieces_do_not_matter(
+        fn the_result_does_not_depend_on_the_pieces(
             before in "[ -~\r\nto\u{e4}-]{0,40}",
             after in "[ -~\r\n]{0,20}",
             width in 10u16..60,
@@ -395,7 +398,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_of_a_token_is_shown_wherever_it_is_wrapped(width in 12usize..60, indent in 0usize..4) {
+        fn a_token_is_masked_wherever_it_is_wrapped(width in 12usize..60, indent in 0usize..4) {
             let blank = " ".repeat(indent);
             let room = width - indent;
             let lines: Vec<String> = TOKEN.as_bytes().chunks(room)

@@ -1,4 +1,4 @@
-//! Where a login is made: a directory of its own, which goes with everything in it.
+//! The temporary directory in which a login is made. It is removed at the end.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -11,46 +11,43 @@ use crate::sys::lock::Lock;
 use crate::sys::stat::Kind;
 use crate::sys::{lock, process};
 
-/// What the names of these directories begin with.
 const PREFIX: &str = "setup-";
 
-/// What the names of those that stay begin with.
+/// The prefix of directories that hold a login which could not be captured.
 const KEPT: &str = "not-captured-";
 
-/// A directory that is younger may have a process that has not locked it yet.
-const YOUNG: Duration = Duration::from_secs(10);
+/// The process of a younger directory may not have locked it yet.
+const MIN_ABANDONED_AGE: Duration = Duration::from_secs(10);
 
-/// Where the working copies are: a directory of this process, new, and gone afterwards.
+/// A directory for the working copies of this process. It is removed on drop, unless [`ScratchDir::keep`] was called.
 pub struct ScratchDir {
     parent: PathBuf,
     name: OsString,
-    /// It holds what nothing else does.
-    stays: bool,
-    /// Tells others that this process lives.
-    held: Option<Lock>,
+    /// It holds the only copy of a login.
+    is_kept: bool,
+    /// Tells other processes that this one is alive.
+    lock: Option<Lock>,
 }
 
 impl ScratchDir {
-    /// The directory of this process below `parent`; what killed ones left there is removed.
+    /// The directory of this process below `parent`. Directories that killed processes left there are removed.
     pub fn under(parent: &Path) -> ScratchDir {
         let name = format!("{PREFIX}{}", process::id()).into();
-        let workplace = ScratchDir { parent: parent.to_owned(), name, stays: false, held: None };
-        // One of the same process id was killed.
-        workplace.clear();
+        let scratch_dir = ScratchDir { parent: parent.to_owned(), name, is_kept: false, lock: None };
+        // A killed process may have had the same process id.
+        scratch_dir.clear();
         sweep(parent);
-        workplace
+        scratch_dir
     }
 
-    /// Its path.
     pub fn path(&self) -> PathBuf {
         self.parent.join(&self.name)
     }
 
-    /// Leaves the directory, which holds what nothing else does, under a name that no later setup removes. Its path from
-    /// now on.
+    /// Keeps the directory, which holds the only copy of a login, under a name that no later setup removes. Returns its new path.
     pub fn keep(&mut self) -> PathBuf {
-        if !self.stays {
-            self.stays = true;
+        if !self.is_kept {
+            self.is_kept = true;
             let name = format!("{KEPT}{}-{}", humantime::format_rfc3339_nanos(SystemTime::now()), process::id());
             if std::fs::rename(self.path(), self.parent.join(&name)).is_ok() {
                 self.name = name.into();
@@ -59,10 +56,10 @@ impl ScratchDir {
         self.path()
     }
 
-    /// Tells others that this process lives, by an flock(2) beside the directory, from when it is made until the end.
-    pub fn hold(&mut self) {
-        let locked = Dir::open(&self.parent).and_then(|parent| parent.lock(&lock_of(&self.name), None));
-        self.held = locked.ok().flatten();
+    /// Tells other processes that this one is alive, by an flock(2) next to the directory. Call it once the directory exists.
+    pub fn lock(&mut self) {
+        let locked = Dir::open(&self.parent).and_then(|parent| parent.lock(&lock_name(&self.name), None));
+        self.lock = locked.ok().flatten();
     }
 
     fn clear(&self) {
@@ -74,13 +71,13 @@ impl ScratchDir {
 
 impl Drop for ScratchDir {
     fn drop(&mut self) {
-        if !self.stays {
+        if !self.is_kept {
             self.clear();
         }
     }
 }
 
-fn lock_of(name: &OsStr) -> OsString {
+fn lock_name(name: &OsStr) -> OsString {
     let mut lock = name.to_owned();
     lock.push(".lock");
     lock
@@ -88,11 +85,11 @@ fn lock_of(name: &OsStr) -> OsString {
 
 fn remove(parent: &Dir, name: &OsStr) {
     tree::remove(parent, name);
-    // Where it never was, there is nothing to remove.
-    let _ = parent.remove(&lock_of(name));
+    // The lock may not exist.
+    let _ = parent.remove(&lock_name(name));
 }
 
-/// Removes the directories of processes that were killed: nobody holds their locks.
+/// Removes the directories of killed processes, whose locks nobody holds.
 fn sweep(parent: &Path) {
     let Ok(parent) = Dir::open(parent) else { return };
     for name in parent.names().unwrap_or_default() {
@@ -109,12 +106,12 @@ fn is_abandoned(parent: &Dir, name: &OsStr) -> bool {
     let Ok(directory) = parent.file(name) else { return false };
     let modified = directory.metadata().and_then(|found| found.modified());
     let age = modified.map(|modified| SystemTime::now().duration_since(modified).unwrap_or_default());
-    // Without its lock it is not held; one that cannot be asked for may be.
-    let is_held = match parent.file(&lock_of(name)).and_then(lock::is_held) {
+    // A missing lock is not held. A lock that cannot be checked may be.
+    let is_held = match parent.file(&lock_name(name)).and_then(lock::is_held) {
         Err(error) => error.kind() != io::ErrorKind::NotFound,
         Ok(is_held) => is_held,
     };
-    age.is_ok_and(|age| age > YOUNG) && !is_held
+    age.is_ok_and(|age| age > MIN_ABANDONED_AGE) && !is_held
 }
 
 #[cfg(test)]
@@ -124,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_killed_setup_left_is_removed_and_a_living_ones_is_not() {
+    fn directories_of_killed_processes_are_removed_and_of_living_ones_are_not() {
         let temp = tempfile::tempdir().unwrap();
         let make = |name: &str, age: u64| {
             let path = temp.path().join(name);
@@ -139,24 +136,24 @@ mod tests {
         make("setup-3", 3600);
         let living = Dir::open(temp.path()).unwrap().lock("setup-3.lock".as_ref(), None).unwrap();
         std::fs::write(temp.path().join("setup-1.lock"), "").unwrap();
-        let mut workplace = ScratchDir::under(temp.path());
+        let mut scratch_dir = ScratchDir::under(temp.path());
         let mut left: Vec<_> =
             std::fs::read_dir(temp.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, ["other", "setup-2", "setup-3", "setup-3.lock"]);
-        // Ours is held while we live.
-        std::fs::create_dir(workplace.path()).unwrap();
-        workplace.hold();
-        let lock = temp.path().join(lock_of(&workplace.name));
+        std::fs::create_dir(scratch_dir.path()).unwrap();
+        scratch_dir.lock();
+        let lock = temp.path().join(lock_name(&scratch_dir.name));
         assert!(lock::is_held(File::open(&lock).unwrap()).unwrap());
-        let mut keeps = ScratchDir { parent: temp.path().to_owned(), name: "setup-7".into(), stays: false, held: None };
+        let mut keeps =
+            ScratchDir { parent: temp.path().to_owned(), name: "setup-7".into(), is_kept: false, lock: None };
         std::fs::create_dir(keeps.path()).unwrap();
         let kept = keeps.keep();
         assert_eq!(keeps.keep(), kept);
         drop(keeps);
         sweep(temp.path());
         assert!(kept.is_dir() && kept.file_name().unwrap().to_str().unwrap().starts_with(KEPT));
-        drop((workplace, living));
+        drop((scratch_dir, living));
         assert!(!temp.path().join(format!("{PREFIX}{}", process::id())).exists() && !lock.exists());
     }
 }

@@ -9,30 +9,26 @@ use crate::store::token::TokenMetadata;
 use crate::sys::lock::Lock;
 use crate::sys::poll;
 
-/// How long another writer of the capture is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two tries.
-const AGAIN: Duration = Duration::from_millis(20);
+/// How long to wait for another writer of the capture.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+const LOCK_RETRY: Duration = Duration::from_millis(20);
 
-/// Stores it, and reads it back.
-///
-/// # Errors
-/// What the kernel says; what was stored before is then there still.
+/// Stores the token and reads it back. After an error, the previous token is still stored.
 pub fn store(capture: &Capture, token: &[u8], rule: &TokenRule) -> io::Result<TokenMetadata> {
     let lock = lock(capture)?;
-    let mint = capture.put_token(token, rule.days, &lock)?;
-    let is_there = capture.token().is_ok_and(|found| found.expires_at.is_some());
-    if is_there { Ok(mint) } else { Err(io::Error::other("what was written cannot be read back")) }
+    let metadata = capture.put_token(token, rule.days, &lock)?;
+    let is_readable = capture.token().is_ok_and(|found| found.expires_at.is_some());
+    if is_readable { Ok(metadata) } else { Err(io::Error::other("the stored token cannot be read back")) }
 }
 
 fn lock(capture: &Capture) -> io::Result<Lock> {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + LOCK_TIMEOUT;
     loop {
         let now = Instant::now();
         match capture.lock()? {
             Some(lock) => return Ok(lock),
-            None if now >= until => return Err(io::Error::other("another container is writing there")),
-            None => poll::wait_readable(&[], Some(now + AGAIN))?,
+            None if now >= until => return Err(io::Error::other("another container holds the lock of the capture")),
+            None => poll::wait_readable(&[], Some(now + LOCK_RETRY))?,
         }
     }
 }

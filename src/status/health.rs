@@ -1,4 +1,4 @@
-//! Pure. How well a login is, by when it ends.
+//! Pure. The health of a login, judged by its expiry.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,31 +6,29 @@ use serde::Serialize;
 
 use crate::login::Login;
 
-/// A verdict, from the best to the worst.
+/// From the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
-    /// It authenticates.
     Ok,
-    /// It cannot be refreshed and ends soon.
+    /// It cannot be refreshed and expires soon.
     Expiring,
-    /// It authenticates, and what was refreshed is in this container alone: the last publish failed.
+    /// It authenticates, but the refreshed login exists only in this container, because the last publish failed.
     Unsaved,
-    /// It cannot be refreshed and has ended.
+    /// It cannot be refreshed and has expired.
     Expired,
-    /// Something was found, and is no login.
+    /// A source was found that is not usable.
     Invalid,
     /// Nothing was found.
     Missing,
 }
 
 impl Health {
-    /// Whether nothing is wrong now.
-    pub fn is_well(self) -> bool {
+    /// Whether the agent can authenticate and nothing is lost.
+    pub fn is_healthy(self) -> bool {
         matches!(self, Health::Ok | Health::Expiring)
     }
 
-    /// Its word.
     pub fn word(self) -> &'static str {
         match self {
             Health::Ok => "ok",
@@ -43,38 +41,36 @@ impl Health {
     }
 }
 
-/// The moment of a verdict.
+/// The time by which health is judged.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
-    /// Now.
     pub now: SystemTime,
-    /// So long before its end a login is expiring.
+    /// How long before its expiry a login counts as expiring.
     pub warn_within: Duration,
 }
 
 impl Clock {
     pub(super) fn judge(self, login: &Login) -> (Health, Option<String>) {
         let Some(expires) = login.expires_at.filter(|_| !login.refreshable) else { return (Health::Ok, None) };
-        match self.end(expires) {
+        match self.by_expiry(expires) {
             Health::Expired => {
                 (Health::Expired, Some("its access token has expired, and it has no refresh token".to_owned()))
             }
-            Health::Expiring => (Health::Expiring, Some("it has no refresh token, and ends soon".to_owned())),
+            Health::Expiring => (Health::Expiring, Some("it expires soon, and it has no refresh token".to_owned())),
             health => (health, None),
         }
     }
 
-    /// What the end of a token makes of it.
     pub(super) fn judge_token(self, expires: Option<SystemTime>) -> (Health, Option<String>) {
-        let renew = "a new one is made by agent-init setup --token";
-        match expires.map_or(Health::Ok, |expires| self.end(expires)) {
+        let renew = "make a new one with agent-init setup --token";
+        match expires.map_or(Health::Ok, |expires| self.by_expiry(expires)) {
             Health::Expired => (Health::Expired, Some(format!("the token has expired: {renew}"))),
-            Health::Expiring => (Health::Expiring, Some(format!("the token ends soon: {renew}"))),
+            Health::Expiring => (Health::Expiring, Some(format!("the token expires soon: {renew}"))),
             health => (health, None),
         }
     }
 
-    fn end(self, expires: SystemTime) -> Health {
+    fn by_expiry(self, expires: SystemTime) -> Health {
         if expires <= self.now {
             Health::Expired
         } else if self.now.checked_add(self.warn_within).is_some_and(|soon| expires <= soon) {
@@ -106,7 +102,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_login_by_its_end() {
+    fn a_login_is_judged_by_its_expiry() {
         let rows = [
             (true, Some(1), Health::Ok),
             (true, None, Health::Ok),

@@ -1,7 +1,7 @@
-//! The run that is under way here: what its state file says, verified against its processes.
+//! Finds the run in this container: its state file, verified against its processes.
 //!
-//! A command after `docker exec` has not the agent's environment, and not PID 1's options. It finds the state file, and
-//! believes it as far as its owner could do what it says.
+//! A command after `docker exec` has neither the agent's environment nor the options of PID 1. It finds the state file, and
+//! trusts it only as far as the owner of the file could have done what it says.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,56 +20,45 @@ use crate::sys::process::Pid;
 use crate::sys::{privilege, process};
 use crate::{error, state};
 
-/// A run under way.
 #[derive(Debug)]
 pub struct Running {
-    /// What it wrote down.
     pub state: State,
-    /// Where.
     pub state_dir: PathBuf,
-    /// Its agent.
     pub agent: Process,
 }
 
-/// PID 1 of a container; the state file names another where we are not that.
+/// PID 1 of the container. agent-init may run as another process, which the state file names.
 const INIT: Pid = 1;
 
-/// Finds the run that is under way. `state_dir`: the only place to look in.
-///
-/// # Errors
-/// Why there is none, in words.
+/// Finds the run. If `state_dir` is set, only that directory is searched. The error says why there is no run.
 pub fn find(state_dir: Option<&Path>, environment: &Environment) -> Result<Running, String> {
-    let places = state_dir.map_or_else(|| places(environment), |only| vec![only.to_owned()]);
+    let directories = state_dir.map_or_else(|| state_directories(environment), |only| vec![only.to_owned()]);
     let mut reason = None;
-    for place in &places {
-        let (state, owner) = match state::read(place, &Owners::Any) {
+    for directory in &directories {
+        let (state, owner) = match state::read(directory, &Owners::Any) {
             Ok(Some(found)) => found,
             Ok(None) => continue,
             Err(why) if why.is_forbidden() => continue,
             Err(why) => {
-                reason = reason.or(Some(format!("{} cannot be read: {why}", place.join("state.json").display())));
+                reason = reason.or(Some(format!("{} cannot be read: {why}", directory.join("state.json").display())));
                 continue;
             }
         };
         match agent(&state, owner) {
-            Ok(agent) => return Ok(Running { state, state_dir: place.clone(), agent }),
-            Err(why) => reason = reason.or(Some(format!("{why} ({})", place.join("state.json").display()))),
+            Ok(agent) => return Ok(Running { state, state_dir: directory.clone(), agent }),
+            Err(why) => reason = reason.or(Some(format!("{why} ({})", directory.join("state.json").display()))),
         }
     }
-    let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
-    Err(reason.unwrap_or_else(|| format!("no agent runs here: no state in {}", places.join(", "))))
+    let searched: Vec<String> = directories.iter().map(|directory| directory.display().to_string()).collect();
+    Err(reason.unwrap_or_else(|| format!("no agent runs here: no state file in {}", searched.join(", "))))
 }
 
-/// Whether this process is one of the agent-init that runs the container with no agent served: it keeps no state.
+/// Whether PID 1 is an agent-init that has a child but serves no agent, and therefore keeps no state.
 pub fn plain_init_has_child() -> bool {
     config_of_init().is_some() && !process::children_of(INIT).is_empty()
 }
 
-/// What is looked at, with the options of PID 1 for what is not given: a command after `docker exec` then looks where that
-/// run looked.
-///
-/// # Errors
-/// As [`Inspection::with_init`].
+/// Completes the options with those of PID 1, so that a command after `docker exec` inspects what that run uses.
 pub fn with_init(inspection: &Inspection) -> anyhow::Result<RunConfig> {
     match config_of_init() {
         Some(init) => inspection.with_init(&init),
@@ -77,16 +66,15 @@ pub fn with_init(inspection: &Inspection) -> anyhow::Result<RunConfig> {
     }
 }
 
-/// The login that the agent has now.
+/// The login in the working copy of a running agent.
 #[derive(Debug)]
 pub enum Live {
-    /// What its file says.
     Seen(LoginState),
-    /// We may not look.
+    /// This user cannot read it.
     Hidden,
 }
 
-/// Looks at the login of a served agent.
+/// Reads the login of a served agent.
 pub fn live(served: &Served, session: &SessionFile, agent: &Process) -> Live {
     match Dir::open(&served.place) {
         Ok(dir) => Live::Seen(file::login(&dir, session, &Owners::These(vec![agent.uid]), false).state),
@@ -96,43 +84,43 @@ pub fn live(served: &Served, session: &SessionFile, agent: &Process) -> Live {
     }
 }
 
-/// What the command line of PID 1 says, if that is a run of ours.
+/// The configuration from the command line of PID 1, if that is agent-init.
 pub fn config_of_init() -> Option<InitConfig> {
     InitConfig::of(&table::command_line(INIT))
 }
 
-/// Where a run's state may be: where PID 1 was told to keep it, else where `run` keeps it as root or as another.
-fn places(environment: &Environment) -> Vec<PathBuf> {
-    let told = config_of_init().and_then(|init| init.run.state_dir);
+/// The possible state directories: the one that PID 1 was told to use, and the defaults of `run`.
+fn state_directories(environment: &Environment) -> Vec<PathBuf> {
+    let configured = config_of_init().and_then(|init| init.run.state_dir);
     let runtime = environment.get_filled("XDG_RUNTIME_DIR").map(|path| Path::new(path).join("agent-init"));
     let of_user = |uid: u32| PathBuf::from(format!("/tmp/agent-init-{uid}"));
     let init = Process::of(INIT).map(|init| of_user(init.uid));
     let candidates =
-        [told, Some(PathBuf::from("/run/agent-init")), runtime, init, Some(of_user(privilege::current().0))];
-    let mut places: Vec<PathBuf> = Vec::new();
-    for place in candidates.into_iter().flatten() {
-        if !places.contains(&place) {
-            places.push(place);
+        [configured, Some(PathBuf::from("/run/agent-init")), runtime, init, Some(of_user(privilege::current().0))];
+    let mut directories: Vec<PathBuf> = Vec::new();
+    for directory in candidates.into_iter().flatten() {
+        if !directories.contains(&directory) {
+            directories.push(directory);
         }
     }
-    places
+    directories
 }
 
 /// The agent of a state file that belongs to `owner`.
 fn agent(state: &State, owner: u32) -> Result<Process, String> {
-    // It is written down just after the agent starts: until then its parent's only child is it.
+    // The pid is written just after the agent starts. Until then the agent is the only child of its parent.
     let only_child = || match process::children_of(state.pid).as_slice() {
         [only] => Some(*only),
         _ => None,
     };
     let pid = state.agent_pid.or_else(only_child).ok_or("its agent has not started")?;
     let agent = Process::of(pid).ok_or("its agent has ended")?;
-    believed(state, owner, agent)
+    verify(state, owner, agent)
 }
 
-/// Pure. Root's file is believed. Another's could have been written by the agent: it may name nobody but its owner,
-/// because an init that is not root cannot have made its agent anybody else.
-fn believed(state: &State, owner: u32, agent: Process) -> Result<Process, String> {
+/// Pure. A file of root is trusted. The agent could have written a file of any other owner, so that may only name a process of
+/// its owner: an init that is not root cannot start its agent as another user.
+fn verify(state: &State, owner: u32, agent: Process) -> Result<Process, String> {
     if agent.parent != state.pid {
         return Err("its agent has ended".to_owned());
     }
@@ -147,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_believed() {
+    fn only_a_state_file_of_root_may_name_another_user() {
         let process = |parent, uid| Process {
             pid: 7,
             parent,
@@ -172,13 +160,13 @@ mod tests {
             (1001, 1000, 1, 1001, false),
         ];
         for (user, owner, parent, uid, expected) in rows {
-            let found = believed(&state(user), owner, process(parent, uid));
+            let found = verify(&state(user), owner, process(parent, uid));
             assert_eq!(found.is_ok(), expected, "{user} {owner} {parent} {uid}: {found:?}");
         }
     }
 
     #[test]
-    fn nothing_runs_where_nothing_is_written() {
+    fn without_a_state_file_no_agent_runs() {
         let temp = tempfile::tempdir().unwrap();
         let why = find(Some(temp.path()), &Environment::default()).unwrap_err();
         assert!(why.contains("no agent runs here"), "{why}");

@@ -1,4 +1,4 @@
-//! Copies the settings of a working copy to a capture. The working copy is the agent's, and hostile.
+//! Copies settings from a working copy to a capture. The working copy belongs to the agent and may be hostile.
 
 use std::path::Path;
 
@@ -10,35 +10,34 @@ use crate::fs::untrusted::{self, Owners};
 use crate::sys::dir::Dir;
 use crate::sys::stat::Kind;
 use crate::workcopy::WorkingCopy;
-use crate::workcopy::import::Selection;
+use crate::workcopy::import::SettingsFilter;
 
-/// What is written instead of a file's text; `None` for the text itself.
-type Changed<'c> = dyn Fn(&Path, &[u8]) -> Result<Option<Vec<u8>>, String> + 'c;
+/// Returns the text to write instead of a file's own, `None` to copy it unchanged, or why the file must not be copied.
+type Transform<'c> = dyn Fn(&Path, &[u8]) -> Result<Option<Vec<u8>>, String> + 'c;
 
 struct Exported<'e> {
     owners: Owners,
-    changed: &'e Changed<'e>,
+    transform: &'e Transform<'e>,
 }
 
-/// Copies what is selected, in place of what is there. `changed` says what is written instead of a file's text, where that
-/// differs, or why the file is not copied.
-pub fn settings(
+/// Copies the selected entries and replaces existing ones.
+pub fn copy_settings(
     copy: &WorkingCopy,
     to: &Dir,
-    selection: &Selection<'_>,
+    filter: &SettingsFilter<'_>,
     owner: Option<(u32, u32)>,
-    changed: &Changed<'_>,
+    transform: &Transform<'_>,
 ) -> Skipped {
-    let exported = Exported { owners: copy.owners(), changed };
-    tree::copy(&exported, &copy.dir, to, owner, &|name| selection.takes_os(name), &|| false)
+    let exported = Exported { owners: copy.owners(), transform };
+    tree::copy(&exported, &copy.dir, to, owner, &|name| filter.takes_os(name), &|| false)
 }
 
 impl tree::Source for Exported<'_> {
-    /// An agent shall not fill the disk of the capture.
+    /// A limit, so that an agent cannot fill the disk of the capture.
     const BYTES: usize = 256 * 1024 * 1024;
     const REFUSED: &'static str = "not captured";
 
-    /// No link is followed, and no file with a second link is read.
+    /// Follows no link and reads no file that has a second hard link.
     fn open(&self, entry: &EntryPath<'_>, _: &Dir) -> Result<Option<Opened>, String> {
         let stat = entry.parent.stat_entry(entry.name).map_err(|error| reason(&error))?;
         match stat.kind {
@@ -48,7 +47,7 @@ impl tree::Source for Exported<'_> {
             Kind::File => {
                 let content =
                     untrusted::entry(entry.parent, entry.name, &self.owners).map_err(|why| why.to_string())?;
-                let changed = (self.changed)(entry.path, &content.bytes)?;
+                let changed = (self.transform)(entry.path, &content.bytes)?;
                 let bytes = changed.map_or(content.bytes, Zeroizing::new);
                 Ok(Some(Opened::File { bytes, mode: content.stat.mode }))
             }
@@ -69,7 +68,7 @@ mod tests {
     use crate::config::Scope;
 
     #[test]
-    fn what_an_agent_may_plant_stays_where_it_is() {
+    fn links_and_special_files_are_not_exported() {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let at = |name: &str| from.path().join(name);
         std::fs::create_dir_all(at("skills/deep")).unwrap();
@@ -84,7 +83,7 @@ mod tests {
         std::fs::write(at("huge"), vec![b' '; 1024 * 1024 + 1]).unwrap();
         assert!(std::process::Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
         std::fs::write(to.path().join("settings"), "old").unwrap();
-        // A directory where the agent has a file, a link where it has a directory: neither is followed or replaced.
+        // The capture has a link where the agent has a directory. It is neither followed nor replaced.
         let elsewhere = tempfile::tempdir().unwrap();
         symlink(elsewhere.path(), to.path().join("themes")).unwrap();
         std::fs::create_dir(at("themes")).unwrap();
@@ -100,9 +99,9 @@ mod tests {
             trusted: PathBuf::new(),
             owner: None,
         };
-        let selection = Selection { settings: &settings, scope: Scope::Settings, login: Some("login") };
+        let filter = SettingsFilter { settings: &settings, scope: Scope::Settings, login: Some("login") };
         let target = Dir::open(to.path()).unwrap();
-        let mut skipped = super::settings(&copy, &target, &selection, None, &|_, _| Ok(None)).into_lines();
+        let mut skipped = super::copy_settings(&copy, &target, &filter, None, &|_, _| Ok(None)).into_lines();
         skipped.sort();
 
         let there = |name: &str| to.path().join(name);

@@ -1,4 +1,4 @@
-//! Copies the settings out of a captured directory into a working copy.
+//! Copies settings from a captured directory to a working copy.
 
 use std::ffi::OsStr;
 use std::io;
@@ -12,64 +12,61 @@ use crate::sys::dir::{Dir, read_limited, stat_file};
 use crate::sys::errno;
 use crate::sys::stat::Kind;
 
-/// The largest file, in bytes.
+/// In bytes.
 const FILE_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// What of a tree is copied.
-pub struct Selection<'s> {
-    /// The definition's lists.
+/// Selects the entries that are copied.
+pub struct SettingsFilter<'s> {
     pub settings: &'s Settings,
-    /// The operator's scope.
     pub scope: Scope,
-    /// The login file, which has a way of its own.
+    /// The login file, which is never copied with the settings.
     pub login: Option<&'s str>,
 }
 
-impl Selection<'_> {
+impl SettingsFilter<'_> {
     pub(super) fn takes_os(&self, name: &OsStr) -> bool {
         name.to_str().is_some_and(|name| self.takes(name))
     }
 
-    /// Whether this entry of the agent's home is copied.
+    /// Whether this entry of the config directory is copied.
     pub fn takes(&self, name: &str) -> bool {
         let listed = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, name));
-        // Kubernetes' volumes hold their files in `..data`, and links to them beside it.
-        let is_ours = name == BOOKKEEPING || name.starts_with("..") || Some(name) == self.login;
-        !is_ours && !listed(&self.settings.leave) && (self.scope == Scope::All || listed(&self.settings.take))
+        // Volumes of Kubernetes hold their files in `..data`, with links to them next to it.
+        let is_internal = name == BOOKKEEPING || name.starts_with("..") || Some(name) == self.login;
+        !is_internal && !listed(&self.settings.leave) && (self.scope == Scope::All || listed(&self.settings.take))
     }
 }
 
-/// A captured directory: the operator's, with links that stay in it.
+/// A captured directory. It belongs to the operator, so links are followed as long as they stay in it.
 struct Captured<'c> {
     root: &'c Dir,
-    /// The owner of the root.
-    whose: Option<u32>,
+    root_uid: Option<u32>,
 }
 
-/// Copies what is selected. What is there already stays: it is the image's, or the agent's own from an earlier run. Stops
-/// between two files where `is_stopped` says so.
-pub fn settings(
+/// Copies the selected entries. Existing files stay: the image or the agent of an earlier run made them. Stops between two
+/// files if `is_stopped` returns true.
+pub fn copy_settings(
     from: &Dir,
     to: &Dir,
-    selection: &Selection<'_>,
+    filter: &SettingsFilter<'_>,
     owner: Option<(u32, u32)>,
     is_stopped: &dyn Fn() -> bool,
 ) -> Skipped {
-    let captured = Captured { root: from, whose: from.stat().map(|stat| stat.uid).ok() };
-    tree::copy(&captured, from, to, owner, &|name| selection.takes_os(name), is_stopped)
+    let captured = Captured { root: from, root_uid: from.stat().map(|stat| stat.uid).ok() };
+    tree::copy(&captured, from, to, owner, &|name| filter.takes_os(name), is_stopped)
 }
 
 impl tree::Source for Captured<'_> {
-    /// A sparse file costs whoever made it nothing, and the working copy may be in memory.
+    /// A limit, because a sparse file costs nothing to make and the working copy may be in memory.
     const BYTES: usize = 1024 * 1024 * 1024;
     const REFUSED: &'static str = "not copied";
 
-    /// A link is what it leads to, as long as that is beneath the root: a file or a directory of its own, never a link.
+    /// Opens an entry. A link beneath the root becomes a copy of the file or directory that it leads to.
     fn open(&self, entry: &EntryPath<'_>, to: &Dir) -> Result<Option<Opened>, String> {
         let in_words = |error: io::Error| reason(&error);
         let file = match self.root.file_beneath(entry.path) {
             Ok(file) => file,
-            // A link to nowhere is common (a cache that was not captured) and no news.
+            // Dangling links are common (a cache that was not captured) and need no warning.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if errno::is_refused_link(&error) => {
                 return Err("the link leads out of the directory".to_owned());
@@ -79,12 +76,12 @@ impl tree::Source for Captured<'_> {
         let stat = stat_file(&file).map_err(in_words)?;
         match stat.kind {
             Kind::Directory => Ok(Some(Opened::Directory(self.root.sub_beneath(entry.path).map_err(in_words)?))),
-            // What cannot be looked at is there, for all we know.
+            // An error means that the file may exist, and then it must stay.
             Kind::File if !to.stat_entry(entry.name).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) => {
                 Ok(None)
             }
-            // Whoever may write here could link to another user's file, for root to copy it.
-            Kind::File if stat.links > 1 && Some(stat.uid) != self.whose => {
+            // Somebody who can write here could make a hard link to another user's file, for root to copy.
+            Kind::File if stat.links > 1 && Some(stat.uid) != self.root_uid => {
                 Err(format!("it belongs to uid {}, and has more than one hard link", stat.uid))
             }
             Kind::File => {
@@ -109,9 +106,9 @@ mod tests {
     }
 
     #[test]
-    fn scopes() {
+    fn scope_and_lists_select_entries() {
         let settings = settings();
-        let takes = |scope, name: &str| Selection { settings: &settings, scope, login: Some("login") }.takes(name);
+        let takes = |scope, name: &str| SettingsFilter { settings: &settings, scope, login: Some("login") }.takes(name);
         let rows = [
             ("keep", true, true),
             ("other", false, true),
@@ -126,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_tree() {
+    fn links_out_and_special_files_are_not_copied() {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let at = |name: &str| from.path().join(name);
         std::fs::create_dir_all(at("tools")).unwrap();
@@ -142,10 +139,10 @@ mod tests {
         assert!(std::process::Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
         std::fs::write(to.path().join("keep"), "mine").unwrap();
         let (source, target) = (Dir::open(from.path()).unwrap(), Dir::open(to.path()).unwrap());
-        let skipped = super::settings(
+        let skipped = super::copy_settings(
             &source,
             &target,
-            &Selection { settings: &settings(), scope: Scope::Settings, login: None },
+            &SettingsFilter { settings: &settings(), scope: Scope::Settings, login: None },
             None,
             &|| false,
         );

@@ -1,5 +1,5 @@
-//! Takes the settings out of a working copy that the agent would prefer to what was chosen, and gives them back to what
-//! is captured of it.
+//! Removes settings from a working copy that the agent would prefer to the chosen credential, and restores them when `setup`
+//! captures the settings.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -21,44 +21,44 @@ use crate::plan::AgentPlan;
 use crate::store::directory::BOOKKEEPING;
 use crate::workcopy::WorkingCopy;
 
-/// Takes the settings out of the working copy that the agent would prefer to what was chosen. What they were copied from
-/// keeps them; a file that is nobody's copy is kept as it was.
-pub fn ignored(plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnMut(Message)) {
+/// Removes the settings that the agent would prefer to the chosen credential. A copied file still exists where it was copied
+/// from. The original of any other file is kept in `conflicts/`.
+pub fn remove(plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnMut(Message)) {
     for setting in plan.overriding_settings() {
         match edit(plan, copy, &setting.file, &|settings| settings.remove(&[], &|name| name == setting.key)) {
             Ok(done) => done.into_iter().for_each(&mut *say),
-            Err(why) => say(stays(&setting.key, copy, &setting.file, &why)),
+            Err(why) => say(cannot_remove(&setting.key, copy, &setting.file, &why)),
         }
     }
     let Some(variables) = &plan.facts.definition.settings.variables else { return };
-    // All of them are looked for: the agent would take any.
+    // Every such variable is removed, because the agent would use any of them.
     let is_overriding = |name: &str| plan.overriding_variables().any(|variable| variable == name);
-    let take_out = |settings: &mut Splice<'_>| settings.remove(&[&variables.key], &is_overriding);
-    // Nothing was offered by settings that cannot be read.
-    let was_offered =
+    let remove_variables = |settings: &mut Splice<'_>| settings.remove(&[&variables.key], &is_overriding);
+    // Settings that cannot be read matter only if a credential was found in them.
+    let holds_credential =
         plan.facts.candidates.iter().any(|candidate| candidate.is_setting() && candidate.rule.variable.is_some());
-    match edit(plan, copy, &variables.file, &take_out) {
+    match edit(plan, copy, &variables.file, &remove_variables) {
         Ok(done) => done.into_iter().for_each(&mut *say),
-        Err(why) if was_offered => say(stays(&variables.key, copy, &variables.file, &why)),
+        Err(why) if holds_credential => say(cannot_remove(&variables.key, copy, &variables.file, &why)),
         Err(_) => {}
     }
 }
 
-/// Whether a file was found in the agent's own place, and not copied there from where it still is.
-fn is_its_own(plan: &AgentPlan<'_, '_>, path: &Path) -> bool {
+/// Whether the file is an original in the working copy, and not a copy of one that still exists.
+fn is_original(plan: &AgentPlan<'_, '_>, path: &Path) -> bool {
     plan.facts
         .candidates
         .iter()
         .any(|candidate| candidate.is_setting() && matches!(&candidate.source, Source::Home(at) if at == path))
 }
 
-fn stays(key: &str, copy: &WorkingCopy, file: &str, why: &str) -> Message {
+fn cannot_remove(key: &str, copy: &WorkingCopy, file: &str, why: &str) -> Message {
     let path = copy.path.join(file);
-    let text = format!("{key} stays in {}, and the agent prefers it: {why}", path.display());
+    let text = format!("cannot remove {key} from {}, and the agent prefers it: {why}", path.display());
     Message::warning(text).event(EventKey::WorkingCopy)
 }
 
-/// Changes a file of settings, if it is there and there is anything to change. Returns where the file is kept as it was.
+/// Changes a settings file if it exists and `change` has an effect. The message says where the original is kept.
 fn edit(
     plan: &AgentPlan<'_, '_>,
     copy: &WorkingCopy,
@@ -69,51 +69,56 @@ fn edit(
         Err(Unreadable::Missing) => return Ok(None),
         content => content.map_err(|why| why.to_string())?,
     };
-    parsed(&content.bytes, Format::Jsonc)?;
+    parse_settings(&content.bytes, Format::Jsonc)?;
     let mut settings = Splice::new(&content.bytes);
     change(&mut settings);
     let Some(text) = settings.finish() else { return Ok(None) };
     let path = copy.path.join(file);
-    let kept = is_its_own(plan, &path).then(|| copy.keep_beside(file, &content.bytes));
-    let kept = kept.transpose().map_err(|error| format!("it cannot be kept as it was: {}", error::reason(&error)))?;
+    let is_original = is_original(plan, &path);
+    if is_original {
+        copy.keep_conflict(file, &content.bytes)
+            .map_err(|error| format!("the original cannot be kept: {}", error::reason(&error)))?;
+    }
     copy.write(file, &text).map_err(|error| in_words(&error))?;
-    Ok(kept.map(|()| {
+    Ok(is_original.then(|| {
         let (agent, kept) = (&plan.facts.definition.name, copy.path.join(BOOKKEEPING).join("conflicts"));
-        let text = format!("{agent}: {} was changed; it is kept as it was under {}", path.display(), kept.display());
+        let text = format!("{agent}: {} was changed; the original is kept in {}", path.display(), kept.display());
         Message::warning(text).event(EventKey::WorkingCopy).agent(agent)
     }))
 }
 
-/// The text of a file of settings with what [`ignored`] took out of its copy, as it is in `there`; `None` where that is
-/// nothing.
-pub fn given_back(definition: &Definition, file: &Path, text: &[u8], there: &[u8]) -> Option<Vec<u8>> {
-    let is_it = |name: &str| file == Path::new(name);
+/// Adds to the text of a settings file what [`remove`] removed from the copy, with the values of `original`. `None` if nothing
+/// was removed.
+pub fn with_removed_settings(definition: &Definition, file: &Path, text: &[u8], original: &[u8]) -> Option<Vec<u8>> {
+    let is_this_file = |name: &str| file == Path::new(name);
     let settings = definition.methods.iter().filter_map(|rule| rule.setting.as_ref());
     let keys: Vec<&str> = settings
-        .filter(|setting| setting.overrides && is_it(&setting.file))
+        .filter(|setting| setting.overrides && is_this_file(&setting.file))
         .map(|setting| setting.key.as_str())
         .collect();
-    let variables = definition.settings.variables.as_ref().filter(|variables| is_it(&variables.file));
+    let variables = definition.settings.variables.as_ref().filter(|variables| is_this_file(&variables.file));
     if keys.is_empty() && variables.is_none() {
         return None;
     }
     let text = if is_blank(text) { b"{}" } else { text };
-    let (document, kept) = (parsed(text, Format::Jsonc).ok()?, Splice::new(there));
-    parsed(there, Format::Jsonc).ok()?;
+    let document = parse_settings(text, Format::Jsonc).ok()?;
+    parse_settings(original, Format::Jsonc).ok()?;
+    let original = Splice::new(original);
     let mut settings = Splice::new(text);
-    let lost = keys.into_iter().filter(|key| document.get(key).is_none());
-    let lost: Vec<_> = lost.filter_map(|key| Some((key, New::Bytes(kept.value(&[key])?)))).collect();
-    settings.set(&[], &lost);
+    let removed = keys.into_iter().filter(|key| document.get(key).is_none());
+    let removed: Vec<_> = removed.filter_map(|key| Some((key, New::Bytes(original.value(&[key])?)))).collect();
+    settings.set(&[], &removed);
     if let Some(at) = variables {
         let into = document.get(&at.key);
         let own = definition.methods.iter().filter_map(|rule| rule.variable.as_deref());
-        let lost = own.filter(|name| into.is_none_or(|into| into.get(name).is_none()));
-        let lost: Vec<_> = lost.filter_map(|name| Some((name, New::Bytes(kept.value(&[&at.key, name])?)))).collect();
+        let removed = own.filter(|name| into.is_none_or(|into| into.get(name).is_none()));
+        let removed: Vec<_> =
+            removed.filter_map(|name| Some((name, New::Bytes(original.value(&[&at.key, name])?)))).collect();
         if into.is_some() {
-            settings.set(&[&at.key], &lost);
+            settings.set(&[&at.key], &removed);
         } else {
             let mut object = Splice::new(b"{}");
-            object.set(&[], &lost);
+            object.set(&[], &removed);
             let object = object.finish();
             let object = object.as_ref().map(|object| (at.key.as_str(), New::Bytes(object)));
             settings.set(&[], &Vec::from_iter(object));
@@ -122,13 +127,13 @@ pub fn given_back(definition: &Definition, file: &Path, text: &[u8], there: &[u8
     settings.finish().map(|text| text.to_vec())
 }
 
-/// Whether a text of settings holds nothing yet.
+/// Whether a settings file is still empty.
 pub(super) fn is_blank(text: &[u8]) -> bool {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).trim_ascii().is_empty()
 }
 
-/// The settings as an object.
-pub(crate) fn parsed(text: &[u8], format: Format) -> Result<Value, String> {
+/// Parses settings, which must be a JSON object.
+pub(crate) fn parse_settings(text: &[u8], format: Format) -> Result<Value, String> {
     if is_blank(text) {
         return Ok(Value::Object(Map::new()));
     }
@@ -137,7 +142,7 @@ pub(crate) fn parsed(text: &[u8], format: Format) -> Result<Value, String> {
     let text = stripped.as_ref().map_or(text, |stripped| stripped.as_slice());
     let document: Value = limits::parse(text).map_err(|why| match why {
         Unparsed::NotJson { line, column, .. } => format!("it is not JSON (line {line}, column {column})"),
-        Unparsed::TooMany => "it holds more values than any settings".to_owned(),
+        Unparsed::TooMany => "it holds too many values".to_owned(),
         Unparsed::TooDeep => why.to_string(),
     })?;
     if document.is_object() { Ok(document) } else { Err("it is JSON, but not an object".to_owned()) }

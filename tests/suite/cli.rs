@@ -63,7 +63,7 @@ fn a_command_is_named_behind_options_too() {
         // Nothing runs here: what these say of that, they say themselves.
         sandbox.raw([*before, &["healthcheck"]].concat()).run().code(1).says(&["error: "]);
         sandbox.raw([*before, &["exec", "--", "true"]].concat()).run().refuses(&["cannot join the agent"]);
-        sandbox.raw([*before, &["setup"]].concat()).run().refuses(&["setup takes a terminal"]);
+        sandbox.raw([*before, &["setup"]].concat()).run().refuses(&["setup needs a terminal"]);
     }
     assert!(std::path::Path::new(&installed).exists());
 }

@@ -54,7 +54,7 @@ fn a_login_is_laid_down_and_its_refresh_stored_while_the_agent_runs() {
     assert_eq!(puts.iter().map(|put| put["expect"].clone()).collect::<Vec<_>>(), ["7"]);
     // What is known of the login's line goes with it: the next container judges by it.
     let again = remote.run("true").env("CLAUDE_CREDENTIALS", Session::new("a").json()).run().ok();
-    again.says(&["env:CLAUDE_CREDENTIALS is set aside"]);
+    again.says(&["env:CLAUDE_CREDENTIALS is ignored"]);
     assert!(remote.store.login().contains("FAKE-access-b"));
 }
 

@@ -1,4 +1,4 @@
-//! Pure. When a part of a definition applies: a small vocabulary, every word of which must hold.
+//! Pure. The conditions of a definition: every key that is set must hold.
 
 use std::collections::BTreeMap;
 
@@ -8,22 +8,22 @@ use serde::Deserialize;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Condition {
-    /// One of these methods authenticates the agent; `none` is a word too.
+    /// One of these methods authenticates the agent; `none` if no method does.
     pub method: Vec<String>,
-    /// The value that authenticates it is one of these variables'.
+    /// The credential that authenticates it belongs to one of these variables.
     pub variable: Vec<String>,
-    /// That value begins with this.
+    /// The value of that credential begins with this.
     pub value_prefix: Option<String>,
     /// A credential of one of these methods was found and ignored.
     #[serde(rename = "set-aside")]
     pub ignored: Vec<String>,
-    /// Whether a refreshed login is carried back.
+    /// Whether refreshed logins are saved.
     pub carried_back: Option<bool>,
     /// All of these variables are set and not empty.
     pub set: Vec<String>,
-    /// None of these is.
+    /// None of these variables is set and not empty.
     pub unset: Vec<String>,
-    /// These variables are set, to anything but these values.
+    /// These variables are set to other values than these.
     pub differs: BTreeMap<String, String>,
     /// One of these is among COMMAND's arguments.
     pub argument: Vec<String>,

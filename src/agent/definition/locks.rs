@@ -12,28 +12,28 @@ pub struct RefreshLockRule {
     pub intent: String,
     /// The suffix of the lock beside its home (`.lock` for `HOME/.x` is `HOME/.x.lock`).
     pub beside: String,
-    /// RFC 3339. The mtime of a lock that we hold and nobody waits for: agents take a lock over when its mtime is older
-    /// than some seconds, so this one is never touched and needs no timer. Before 2038, where a 32-bit time ends.
+    /// RFC 3339. The mtime of a lock that agent-init holds and nobody waits for. Agents take over a lock whose mtime is some
+    /// seconds old, so a time in the future needs no timer. It must be before 2038, where 32-bit times end.
     #[serde(default = "rest")]
     pub rest: String,
-    /// The mtime of a lock that we hold while the agent waits for it.
+    /// The mtime of a lock that agent-init holds while the agent waits for it.
     #[serde(default)]
     pub sign: Sign,
-    /// Seconds without a sign of life from its holder after which a lock of the agent's is nobody's any more.
+    /// Seconds without a sign of life from its holder after which a lock of the agent counts as abandoned.
     #[serde(default = "dead_after")]
     pub dead_after: u64,
     /// The lock around a write of the login file, if the agent has one.
     pub write: Option<WriteLockRule>,
 }
 
-/// The sign of life that a waiting agent looks for: an mtime that moves.
+/// The sign of life that a waiting agent looks for: a changing mtime.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Sign {
-    /// Seconds from one to the next.
+    /// Seconds from one sign to the next.
     pub every: u64,
-    /// So many seconds from now is the mtime: for so much longer than its rule for stale locks does an agent wait for us
-    /// when we are late, and no longer than that once we are gone.
+    /// The mtime is this many seconds in the future. An agent waits that much longer than its own limit for stale locks: for a
+    /// late sign, and after agent-init was killed.
     pub ahead: u64,
 }
 
@@ -47,9 +47,8 @@ impl Default for Sign {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct WriteLockRule {
-    /// Its name.
     pub name: String,
-    /// Seconds after which one is nobody's any more.
+    /// Seconds after which a lock counts as abandoned.
     pub dead_after: u64,
 }
 
@@ -61,7 +60,7 @@ fn dead_after() -> u64 {
     10
 }
 
-/// At least so far from now is [`RefreshLockRule::rest`]: a clock that is wrong, and set forward by years, must not reach it.
+/// [`RefreshLockRule::rest`] is at least this far in the future, so that a wrong clock that is set forward does not reach it.
 const FUTURE: Duration = Duration::from_secs(366 * 86_400);
 
 impl RefreshLockRule {
@@ -71,14 +70,14 @@ impl RefreshLockRule {
         rest.max(now + FUTURE)
     }
 
-    /// Without a sign of life for so long a lock is nobody's.
+    /// How long a lock without a sign of life counts as held.
     pub fn dead_after(&self) -> Duration {
         Duration::from_secs(self.dead_after)
     }
 }
 
 impl Sign {
-    /// From one to the next.
+    /// The time from one sign to the next.
     pub fn every(&self) -> Duration {
         Duration::from_secs(self.every)
     }
@@ -90,7 +89,6 @@ impl Sign {
 }
 
 impl WriteLockRule {
-    /// See the field.
     pub fn dead_after(&self) -> Duration {
         Duration::from_secs(self.dead_after)
     }

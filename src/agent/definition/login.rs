@@ -1,4 +1,4 @@
-//! Pure. What a definition says of how a person logs in.
+//! Pure. How a person logs in, as a definition describes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ pub struct LoginRule {
     /// The agent's own interactive form that asks for no permission, in words.
     #[serde(default)]
     pub auto: Vec<String>,
-    /// What to do once the command runs, where that does not go without saying.
+    /// What the person must do once the command runs, if it is not obvious.
     pub say: Option<String>,
     /// Set for these commands unless they are set.
     #[serde(default)]
@@ -32,9 +32,9 @@ pub struct TokenRule {
     pub prefix: String,
     /// What it is made of after that, as tr(1) writes sets: `A-Za-z0-9_-`.
     pub alphabet: String,
-    /// How long it is at least, prefix included.
+    /// The minimum length, including the prefix.
     pub least: usize,
-    /// How many days it lives.
+    /// How many days it is valid.
     pub days: u32,
 }
 

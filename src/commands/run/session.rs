@@ -1,4 +1,4 @@
-//! Ties a working copy to its store.
+//! Connects a working copy to its store.
 
 use anyhow::Context;
 
@@ -14,11 +14,9 @@ use crate::sync::session::{Beginning, SessionConfig, SyncSession};
 use crate::sys::signal::Inherited;
 use crate::workcopy::WorkingCopy;
 
-/// The link of one agent; none where its store cannot be opened, and the plan has said what that means.
-///
-/// # Errors
-/// A store that cannot be opened, and was thought to be writable.
-pub(super) fn of(
+/// Opens the store of one agent for sync. A store that cannot be opened is an error if the plan counts on writing to it.
+/// Otherwise there is no session, and the plan has warned already.
+pub(super) fn open_session(
     facts: &Facts<'_>,
     plan: &AgentPlan<'_, '_>,
     write_back: &WriteBack,
@@ -27,21 +25,22 @@ pub(super) fn of(
 ) -> anyhow::Result<Option<SyncSession>> {
     let definition = plan.facts.definition;
     let rule = definition.session.clone().context("no session")?;
-    let behind_helper = plan.facts.capture.as_ref().and_then(|capture| capture.store.as_ref());
-    let opened = match behind_helper.filter(|_| write_back.target.helper().is_some()) {
-        Some(store) => behind(store, &definition.name, facts, write_back.live, inherited).map(Store::Remote),
-        // Nobody has logged in yet: what would be made for nobody could keep another user out.
-        None if plan.chosen().is_none() && !write_back.target.path().exists() => {
-            Ok(Store::Expected(write_back.target.path().to_owned()))
+    let helper_store = plan.facts.capture.as_ref().and_then(|capture| capture.store.as_ref());
+    let target = write_back.target.path();
+    let opened = match helper_store {
+        Some(store) if write_back.target.helper().is_some() => {
+            open_remote(store, &definition.name, facts, write_back.live, inherited).map(Store::Remote)
         }
-        None => capture(facts, write_back).map(Store::Directory),
+        // Nobody has logged in yet. A directory made now, for no login, could keep another user out.
+        _ if plan.chosen().is_none() && !target.exists() => Ok(Store::Expected(target.to_owned())),
+        _ => open_capture(facts, write_back).map(Store::Directory),
     };
     let store = match opened {
         Ok(store) => store,
         Err(_) if !write_back.writable => return Ok(None),
         Err(error) => return Err(error),
     };
-    let base = if write_back.replaces { replaced(&store, &rule) } else { plan.base };
+    let base = if write_back.replaces { stored_base(&store, &rule) } else { plan.base };
     Ok(Some(SyncSession::new(SessionConfig {
         agent: definition.name.clone(),
         refresh_lock: definition.refresh_lock.clone(),
@@ -56,12 +55,12 @@ pub(super) fn of(
     })))
 }
 
-/// A login that replaces the stored one starts from it, so that the table says: publish.
-fn replaced(store: &Store, rule: &SessionFile) -> Option<MergeBase> {
+/// A login that replaces the stored one takes it as its merge base, so that the merge table says: publish.
+fn stored_base(store: &Store, rule: &SessionFile) -> Option<MergeBase> {
     store.read(rule).state.login().map(MergeBase::from)
 }
 
-fn capture(facts: &Facts<'_>, write_back: &WriteBack) -> anyhow::Result<Capture> {
+fn open_capture(facts: &Facts<'_>, write_back: &WriteBack) -> anyhow::Result<Capture> {
     let target = write_back.target.path();
     let opened = if write_back.target.is_file() {
         Capture::of_single_file(target, &facts.state_dir)
@@ -71,7 +70,7 @@ fn capture(facts: &Facts<'_>, write_back: &WriteBack) -> anyhow::Result<Capture>
     opened.with_context(|| directories::failure("open", target))
 }
 
-fn behind(
+fn open_remote(
     store: &StoreFacts,
     agent: &str,
     facts: &Facts<'_>,
@@ -80,7 +79,7 @@ fn behind(
 ) -> anyhow::Result<Box<Remote>> {
     let path = remote::mirror_path(&facts.state_dir, agent);
     if !path.is_dir() {
-        // The store did not answer yet; what loses is kept there.
+        // The store has not answered yet. The mirror is needed nevertheless: logins that lose are kept there.
         remote::install_mirror(&facts.state_dir, agent, None)?;
     }
     let mirror = Capture::open(&path).with_context(|| directories::failure("open", &path))?;
@@ -91,7 +90,7 @@ fn behind(
         facts.environment.for_helpers(|name| facts.catalog.is_agents_own(name)),
         inherited,
     );
-    let helper = helper.context("--store: a word has a NUL byte")?;
+    let helper = helper.context("--store: the command contains a NUL byte")?;
     let stored = store.stored.as_ref().map(Stored::duplicate);
     Ok(Box::new(Remote::new(helper, agent, mirror, stored, live)))
 }

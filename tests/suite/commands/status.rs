@@ -258,8 +258,8 @@ fn a_file_of_settings_in_which_nobody_has_logged_in() {
     let sandbox = Sandbox::new();
     sandbox.captured("copilot", "config.json", r#"{"trustedFolders":["/work"]}"#);
     let run = |words: &[&str]| sandbox.raw(words.iter().copied()).env("COPILOT_GITHUB_TOKEN", "FAKE");
-    run(&["--", "copilot", "true"]).run().ok().says(&["copilot auth: GitHub token"]).says_no(&["set aside"]);
-    run(&["status"]).run().ok().prints_no(&["invalid", "set aside"]);
+    run(&["--", "copilot", "true"]).run().ok().says(&["copilot auth: GitHub token"]).says_no(&["is ignored"]);
+    run(&["status"]).run().ok().prints_no(&["invalid", "is ignored"]);
     sandbox.raw(["doctor", "--json"]).run().ok();
     // One who has logged out is told so.
     sandbox.captured("copilot", "config.json", r#"{"trustedFolders":["/work"],"authTokens":{}}"#);

@@ -205,7 +205,7 @@ fn a_place_that_cannot_be_looked_at_is_not_taken_for_empty() {
             let fault = format!("newfstatat,?lstat:error={error}");
             let outcome = start(&sandbox, &fault, "1+", &[name]);
             outcome
-                .refuses(&["cannot look into", "capture", "\n  hint: "])
+                .refuses(&["cannot read the capture", "capture", "\n  hint: "])
                 .says_no(&["os error"])
                 .prints_no(&["FILE="]);
             assert_eq!(name_of(&sandbox.read(FILE)), "a", "{fault} {name}");

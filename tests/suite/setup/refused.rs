@@ -28,9 +28,10 @@ fn refused_through(run: Run, last: impl Fn(Run) -> Run, parts: &[&str]) {
 fn without_a_terminal() {
     let sandbox = Sandbox::new();
     let hints = ["docker run -it", "docker compose run", "run --sync live --"];
-    claude(&sandbox, NEVER, "-").run().refuses(&["standard input is none"]).says(&hints).prints_no(&["never"]);
-    claude(&sandbox, NEVER, "-").stdin(None).run().refuses(&["standard input is none"]);
-    for (redirect, what) in [(">/dev/null", "standard output is none"), ("</dev/null", "standard input is none")] {
+    claude(&sandbox, NEVER, "-").run().refuses(&["standard input is not one"]).says(&hints).prints_no(&["never"]);
+    claude(&sandbox, NEVER, "-").stdin(None).run().refuses(&["standard input is not one"]);
+    for (redirect, what) in [(">/dev/null", "standard output is not one"), ("</dev/null", "standard input is not one")]
+    {
         let line = format!("exec \"$@\" {redirect}");
         let redirected = |run: Run| run.through(["sh", "-c", &line, "sh"]);
         refused_through(claude(&sandbox, NEVER, "-"), redirected, &[what, hints[0], hints[1]]);
@@ -43,8 +44,8 @@ fn options_that_do_not_go_together() {
     let rows: [(&[&str], &str); 9] = [
         (&["--auto", "--token"], "--auto and --token"),
         (&["--auto", "--", "claude"], "--auto and a COMMAND"),
-        (&["--auto"], "not clear"),
-        (&["--agent", "gh", "--auto"], "GitHub CLI has no such form"),
+        (&["--auto"], "exactly one agent"),
+        (&["--agent", "gh", "--auto"], "GitHub CLI has no mode without permission prompts"),
         (&["--agent", "codex", "--token"], "Codex has no long-lived token"),
         (&["--agent", "none"], "--agent none"),
         (&["--agent", "nosuch"], "unknown agent 'nosuch'"),
@@ -86,7 +87,7 @@ fn a_capture_that_can_not_be_written() {
     sandbox.give("capture", 1001);
     sandbox.give("state", 1000);
     let as_1000 = |run: Run| run.uid(1000);
-    refused_through(run(), as_1000, &["capture/claude", "this is uid 1000", "belongs to uid 1001"]);
+    refused_through(run(), as_1000, &["capture/claude", "uid 1000", "its owner is uid 1001"]);
     sandbox.chmod("capture", 0o777);
     sandbox.chmod("capture/claude", 0o777);
     refused_through(run(), as_1000, &["belongs to uid 1001", "1001 could not read the login", "--user 1001"]);
@@ -105,7 +106,7 @@ fn a_full_disk_is_seen_before_the_login() {
         "mount -t tmpfs -o size=64k tmpfs {0}; mkdir {0}/claude; head -c 40000 /dev/zero >{0}/claude/x",
         capture.display()
     ));
-    refused(run, &["capture/claude", "No space left", "make room"]);
+    refused(run, &["capture/claude", "No space left", "free space"]);
 }
 
 /// The person has logged in by then: the login is kept, and where it is stands on the screen.

@@ -153,7 +153,7 @@ fn rotation_and_what_is_given_or_captured_beside_it() {
     }
     // What is given for this start comes first, and the token before a session.
     let given = sandbox.claude("env").env("CLAUDE_CODE_OAUTH_TOKEN", "FAKE-given").run().ok();
-    given.prints(&["CLAUDE_CODE_OAUTH_TOKEN=FAKE-given"]).warns_once(&["oauth-token is set aside"]);
+    given.prints(&["CLAUDE_CODE_OAUTH_TOKEN=FAKE-given"]).warns_once(&["oauth-token is ignored"]);
     sandbox.captured("claude", ".credentials.json", &Session::new("s").json());
     sandbox.claude("seen").run().ok().prints(&["CLAUDE_CODE_OAUTH_TOKEN=sk"]).prints_no(&["FILE="]);
     sandbox.claude("seen").options(["--auth", "sync"]).run().ok().prints(&["FILE="]).prints_no(&["oat01"]);
@@ -178,11 +178,11 @@ fn rotation_and_what_is_given_or_captured_beside_it() {
 #[test]
 fn without_a_token_the_old_one_stays() {
     let rows = [
-        ("nothing here", "exit 3", "claude ended with status 3, without a token"),
-        ("nothing here", "true", "claude ended, without a token"),
+        ("nothing here", "exit 3", "claude exited with status 3 without a token"),
+        ("nothing here", "true", "claude exited without a token"),
         ("sk-ant-oat01-", "true", "without a token"),
         ("sk-ant-oat01-short", "true", "without a token"),
-        ("sk-ant-oat01-...", "kill -9 $$", "status 137, without a token"),
+        ("sk-ant-oat01-...", "kill -9 $$", "status 137 without a token"),
     ];
     let sandbox = Sandbox::new();
     for is_there in [false, true] {

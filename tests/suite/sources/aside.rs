@@ -30,7 +30,7 @@ fn a_login_that_gives_way_is_kept_where_it_was_found() {
         sandbox.write("home/.claude/.credentials.json", Session::new("home").json());
         let run = sandbox.claude("seen").options(options.iter().copied()).unset("AGENT_INIT_CAPTURE");
         let run = given.iter().fold(run, |run, (name, value)| run.env(name, *value));
-        let outcome = run.run().ok().warns_once(&["home/.claude/.credentials.json", "a start keeps it under", KEPT]);
+        let outcome = run.run().ok().warns_once(&["home/.claude/.credentials.json", "it is kept in", KEPT]);
         let file = outcome.variable("FILE").unwrap_or_default();
         assert!(!file.contains("FAKE-refresh-home"), "{options:?}\n{outcome}");
         assert_eq!(kept(&sandbox, KEPT), [Session::new("home").json()], "{options:?}\n{outcome}");
@@ -98,7 +98,7 @@ fn a_login_that_has_ended_gives_way_and_satisfies_nobody() {
     let sandbox = Sandbox::new();
     sandbox.captured("claude", ".credentials.json", &Session::new("captured").json());
     let outcome = sandbox.claude("seen").env("CLAUDE_CREDENTIALS", ended()).run().ok();
-    let outcome = outcome.warns_once(&["CLAUDE_CREDENTIALS", "is set aside: it has expired"]);
+    let outcome = outcome.warns_once(&["CLAUDE_CREDENTIALS", "is ignored: it has expired"]);
     assert!(outcome.variable("FILE").unwrap().contains("FAKE-refresh-captured"), "{outcome}");
     assert!(sandbox.read("capture/claude/.credentials.json").contains("FAKE-refresh-captured"));
 }

@@ -54,7 +54,7 @@ fn what_a_command_gets_and_gives() {
         if expected.is_some() {
             outcome.says(&["command:ANTHROPIC_API_KEY_COMMAND"]);
         } else {
-            outcome.warns_once(&["ANTHROPIC_API_KEY_COMMAND is empty"]);
+            outcome.warns_once(&["ANTHROPIC_API_KEY_COMMAND is ignored: it is empty"]);
         }
     }
 }

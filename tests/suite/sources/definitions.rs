@@ -41,7 +41,7 @@ fn an_agent_without_methods() {
     let bare = MINE.replace(r#"[{ "method": "api-key", "label": "key of mine", "variable": "MINE_KEY" }]"#, "[]");
     let run = sandbox.raw(["--agent", "mine", "--auth", "token", "--", "true"]);
     let outcome = with(&sandbox, run, &[("mine.json", &bare)]).run().ok();
-    outcome.says(&["hint: mine has no methods: its definition names none"]).says_no(&["are \n", ": \n"]);
+    outcome.says(&["hint: mine has no methods: its definition lists none"]).says_no(&["are \n", ": \n"]);
     for words in [&["agents", "mine"][..], &["status", "--agent", "mine"], &["plan", "--agent", "mine", "--", "true"]] {
         let outcome = with(&sandbox, sandbox.raw(words.iter().copied()), &[("mine.json", &bare)]).run();
         assert!(!outcome.stdout.lines().any(|line| line.ends_with("  ")), "{outcome}");
@@ -146,7 +146,7 @@ fn a_bad_definition_is_named_with_key_and_line() {
     with(&sandbox, sandbox.raw(["--", "true"]), &two).run().refuses(&["b.json", "'mine'"]);
     let sandbox = Sandbox::new();
     let run = with(&sandbox, sandbox.raw(["--", "true"]), &[("a.json", MINE)]);
-    run.setup("chmod 666 /etc/agent-init/agents/a.json").run().refuses(&["a.json", "everybody may write"]);
+    run.setup("chmod 666 /etc/agent-init/agents/a.json").run().refuses(&["a.json", "everybody can write to it"]);
     let sandbox = Sandbox::new();
     let run = with(&sandbox, sandbox.raw(["--", "true"]), &[("a.json", MINE)]);
     run.setup("chown 1000 /etc/agent-init/agents/a.json").run().refuses(&["a.json", "uid 1000"]);

@@ -124,7 +124,12 @@ const KNOWN: &[(&str, &[&str], Give, Option<&str>)] = &[
     ("codex", &[], |_, run| run.env("OPENAI_API_KEY", "FAKE"), Some("does not read OPENAI_API_KEY")),
     ("codex", &["exec"], |_, run| run.env("CODEX_API_KEY", "FAKE"), None),
     ("codex", &[], |_, run| run.env("CODEX_API_KEY", "FAKE"), Some("does not read CODEX_API_KEY")),
-    ("codex", &[], |_, run| run.env("CODEX_CREDENTIALS", codex_auth("a")).options(["--auth=copy"]), Some("strands")),
+    (
+        "codex",
+        &[],
+        |_, run| run.env("CODEX_CREDENTIALS", codex_auth("a")).options(["--auth=copy"]),
+        Some("invalidates"),
+    ),
     ("gemini", &[], |_, run| run.env("GEMINI_API_KEY", "FAKE").env("GOOGLE_API_KEY", "FAKE"), Some("GOOGLE_API_KEY")),
     ("copilot", &[], |_, run| run.env("COPILOT_GITHUB_TOKEN", "ghp_FAKE"), Some("classic")),
     ("copilot", &[], |_, run| run.env("COPILOT_GITHUB_TOKEN", "github_pat_FAKE"), None),

@@ -107,7 +107,7 @@ fn a_capture_that_cannot_be_watched_is_looked_at() {
         let sandbox = Sandbox::new();
         let inject = format!("inject={fault}");
         let mut live = waiting(&sandbox).through(["strace", "-qq", "-o", "/dev/null", "-e", &inject]).start();
-        live.message("they are looked for every 2 s");
+        live.message("checking every 2 s instead");
         sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
         let outcome = live.wait().ok().says_no(&["os error"]);
         assert!(outcome.variable("FILE").is_some_and(|file| file.contains("FAKE-refresh-a")), "{fault}\n{outcome}");

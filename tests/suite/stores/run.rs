@@ -68,7 +68,7 @@ pub fn two_containers(store: &Store) {
     let third = Container::new();
     for spent in ["a", "b"] {
         let run = third.run(store, "seen").env("CLAUDE_CREDENTIALS", Session::new(spent).json());
-        let outcome = run.run().ok().says(&["env:CLAUDE_CREDENTIALS is set aside"]);
+        let outcome = run.run().ok().says(&["env:CLAUDE_CREDENTIALS is ignored"]);
         assert!(outcome.stdout.contains("FAKE-access-c"), "{spent}: {outcome}");
     }
 }

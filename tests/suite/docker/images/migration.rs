@@ -135,7 +135,7 @@ fn every_command_on_the_images_of_the_readme() {
             assert!(outcome.stdout.contains(says), "{image} {words:?}\n{outcome}");
         }
         let setup = container().arguments(&["setup", "--agent", "claude"]).run();
-        setup.refuses(&["setup takes a terminal"]);
+        setup.refuses(&["setup needs a terminal"]);
         let mut up = container().arguments(&["--", "sh", "-c", "echo ready; exec sleep 600"]).start();
         up.line("ready");
         assert_eq!(up.exec(&[], &["agent-init", "exec", "--", "id", "-un"]).ok().stdout, "node\n", "{image}");

@@ -1,4 +1,4 @@
-//! Pure. Where the agent's home directory, its working copy and our state are.
+//! Pure. Where the agent's HOME, its config directory and its working copy are.
 
 use std::path::{Path, PathBuf};
 
@@ -7,20 +7,19 @@ use crate::agent::definition::Home;
 use crate::login::Source;
 use crate::sys::stat::{Kind, Stat};
 
-/// What was seen of a directory that a variable names.
+/// The directory that `$HOME` names.
 #[derive(Debug, Clone)]
 pub struct ExistingHome {
-    /// Its path.
     pub path: PathBuf,
-    /// What it is, if it is there.
+    /// `None` if it does not exist.
     pub stat: Option<Stat>,
 }
 
 /// HOME of the agent, and why.
 ///
-/// A user who stays the same keeps `$HOME`, as under any init; one who is changed to gets the home of the passwd entry,
-/// as with gosu. `/` is what docker sets for a uid without an entry: it is no home.
-pub fn home(
+/// A user who stays the same keeps `$HOME`, as under any init. A user who is switched to gets the home of the passwd
+/// entry, as with gosu. `/` does not count: docker sets it for a uid without a passwd entry.
+pub fn agent_home(
     option: Option<&Path>,
     identity: &Identity,
     changed: bool,
@@ -30,19 +29,18 @@ pub fn home(
         return (option.to_owned(), "--home names it");
     }
     let variable =
-        variable.filter(|seen| seen.path.is_absolute() && (identity.uid == 0 || seen.path != Path::new("/")));
-    let kept = variable.filter(|_| !changed).map(|seen| (seen.path.clone(), "$HOME, and the user stays the same"));
-    let entry = || identity.home.clone().map(|home| (home, "the user's entry in /etc/passwd"));
-    let usable = || {
-        let seen = variable.filter(|seen| seen.stat.is_some_and(|stat| may_use(&stat, identity)))?;
-        Some((seen.path.clone(), "$HOME: the user has no entry in /etc/passwd, and may write there"))
-    };
-    let fallback =
-        || (PathBuf::from(FALLBACK_HOME), "the user has no entry in /etc/passwd, and no $HOME it may write to");
-    kept.or_else(entry).or_else(usable).unwrap_or_else(fallback)
+        variable.filter(|home| home.path.is_absolute() && (identity.uid == 0 || home.path != Path::new("/")));
+    match (variable, &identity.home) {
+        (Some(home), _) if !changed => (home.path.clone(), "$HOME, and the user stays the same"),
+        (_, Some(entry)) => (entry.clone(), "the user's entry in /etc/passwd"),
+        (Some(home), None) if home.stat.is_some_and(|stat| may_use(&stat, identity)) => {
+            (home.path.clone(), "$HOME: the user has no entry in /etc/passwd, and may write there")
+        }
+        _ => (PathBuf::from(FALLBACK_HOME), "the user has no entry in /etc/passwd, and no $HOME it may write to"),
+    }
 }
 
-/// Whether a user may make files in this directory, by its permission bits.
+/// Whether the permission bits let a user create files in this directory.
 pub fn may_use(stat: &Stat, identity: &Identity) -> bool {
     let groups = identity.groups.as_deref().unwrap_or_default();
     let bits = if identity.uid == 0 {
@@ -57,27 +55,27 @@ pub fn may_use(stat: &Stat, identity: &Identity) -> bool {
     stat.kind == Kind::Directory && bits & 0o3 == 0o3
 }
 
-/// What was seen of the agent's own place.
+/// The agent's config directory.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigDirFacts {
     /// `~/.x`, or what the home variable names.
     pub path: PathBuf,
     /// It is a mount point.
     pub mounted: bool,
-    /// The mount there, or of the login file in it, can be written.
+    /// That mount, or the mount of the login file in it, is writable.
     pub mount_writable: bool,
-    /// Something below it is a mount point.
+    /// A mount point below it, the login file first.
     pub mounted_below: Option<PathBuf>,
-    /// What it is, if it is there; a symbolic link is a link.
+    /// `None` if it does not exist. Symbolic links are not followed.
     pub kind: Option<Kind>,
-    /// It belongs to a user who is neither the agent nor root: it is somebody's, and not ours to take.
+    /// It belongs to a user who is neither the agent nor root nor this process, so it must not be taken over.
     pub foreign: bool,
-    /// It, or the existing directory in which it would be made, can be written.
+    /// The directory is writable or, if it does not exist, the one in which it would be made.
     pub writable: bool,
 }
 
 impl ConfigDirFacts {
-    /// Whether the working copy can be here: a mount is the operator's, and is a source; a link leads who knows where.
+    /// Whether the working copy can be here. A mount is a source of the operator's, and a link may lead anywhere.
     pub fn is_usable(&self) -> bool {
         self.obstacle().is_none()
     }
@@ -96,11 +94,11 @@ impl ConfigDirFacts {
     }
 }
 
-/// The agent's own place: what its home variable names, else the default below what the parent's variable names or under
-/// HOME. `named`: the path that a variable holds.
-pub fn own<'p>(home: &Home, named: impl Fn(&str) -> Option<&'p Path>, agent_home: &Path) -> PathBuf {
+/// The path of the config directory: the one that its variable names, else the default below the directory of the parent's
+/// variable or below HOME. `value_of` returns the path that an environment variable holds.
+pub fn locate<'p>(home: &Home, value_of: impl Fn(&str) -> Option<&'p Path>, agent_home: &Path) -> PathBuf {
     let below = |variable: &str, suffix: &str| {
-        let path = named(variable).filter(|path| path.is_absolute())?;
+        let path = value_of(variable).filter(|path| path.is_absolute())?;
         Some(if suffix.is_empty() { path.to_owned() } else { path.join(suffix) })
     };
     below(&home.variable, &home.suffix)
@@ -108,12 +106,12 @@ pub fn own<'p>(home: &Home, named: impl Fn(&str) -> Option<&'p Path>, agent_home
         .unwrap_or_else(|| under_home(&home.default, agent_home))
 }
 
-/// A path of a definition in which `~/` stands for HOME.
+/// Expands `~/` in a path of a definition.
 pub fn under_home(path: &str, agent_home: &Path) -> PathBuf {
     path.strip_prefix("~/").map_or_else(|| PathBuf::from(path), |rest| agent_home.join(rest))
 }
 
-/// Where the working copy goes.
+/// The path of the working copy: the config directory if that is usable.
 pub fn working_copy(
     agent: &str,
     home: &Home,
@@ -129,32 +127,31 @@ pub fn working_copy(
     if home.suffix.is_empty() { parent } else { parent.join(&home.suffix) }
 }
 
-/// Where a file that goes with a method is copied for the agent's user.
+/// Where a file that accompanies a method is copied for the agent's user.
 pub fn copied_file(state_dir: &Path, agent: &str, variable: &str) -> PathBuf {
     state_dir.join("work").join(format!("{agent}.files")).join(variable.to_ascii_lowercase())
 }
 
-/// The directory whose settings belong to the working copy, and what kind of source it is: the operator's mount, else
-/// the capture, else the agent's own place, when that cannot be the working copy.
+/// The directory whose settings are copied to the working copy, and what kind of source it is: the operator's mount, else
+/// the capture, else the config directory if that cannot be the working copy.
 pub fn settings_source<'p>(
-    place: &'p ConfigDirFacts,
+    config_dir: &'p ConfigDirFacts,
     working_copy: &Path,
     capture: Option<&'p Path>,
 ) -> Option<(&'p Path, fn(PathBuf) -> Source)> {
-    if place.mounted {
-        return Some((&place.path, Source::Mount));
-    }
-    let own = (place.path != working_copy && place.kind.is_some()).then_some(place.path.as_path());
-    match (capture, own) {
-        (Some(capture), _) => Some((capture, Source::Capture)),
-        (None, own) => Some((own?, Source::Home)),
+    let is_elsewhere = config_dir.path != working_copy && config_dir.kind.is_some();
+    match capture {
+        _ if config_dir.mounted => Some((&config_dir.path, Source::Mount)),
+        Some(capture) => Some((capture, Source::Capture)),
+        None if is_elsewhere => Some((&config_dir.path, Source::Home)),
+        None => None,
     }
 }
 
-/// The value of the home variable that names this place.
-pub fn variable_value(home: &Home, place: &Path) -> PathBuf {
+/// The value that makes the agent's variable name this config directory: the path without the suffix.
+pub fn variable_value(home: &Home, config_dir: &Path) -> PathBuf {
     let levels = Path::new(&home.suffix).components().count();
-    place.ancestors().nth(levels).unwrap_or(place).to_owned()
+    config_dir.ancestors().nth(levels).unwrap_or(config_dir).to_owned()
 }
 
 #[cfg(test)]
@@ -165,48 +162,55 @@ mod tests {
         Identity { uid, gid: uid, groups: None, home: home.map(PathBuf::from), name: None }
     }
 
-    fn seen(path: &str, uid: u32, mode: u32) -> ExistingHome {
+    fn directory(path: &str, uid: u32, mode: u32) -> ExistingHome {
         let stat = Stat { kind: Kind::Directory, mode, uid, gid: uid, links: 2, size: 0, id: (0, 0), changed: (0, 0) };
         ExistingHome { path: path.into(), stat: Some(stat) }
     }
 
+    #[derive(Debug)]
+    struct HomeRow<'r> {
+        option: Option<&'r str>,
+        identity: Identity,
+        changed: bool,
+        variable: Option<&'r ExistingHome>,
+        expected: &'r str,
+    }
+
     #[test]
-    fn whose_home() {
-        let root = seen("/root", 0, 0o700);
-        let slash = seen("/", 0, 0o755);
-        let shared = seen("/data", 0, 0o777);
+    fn home_is_kept_or_taken_from_passwd() {
+        let root = directory("/root", 0, 0o700);
+        let slash = directory("/", 0, 0o755);
+        let shared = directory("/data", 0, 0o777);
         let node = || identity(1000, Some("/home/node"));
         let nobody = || identity(12345, None);
+        let row =
+            |identity, changed, variable, expected| HomeRow { option: None, identity, changed, variable, expected };
         let rows = [
-            // option, identity, changed, $HOME, home
-            (Some("/x"), node(), true, Some(&root), "/x"),
-            (None, node(), true, Some(&root), "/home/node"),
-            (None, node(), false, Some(&shared), "/data"),
-            (None, node(), false, None, "/home/node"),
-            (None, nobody(), true, Some(&root), FALLBACK_HOME),
-            (None, nobody(), true, Some(&shared), "/data"),
-            (None, nobody(), false, Some(&slash), FALLBACK_HOME),
-            (None, nobody(), false, None, FALLBACK_HOME),
-            (None, identity(0, Some("/root")), false, Some(&slash), "/"),
+            HomeRow { option: Some("/x"), ..row(node(), true, Some(&root), "/x") },
+            row(node(), true, Some(&root), "/home/node"),
+            row(node(), false, Some(&shared), "/data"),
+            row(node(), false, None, "/home/node"),
+            row(nobody(), true, Some(&root), FALLBACK_HOME),
+            row(nobody(), true, Some(&shared), "/data"),
+            row(nobody(), false, Some(&slash), FALLBACK_HOME),
+            row(nobody(), false, None, FALLBACK_HOME),
+            row(identity(0, Some("/root")), false, Some(&slash), "/"),
         ];
-        for (option, identity, changed, variable, expected) in rows {
-            assert_eq!(
-                home(option.map(Path::new), &identity, changed, variable).0,
-                Path::new(expected),
-                "{identity:?} {changed}"
-            );
+        for row in rows {
+            let (home, _) = agent_home(row.option.map(Path::new), &row.identity, row.changed, row.variable);
+            assert_eq!(home, Path::new(row.expected), "{row:?}");
         }
     }
 
     #[test]
-    fn the_place_of_the_working_copy() {
+    fn the_working_copy_is_in_a_usable_config_directory_or_elsewhere() {
         let home: Home = serde_json::from_str(r#"{ "variable": "X_HOME", "default": "~/.x" }"#).unwrap();
         let free = ConfigDirFacts { path: "/h/.x".into(), writable: true, ..ConfigDirFacts::default() };
-        let place = |facts: &ConfigDirFacts, work_dir: Option<&str>| {
+        let path = |facts: &ConfigDirFacts, work_dir: Option<&str>| {
             working_copy("x", &home, facts, work_dir.map(Path::new), Path::new("/s"))
         };
-        assert_eq!(place(&free, None), Path::new("/h/.x"));
-        assert_eq!(place(&free, Some("/w")), Path::new("/w/x"));
+        assert_eq!(path(&free, None), Path::new("/h/.x"));
+        assert_eq!(path(&free, Some("/w")), Path::new("/w/x"));
         for facts in [
             ConfigDirFacts { foreign: true, ..free.clone() },
             ConfigDirFacts { mounted: true, ..free.clone() },
@@ -215,12 +219,12 @@ mod tests {
             ConfigDirFacts { kind: Some(Kind::Link), ..free.clone() },
             ConfigDirFacts { kind: Some(Kind::File), ..free.clone() },
         ] {
-            assert_eq!(place(&facts, None), Path::new("/s/work/x"), "{facts:?}");
+            assert_eq!(path(&facts, None), Path::new("/s/work/x"), "{facts:?}");
         }
     }
 
     #[test]
-    fn a_variable_of_the_homes_parent() {
+    fn the_variable_of_the_parent_moves_the_default() {
         let home = r#"{ "variable": "X", "default": "~/.config/x", "parent": { "variable": "XDG", "suffix": "x" } }"#;
         let home: Home = serde_json::from_str(home).unwrap();
         let rows = [
@@ -231,20 +235,20 @@ mod tests {
             (Some("relative"), Some("/d"), "/d/x"),
         ];
         for (own_variable, parent, expected) in rows {
-            let named = |name: &str| if name == "X" { own_variable } else { parent }.map(Path::new);
-            assert_eq!(own(&home, named, Path::new("/h")), Path::new(expected), "{own_variable:?} {parent:?}");
+            let value_of = |name: &str| if name == "X" { own_variable } else { parent }.map(Path::new);
+            assert_eq!(locate(&home, value_of, Path::new("/h")), Path::new(expected), "{own_variable:?} {parent:?}");
         }
     }
 
     #[test]
-    fn a_variable_that_names_a_parent() {
+    fn a_suffix_is_added_to_the_variable() {
         let home: Home =
             serde_json::from_str(r#"{ "variable": "X_DATA", "suffix": "x", "default": "~/.local/x" }"#).unwrap();
         for (named, expected) in [(None, "/h/.local/x"), (Some("/d"), "/d/x"), (Some("relative"), "/h/.local/x")] {
-            assert_eq!(own(&home, |_| named.map(Path::new), Path::new("/h")), Path::new(expected), "{named:?}");
+            assert_eq!(locate(&home, |_| named.map(Path::new), Path::new("/h")), Path::new(expected), "{named:?}");
         }
-        let place = working_copy("x", &home, &ConfigDirFacts::default(), None, Path::new("/s"));
-        assert_eq!(place, Path::new("/s/work/x/x"));
-        assert_eq!(variable_value(&home, &place), Path::new("/s/work/x"));
+        let path = working_copy("x", &home, &ConfigDirFacts::default(), None, Path::new("/s"));
+        assert_eq!(path, Path::new("/s/work/x/x"));
+        assert_eq!(variable_value(&home, &path), Path::new("/s/work/x"));
     }
 }
