@@ -167,7 +167,7 @@ fn announce(reporter: Reporter, facts: &Facts<'_>, plan: &Plan<'_, '_>) {
     reporter.say_all(facts.warnings());
     for agent in &plan.agents {
         reporter.say_all(&agent.warnings);
-        reporter.say(&agent.auth_line());
+        reporter.say(&plan::auth_line(agent));
     }
 }
 

@@ -128,7 +128,7 @@ fn run_does_what_was_planned() {
         let laid_down = claude["login_file"]["what"] != "absent";
         assert_eq!(run.variable("FILE").is_some(), laid_down, "{what}\n{run}");
         let source = &plan["auth"]["agents"][0]["source"];
-        assert!(run.stderr.contains(source.as_str().unwrap_or("none (manual /login required)")), "{what}\n{run}");
+        assert!(run.stderr.contains(source.as_str().unwrap_or("none (not logged in)")), "{what}\n{run}");
     }
 }
 

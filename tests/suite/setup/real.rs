@@ -41,7 +41,7 @@ fn a_login_is_captured_before_it_ends_and_another_container_answers() {
 
     let next = Sandbox::new();
     let run = vendor.run(&next, &["claude", "-p", "hello"]).env("AGENT_INIT_CAPTURE", sandbox.text("capture"));
-    run.run().ok().quiet().prints(&[ANSWER]).says(&["forwarded host session (sync)", "fake@example.com"]);
+    run.run().ok().quiet().prints(&[ANSWER]).says(&["subscription login (sync)", "fake@example.com"]);
     let sent = text(&vendor.requests(MESSAGES)[0]["bearer"]);
     assert!(stored().contains(&sent), "{sent}");
     assert_eq!(vendor.requests(TOKEN).len(), 1);
