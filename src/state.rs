@@ -71,6 +71,9 @@ pub struct Served {
     /// What was found beside the source, and why it is not used.
     #[serde(default)]
     pub shadowed: Vec<Shadowed>,
+    /// An API key is used although there is a login.
+    #[serde(default)]
+    pub is_key_over_login: bool,
     /// Tokens of the login that was installed or last agreed; see [`MergeBase`].
     pub base: Option<String>,
     /// All of that login that travels.

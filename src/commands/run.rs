@@ -254,6 +254,7 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         content: None,
         history: before.map(|before| before.history.clone()).unwrap_or_default(),
         shadowed: plan.shadowed(),
+        is_key_over_login: plan.is_key_over_login(),
         last: None,
         at: None,
     };

@@ -12,7 +12,7 @@ use crate::facts::Facts;
 use crate::log::Reporter;
 use crate::login::merge::SyncResult;
 use crate::output::json_line;
-use crate::output::status::Document;
+use crate::output::status::{Detail, Document};
 use crate::output::style::Style;
 use crate::plan::{AgentPlan, Plan};
 use crate::state::Served;
@@ -37,28 +37,33 @@ pub fn status(config: &StatusConfig, environment: &Environment, reporter: Report
     for name in &asked {
         catalog.named(name)?;
     }
-    let (heading, agents) = if let Ok(running) = running::find(run.state_dir.as_deref(), environment) {
+    let (context, agents) = if let Ok(running) = running::find(run.state_dir.as_deref(), environment) {
         let all = of_running(&running, &catalog, clock);
         let wanted = |status: &AgentStatus| asked.is_empty() || asked.contains(&status.agent);
         let mut agents: Vec<_> = all.into_iter().filter(wanted).collect();
         for name in asked.iter().filter(|name| !running.state.agents.iter().any(|served| served.agent == **name)) {
             agents.push(status::not_served(catalog.named(name)?.definition()?));
         }
-        let who = (running.agent.pid, running.agent.uid, running.agent.gid);
-        (format!("Process {} runs here as {}:{}; this is what it has now.", who.0, who.1, who.2), agents)
+        let (pid, uid, gid) = (running.agent.pid, running.agent.uid, running.agent.gid);
+        (format!("Process {pid} runs here as {uid}:{gid}. This is what it has now."), agents)
     } else {
         let run = running::with_init(&config.inspection)?;
         let facts = facts::facts(&run, &catalog, environment, None)?;
         reporter.say_all(facts.warnings());
         let plan = plan::draft(&run, &facts);
-        ("No agent runs here; this is what `run` would use.".to_owned(), of_plan(&facts, &plan, clock))
+        ("No agent runs here. This is what `run` would use.".to_owned(), of_plan(&facts, &plan, clock))
     };
     let is_well = |status: &AgentStatus| status.state.is_well();
     let good = if asked.is_empty() { agents.iter().any(is_well) } else { agents.iter().all(is_well) };
+    let detail = match (config.short, config.verbose) {
+        (true, _) => Detail::Short,
+        (false, true) => Detail::Verbose,
+        (false, false) => Detail::Normal,
+    };
     let text = if config.json {
         json_line(&Document::of(&agents))?
     } else {
-        output::status::page(&heading, &agents, clock.now).written(Style::of_stdout(environment))
+        output::status::page(&context, &agents, clock.now, detail).written(Style::of_stdout(environment))
     };
     Ok(Answer { text, exit: u8::from(!good) })
 }

@@ -127,12 +127,12 @@ impl Read {
         settings.check()?;
         let operand = self.operand()?;
         settings.run.command.clone_from(&self.words);
-        let Settings { run, auto, token, warn_within, json, .. } = settings;
+        let Settings { run, auto, token, warn_within, json, short, verbose, .. } = settings;
         Ok(match self.name {
             CommandName::Run => Command::Run(run),
             CommandName::Setup => Command::Setup(SetupConfig { run, auto, token }),
             CommandName::Status => {
-                Command::Status(StatusConfig { inspection: self.inspection(run), warn_within, json })
+                Command::Status(StatusConfig { inspection: self.inspection(run), warn_within, json, short, verbose })
             }
             CommandName::Plan => Command::Plan(PlanConfig { run, json }),
             CommandName::Doctor => Command::Doctor(DoctorConfig { inspection: self.inspection(run), json }),

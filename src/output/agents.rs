@@ -87,7 +87,7 @@ pub fn one(definition: &Definition) -> Page {
     let forms = format!("A variable NAME may be given as {file}, {command} or a secret file of its name, too.");
     let mut page = Page::default();
     page.line(toned(Tone::Strong, &definition.name).text(format!(" - {}", definition.title)));
-    page.rows(rows);
+    page.rows(2, rows);
     page.gap();
     page.line(forms);
     page

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::agent::definition::Setting;
+use crate::agent::definition::{Method, Setting};
 use crate::config::{AuthMode, Forwarding, Rewrite, Scope};
 use crate::facts::agent_facts::AgentFacts;
 use crate::facts::{Candidate, ForeignFile};
@@ -200,6 +200,12 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
             why: aside.why.to_string(),
         };
         self.ignored().map(shadowed).collect()
+    }
+
+    /// Whether an API key, which is billed by use, was chosen although there is a usable login.
+    pub fn is_key_over_login(&self) -> bool {
+        let is_key = self.chosen().is_some_and(|chosen| chosen.rule.method == Method::ApiKey);
+        is_key && self.ignored().any(|(candidate, _)| candidate.session().is_some())
     }
 
     /// The files that are copied for the agent's user.

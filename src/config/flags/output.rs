@@ -25,9 +25,16 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Optional("BOOL", Values::words::<Boolean>()),
         variable: Some("AGENT_INIT_VERBOSE"),
         group: Group::Output,
-        taken_by: TakenBy::START_AND_SETUP,
+        taken_by: TakenBy { shown: &[Run, Setup, Plan, Status], hidden: &[Doctor] },
         about: About { short: "Log each step", long: "", default: "off" },
-        about_in: &[],
+        about_in: &[(
+            Status,
+            About {
+                short: "Show exact times, sources and modes, too",
+                long: "They are the values of the JSON.",
+                default: "off",
+            },
+        )],
         action: Action::Set(|settings, text| put_text(&mut settings.verbose, text, value::boolean)),
     },
     Flag {
@@ -53,6 +60,19 @@ pub(super) const FLAGS: &[Flag] = &[
         },
         about_in: &[],
         action: Action::Set(|settings, text| put_text(&mut settings.warn_within, text, value::duration)),
+    },
+    Flag {
+        name: Long("short"),
+        takes: Takes::Nothing,
+        variable: None,
+        group: Group::Output,
+        taken_by: TakenBy::only(&[Status]),
+        about: About { short: "Print one line for each agent", long: "", default: "" },
+        about_in: &[],
+        action: Action::Set(|settings, _| {
+            settings.short = true;
+            Ok(())
+        }),
     },
     Flag {
         name: Long("json"),

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::output::page::{Line, Page, toned};
 use crate::output::plan::{AgentView, Step, View};
 use crate::output::status;
+use crate::output::status::Detail;
 use crate::output::style::{Tone, span};
 use crate::status::AgentStatus;
 use crate::words::listed;
@@ -27,7 +28,7 @@ pub fn page(view: &View<'_>, auth: &[AgentStatus], now: SystemTime) -> Page {
     if auth.is_empty() {
         page.line("No agent is served: a plain init.");
     } else {
-        page.page(status::page("What would authenticate:", auth, now));
+        page.page(status::sections(auth, now, Detail::Normal));
     }
     page
 }
@@ -76,7 +77,7 @@ fn steps(view: &View<'_>) -> Page {
     ]);
     let mut page = Page::default();
     page.line(toned(Tone::Strong, "agent-init run"));
-    page.rows(rows);
+    page.rows(2, rows);
     page
 }
 
@@ -107,6 +108,6 @@ fn agent_page(agent: &AgentView) -> Page {
     rows.extend(agent.write_back.as_ref().map(|to| ("write-back", step(to))));
     let mut page = Page::default();
     page.line(toned(Tone::Strong, &agent.agent));
-    page.rows(rows);
+    page.rows(2, rows);
     page
 }
