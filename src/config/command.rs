@@ -108,6 +108,8 @@ impl CommandName {
             CommandName::Agents => &AGENTS,
             CommandName::Install => &INSTALL,
             CommandName::Completions => &COMPLETIONS,
+            CommandName::Help => &HELP,
+            CommandName::Version => &VERSION,
         }
     }
 }
@@ -265,4 +267,28 @@ static COMPLETIONS: CommandSpec = CommandSpec {
     variables: Variables::None,
     exit_status: "0.",
     examples: &["source <(agent-init completions bash)"],
+};
+
+static HELP: CommandSpec = CommandSpec {
+    program: "agent-init help",
+    flags: Flags::Of(CommandName::Help),
+    summary: "Print the help of a command",
+    long: "It prints what `agent-init COMMAND --help` prints; without COMMAND, what `agent-init --help` prints.",
+    usage: "agent-init help [COMMAND]",
+    operand: Operand::One { name: "COMMAND", values: Values::words::<CommandName>(), is_required: false },
+    variables: Variables::None,
+    exit_status: "0, or 125 if there is no such command.",
+    examples: &["docker run --rm IMAGE help setup"],
+};
+
+static VERSION: CommandSpec = CommandSpec {
+    program: "agent-init version",
+    flags: Flags::Of(CommandName::Version),
+    summary: "Print the version",
+    long: "It prints what `agent-init --version` prints.",
+    usage: "agent-init version",
+    operand: Operand::None,
+    variables: Variables::None,
+    exit_status: "0.",
+    examples: &[],
 };

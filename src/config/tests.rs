@@ -155,6 +155,22 @@ fn an_option_wins_over_its_variable_and_an_empty_variable_is_not_set() {
 }
 
 #[test]
+fn help_and_version_are_commands_too() {
+    let printed = |words: &[&str]| match command(words, &[]).unwrap() {
+        Command::Print(text) => text,
+        other => panic!("{words:?}: {other:?}"),
+    };
+    assert_eq!(printed(&["version"]), printed(&["--version"]));
+    assert_eq!(printed(&["help"]), printed(&["--help"]));
+    for name in CommandName::VALUES {
+        assert_eq!(printed(&["help", name.word()]), printed(&[name.word(), "--help"]), "{}", name.word());
+    }
+    let unknown = refusal(&["help", "nosuch"], &[]);
+    assert!(unknown.what.contains("unknown command 'nosuch'") && unknown.hint.contains("setup"));
+    assert!(matches!(command(&["--", "help"], &[]).unwrap(), Command::Run(_)));
+}
+
+#[test]
 fn the_last_of_repeated_options_counts() {
     let run = run(&["--grace", "1s", "--sync=exit", "--grace=2s", "--user", "a", "--user", "b", "x"], &[]).unwrap();
     assert_eq!((run.grace, run.user), (Duration::from_secs(2), UserChoice::Named("b".into())));

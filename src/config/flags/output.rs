@@ -1,11 +1,10 @@
 //! The options for what is printed.
 
 use crate::config::choices::Boolean;
-use crate::config::command_name::CommandName::{
-    Agents, Completions, Doctor, Exec, Healthcheck, Install, Plan, Run, Setup, Status,
-};
+use crate::config::command_name::CommandName::{self, Agents, Doctor, Plan, Run, Setup, Status};
 use crate::config::flag::Name::{Both, Long};
 use crate::config::flag::{About, Action, Flag, Group, Printed, TakenBy, Takes, Values, put_text};
+use crate::config::words::Words;
 use crate::config::{value, words};
 use crate::log::LogFormat;
 
@@ -92,7 +91,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Nothing,
         variable: None,
         group: Group::Output,
-        taken_by: TakenBy::only(&[Run, Setup, Status, Plan, Doctor, Healthcheck, Exec, Agents, Install, Completions]),
+        taken_by: TakenBy::only(CommandName::VALUES),
         about: About { short: "Print help: -h is short, --help is long", long: "", default: "" },
         about_in: &[],
         action: Action::Print(Printed::Help),

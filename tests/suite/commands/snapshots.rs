@@ -16,11 +16,25 @@ fn steady(sandbox: &Sandbox, text: &str) -> String {
     text.lines().map(line).collect()
 }
 
+const COMMANDS: [&str; 12] = [
+    "",
+    "setup",
+    "status",
+    "plan",
+    "doctor",
+    "healthcheck",
+    "exec",
+    "agents",
+    "install",
+    "completions",
+    "help",
+    "version",
+];
+
 #[test]
 fn help() {
     let sandbox = Sandbox::new();
-    for command in ["", "setup", "status", "plan", "doctor", "healthcheck", "exec", "agents", "install", "completions"]
-    {
+    for command in COMMANDS {
         let words = [command, "--help"].into_iter().filter(|word| !word.is_empty());
         let name = if command.is_empty() { "help".to_owned() } else { format!("help-{command}") };
         assert_snapshot(&name, &sandbox.raw(words).run().ok().stdout);
