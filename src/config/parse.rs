@@ -103,7 +103,7 @@ impl Read {
                 (name, vec![before(name, first)?, line])
             }
         };
-        let (variables, warnings) = variables::read(name.spec(), environment);
+        let (variables, warnings) = variables::read(name.spec(), environment)?;
         let mut read = Read { name, layers: Layers(vec![variables]), words: Vec::new(), print: None, warnings };
         for line in lines {
             read.layers.0.push(line.options);
