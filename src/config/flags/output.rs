@@ -53,8 +53,8 @@ pub(super) const FLAGS: &[Flag] = &[
         group: Group::Output,
         taken_by: TakenBy::only(&[Status]),
         about: About {
-            short: "Call a login expiring this long before its end",
-            long: "This concerns logins and tokens that cannot be refreshed.",
+            short: "Report a login as expiring this long before its end",
+            long: "Logins that can be refreshed never count as expiring.",
             default: "7d",
         },
         about_in: &[],
