@@ -150,7 +150,7 @@ setup runs the agent's own login command in a new, private directory, and saves 
 nothing changes.
 
 COMMAND replaces the agent's login command. Without COMMAND and --agent, setup logs in to the only known agent in the \
-image; if there are several, it starts a shell in which you can log in to any of them.
+image. If there is not exactly one, it starts a shell in which you can log in to several.
 
 Most options have an environment variable: --work-dir is AGENT_INIT_WORK_DIR. The option wins over its variable.",
     usage: "agent-init setup [OPTIONS] [--] [COMMAND [ARG...]]",
