@@ -9,6 +9,7 @@ use crate::login::merge::SyncResult;
 use crate::output::page::{Line, Page, marked, toned};
 use crate::output::style::{Mark, Tone, from_now};
 use crate::plan::warning::log_in;
+use crate::state::Shadowed;
 use crate::status::{AgentStatus, Health, WriteBackStatus};
 
 /// The object of `status --json`, and of `auth` in `plan --json`.
@@ -163,7 +164,8 @@ fn rows(agent: &AgentStatus, now: SystemTime, detail: Detail) -> Vec<(&'static s
     rows.extend(saved(agent, now).map(|saved| ("saved", saved.into())));
     rows.extend(agent.write_back.iter().flat_map(kept));
     for ignored in &agent.shadowed {
-        rows.push(("ignored", format!("{}: {}", place(&ignored.source), ignored.why).into()));
+        let name = if is_the_problem(agent, ignored) { "problem" } else { "ignored" };
+        rows.push((name, format!("{}: {}", place(&ignored.source), ignored.why).into()));
     }
     match agent.shared_by {
         0 => {}
@@ -176,11 +178,17 @@ fn rows(agent: &AgentStatus, now: SystemTime, detail: Detail) -> Vec<(&'static s
     rows
 }
 
-/// What is wrong, unless an ignored source says the same.
+/// What is wrong, unless the row of an ignored source says it.
 fn problem(agent: &AgentStatus) -> Option<&str> {
     let problem = agent.problem.as_deref()?;
-    let is_said = agent.shadowed.iter().any(|ignored| problem.starts_with(&ignored.source));
+    let is_said = agent.shadowed.iter().any(|ignored| is_the_problem(agent, ignored));
     (!is_said).then_some(problem)
+}
+
+/// Whether this source is the reason why the agent has no credential.
+fn is_the_problem(agent: &AgentStatus, ignored: &Shadowed) -> bool {
+    let rest = agent.problem.as_deref().and_then(|problem| problem.strip_prefix(&ignored.source));
+    rest.is_some_and(|rest| rest.starts_with(": ") || rest.starts_with(" is "))
 }
 
 fn source(agent: &AgentStatus) -> Option<(&'static str, Line)> {
