@@ -5,7 +5,7 @@ set -l words (commandline -opc)
 set -l count (count $words)
 set -l name run
 set -l i 2
-if test $count -ge 2; and contains -- $words[2] run setup status plan doctor healthcheck exec agents install completions
+if test $count -ge 2; and contains -- $words[2] run setup status plan doctor healthcheck exec agents install completions help version
 set name $words[2]
 set i 3
 end
@@ -62,7 +62,9 @@ complete -c agent-init -n __agent_init_first -a exec -d 'Run COMMAND as the runn
 complete -c agent-init -n __agent_init_first -a agents -d 'Show the known agents, or one of them'
 complete -c agent-init -n __agent_init_first -a install -d 'Copy this binary to PATH'
 complete -c agent-init -n __agent_init_first -a completions -d 'Print the completions of a shell'
-complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l agent -d 'Agents to serve: names, auto or none' -x -a 'auto none (__agent_init_agents)'
+complete -c agent-init -n __agent_init_first -a help -d 'Print the help of a command'
+complete -c agent-init -n __agent_init_first -a version -d 'Print the version'
+complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l agent -d 'Agents to log in: names, auto or none' -x -a 'auto none (__agent_init_agents)'
 complete -c agent-init -n '__agent_init_in run status plan doctor' -l auth -d 'How agents log in: a MODE, or NAME=MODE for each' -x -a 'auto sync copy token api-key ignore'
 complete -c agent-init -n '__agent_init_in run status plan doctor' -l prefer -d 'Methods to prefer if there are several' -x -a 'oauth-token auth-token api-key session cloud'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l capture -d 'The login directory, or NAME=DIR for each agent' -x -a '(__fish_complete_directories)'
@@ -77,7 +79,7 @@ complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l user
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l home -d 'HOME of the agent' -x -a '(__fish_complete_directories)'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l work-dir -d 'Directory for working copies of logins' -x -a '(__fish_complete_directories)'
 complete -c agent-init -n '__agent_init_in run setup plan' -l scope -d 'What to copy from a capture: login, settings or all' -x -a 'login settings all'
-complete -c agent-init -n '__agent_init_in run setup plan' -l first-run -d 'Answer the agents questions of a first start' -x -a 'on off'
+complete -c agent-init -n '__agent_init_in run setup plan' -l first-run -d 'Answer the dialogs of the agents first start' -x -a 'on off'
 complete -c agent-init -n '__agent_init_in run setup plan' -l trust -d 'Directories that the agent trusts from the start' -x -a '(__fish_complete_directories)'
 complete -c agent-init -n '__agent_init_in run setup status plan doctor healthcheck exec' -l state-dir -d 'Directory for the state of a run' -x -a '(__fish_complete_directories)'
 complete -c agent-init -n '__agent_init_in run plan' -l drop-caps -d 'Take all capabilities from the agent: on, off, auto' -x -a 'on off auto'
@@ -87,13 +89,14 @@ complete -c agent-init -n '__agent_init_in run setup plan' -l grace -d 'Time fro
 complete -c agent-init -n '__agent_init_in run plan' -l forward-to -d 'Who gets forwarded signals: group or process' -x -a 'group process'
 complete -c agent-init -n '__agent_init_in run plan' -l rewrite -d 'Forward signal FROM as TO, or drop it with FROM:0' -x
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l log-format -d 'Form of messages: text or json' -x -a 'text json'
-complete -c agent-init -n '__agent_init_in run setup plan' -s v -l verbose -d 'Log each step'
+complete -c agent-init -n '__agent_init_in run setup status plan' -s v -l verbose -d 'Log each step'
 complete -c agent-init -n '__agent_init_in run setup plan' -s q -l quiet -d 'Log warnings and errors only'
-complete -c agent-init -n '__agent_init_in run setup status plan doctor healthcheck exec agents install completions' -s h -l help -d 'Print help: -h is short, --help is long'
+complete -c agent-init -n '__agent_init_in run setup status plan doctor healthcheck exec agents install completions help version' -s h -l help -d 'Print help: -h is short, --help is long'
 complete -c agent-init -n '__agent_init_in run' -s V -l version -d 'Print the version'
 complete -c agent-init -n '__agent_init_in setup' -l auto -d 'Start the agent itself instead of its login command'
 complete -c agent-init -n '__agent_init_in setup' -l token -d 'Create and capture a long-lived token'
-complete -c agent-init -n '__agent_init_in status' -l warn-within -d 'Call a login expiring this long before its end' -x
+complete -c agent-init -n '__agent_init_in status' -l warn-within -d 'Report a login as expiring this long before its end' -x
+complete -c agent-init -n '__agent_init_in status' -l short -d 'Print one line for each agent'
 complete -c agent-init -n '__agent_init_in status plan doctor agents' -l json -d 'Print one JSON object instead of text'
 # status takes only options
 # doctor takes only options
@@ -101,4 +104,6 @@ complete -c agent-init -n '__agent_init_in status plan doctor agents' -l json -d
 complete -c agent-init -n '__agent_init_in agents' -a '(__agent_init_agents)'
 complete -c agent-init -n '__agent_init_in install' -F
 complete -c agent-init -n '__agent_init_in completions' -a 'bash zsh fish'
+complete -c agent-init -n '__agent_init_in help' -a 'run setup status plan doctor healthcheck exec agents install completions help version'
+# version takes only options
 complete -c agent-init -n __agent_init_takes_program -a '(__agent_init_program)'

@@ -3,6 +3,7 @@
 //! A plan refers to the facts and contains no secret, so it can be printed.
 
 pub mod agent_plan;
+mod auth_line;
 pub mod condition;
 pub mod environment;
 pub mod method;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 pub use agent_plan::{
     AgentPlan, Enforcement, FirstRunStep, HomeStep, LoginFileStep, Plan, PrivilegeSteps, SignalPolicy, TrustedRoot,
 };
+pub use auth_line::auth_line;
 pub use requirement::required;
 pub use write_back::{WriteBack, WriteBackTarget};
 

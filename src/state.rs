@@ -68,6 +68,9 @@ pub struct Served {
     /// Candidates that are ignored.
     #[serde(default)]
     pub shadowed: Vec<Shadowed>,
+    /// An API key is used although there is a login.
+    #[serde(default)]
+    pub is_key_over_login: bool,
     /// The digest of the merge base; see [`MergeBase`].
     pub base: Option<String>,
     /// The content digest of the merge base.

@@ -47,6 +47,9 @@ pub struct AgentStatus {
     pub problem: Option<String>,
     /// What was found beside the source, and why it is not used.
     pub shadowed: Vec<Shadowed>,
+    /// An API key, which is billed by use, is used although there is a login.
+    #[serde(skip)]
+    pub is_key_over_login: bool,
     /// Where refreshed logins go; nothing is refreshed without a session.
     pub write_back: Option<WriteBackStatus>,
     /// How many containers use the capture now.
@@ -134,6 +137,7 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
         state,
         problem,
         shadowed: plan.shadowed(),
+        is_key_over_login: plan.is_key_over_login(),
         write_back,
         shared_by: exchange.shared_by,
     }
@@ -202,6 +206,7 @@ pub fn served(
         state,
         problem,
         shadowed: served.shadowed.clone(),
+        is_key_over_login: served.is_key_over_login,
         write_back,
         shared_by: exchange.shared_by,
     }
@@ -245,6 +250,7 @@ pub fn not_served(definition: &Definition) -> AgentStatus {
         state: Health::Missing,
         problem: Some("the run under way does not serve this agent".to_owned()),
         shadowed: Vec::new(),
+        is_key_over_login: false,
         write_back: None,
         shared_by: 0,
     }

@@ -55,7 +55,7 @@ reader=$!
 # Until the prompt has reached the vendor, which holds its answer back: Claude Code cannot end meanwhile.
 vendor control wait path=$messages >/dev/null || :
 show <"$temp/err"
-check "it names the session" grep -q "claude auth: forwarded host session (sync)" "$temp/err"
+check "it names the session" grep -q "claude auth: subscription login (sync)" "$temp/err"
 check "no token is in its messages" absent FAKE "$temp/err"
 
 stage "What Claude Code sent: it refreshed, then asked"

@@ -31,7 +31,7 @@ report() {
 report "end of report" >"$temp/report"
 stage "What agent-init found"
 show <"$temp/err"
-check "it names the session" grep -q "claude auth: forwarded host session (sync)" "$temp/err"
+check "it names the session" grep -q "claude auth: subscription login (sync)" "$temp/err"
 check "no token is in its messages" absent FAKE "$temp/err"
 
 stage "What was laid down, as the agent sees it"

@@ -113,7 +113,7 @@ fn announce(reporter: Reporter, facts: &Facts<'_>, plan: &Plan<'_, '_>) {
     reporter.say_all(facts.warnings());
     for agent in &plan.agents {
         reporter.say_all(&agent.warnings);
-        reporter.say(&agent.auth_line());
+        reporter.say(&plan::auth_line(agent));
     }
 }
 
@@ -289,6 +289,7 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         content: None,
         history: previous.map(|previous| previous.history.clone()).unwrap_or_default(),
         shadowed: plan.shadowed(),
+        is_key_over_login: plan.is_key_over_login(),
         last: None,
         at: None,
     };

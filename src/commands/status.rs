@@ -12,7 +12,7 @@ use crate::facts::Facts;
 use crate::log::Reporter;
 use crate::login::merge::SyncResult;
 use crate::output::json_line;
-use crate::output::status::Document;
+use crate::output::status::{Detail, Document};
 use crate::output::style::Style;
 use crate::plan::{AgentPlan, Plan};
 use crate::process::table;
@@ -34,7 +34,7 @@ pub fn status(config: &StatusConfig, environment: &Environment, reporter: Report
     for name in &named {
         catalog.named(name)?;
     }
-    let (heading, agents) = if let Ok(running) = running::find(run.state_dir.as_deref(), environment) {
+    let (context, agents) = if let Ok(running) = running::find(run.state_dir.as_deref(), environment) {
         let all = running_agents(&running, &catalog, clock);
         let wanted = |status: &AgentStatus| named.is_empty() || named.contains(&status.agent);
         let mut agents: Vec<_> = all.into_iter().filter(wanted).collect();
@@ -42,20 +42,25 @@ pub fn status(config: &StatusConfig, environment: &Environment, reporter: Report
             agents.push(status::not_served(catalog.named(name)?.definition()?));
         }
         let table::Process { pid, uid, gid, .. } = running.agent;
-        (format!("Process {pid} runs here as {uid}:{gid}; this is what it has now."), agents)
+        (format!("Process {pid} runs here as {uid}:{gid}. This is what it has now."), agents)
     } else {
         let run = running::with_init(&config.inspection)?;
         let facts = facts::facts(&run, &catalog, environment, None)?;
         reporter.say_all(facts.warnings());
         let plan = plan::draft(&run, &facts);
-        ("No agent runs here; this is what `run` would use.".to_owned(), planned_agents(&facts, &plan, clock))
+        ("No agent runs here. This is what `run` would use.".to_owned(), planned_agents(&facts, &plan, clock))
     };
     let is_healthy = |status: &AgentStatus| status.state.is_healthy();
     let is_success = if named.is_empty() { agents.iter().any(is_healthy) } else { agents.iter().all(is_healthy) };
+    let detail = match (config.short, config.verbose) {
+        (true, _) => Detail::Short,
+        (false, true) => Detail::Verbose,
+        (false, false) => Detail::Normal,
+    };
     let text = if config.json {
         json_line(&Document::of(&agents))?
     } else {
-        output::status::page(&heading, &agents, clock.now).written(Style::of_stdout(environment))
+        output::status::page(&context, &agents, clock.now, detail).written(Style::of_stdout(environment))
     };
     Ok(Answer { text, exit: u8::from(!is_success) })
 }

@@ -9,7 +9,7 @@ word_enum! {
     #[derive(Default)]
     pub enum AuthMode("mode") {
         #[default]
-        Auto = "auto": "the agent's usual method, the best that is found",
+        Auto = "auto": "the first usable method in the agent's order",
         Sync = "sync": "a login; refreshed tokens are saved to where it came from",
         Copy = "copy": "a login; refreshed tokens stay in the container",
         Token = "token": "a long-lived or bearer token, and nothing else",
@@ -47,7 +47,7 @@ word_enum! {
         On = "on" | "1" | "true" | "yes": "always",
         Off = "off" | "0" | "false" | "no": "never",
         #[default]
-        Auto = "auto": "on when agent-init itself changes to another, non-root user",
+        Auto = "auto": "on if agent-init changes to a user other than root",
     }
 }
 

@@ -108,6 +108,8 @@ impl CommandName {
             CommandName::Agents => &AGENTS,
             CommandName::Install => &INSTALL,
             CommandName::Completions => &COMPLETIONS,
+            CommandName::Help => &HELP,
+            CommandName::Version => &VERSION,
         }
     }
 }
@@ -121,8 +123,8 @@ agent-init is the ENTRYPOINT of an image with coding agents. It finds a login, a
 private copy of it, changes to the agent's user, and runs COMMAND. It forwards signals and reaps processes, as PID 1 \
 has to. When the agent refreshes its tokens, agent-init saves them, so that the next container is logged in too.
 
-Options end at COMMAND: everything after it belongs to COMMAND. The name of a command may follow options, so that \
-an image whose ENTRYPOINT has options still answers `docker run IMAGE status`. After -- every word is COMMAND's.
+Options end at COMMAND: everything after it belongs to COMMAND. The name of a command may follow options: \
+with ENTRYPOINT [\"agent-init\", \"--user\", \"node\"], `docker run IMAGE status` works. After --, everything is COMMAND.
 
 Most options have an environment variable: --work-dir is AGENT_INIT_WORK_DIR. The option wins over its variable.",
     usage: "agent-init [run] [OPTIONS] [--] COMMAND [ARG...]",
@@ -143,11 +145,12 @@ static SETUP: CommandSpec = CommandSpec {
     flags: Flags::Of(CommandName::Setup),
     summary: "Log in at the terminal and save the login for other containers",
     long: "\
-The agent's own login command runs in a new working copy. As soon as the login is complete, it replaces the one in \
-the capture; the old one is kept in .agent-init/conflicts/. Without a new login nothing changes.
+setup runs the agent's own login command in a new, private directory, and saves the login in the login directory \
+(--capture) as soon as it is complete. An earlier login is kept in .agent-init/conflicts/ there. Without a new login, \
+nothing changes.
 
-With COMMAND, that runs instead of the agent's login command. If it is not clear which agent is meant, a shell \
-starts in which you can log in to several.
+COMMAND replaces the agent's login command. Without COMMAND and --agent, setup logs in to the only known agent in the \
+image. If there is not exactly one, it starts a shell in which you can log in to several.
 
 Most options have an environment variable: --work-dir is AGENT_INIT_WORK_DIR. The option wins over its variable.",
     usage: "agent-init setup [OPTIONS] [--] [COMMAND [ARG...]]",
@@ -166,8 +169,8 @@ static STATUS: CommandSpec = CommandSpec {
     flags: Flags::Of(CommandName::Status),
     summary: "Show how each agent is logged in, and until when",
     long: "\
-In a container where an agent runs, this is what the agent has now. Elsewhere it is what `run` would use with the \
-same options; every option of `run` is accepted.",
+Where an agent runs, status shows what the agent has now. Elsewhere it shows what `run` would use with the same \
+options. It accepts every option of `run`. Credentials are not checked with the vendor.",
     usage: "agent-init status [OPTIONS]",
     operand: Operand::CommandToLookAt,
     variables: Variables::OwnAndWarn,
@@ -179,7 +182,7 @@ static PLAN: CommandSpec = CommandSpec {
     program: "agent-init plan",
     flags: Flags::Of(CommandName::Plan),
     summary: "Show what `run` would do and why, without doing it",
-    long: "It takes the options and the COMMAND of `run`. Nothing is written, and no NAME_COMMAND is run.",
+    long: "It takes the options and the COMMAND of `run`. It writes nothing and runs no NAME_COMMAND.",
     usage: "agent-init plan [OPTIONS] [--] COMMAND [ARG...]",
     operand: Operand::Command { is_required: true },
     variables: Variables::OwnAndWarn,
@@ -192,8 +195,8 @@ static DOCTOR: CommandSpec = CommandSpec {
     flags: Flags::Of(CommandName::Doctor),
     summary: "Look for problems and show how to fix each of them",
     long: "\
-It looks at mounts, owners, modes, capabilities, the clock and every source of a credential. Every option of `run` \
-is accepted. Nothing is written.",
+doctor checks mounts, owners, modes, capabilities, the clock and every source of a credential. It accepts every \
+option of `run` and writes nothing.",
     usage: "agent-init doctor [OPTIONS]",
     operand: Operand::CommandToLookAt,
     variables: Variables::OwnAndWarn,
@@ -206,8 +209,8 @@ static HEALTHCHECK: CommandSpec = CommandSpec {
     flags: Flags::Of(CommandName::Healthcheck),
     summary: "Exit with 0 if the running agent is healthy, else with 1",
     long: "\
-For HEALTHCHECK and probes. It fails, with one line that says why, if no agent runs, if the login of an agent has \
-expired or is missing or damaged, or if a refreshed login could not be saved.",
+For HEALTHCHECK and probes. It fails if no agent runs, if an agent's login is missing, damaged or expired, or if a \
+refreshed login could not be saved. One line says why.",
     usage: "agent-init healthcheck [OPTIONS]",
     operand: Operand::None,
     variables: Variables::Own,
@@ -233,7 +236,7 @@ static AGENTS: CommandSpec = CommandSpec {
     program: "agent-init agents",
     flags: Flags::Of(CommandName::Agents),
     summary: "Show the known agents, or one of them",
-    long: "With NAME: where that agent keeps its login, and which credentials it takes, in its order of preference.",
+    long: "With NAME, it shows where that agent keeps its login, and which credentials it takes, the preferred one first.",
     usage: "agent-init agents [NAME] [--json]",
     operand: Operand::One { name: "NAME", values: Values::Agents(&[]), is_required: false },
     variables: Variables::None,
@@ -265,4 +268,28 @@ static COMPLETIONS: CommandSpec = CommandSpec {
     variables: Variables::None,
     exit_status: "0.",
     examples: &["source <(agent-init completions bash)"],
+};
+
+static HELP: CommandSpec = CommandSpec {
+    program: "agent-init help",
+    flags: Flags::Of(CommandName::Help),
+    summary: "Print the help of a command",
+    long: "It prints what `agent-init COMMAND --help` prints; without COMMAND, what `agent-init --help` prints.",
+    usage: "agent-init help [COMMAND]",
+    operand: Operand::One { name: "COMMAND", values: Values::words::<CommandName>(), is_required: false },
+    variables: Variables::None,
+    exit_status: "0, or 125 if there is no such command.",
+    examples: &["docker run --rm IMAGE help setup"],
+};
+
+static VERSION: CommandSpec = CommandSpec {
+    program: "agent-init version",
+    flags: Flags::Of(CommandName::Version),
+    summary: "Print the version",
+    long: "It prints what `agent-init --version` prints.",
+    usage: "agent-init version",
+    operand: Operand::None,
+    variables: Variables::None,
+    exit_status: "0.",
+    examples: &[],
 };

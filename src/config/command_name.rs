@@ -15,5 +15,7 @@ word_enum! {
         Agents = "agents": "Show the known agents, or one of them",
         Install = "install": "Copy this binary to PATH",
         Completions = "completions": "Print the completions of a shell",
+        Help = "help": "Print the help of a command",
+        Version = "version": "Print the version",
     }
 }

@@ -65,6 +65,10 @@ pub struct StatusConfig {
     pub warn_within: Duration,
     /// JSON instead of text.
     pub json: bool,
+    /// One line for each agent.
+    pub short: bool,
+    /// What only the JSON says otherwise, too.
+    pub verbose: bool,
 }
 
 /// The configuration of `doctor`.

@@ -17,6 +17,7 @@ use super::profile::Profile;
 use super::reader::{Line, Request};
 use super::run_config::{LogConfig, RunConfig};
 use super::settings::{Origin, Settings};
+use super::words::Words;
 use super::{help, reader, variables, words};
 use crate::env::Environment;
 use crate::error::Failure;
@@ -102,7 +103,7 @@ impl Read {
                 (name, vec![before(name, first)?, line])
             }
         };
-        let (variables, warnings) = variables::read(name.spec(), environment);
+        let (variables, warnings) = variables::read(name.spec(), environment)?;
         let mut read = Read { name, layers: Layers(vec![variables]), words: Vec::new(), print: None, warnings };
         for line in lines {
             read.layers.0.push(line.options);
@@ -127,12 +128,12 @@ impl Read {
         settings.check()?;
         let operand = self.operand()?;
         settings.run.command.clone_from(&self.words);
-        let Settings { run, auto, token, warn_within, json, .. } = settings;
+        let Settings { run, auto, token, warn_within, json, short, verbose, .. } = settings;
         Ok(match self.name {
             CommandName::Run => Command::Run(run),
             CommandName::Setup => Command::Setup(SetupConfig { run, auto, token }),
             CommandName::Status => {
-                Command::Status(StatusConfig { inspection: self.inspection(run), warn_within, json })
+                Command::Status(StatusConfig { inspection: self.inspection(run), warn_within, json, short, verbose })
             }
             CommandName::Plan => Command::Plan(PlanConfig { run, json }),
             CommandName::Doctor => Command::Doctor(DoctorConfig { inspection: self.inspection(run), json }),
@@ -143,6 +144,8 @@ impl Read {
             }
             CommandName::Install => Command::Install(operand.map(PathBuf::from).unwrap_or_default()),
             CommandName::Completions => Command::Completions(self.shell(operand)?),
+            CommandName::Help => Command::Print(help::long(self.explained(operand)?)),
+            CommandName::Version => Command::Print(VERSION.to_owned()),
         })
     }
 
@@ -173,10 +176,22 @@ impl Read {
     }
 
     fn shell(&self, operand: Option<&OsString>) -> Result<Shell, Failure> {
-        let word = operand.map(|word| self.text(word)).transpose()?.unwrap_or_default();
-        words::parse(&word).map_err(|invalid| Failure::new(invalid.what).hint(invalid.hint))
+        self.one_of(operand.map(OsString::as_os_str).unwrap_or_default())
+    }
+
+    /// The command whose help is asked for.
+    fn explained(&self, operand: Option<&OsString>) -> Result<&'static CommandSpec, Failure> {
+        let name = operand.map(|word| self.one_of::<CommandName>(word)).transpose()?;
+        Ok(name.unwrap_or(CommandName::Run).spec())
+    }
+
+    fn one_of<T: Words>(&self, word: &OsStr) -> Result<T, Failure> {
+        words::parse(&self.text(word)?).map_err(|invalid| Failure::new(invalid.what).hint(invalid.hint))
     }
 }
+
+/// What `--version` prints.
+const VERSION: &str = concat!("agent-init ", env!("CARGO_PKG_VERSION"), "\n");
 
 /// The command that a line names, and its words.
 fn named(line: &Line) -> Option<(CommandName, &[OsString])> {
@@ -197,6 +212,6 @@ fn printed(spec: &CommandSpec, Request { printed, is_long }: Request) -> String 
     match printed {
         Printed::Help if is_long => help::long(spec),
         Printed::Help => help::short(spec),
-        Printed::Version | Printed::License => concat!("agent-init ", env!("CARGO_PKG_VERSION"), "\n").to_owned(),
+        Printed::Version | Printed::License => VERSION.to_owned(),
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     /// From how long before its end a login counts as expiring.
     pub warn_within: Duration,
     pub json: bool,
+    /// `status --short`.
+    pub short: bool,
     pub verbose: bool,
     pub quiet: bool,
     /// As tini counts: 0 fatal errors, 1 warnings, 2 and 3 more.
@@ -50,6 +52,7 @@ impl Default for Settings {
             token: false,
             warn_within: WARN_WITHIN,
             json: false,
+            short: false,
             verbose: false,
             quiet: false,
             tini_verbosity: 1,
@@ -90,6 +93,9 @@ impl Settings {
     pub fn check(&self) -> Result<(), Failure> {
         if self.has_two_users {
             return Err(Failure::new("--user and --user-from are both set").hint("use one of them"));
+        }
+        if self.short && self.json {
+            return Err(Failure::new("--short and --json are both set").hint("use one of them"));
         }
         if self.run.store.helper().is_some() && self.run.capture.is_given() {
             let failure = Failure::new("--store exec: and --capture are both set, but a login is kept in one place");

@@ -133,7 +133,9 @@ fn every_option_of_run() {
         assert!(is_set(&run(&["run", &option, value, "x"], &[]).unwrap()), "run {option} {value}");
         assert!(is_set(&run(&[&option, value, "run", "x"], &[]).unwrap()), "{option} {value} run");
         assert!(is_set(&run(&["x"], &[(&variable, value)]).unwrap()), "{variable}={value}");
-        assert!(!is_set(&run(&["x"], &[(&variable, "")]).unwrap()), "{variable} empty");
+        if !matches!(*long, "user" | "drop-caps" | "no-new-privs") {
+            assert!(!is_set(&run(&["x"], &[(&variable, "")]).unwrap()), "{variable} empty");
+        }
     }
     let takes_value = flags::all().filter(|flag| flag.is_shown_in(CommandName::Run));
     let takes_value = takes_value.filter(|flag| matches!(flag.takes, Takes::Value(..)));
@@ -146,12 +148,53 @@ fn variable(long: &str) -> String {
 
 #[test]
 fn an_option_wins_over_its_variable_and_an_empty_variable_is_not_set() {
-    let variables = [("AGENT_INIT_GRACE", "9s"), ("AGENT_INIT_USER", "")];
+    let variables = [("AGENT_INIT_GRACE", "9s"), ("AGENT_INIT_HOME", "")];
     let (run, warnings) = run_and_warnings(&["--grace", "3s", "x"], &variables).unwrap();
-    assert_eq!((run.grace, run.user), (Duration::from_secs(3), UserChoice::Unchanged));
+    assert_eq!((run.grace, run.home), (Duration::from_secs(3), None));
     assert!(warnings.is_empty());
     // A value that is not used is read all the same.
     assert!(refusal(&["--grace", "3s", "x"], &[("AGENT_INIT_GRACE", "soon")]).what.contains("AGENT_INIT_GRACE"));
+}
+
+/// What an empty one stands for must not be guessed where a wrong guess gives the agent more rights.
+#[test]
+fn an_empty_variable_that_limits_the_agent_is_refused() {
+    let rows = [
+        ("AGENT_INIT_USER", "a user"),
+        ("AGENT_INIT_DROP_CAPS", "on, off or auto"),
+        ("AGENT_INIT_NO_NEW_PRIVS", "auto"),
+    ];
+    for (variable, remedy) in rows {
+        for words in [&["x"][..], &["status"], &["doctor"], &["plan", "x"], &["--user", "node", "--drop-caps=on", "x"]]
+        {
+            let failure = refusal(words, &[(variable, "")]);
+            assert!(failure.what.contains(variable) && failure.what.contains("empty"), "{words:?}: {}", failure.what);
+            let hint = failure.hint;
+            assert!(
+                hint.contains(remedy) && hint.contains("unset it") && hint.contains("compose"),
+                "{words:?}: {hint}"
+            );
+        }
+        for words in [&["healthcheck"][..], &["exec", "x"], &["agents"], &["version"]] {
+            assert!(command(words, &[(variable, "")]).is_ok(), "{words:?} {variable}");
+        }
+    }
+}
+
+#[test]
+fn help_and_version_are_commands_too() {
+    let printed = |words: &[&str]| match command(words, &[]).unwrap() {
+        Command::Print(text) => text,
+        other => panic!("{words:?}: {other:?}"),
+    };
+    assert_eq!(printed(&["version"]), printed(&["--version"]));
+    assert_eq!(printed(&["help"]), printed(&["--help"]));
+    for name in CommandName::VALUES {
+        assert_eq!(printed(&["help", name.word()]), printed(&[name.word(), "--help"]), "{}", name.word());
+    }
+    let unknown = refusal(&["help", "nosuch"], &[]);
+    assert!(unknown.what.contains("unknown command 'nosuch'") && unknown.hint.contains("setup"));
+    assert!(matches!(command(&["--", "help"], &[]).unwrap(), Command::Run(_)));
 }
 
 #[test]
@@ -570,7 +613,7 @@ fn the_table_is_sound() {
         assert!(names.insert(long.to_owned()), "--{long} stands twice");
         assert!(flag.short().is_none_or(|short| names.insert(short.to_string())), "{long}");
         assert!(flag.variable.is_none_or(|name| name == variable(long)), "{long}");
-        let is_asked_each_time = matches!(long, "json" | "help" | "version");
+        let is_asked_each_time = matches!(long, "short" | "json" | "help" | "version");
         assert_eq!(flag.variable.is_none(), is_asked_each_time, "{long}");
         assert!(flag.short().is_none() || !matches!(flag.takes, Takes::Value(..)), "{long}");
         let shown: BTreeSet<&str> = flag.taken_by.shown.iter().map(|command| command.word()).collect();

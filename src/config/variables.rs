@@ -8,6 +8,7 @@ use super::flags;
 use super::layers::{Layer, Occurrence};
 use super::settings::Origin;
 use crate::env::Environment;
+use crate::error::Failure;
 use crate::log::Message;
 use crate::log::event::EventKey;
 
@@ -15,16 +16,20 @@ use crate::log::event::EventKey;
 pub const PREFIX: &str = "AGENT_INIT_";
 
 /// The options that variables give a command, and a warning for each variable that belongs to no option of any command.
-pub(crate) fn read(spec: &'static CommandSpec, environment: &Environment) -> (Layer, Vec<Message>) {
+///
+/// # Errors
+/// A variable is empty that limits what the agent may do.
+pub(crate) fn read(spec: &'static CommandSpec, environment: &Environment) -> Result<(Layer, Vec<Message>), Failure> {
     let mut layer = Layer { origin: Origin::Variables, spec, options: Vec::new() };
     let mut warnings = Vec::new();
     if spec.variables == Variables::None {
-        return (layer, warnings);
+        return Ok((layer, warnings));
     }
     let ours = environment.names().filter_map(OsStr::to_str).filter(|name| name.starts_with(PREFIX));
     for name in ours {
         match of_variable(spec.flags(), name) {
             Some(flag) => {
+                refuse_empty(name, environment)?;
                 // Compose sets an empty value for what is not set.
                 let value = environment.get_filled(name).filter(|_| !layer.has(flag));
                 layer.options.extend(value.map(|value| Occurrence { flag, value: value.to_owned() }));
@@ -35,7 +40,27 @@ pub(crate) fn read(spec: &'static CommandSpec, environment: &Environment) -> (La
             None => {}
         }
     }
-    (layer, warnings)
+    Ok((layer, warnings))
+}
+
+/// Variables that limit what the agent may do, and what they take. An empty one is refused: to take it for one that is not
+/// set would let an agent run as root that was meant to run as another user.
+const LIMITS: [(&str, &str); 3] = [
+    ("AGENT_INIT_USER", "a user, such as node or 1000:1000"),
+    ("AGENT_INIT_DROP_CAPS", "on, off or auto"),
+    ("AGENT_INIT_NO_NEW_PRIVS", "on, off or auto"),
+];
+
+fn refuse_empty(name: &str, environment: &Environment) -> Result<(), Failure> {
+    let Some((_, takes)) = LIMITS.iter().find(|(known, _)| *known == name) else { return Ok(()) };
+    if environment.get_filled(name).is_some() {
+        return Ok(());
+    }
+    let hint = format!(
+        "set it to {takes}, or unset it; compose sets an empty value for a variable that is not set: ${{NAME:-DEFAULT}} \
+         gives a default"
+    );
+    Err(Failure::new(format!("{name} is empty")).hint(hint))
 }
 
 impl Layer {

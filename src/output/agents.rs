@@ -9,6 +9,7 @@ use crate::login::{limits, names};
 use crate::output::json_line;
 use crate::output::page::{Line, Page, toned};
 use crate::output::style::Tone;
+use crate::plan::warning::log_in;
 use crate::words::listed;
 
 /// JSON for `agents --json`: one line. With each definition goes its text.
@@ -52,25 +53,28 @@ fn method(rule: &MethodRule) -> Value {
 pub fn list(agents: &[&Definition]) -> Page {
     let width = agents.iter().map(|definition| definition.name.len()).max().unwrap_or(0);
     let mut page = Page::default();
+    page.line(toned(Tone::Strong, "Known agents"));
     for definition in agents {
         let commands = listed(&definition.commands, ", ", "no commands");
-        let name = toned(Tone::Strong, format!("{:width$}", definition.name));
-        page.line(name.text(format!("  {} ({commands})", definition.title)));
+        let name = Line::from("  ").tone(Tone::Strong, format!("{:width$}", definition.name));
+        page.line(name.hanging(width + 4).text(format!("  {} ({commands})", definition.title)));
     }
     page.gap();
-    page.line("agent-init agents NAME shows what an agent takes.");
+    page.line("Next: agent-init agents NAME shows which credentials an agent takes.");
     page
 }
 
 /// One agent: what it takes, in the order of preference.
 pub fn one(definition: &Definition) -> Page {
-    let parent = definition.home.parent.as_ref().map(|parent| format!(" or {}", parent.variable)).unwrap_or_default();
-    let home = format!("{}, moved by {}{parent}", definition.home.default, definition.home.variable);
+    let parent = definition.home.parent.as_ref().map(|parent| format!(" or ${}", parent.variable)).unwrap_or_default();
+    let home = format!("{}, moved by ${}{parent}", definition.home.default, definition.home.variable);
     let mut rows: Vec<(&str, Line)> =
-        vec![("commands", listed(&definition.commands, ", ", "none").into()), ("home", home.into())];
+        vec![("commands", listed(&definition.commands, ", ", "none").into()), ("config directory", home.into())];
     if let Some(login) = &definition.login {
-        rows.push(("logs in by", listed(&login.command, " ", "no command").into()));
-        rows.extend(login.token.as_ref().map(|token| ("token by", listed(&token.command, " ", "no command").into())));
+        rows.push(("logs in with", listed(&login.command, " ", "no command").into()));
+        rows.extend(
+            login.token.as_ref().map(|token| ("makes a token with", listed(&token.command, " ", "no command").into())),
+        );
     }
     if definition.methods.is_empty() {
         rows.push(("methods", "none".into()));
@@ -84,12 +88,16 @@ pub fn one(definition: &Definition) -> Page {
         rows.push((rule.method.word(), format!("{}: {how}", rule.label).into()));
     }
     let [_, file, command] = Suffix::OF_VALUE.map(|suffix| suffix.of("NAME"));
-    let forms = format!("A variable NAME may be given as {file}, {command} or a secret file of its name, too.");
+    let forms =
+        format!("Instead of a variable NAME you can set {file} or {command}, or mount a secret file of that name.");
     let mut page = Page::default();
     page.line(toned(Tone::Strong, &definition.name).text(format!(" - {}", definition.title)));
-    page.rows(rows);
+    page.rows(2, rows);
     page.gap();
     page.line(forms);
+    if definition.login.is_some() {
+        page.line(Line::from(format!("Next: {}", log_in(&definition.name))).unwrapped());
+    }
     page
 }
 
@@ -97,5 +105,5 @@ fn session_forms(definition: &Definition) -> String {
     let variable = names::of_session(&definition.name);
     let base64 = Suffix::Base64.of(&variable);
     let file = definition.session.as_ref().map(|session| session.file.as_str()).unwrap_or_default();
-    format!("{variable}, {base64}; {file} as a secret file, in the capture or in its home")
+    format!("{variable}, {base64}; {file} as a secret file, in the capture or in the config directory")
 }

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::doctor::Finding;
-use crate::output::page::{Page, toned};
-use crate::output::style::Tone;
+use crate::output::page::{Line, Page, marked, toned};
+use crate::output::style::{Mark, Tone};
 
 /// The object of `doctor --json`.
 #[derive(Debug, Serialize)]
@@ -24,17 +24,35 @@ impl<'d> Document<'d> {
 
 /// A page for people.
 pub fn page(findings: &[Finding]) -> Page {
+    let problems = findings.iter().filter(|finding| finding.is_problem).count();
     let mut page = Page::default();
+    page.line(toned(Tone::Strong, "Doctor"));
+    page.line(match problems {
+        0 => marked(Mark::Good).tone(Tone::Good, format!("no problem found{}", notes(findings.len()))),
+        1 => marked(Mark::Bad).tone(Tone::Bad, "1 problem").text(notes(findings.len() - 1)),
+        count => marked(Mark::Bad).tone(Tone::Bad, format!("{count} problems")).text(notes(findings.len() - count)),
+    });
+    page.gap();
     for finding in findings {
-        let word = if finding.is_problem { toned(Tone::Bad, "problem") } else { toned(Tone::Faint, "note") };
-        let about = format!(" ({}): {}", finding.check, finding.what);
-        page.line(word.text(": ").tone(Tone::Strong, &finding.subject).text(about));
-        page.line(format!("  fix: {}", finding.fix));
+        let (mark, word) = if finding.is_problem { (Mark::Bad, "problem") } else { (Mark::Attention, "note") };
+        let title = marked(mark).tone(mark.tone(), word).text(": ").tone(Tone::Strong, &finding.subject);
+        page.line(title.text(format!(" ({})", finding.check)));
+        page.line(Line::from(format!("    {}", finding.what)).hanging(4));
+        // It may be a command to paste.
+        page.line(Line::from(format!("    fix: {}", finding.fix)).unwrapped());
+        page.gap();
     }
-    page.line(match findings.iter().filter(|finding| finding.is_problem).count() {
-        0 => toned(Tone::Good, "Nothing is wrong."),
-        1 => toned(Tone::Bad, "1 problem."),
-        count => toned(Tone::Bad, format!("{count} problems.")),
+    page.line(match problems {
+        0 => "Nothing to do.",
+        _ => "Next: fix what is marked as a problem, and run agent-init doctor again.",
     });
     page
+}
+
+fn notes(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => ", 1 note".to_owned(),
+        count => format!(", {count} notes"),
+    }
 }

@@ -232,13 +232,13 @@ fn login_file(plan: &AgentPlan<'_, '_>, file: &str) -> Step {
         candidate.rule.method == Method::Session && matches!(candidate.found, Ok(CandidateValue::Unread))
     });
     let (what, why) = match plan.login {
-        _ if is_unread => ("written", "a start asks for the login, and lays it down"),
-        LoginFileStep::Written => ("written", "the chosen login is laid down"),
+        _ if is_unread => ("written", "a start reads the login from the store and installs it"),
+        LoginFileStep::Written => ("written", "the chosen login is installed"),
         LoginFileStep::Stays => ("stays", "it is the chosen login"),
         LoginFileStep::Absent if plan.displaced_login().is_some() => {
             ("moved to conflicts/", "another method is in place")
         }
-        LoginFileStep::Absent => ("absent", "exactly one method is in place, and it is no session"),
+        LoginFileStep::Absent => ("absent", "the method that was chosen is not a login"),
     };
     Step { what, path, why: why.to_owned() }
 }
@@ -247,8 +247,12 @@ fn settings(plan: &AgentPlan<'_, '_>) -> Option<Step> {
     let scope = plan.scope;
     let (what, why) = match scope {
         Scope::Login => return None,
-        Scope::Settings => ("copied", "--scope settings: what the definition takes, where it is not there yet"),
-        Scope::All => ("copied", "--scope all: all but what the definition leaves, where it is not there yet"),
+        Scope::Settings => {
+            ("copied", "--scope settings: what the agent's definition names, unless it is there already")
+        }
+        Scope::All => {
+            ("copied", "--scope all: all but what the agent's definition excludes, unless it is there already")
+        }
     };
     plan.settings.as_ref().map(|from| Step { what, path: Some(shown(from)), why: why.to_owned() })
 }

@@ -41,6 +41,7 @@ fn agent(text: &str) -> AgentStatus {
         state: Health::Unsaved,
         problem: some(),
         shadowed: vec![Shadowed { source: text.to_owned(), why: text.to_owned() }],
+        is_key_over_login: true,
         write_back: Some(WriteBackStatus {
             mode: "sync",
             target: some(),
@@ -77,9 +78,10 @@ proptest! {
     fn nothing_of_data_is_obeyed(text in text()) {
         let status = [agent(&text)];
         let lines = |page: &crate::output::page::Page| page.written(Style::PLAIN).lines().count();
-        let page = status::page(&text, &status, SystemTime::now());
+        let page = status::page(&text, &status, SystemTime::now(), status::Detail::Verbose);
         prop_assert!(is_safe_page(&page));
-        prop_assert_eq!(lines(&page), lines(&status::page("x", &[agent("x")], SystemTime::now())));
+        let other = status::page("x", &[agent("x")], SystemTime::now(), status::Detail::Verbose);
+        prop_assert_eq!(lines(&page), lines(&other));
         prop_assert!(is_safe(&json_line(&status::Document::of(&status)).unwrap()));
 
         let finding = |text: &str| Finding {

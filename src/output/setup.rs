@@ -8,21 +8,21 @@ use crate::log::{Level, Message};
 use crate::login::Login;
 use crate::setup::login_command::{CommandKind, LoginCommand};
 use crate::setup::outcome::LoginOutcome;
-use crate::store::directory;
 
 /// What begins now. `places`: where the login of each agent goes; `manual`: what to type in a shell.
 pub fn beginning(login_command: &LoginCommand<'_>, place: Option<&Path>, manual: &[(String, String)]) -> Vec<Message> {
     let words: Vec<_> = login_command.command.iter().map(|word| word.to_string_lossy()).collect();
-    let to = place.map(|place| format!("; it goes to {}", place.display())).unwrap_or_default();
+    let what = if login_command.kind == CommandKind::Token { "it" } else { "the login" };
+    let to = place.map(|place| format!("; {what} is saved in {}", place.display())).unwrap_or_default();
     let title = login_command.only().map(|only| only.title.as_str());
     let mut messages = vec![notice(match (login_command.kind, title) {
         (CommandKind::Login, Some(title)) => format!("log in to {title} now ({}){to}", words.join(" ")),
-        (CommandKind::Auto, Some(title)) => format!("{title} starts, asking for no permission; log in with it{to}"),
-        (CommandKind::Token, Some(title)) => format!("make a long-lived token of {title} now{to}"),
-        (CommandKind::Command | CommandKind::Shell, Some(title)) => {
-            format!("log in to {title} now, and then leave{to}")
+        (CommandKind::Auto, Some(title)) => {
+            format!("{title} starts now without asking for permissions; log in there{to}")
         }
-        (_, None) => "log in now to any of the agents, and then leave with 'exit' or Ctrl-D:".to_owned(),
+        (CommandKind::Token, Some(title)) => format!("make a long-lived token of {title} now{to}"),
+        (CommandKind::Command | CommandKind::Shell, Some(title)) => format!("log in to {title} now, then exit{to}"),
+        (_, None) => "log in to any of these agents now, then leave with 'exit' or Ctrl-D:".to_owned(),
     })];
     if matches!(login_command.kind, CommandKind::Shell | CommandKind::Command) {
         let width = manual.iter().map(|(title, _)| title.len()).max().unwrap_or(0);
@@ -42,23 +42,24 @@ pub fn verdict(definition: &Definition, verdict: &LoginOutcome, at: &Path, kept:
         LoginOutcome::Captured(login) => notice(format!("captured the login of {title}{}: {at}", whose(login))),
         LoginOutcome::Setting(label) => notice(format!("captured the settings of {title}, with its {label}: {at}")),
         LoginOutcome::LoggedOut => warning(format!(
-            "{title}: a login was captured, and then logged out: the vendor may take it no more ({at})"
+            "{title}: a login was captured, and then the agent logged out: the vendor may refuse it now ({at})"
         ))
         .hint("run setup again"),
         LoginOutcome::NotStored(_) => {
             let kept = kept.map_or_else(
-                || "nothing but the terminal has it".to_owned(),
+                || "no copy of it is left: log in again once it can be stored".to_owned(),
                 |kept| {
                     format!(
-                        "a copy is {}: make room, and copy it there before this container is removed",
+                        "a copy is {}: copy it there, once it can be stored, before this container is removed",
                         kept.display()
                     )
                 },
             );
             error(format!("{title}: you are logged in, and the login could not be stored in {at}")).hint(kept)
         }
-        LoginOutcome::Unusable(why) => error(format!("{title}: what it has is no usable login: {why}"))
-            .hint("run setup again, and see the login through to its end"),
+        LoginOutcome::Unusable(why) => {
+            error(format!("{title}: the login is not usable: {why}")).hint("run setup again and complete the login")
+        }
         LoginOutcome::Nothing => return None,
     })
 }
@@ -67,7 +68,7 @@ pub fn verdict(definition: &Definition, verdict: &LoginOutcome, at: &Path, kept:
 fn whose(login: &Login) -> String {
     let account = login.account.as_ref().map(|account| format!(" ({account})")).unwrap_or_default();
     let end = match (login.expires_at, login.refreshable) {
-        (_, true) => ", which agents renew by themselves".to_owned(),
+        (_, true) => ", which the agent refreshes".to_owned(),
         (Some(at), false) => format!(", until {}", humantime::format_rfc3339_seconds(at)),
         (None, false) => String::new(),
     };
@@ -81,33 +82,29 @@ pub fn minted(definition: &Definition, expires_at: &str, at: &Path) -> Message {
 
 /// A login was captured beside a token, which comes first.
 pub fn outranked(definition: &Definition, token: &Path) -> Message {
-    let text = format!("{}: {} is there too, and run prefers it to a login", definition.title, token.display());
-    warning(text).hint("remove it, or choose the login: run --auth sync")
+    let text = format!("{}: {} is there too, and run uses it instead of the login", definition.title, token.display());
+    warning(text).hint("remove it, or use the login with run --auth sync")
 }
 
 /// A token was made, and could not be stored.
 pub fn not_stored(definition: &Definition, at: &Path, why: &str) -> Message {
-    error(format!("{}: a token was made, and could not be stored in {}: {why}", definition.title, at.display()))
-        .hint("mend that, and run setup --token again; the token that was made is good for nothing: revoke it")
+    error(format!("{}: a token was made and could not be stored in {}: {why}", definition.title, at.display()))
+        .hint("fix that and run setup --token again; revoke the token that was made, nobody has it")
 }
 
 /// Nothing came of it.
 pub fn nothing(what: &str, is_kept: bool) -> Message {
-    let kept = if is_kept { "; what was captured before is as it was" } else { "" };
-    error(format!("nothing was captured: {what}{kept}")).hint("run setup again, and see the login through to its end")
+    let kept = if is_kept { "; the earlier capture is unchanged" } else { "" };
+    error(format!("nothing was captured: {what}{kept}")).hint("run setup again and complete the login")
 }
 
 /// What a person does next.
 pub fn next(definition: &Definition, root: &Path) -> Message {
     let command = definition.commands.first().map_or("COMMAND", String::as_str);
     let at = root.display();
-    let mount = if root == Path::new(directory::DEFAULT) {
-        "with the same directory or volume at /capture".to_owned()
-    } else {
-        format!("with what is mounted at {at} here mounted at /capture there")
-    };
     notice(format!(
-        "next: docker run -v ...:/capture IMAGE {command} ({mount}), or docker compose run --rm agent {command}"
+        "next: docker run -v LOGINS:/capture IMAGE {command}, where LOGINS is the volume or directory mounted here at {at}; \
+         with compose: docker compose run --rm agent {command}"
     ))
 }
 

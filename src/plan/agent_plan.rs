@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::agent::definition::{FirstRun, Setting};
+use crate::agent::definition::{FirstRun, Method, Setting};
 use crate::config::{AuthMode, Forwarding, Rewrite, Scope};
 use crate::facts::agent_facts::AgentFacts;
 use crate::facts::{Candidate, ForeignFile};
 use crate::log::Message;
-use crate::log::event::EventKey;
 use crate::login::Source;
 use crate::login::merge::MergeBase;
 use crate::plan::method::{Ignored, Selection};
@@ -197,6 +196,12 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
         self.ignored().map(shadowed).collect()
     }
 
+    /// Whether an API key, which is billed by use, was chosen although there is a usable login.
+    pub fn is_key_over_login(&self) -> bool {
+        let is_key = self.chosen().is_some_and(|chosen| chosen.rule.method == Method::ApiKey);
+        is_key && self.ignored().any(|(candidate, _)| candidate.session().is_some())
+    }
+
     /// The files that accompany the chosen method and are copied for the agent's user.
     pub fn files(&self) -> impl Iterator<Item = &'f ForeignFile> {
         let rule = self.chosen().map(|candidate| candidate.rule);
@@ -224,30 +229,5 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
         };
         let rules = self.facts.definition.methods.iter().filter(|rule| !rule.shared);
         rules.filter_map(|rule| rule.variable.as_deref()).filter(move |name| !authenticates(name))
-    }
-
-    /// The auth line.
-    pub fn auth_line(&self) -> Message {
-        let agent = &self.facts.definition.name;
-        let Some(chosen) = self.chosen() else {
-            let text = format!("{agent} auth: none (manual /login required)");
-            return Message::notice(text).event(EventKey::Auth).agent(agent);
-        };
-        let mut words = vec![chosen.source.to_string()];
-        let mut how = "";
-        if let Some(session) = chosen.session() {
-            how = match (self.login, &self.write_back) {
-                (_, Some(_)) => " (sync)",
-                (LoginFileStep::Stays, None) => " (in place)",
-                _ => " (copy)",
-            };
-            words.extend(session.login.account.clone());
-            let expiry = |expires| format!("access token expires {}", humantime::format_rfc3339_seconds(expires));
-            words.extend(session.login.expires_at.map(expiry));
-        }
-        words
-            .extend(chosen.expires_at.map(|expires| format!("expires {}", humantime::format_rfc3339_seconds(expires))));
-        let text = format!("{agent} auth: {}{how}, {}", chosen.rule.label, words.join(", "));
-        Message::notice(text).event(EventKey::Auth).agent(agent)
     }
 }

@@ -1,8 +1,9 @@
 //! The controlling terminal: its foreground process group and its modes.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
+use nix::libc;
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
 
@@ -13,6 +14,14 @@ pub type Modes = Termios;
 pub struct Terminal {
     fd: OwnedFd,
     modes: Option<Modes>,
+}
+
+/// How many columns a terminal has; `None` for what is no terminal, and for one that does not know (a serial line).
+pub fn columns(terminal: BorrowedFd<'_>) -> Option<u16> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ writes one winsize, which outlives the call.
+    let got = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, std::ptr::from_mut(&mut size)) };
+    (got == 0 && size.ws_col > 0).then_some(size.ws_col)
 }
 
 impl Terminal {

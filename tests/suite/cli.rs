@@ -108,6 +108,17 @@ fn a_bad_value_is_refused_and_named() {
     }
 }
 
+/// Compose writes an empty value for what is not set. For an agent that would then run as root, that is no answer.
+#[test]
+fn an_empty_user_is_refused() {
+    let sandbox = Sandbox::new();
+    for variable in ["AGENT_INIT_USER", "AGENT_INIT_DROP_CAPS", "AGENT_INIT_NO_NEW_PRIVS"] {
+        let run = sandbox.claude("say started").env(variable, "").run();
+        run.refuses(&[&format!("{variable} is empty"), "\n  hint: set it to ", "compose"]).prints_no(&["started"]);
+    }
+    sandbox.claude(":").env("AGENT_INIT_HOME", "").env("AGENT_INIT_GRACE", "").run().ok().quiet();
+}
+
 #[test]
 fn every_spelling_of_a_boolean() {
     let sandbox = Sandbox::new();

@@ -114,7 +114,7 @@ fn assert_login(definition: &Definition, outcome: &Outcome, what: &str) {
 #[track_caller]
 fn assert_nothing(definition: &Definition, outcome: &Outcome, what: &str) {
     let name = definition.name();
-    let none = format!("agent-init: {name} auth: none (manual /login required)");
+    let none = format!("agent-init: {name} auth: none (not logged in)");
     assert!(outcome.stderr.contains(&none), "{what}: something authenticates it\n{outcome}");
     for token in definition.tokens() {
         assert!(!file(outcome).contains(token), "{what}: {token} is in place\n{outcome}");

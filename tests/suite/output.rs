@@ -204,8 +204,9 @@ fn a_login_that_could_not_be_saved_is_no_good_state() {
     let inside = ["nsenter".to_owned(), "-a".to_owned(), "-t".to_owned(), live.pid().to_string()];
     let ask = |words: &[&str]| sandbox.raw(words.iter().copied()).through(inside.clone()).run();
     let why = "unsaved: the last publish failed";
-    ask(&["status"]).code(1).prints(&[why]);
-    ask(&["status", "--agent", "claude"]).code(1).prints(&[why]);
+    let shown = "; the refreshed login is not saved";
+    ask(&["status"]).code(1).prints(&["! Claude Code   logged in", shown, "the last publish failed"]);
+    ask(&["status", "--agent", "claude", "--short"]).code(1).prints(&[shown]);
     let json = ask(&["status", "--json"]).code(1).json();
     assert_eq!(json["agents"][0]["state"], "unsaved", "{json}");
     ask(&["healthcheck"]).code(1).says(&[why]);

@@ -48,7 +48,7 @@ fn claude_sends_exactly_the_bearer_that_was_laid_down() {
         .run()
         .ok()
         .prints(&[ANSWER])
-        .says(&["agent-init: claude auth: forwarded host session (sync)"]);
+        .says(&["agent-init: claude auth: subscription login (sync)"]);
     assert_eq!(vendor.credentials(), [format!("bearer {}", claude_access(&login))].into());
     assert_eq!(vendor.requests(MESSAGES).len(), 1);
     assert!(vendor.requests(TOKEN).is_empty());

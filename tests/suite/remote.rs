@@ -49,7 +49,7 @@ fn a_login_is_laid_down_and_its_refresh_stored_while_the_agent_runs() {
     remote.gate.open();
     let outcome = live.wait().ok();
     assert!(outcome.stdout.contains("FILE={\"claudeAiOauth\":{\"accessToken\":\"FAKE-access-a\""), "{outcome}");
-    outcome.says(&["claude auth: forwarded host session (sync), store:exec:", "stand-in"]);
+    outcome.says(&["claude auth: subscription login (sync), store:exec:", "stand-in"]);
     let puts = remote.store.requests("put");
     assert_eq!(puts.iter().map(|put| put["expect"].clone()).collect::<Vec<_>>(), ["7"]);
     // What is known of the login's line goes with it: the next container judges by it.

@@ -126,7 +126,7 @@ fn assert_session_in_place(outcome: &Outcome, what: &str) {
     assert_eq!(value["claudeAiOauth"]["refreshToken"], "FAKE-refresh-a", "{what}\n{outcome}");
     let left = outcome.stdout.lines().find(|line| line.starts_with("CLAUDE_CREDENTIALS"));
     assert_eq!(left, None, "{what}: blob variable left\n{outcome}");
-    assert!(outcome.stderr.contains("agent-init: claude auth: forwarded host session ("), "{what}\n{outcome}");
+    assert!(outcome.stderr.contains("agent-init: claude auth: subscription login ("), "{what}\n{outcome}");
 }
 
 #[test]
@@ -203,7 +203,36 @@ fn the_auth_line_names_the_method() {
             .says(&[&format!("agent-init: claude auth: {title}"), &format!("env:{name}")])
             .says_no(&["FAKE"]);
     }
-    sandbox.claude(":").run().ok().says(&["agent-init: claude auth: none (manual /login required)"]);
+}
+
+#[test]
+fn a_missing_login_comes_with_the_way_to_get_one() {
+    const NONE: &str = "auth: none (not logged in)\n";
+    let sandbox = Sandbox::new();
+    let rows: [(&[&str], &str); 5] = [
+        (&[], "  hint: log in: docker run -it --rm -v LOGINS:/capture IMAGE setup --agent claude\n"),
+        (&["--auth", "sync"], "  hint: log in: docker run -it --rm -v LOGINS:/capture IMAGE setup --agent claude\n"),
+        (&["--auth", "token"], " setup --agent claude --token\n"),
+        (&["--auth", "api-key"], "  hint: agent-init agents claude shows what it takes\n"),
+        (&["--auth", "ignore"], NONE),
+    ];
+    for (options, ending) in rows {
+        let outcome = sandbox.claude(":").options(options.iter().copied()).run().ok().quiet();
+        assert!(outcome.stderr.contains(NONE) && outcome.stderr.ends_with(ending), "{options:?}\n{outcome}");
+    }
+    sandbox.codex(":").run().ok().says(&["codex auth: none (not logged in)", "setup --agent codex\n"]);
+}
+
+#[test]
+fn a_key_that_wins_over_a_login_is_said_to_be_billed() {
+    let sandbox = Sandbox::new();
+    sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
+    sandbox.captured("codex", "auth.json", &codex_auth("a"));
+    let claude = |options: &[&str]| sandbox.claude(":").options(options.to_vec()).env("ANTHROPIC_API_KEY", "FAKE-key");
+    claude(&[]).run().ok().warns_once(&["claude: requests are billed by use"]);
+    claude(&["--auth", "sync"]).run().ok().says_no(&["billed"]);
+    let codex = sandbox.codex(":").env("CODEX_API_KEY", "FAKE-key").run().ok();
+    codex.warns_once(&["codex: requests are billed by use", "the ChatGPT login is not"]);
 }
 
 #[test]
@@ -222,8 +251,7 @@ fn a_codex_login() {
     ];
     for (what, give) in cases {
         let sandbox = Sandbox::new();
-        let outcome =
-            give(&sandbox, sandbox.codex("seen")).run().ok().says(&["agent-init: codex auth: forwarded host session"]);
+        let outcome = give(&sandbox, sandbox.codex("seen")).run().ok().says(&["agent-init: codex auth: ChatGPT login"]);
         let file: serde_json::Value = serde_json::from_str(outcome.variable("FILE").unwrap()).unwrap();
         assert_eq!(file, serde_json::from_str::<serde_json::Value>(&auth).unwrap(), "{what}");
         assert_eq!(outcome.variable("CODEX_HOME"), Some(sandbox.text("home/.codex").as_str()), "{what}");

@@ -15,10 +15,11 @@ pub(super) const FLAGS: &[Flag] = &[
         group: Group::Login,
         taken_by: TakenBy::FACTS_AND_SETUP,
         about: About {
-            short: "Agents to serve: names, auto or none",
+            short: "Agents to log in: names, auto or none",
             long: "\
-With auto, the agent that COMMAND starts is served, and every agent that was given a credential. If COMMAND is no \
-agent's, every agent is served for which a credential is found. With none, agent-init is a plain init.",
+auto means the agent that COMMAND starts and each agent that was given a credential in a variable or an option. If \
+COMMAND starts no known agent, it means each agent for which a credential is found. With none, agent-init logs in \
+nobody: it starts COMMAND, forwards signals and reaps processes.",
             default: "auto",
         },
         about_in: &[(
@@ -39,7 +40,7 @@ agent's, every agent is served for which a credential is found. With none, agent
         taken_by: TakenBy::only(&[Setup]),
         about: About {
             short: "Start the agent itself instead of its login command",
-            long: "It asks for no permissions. Log in where the agent offers it.",
+            long: "The agent starts in the mode that asks for no permissions. Log in where it offers to.",
             default: "off",
         },
         about_in: &[],
@@ -54,8 +55,8 @@ agent's, every agent is served for which a credential is found. With none, agent
         about: About {
             short: "Create and capture a long-lived token",
             long: "\
-It is for containers that share no login: nobody refreshes it. Only some agents have such tokens. The terminal \
-shows asterisks instead of the token.",
+Such a token is never refreshed, so containers can use it without sharing a login. Only some agents have such tokens. \
+The terminal shows asterisks instead of the token.",
             default: "off",
         },
         about_in: &[],
@@ -69,7 +70,7 @@ shows asterisks instead of the token.",
         taken_by: TakenBy::FACTS,
         about: About {
             short: "How agents log in: a MODE, or NAME=MODE for each",
-            long: "One mode is for all agents. With names, each agent has its own: one=token,other=sync.",
+            long: "A MODE alone is for all agents. one=token,other=sync sets the modes of the agents one and other.",
             default: "auto",
         },
         about_in: &[],
@@ -98,15 +99,15 @@ shows asterisks instead of the token.",
         about: About {
             short: "The login directory, or NAME=DIR for each agent",
             long: "\
-It has one directory for each agent. A directory that holds an agent's login file itself is that agent's capture. \
-With NAME=DIR,..., agents have captures of their own.",
+It has one directory for each agent, DIR/NAME: the agent's capture. If DIR itself holds the login file of an agent, \
+it is that agent's capture. NAME=DIR,... names the capture of each agent.",
             default: "/capture, if it exists",
         },
         about_in: &[(
             Setup,
             About {
                 short: "The login directory, or NAME=DIR for each agent",
-                long: "It gets one directory for each agent. With NAME=DIR,..., agents have captures of their own.",
+                long: "It gets one directory for each agent, DIR/NAME: the agent's capture. NAME=DIR,... names the capture of each agent.",
                 default: "/auth-output, else /capture, if it exists",
             },
         )],
@@ -122,8 +123,8 @@ With NAME=DIR,..., agents have captures of their own.",
         about: About {
             short: "Where logins are kept: dir, or exec:CMD ARG...",
             long: "\
-With dir, logins are kept in the login directory. With exec:, CMD is a helper for a secret store: it is run with \
-the verb get, put, lock or unlock appended, and exchanges one JSON object on its standard input and output.",
+dir is the login directory of --capture. exec: names a helper for a secret store. CMD is run with get, put, lock or \
+unlock as its last argument. It reads one JSON object from standard input and writes one to standard output.",
             default: "dir",
         },
         about_in: &[],
@@ -137,7 +138,7 @@ the verb get, put, lock or unlock appended, and exchanges one JSON object on its
         taken_by: TakenBy::FACTS,
         about: About {
             short: "Directories of secret files",
-            long: "A credential is taken from the file that has the name of its variable, in upper or lower case.",
+            long: "A file there that has the name of a credential's variable, in upper or lower case, holds its value.",
             default: "/run/secrets and $CREDENTIALS_DIRECTORY",
         },
         about_in: &[],
@@ -164,7 +165,7 @@ the verb get, put, lock or unlock appended, and exchanges one JSON object on its
         taken_by: TakenBy::FACTS,
         about: About {
             short: "When to save refreshed logins: live, exit or off",
-            long: "With live, a newer login in the capture is also given to the running agent.",
+            long: "With live, the running agent also gets a newer login that another container has saved.",
             default: "live",
         },
         about_in: &[],
@@ -178,7 +179,7 @@ the verb get, put, lock or unlock appended, and exchanges one JSON object on its
         taken_by: TakenBy::START,
         about: About {
             short: "Do not start without a usable credential",
-            long: "With names, each of these agents needs one; without, any agent does. The exit status is then 125.",
+            long: "With names, each of these agents needs one; without names, one agent does. If none is found, the exit status is 125.",
             default: "off",
         },
         about_in: &[],
@@ -192,7 +193,7 @@ the verb get, put, lock or unlock appended, and exchanges one JSON object on its
         taken_by: TakenBy::START,
         about: About {
             short: "Wait this long for a login to appear in the capture",
-            long: "It waits only if there is no usable credential, or if one that is required is missing.",
+            long: "agent-init waits only if there is no usable credential or if one of --require is missing.",
             default: "0",
         },
         about_in: &[],

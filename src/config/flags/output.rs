@@ -1,11 +1,10 @@
 //! The options for what is printed.
 
 use crate::config::choices::Boolean;
-use crate::config::command_name::CommandName::{
-    Agents, Completions, Doctor, Exec, Healthcheck, Install, Plan, Run, Setup, Status,
-};
+use crate::config::command_name::CommandName::{self, Agents, Doctor, Plan, Run, Setup, Status};
 use crate::config::flag::Name::{Both, Long};
 use crate::config::flag::{About, Action, Flag, Group, Printed, TakenBy, Takes, Values, put_text};
+use crate::config::words::Words;
 use crate::config::{value, words};
 use crate::log::LogFormat;
 
@@ -25,9 +24,16 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Optional("BOOL", Values::words::<Boolean>()),
         variable: Some("AGENT_INIT_VERBOSE"),
         group: Group::Output,
-        taken_by: TakenBy::START_AND_SETUP,
+        taken_by: TakenBy { shown: &[Run, Setup, Plan, Status], hidden: &[Doctor] },
         about: About { short: "Log each step", long: "", default: "off" },
-        about_in: &[],
+        about_in: &[(
+            Status,
+            About {
+                short: "Show exact times, sources and modes, too",
+                long: "They are the values of the JSON.",
+                default: "off",
+            },
+        )],
         action: Action::Set(|settings, text| put_text(&mut settings.verbose, text, value::boolean)),
     },
     Flag {
@@ -47,12 +53,25 @@ pub(super) const FLAGS: &[Flag] = &[
         group: Group::Output,
         taken_by: TakenBy::only(&[Status]),
         about: About {
-            short: "Call a login expiring this long before its end",
-            long: "This concerns logins and tokens that cannot be refreshed.",
+            short: "Report a login as expiring this long before its end",
+            long: "Logins that can be refreshed never count as expiring.",
             default: "7d",
         },
         about_in: &[],
         action: Action::Set(|settings, text| put_text(&mut settings.warn_within, text, value::duration)),
+    },
+    Flag {
+        name: Long("short"),
+        takes: Takes::Nothing,
+        variable: None,
+        group: Group::Output,
+        taken_by: TakenBy::only(&[Status]),
+        about: About { short: "Print one line for each agent", long: "", default: "" },
+        about_in: &[],
+        action: Action::Set(|settings, _| {
+            settings.short = true;
+            Ok(())
+        }),
     },
     Flag {
         name: Long("json"),
@@ -72,7 +91,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Nothing,
         variable: None,
         group: Group::Output,
-        taken_by: TakenBy::only(&[Run, Setup, Status, Plan, Doctor, Healthcheck, Exec, Agents, Install, Completions]),
+        taken_by: TakenBy::only(CommandName::VALUES),
         about: About { short: "Print help: -h is short, --help is long", long: "", default: "" },
         about_in: &[],
         action: Action::Print(Printed::Help),

@@ -25,7 +25,7 @@ pub(super) const FLAGS: &[Flag] = &[
         taken_by: TakenBy::START,
         about: About {
             short: "Take all capabilities from the agent: on, off, auto",
-            long: "This empties its capability sets and its bounding set.",
+            long: "This empties its capability sets, including the bounding set.",
             default: "auto",
         },
         about_in: &[],
@@ -53,7 +53,7 @@ pub(super) const FLAGS: &[Flag] = &[
         taken_by: TakenBy::START,
         about: About {
             short: "The signal that stops the container",
-            long: "It is forwarded, and what still runs when the time of --grace ends is killed.",
+            long: "It is forwarded to the agent. What still runs shortly before --grace ends is killed.",
             default: "TERM",
         },
         about_in: &[],
@@ -68,8 +68,8 @@ pub(super) const FLAGS: &[Flag] = &[
         about: About {
             short: "Time from the stop signal to the exit",
             long: "\
-The last save of a login is part of it. Keep it below the time after which the container is killed, which docker \
-sets to 10 s.",
+This includes the last save of the login. It must be shorter than the time after which the container is killed: \
+10 s with docker.",
             default: "8s",
         },
         about_in: &[],

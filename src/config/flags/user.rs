@@ -28,8 +28,8 @@ pub(super) const FLAGS: &[Flag] = &[
         about: About {
             short: "Run the agent as USER, by name or number",
             long: "\
-Without GROUP it is the user's group from /etc/passwd, or for a number without an entry the group of the same \
-number. Only root can change the user. Where agent-init was started as another user, AGENT_INIT_USER is ignored.",
+Without GROUP, the group is that of the user in /etc/passwd; a number without an entry there gets the group of the \
+same number. Only root can change the user. If agent-init does not start as root, AGENT_INIT_USER is ignored.",
             default: "unchanged",
         },
         about_in: &[],
@@ -46,7 +46,7 @@ number. Only root can change the user. Where agent-init was started as another u
         taken_by: TakenBy::FACTS_AND_SETUP,
         about: About {
             short: "Run the agent as the owner and group of PATH",
-            long: "PATH may be a workspace from the host, so that the agent's files belong to the same user.",
+            long: "If PATH is a workspace mounted from the host, new files in it belong to the host's user.",
             default: "",
         },
         about_in: &[],
@@ -77,14 +77,14 @@ number. Only root can change the user. Where agent-init was started as another u
         taken_by: TakenBy::FACTS_AND_SETUP,
         about: About {
             short: "Directory for working copies of logins",
-            long: "It gets one directory for each agent that is served.",
+            long: "It gets one directory for each agent.",
             default: "the agent's own directory in HOME, else the state directory",
         },
         about_in: &[(
             Setup,
             About {
                 short: "Directory for the working copy",
-                long: "The working copy is new, and is removed at the end.",
+                long: "It is made for this login and removed at the end.",
                 default: "the state directory",
             },
         )],
@@ -101,7 +101,7 @@ number. Only root can change the user. Where agent-init was started as another u
             Setup,
             About {
                 short: "What to capture: login, settings or all",
-                long: "It is also what the new working copy gets from an earlier capture, except for the login.",
+                long: "The agent's login command starts with the same settings from an earlier capture, without the login.",
                 default: "settings",
             },
         )],
@@ -114,8 +114,8 @@ number. Only root can change the user. Where agent-init was started as another u
         group: Group::UserAndFiles,
         taken_by: TakenBy::START_AND_SETUP,
         about: About {
-            short: "Answer the agent's questions of a first start",
-            long: "These are its onboarding, trust and permission dialogs.",
+            short: "Answer the dialogs of the agent's first start",
+            long: "They ask about onboarding, trusted directories and permissions.",
             default: "on",
         },
         about_in: &[],
@@ -146,7 +146,7 @@ number. Only root can change the user. Where agent-init was started as another u
         taken_by: TakenBy::STATE,
         about: About {
             short: "Directory for the state of a run",
-            long: "It holds state.json and logins that could not be saved, and working copies if need be.",
+            long: "It holds state.json, logins that could not be saved, and working copies that have no other place.",
             default: "/run/agent-init, else $XDG_RUNTIME_DIR/agent-init, else /tmp/agent-init-UID",
         },
         about_in: &[(Exec, STATE_OF_RUN), (Healthcheck, STATE_OF_RUN)],

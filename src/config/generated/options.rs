@@ -12,7 +12,8 @@ const HEAD: &str = "\
 <!-- Made from the definition of the command line: UPDATE_SNAPSHOTS=1 cargo test --lib generated -->
 
 An option is given on the command line or by its environment variable; the option wins, and then its default holds. A value that cannot
-be read is an error (exit status 125), wherever it comes from. An empty variable counts as not set. Booleans are `1` or `0`, `true` or
+be read is an error (exit status 125), wherever it comes from. An empty variable counts as not set, but an empty `AGENT_INIT_USER`,
+`AGENT_INIT_DROP_CAPS` or `AGENT_INIT_NO_NEW_PRIVS` is an error. Booleans are `1` or `0`, `true` or
 `false`, `yes` or `no`, `on` or `off`. Durations are `500ms`, `8s`, `2m`, `1h`; a number without a unit is seconds.
 ";
 

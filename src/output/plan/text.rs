@@ -2,32 +2,40 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::output::page::{Line, Page, toned};
+use crate::output::page::{Line, Page, marked, toned};
 use crate::output::plan::{AgentView, Step, View};
 use crate::output::status;
-use crate::output::style::{Tone, span};
+use crate::output::status::Detail;
+use crate::output::style::{Mark, Tone, span};
 use crate::status::AgentStatus;
 use crate::words::listed;
 
 /// A page for people.
 pub fn page(view: &View<'_>, auth: &[AgentStatus], now: SystemTime) -> Page {
-    let mut page = steps(view);
+    let mut page = Page::default();
+    page.line(toned(Tone::Strong, "Plan of agent-init run"));
+    page.line(match &view.refuses {
+        Some(refusal) => marked(Mark::Bad).tone(Tone::Bad, "run would refuse").text(format!(": {}", refusal.what)),
+        None => marked(Mark::Good).tone(Tone::Good, "run would start").text(format!(" {}", view.command)),
+    });
+    page.gap();
+    page.page(steps(view));
     for agent in &view.agents {
         page.gap();
         page.page(agent_page(agent));
     }
     for warning in &view.warnings {
         page.gap();
-        page.line(toned(Tone::Notice, "warning").text(format!(": {warning}")));
+        page.line(marked(Mark::Attention).tone(Tone::Notice, "warning").text(format!(": {warning}")));
     }
     page.gap();
-    if let Some(refusal) = &view.refuses {
-        page.line(toned(Tone::Bad, "run would refuse").text(format!(": {}", refusal.what)));
-    }
     if auth.is_empty() {
-        page.line("No agent is served: a plain init.");
+        page.line("No agent gets a login: agent-init only starts the command.");
     } else {
-        page.page(status::page("What would authenticate:", auth, now));
+        page.page(status::sections(auth, now, Detail::Normal));
+    }
+    if let Some(hint) = view.refuses.as_ref().and_then(|refusal| refusal.hint.as_ref()) {
+        page.line(Line::from(format!("To let run start: {hint}")).unwrapped());
     }
     page
 }
@@ -43,7 +51,7 @@ fn steps(view: &View<'_>) -> Page {
             format!(", groups {}", groups.join(" "))
         }
     };
-    let made = if view.home.made { ", made if it is not there" } else { "" };
+    let made = if view.home.made { ", created if it is missing" } else { "" };
     let stop = &view.stop;
     let rewrites = if stop.rewrites.is_empty() { String::new() } else { format!("; {}", stop.rewrites.join(", ")) };
     let because = |what: String, why: &str| Line::from(format!("{what} - {why}"));
@@ -67,7 +75,7 @@ fn steps(view: &View<'_>) -> Page {
         (
             "stop",
             Line::from(format!(
-                "{} starts it, all is over within {}; signals go to the {}{rewrites}",
+                "{} stops it within {}; signals go to the {}{rewrites}",
                 stop.signal,
                 span(Duration::from_millis(u64::try_from(stop.grace_ms).unwrap_or(u64::MAX))),
                 if stop.forward_to == "group" { "command's process group" } else { "command alone" },
@@ -75,9 +83,13 @@ fn steps(view: &View<'_>) -> Page {
         ),
     ]);
     let mut page = Page::default();
-    page.line(toned(Tone::Strong, "agent-init run"));
-    page.rows(rows);
+    page.rows(2, rows);
     page
+}
+
+/// A verdict of the JSON in the word that people read.
+fn verdict(word: &str) -> &str {
+    if word == "set aside" { "ignored" } else { word }
 }
 
 fn agent_page(agent: &AgentView) -> Page {
@@ -86,9 +98,9 @@ fn agent_page(agent: &AgentView) -> Page {
         Line::from(format!("{path}{} - {}", step.what, step.why))
     };
     let place = format!("{} ({}) - {}", agent.place.path, agent.place.variable, agent.place.why);
-    let mut rows: Vec<(&str, Line)> = vec![("place", place.into())];
+    let mut rows: Vec<(&str, Line)> = vec![("config directory", place.into())];
     if agent.sources.is_empty() {
-        rows.push(("source", "none was found".into()));
+        rows.push(("source", "none found".into()));
     }
     for source in &agent.sources {
         let tone = match source.verdict {
@@ -97,7 +109,7 @@ fn agent_page(agent: &AgentView) -> Page {
             _ => Tone::Faint,
         };
         let what = Line::from(format!("{} ({}): ", source.source, source.method));
-        rows.push(("source", what.tone(tone, source.verdict).text(format!(" - {}", source.why))));
+        rows.push(("source", what.tone(tone, verdict(source.verdict)).text(format!(" - {}", source.why))));
     }
     rows.extend(agent.login_file.as_ref().map(|file| ("login file", step(file))));
     rows.extend(agent.settings.as_ref().map(|from| ("settings", step(from))));
@@ -107,6 +119,6 @@ fn agent_page(agent: &AgentView) -> Page {
     rows.extend(agent.write_back.as_ref().map(|to| ("write-back", step(to))));
     let mut page = Page::default();
     page.line(toned(Tone::Strong, &agent.agent));
-    page.rows(rows);
+    page.rows(2, rows);
     page
 }

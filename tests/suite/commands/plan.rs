@@ -128,7 +128,7 @@ fn run_does_what_was_planned() {
         let laid_down = claude["login_file"]["what"] != "absent";
         assert_eq!(run.variable("FILE").is_some(), laid_down, "{what}\n{run}");
         let source = &plan["auth"]["agents"][0]["source"];
-        assert!(run.stderr.contains(source.as_str().unwrap_or("none (manual /login required)")), "{what}\n{run}");
+        assert!(run.stderr.contains(source.as_str().unwrap_or("none (not logged in)")), "{what}\n{run}");
     }
 }
 
@@ -138,17 +138,18 @@ fn each_step_has_its_reason() {
     captured(&sandbox, &Session::new("a"));
     let run = sandbox.raw(["plan", "--grace", "3s", "--rewrite", "TERM:INT", "--", "claude", "-p", "FAKE-prompt"]);
     let run = run.env("ANTHROPIC_API_KEY", "sk-FAKE").env("CLAUDE_CREDENTIALS", "{}");
-    run.run().ok().says_no(&["FAKE"]).prints_no(&["FAKE"]).prints(&[
+    run.env("COLUMNS", "1000").run().ok().says_no(&["FAKE"]).prints_no(&["FAKE"]).prints(&[
+        "run would start claude\n",
         "command    claude\n",
         "neither --user nor --user-from",
         "--home names it",
         "ANTHROPIC_API_KEY CLAUDE_CONFIG_DIR HOME",
         "env:CLAUDE_CREDENTIALS (session): unusable - ",
-        "(session): set aside - env:ANTHROPIC_API_KEY is preferred",
+        "(session): ignored - env:ANTHROPIC_API_KEY is preferred",
         "env:ANTHROPIC_API_KEY (api-key): chosen - ",
-        "absent - exactly one method is in place",
+        "absent - the method that was chosen is not a login",
         "merged into .claude.json, settings.json",
-        "SIGTERM starts it, all is over within 3 s",
+        "SIGTERM stops it within 3 s",
         "SIGTERM as SIGINT",
     ]);
 }

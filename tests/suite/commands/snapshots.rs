@@ -6,18 +6,35 @@ use crate::support::{Sandbox, Session, assert_snapshot, needs_root};
 /// Without what differs from day to day and from directory to directory.
 fn steady(sandbox: &Sandbox, text: &str) -> String {
     let text = text.replace(sandbox.text("").trim_end_matches('/'), "/SANDBOX");
-    let line = |line: &str| match (line.find("expires in "), line.find(" (2100-")) {
-        (Some(from), Some(to)) => format!("{}expires in SOME TIME{}\n", &line[..from], &line[to..]),
-        _ => format!("{line}\n"),
+    let line = |line: &str| match line.split_once("expires in ") {
+        Some((before, after)) => {
+            let span = after.find([';', '(']).unwrap_or(after.len());
+            format!("{before}expires in SOME TIME{}\n", &after[span..])
+        }
+        None => format!("{line}\n"),
     };
     text.lines().map(line).collect()
 }
 
+const COMMANDS: [&str; 12] = [
+    "",
+    "setup",
+    "status",
+    "plan",
+    "doctor",
+    "healthcheck",
+    "exec",
+    "agents",
+    "install",
+    "completions",
+    "help",
+    "version",
+];
+
 #[test]
 fn help() {
     let sandbox = Sandbox::new();
-    for command in ["", "setup", "status", "plan", "doctor", "healthcheck", "exec", "agents", "install", "completions"]
-    {
+    for command in COMMANDS {
         let words = [command, "--help"].into_iter().filter(|word| !word.is_empty());
         let name = if command.is_empty() { "help".to_owned() } else { format!("help-{command}") };
         assert_snapshot(&name, &sandbox.raw(words).run().ok().stdout);
@@ -31,12 +48,15 @@ fn status_plan_and_doctor() {
     captured(&sandbox, &Session::new("a"));
     sandbox.write("capture/claude/.claude.json", r#"{"oauthAccount":{"emailAddress":"user@example.com"}}"#);
     let say = |name: &str, words: &[&str], key: bool| {
-        let run = sandbox.raw(words.iter().copied()).pid1();
+        // So wide that the length of the sandbox's path moves no line break.
+        let run = sandbox.raw(words.iter().copied()).pid1().env("COLUMNS", "1000");
         let run = if key { run.env("ANTHROPIC_API_KEY", "sk-FAKE").env("CODEX_CREDENTIALS", "{}") } else { run };
         assert_snapshot(name, &steady(&sandbox, &run.run().stdout));
     };
     say("status", &["status"], false);
     say("status-shadowed", &["status"], true);
+    say("status-verbose", &["status", "-v"], true);
+    say("status-short", &["status", "--short"], true);
     say("status.json", &["status", "--json"], false);
     say("plan", &["plan", "--user", "node", "--", "claude", "hello"], false);
     say("plan-shadowed", &["plan", "--user", "node", "--", "claude", "hello"], true);

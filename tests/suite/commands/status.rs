@@ -10,7 +10,11 @@ fn nothing_is_found() {
     let sandbox = Sandbox::new();
     let outcome = sandbox.raw(["status", "--json"]).run().code(1);
     assert_eq!(outcome.json(), json!({ "version": 1, "agents": [] }));
-    sandbox.raw(["status"]).run().code(1).prints(&["No agent runs here", "Nothing was found"]);
+    sandbox
+        .raw(["status"])
+        .run()
+        .code(1)
+        .prints(&["No agent runs here", "No credential was found for any agent. Next: docker run"]);
 }
 
 #[test]
@@ -74,7 +78,10 @@ fn verdicts() {
             "{what}\n{outcome}"
         );
         assert_eq!(agent["problem"].is_null(), *state == "ok", "{what}\n{outcome}");
-        give(&sandbox, sandbox.raw(["status"])).run().code(*code).prints(&["claude - Claude Code", state]);
+        let text = give(&sandbox, sandbox.raw(["status", "-v"])).run().code(*code);
+        let words: Vec<&str> = text.stdout.split_whitespace().collect();
+        assert!(words.windows(2).any(|pair| pair == ["state", state]), "{what}\n{text}");
+        text.prints(&["Authentication Status\n", " Claude Code   "]);
     }
 }
 
@@ -97,10 +104,12 @@ fn every_asked_agent_must_be_well_and_else_any() {
     with(&["status"]).ok();
     with(&["status", "--agent", "claude"]).ok();
     with(&["status", "--agent", "codex"]).code(1);
-    with(&["status", "--agent", "claude,codex"]).code(1).prints(&["claude - ", "codex - ", "missing"]);
+    with(&["status", "--agent", "claude,codex"])
+        .code(1)
+        .prints(&["+ Claude Code   API key", "x Codex         not logged in"]);
     with(&["status", "--agent", "nosuch"]).refuses(&["nosuch", "claude"]);
     let one_is_bad = sandbox.raw(["status"]).env("ANTHROPIC_API_KEY", "FAKE").env("CODEX_CREDENTIALS", "{}").run();
-    one_is_bad.ok().prints(&["codex - Codex", "invalid"]);
+    one_is_bad.ok().prints(&["x Codex         not logged in: the credential is not usable"]);
 }
 
 #[test]
@@ -127,9 +136,12 @@ fn colours_are_for_terminals() {
     let line = sandbox.text("bin/agent-init") + " status";
     let script = |run: crate::support::Run| run.program("script").arguments(["-qec", line.as_str(), "/dev/null"]);
     let bare = || sandbox.raw([] as [&str; 0]).env("ANTHROPIC_API_KEY", "FAKE").env("TERM", "xterm");
-    script(bare()).run().prints(&["\x1b[32mok\x1b[0m"]);
-    script(bare().env("NO_COLOR", "1")).run().prints(&["ok"]).prints_no(&["\x1b["]);
-    script(bare().env("TERM", "dumb")).run().prints(&["ok"]).prints_no(&["\x1b["]);
+    script(bare()).run().prints(&["\x1b[32m+\x1b[0m", "\x1b[32mAPI key"]);
+    script(bare().env("NO_COLOR", "1")).run().prints(&["+ Claude Code"]).prints_no(&["\x1b["]);
+    script(bare().env("TERM", "dumb").env("LANG", "C.UTF-8"))
+        .run()
+        .prints(&["\u{2713} Claude Code"])
+        .prints_no(&["\x1b["]);
 }
 
 #[test]
@@ -145,7 +157,7 @@ fn a_running_agent_is_shown_as_it_is_now() {
     let agent = only(&status().ok());
     assert_eq!(agent["source"], format!("capture:{}", sandbox.text("capture/claude")));
     assert_eq!(agent["access_expires_at"], "2100-01-01T00:00:00Z");
-    sandbox.raw(["status"]).run().ok().prints(&["runs here as", "sync, writable"]);
+    sandbox.raw(["status"]).run().ok().prints(&["runs here as", "saved"]);
 
     gate.open();
     live.line("refreshed");
@@ -237,11 +249,12 @@ fn what_is_kept_is_shown() {
     sandbox.write("capture/claude/.agent-init/conflicts/2026-01-01T00:00:00Z-login", "FAKE");
     sandbox.write("state/recovery/claude/.credentials.json", Session::new("b").json());
     sandbox.chmod("state", 0o711);
-    let text = sandbox.raw(["status", "--agent", "claude"]).run().ok().stdout;
+    let text = sandbox.raw(["status", "--agent", "claude"]).env("COLUMNS", "1000").run().ok().stdout;
     for line in [
-        "recovery",
-        "state/recovery/claude/.credentials.json: a refreshed login that the store refused",
-        "conflicts: 1 kept",
+        "; a refreshed login is not saved",
+        "recovery copy",
+        "state/recovery/claude/.credentials.json: a refreshed login that could not be saved",
+        "conflicts: 1 kept that lost",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
@@ -259,9 +272,9 @@ fn a_file_of_settings_in_which_nobody_has_logged_in() {
     sandbox.captured("copilot", "config.json", r#"{"trustedFolders":["/work"]}"#);
     let run = |words: &[&str]| sandbox.raw(words.iter().copied()).env("COPILOT_GITHUB_TOKEN", "FAKE");
     run(&["--", "copilot", "true"]).run().ok().says(&["copilot auth: GitHub token"]).says_no(&["is ignored"]);
-    run(&["status"]).run().ok().prints_no(&["invalid", "is ignored"]);
+    run(&["status"]).run().ok().prints_no(&["not usable", "ignored"]);
     sandbox.raw(["doctor", "--json"]).run().ok();
     // One who has logged out is told so.
     sandbox.captured("copilot", "config.json", r#"{"trustedFolders":["/work"],"authTokens":{}}"#);
-    sandbox.raw(["status", "--agent", "copilot"]).run().code(1).prints(&["invalid"]);
+    sandbox.raw(["status", "--agent", "copilot"]).run().code(1).prints(&["not usable"]);
 }

@@ -56,7 +56,9 @@ fn a_captured_login() {
             assert_eq!(outcome.stderr.contains(TOO_DEEP), depth > DEEPEST, "{what}\n{outcome}");
             assert_eq!(outcome.stderr.contains(&definition.label()), depth <= DEEPEST, "{what}\n{outcome}");
             for command in ["status", "doctor"] {
-                let outcome = ended(small_stack(sandbox.raw([command, "--agent", definition.name()])).run());
+                let outcome = ended(
+                    small_stack(sandbox.raw([command, "--agent", definition.name()]).env("COLUMNS", "1000")).run(),
+                );
                 assert_eq!(outcome.stdout.contains(TOO_DEEP), depth > DEEPEST, "{what}: {command}\n{outcome}");
             }
         }

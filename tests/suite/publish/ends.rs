@@ -162,6 +162,6 @@ fn a_login_that_comes_while_the_agent_runs() {
         }
         captured.gate.open();
         let outcome = live.wait().ok();
-        outcome.says(&["claude auth: none (manual /login required)"]).quiet();
+        outcome.says(&["claude auth: none (not logged in)"]).quiet();
     }
 }

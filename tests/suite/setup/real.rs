@@ -34,14 +34,14 @@ fn a_login_is_captured_before_it_ends_and_another_container_answers() {
     let stored = || std::fs::read_to_string(capture.join(".credentials.json")).unwrap_or_default();
     await_path(&capture, "the login", || stored().contains("FAKE-claude-refresh"));
     vendor.ask("release");
-    pty.shows("captured the login of Claude Code (fake@example.com), which agents renew by themselves");
+    pty.shows("captured the login of Claude Code (fake@example.com), which the agent refreshes");
     let shown = pty.all();
     live.wait().ok();
     assert!(!shown.contains("FAKE-claude") && !shown.contains("warning"), "{shown}");
 
     let next = Sandbox::new();
     let run = vendor.run(&next, &["claude", "-p", "hello"]).env("AGENT_INIT_CAPTURE", sandbox.text("capture"));
-    run.run().ok().quiet().prints(&[ANSWER]).says(&["forwarded host session (sync)", "fake@example.com"]);
+    run.run().ok().quiet().prints(&[ANSWER]).says(&["subscription login (sync)", "fake@example.com"]);
     let sent = text(&vendor.requests(MESSAGES)[0]["bearer"]);
     assert!(stored().contains(&sent), "{sent}");
     assert_eq!(vendor.requests(TOKEN).len(), 1);
@@ -57,7 +57,7 @@ fn a_code_that_the_vendor_refuses_leaves_the_old_login() {
     let live = at(&pty, setup(&vendor, &sandbox, &[]), 100).start();
     pty.shows("Paste code here if prompted >");
     pty.types("FAKE-wrong#FAKE-state\r");
-    pty.shows("error: nothing was captured: claude exited with status 1 without a login; what was captured before");
+    pty.shows("error: nothing was captured: claude ended with status 1, without a login; the earlier capture");
     live.wait().code(1);
     assert_eq!(sandbox.read("capture/claude/.credentials.json"), login);
 }
@@ -98,7 +98,7 @@ fn the_interactive_form_reaches_its_prompt() {
     let (sandbox, vendor) = (Sandbox::new(), Vendor::start());
     let mut pty = Pty::new();
     let live = at(&pty, setup(&vendor, &sandbox, &["--auto"]), 120).start();
-    pty.shows("asking for no permission; log in with it");
+    pty.shows("without asking for permissions; log in there");
     // Words are put at their columns, one by one.
     pty.shows("bypass");
     pty.shows("/login");

@@ -17,10 +17,7 @@ fn a_login_is_captured_while_its_agent_still_runs_and_a_run_has_it() {
             let capture = sandbox.mkdir("capture/claude");
             await_path(&capture, what, || holds(&sandbox, name));
             gate.open();
-            pty.shows(&format!(
-                "captured the login of Claude Code, which agents renew by themselves: {}",
-                capture.display()
-            ));
+            pty.shows(&format!("captured the login of Claude Code, which the agent refreshes: {}", capture.display()));
             pty.shows("next: docker run");
             live.wait().ok();
         }
@@ -136,7 +133,7 @@ fn a_refresh_elsewhere_is_no_login() {
     sandbox.claude("refresh elsewhere").run().ok();
     gate.open();
     pty.shows("none-here");
-    pty.shows("error: nothing was captured: claude exited without a login; what was captured before is as it was");
+    pty.shows("error: nothing was captured: claude ended, without a login; the earlier capture is unchanged");
     live.wait().code(1);
     assert!(holds(&sandbox, "elsewhere"));
 }
@@ -181,7 +178,7 @@ fn a_shell_for_several_agents_says_what_to_type() {
     for (what, run) in pid1_or_not(|| setup(&sandbox, []).unset("AGENT_INIT_AUTH")) {
         let mut pty = Pty::new();
         let live = pty.leads(run).start();
-        pty.shows("log in now to any of the agents, and then leave with 'exit' or Ctrl-D:");
+        pty.shows("log in to any of these agents now, then leave with 'exit' or Ctrl-D:");
         pty.shows("claude auth login");
         // What is typed is shown too, by the terminal and perhaps by the shell.
         pty.types("claude 'refresh new; say made\"\"-one'\n");
@@ -227,8 +224,8 @@ fn a_login_that_was_logged_out_again_is_no_success() {
     let capture = sandbox.mkdir("capture/claude");
     await_path(&capture, "the login", || holds(&sandbox, "new"));
     gate.open();
-    pty.shows("warning: Claude Code: a login was captured, and then logged out");
-    assert!(!pty.all().contains("is as it was"));
+    pty.shows("warning: Claude Code: a login was captured, and then the agent logged out");
+    assert!(!pty.all().contains("the earlier capture is unchanged"));
     live.wait().code(1);
 }
 

@@ -171,7 +171,7 @@ fn rotation_and_what_is_given_or_captured_beside_it() {
     let mut pty = Pty::new();
     let live = pty.leads(setup(&sandbox, ["--", "claude", "refresh new"])).start();
     pty.shows("captured the login");
-    pty.shows("run prefers it to a login");
+    pty.shows("run uses it instead of the login");
     live.wait().ok();
 }
 
@@ -195,7 +195,7 @@ fn without_a_token_the_old_one_stays() {
             shows(&sandbox, text, then);
             let shown = play(&sandbox, mint(&sandbox), 120, 1);
             assert!(shown.contains("error: nothing was captured: ") && shown.contains(says), "{says}: {shown}");
-            assert_eq!(shown.contains("is as it was"), is_there, "{shown}");
+            assert_eq!(shown.contains("the earlier capture is unchanged"), is_there, "{shown}");
             assert_eq!(everything(&sandbox.path("capture")), before, "{says}");
         }
     }
@@ -224,7 +224,7 @@ fn a_token_that_can_not_be_stored() {
     let live = pty.leads(run).through(["sh", "-c", "stty cols 120; exec \"$@\"", "sh"]).start();
     let shown = pty.all();
     live.wait().code(1);
-    assert!(shown.contains("a token was made, and could not be stored") && !shown.contains("FAKE"), "{shown}");
+    assert!(shown.contains("a token was made and could not be stored") && !shown.contains("FAKE"), "{shown}");
 }
 
 /// A flat capture, as another setup container's: the token is found where its directory is mounted.

@@ -170,7 +170,7 @@ fn an_agent_is_served_once_and_a_required_one_is_looked_for() {
     assert_eq!(count(sandbox.claude(":").options(["--agent=claude, codex,claude"]), "claude auth: "), 1);
     let codex = |options: &[&str]| sandbox.codex(":").options(options.to_vec());
     assert_eq!(count(codex(&[]), "claude auth: "), 0);
-    assert_eq!(count(codex(&["--require=claude"]), "claude auth: forwarded"), 1);
+    assert_eq!(count(codex(&["--require=claude"]), "claude auth: subscription"), 1);
     codex(&["--agent=codex", "--require=claude"]).run().refuses(&["for claude", "it is not served"]);
 }
 

@@ -101,7 +101,7 @@ fn an_agent_of_an_image_has_all_that_a_built_in_has() {
     assert_eq!(outcome.variable("MINE_LOUD"), None, "{outcome}");
     assert!(sandbox.read("capture/mine/auth.json").contains("FAKE-b"), "{outcome}");
     let status = with(&sandbox, sandbox.raw(["status", "--agent", "mine"]), &[("mine.json", WHOLE)]).run().ok();
-    status.prints(&["mine - Mine", "account       me@example.com", "plan          large"]);
+    status.prints(&["+ Mine   logged in as me@example.com (Large)"]);
 }
 
 #[test]

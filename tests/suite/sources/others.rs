@@ -93,7 +93,7 @@ fn what_goes_with_a_cloud_is_passed_and_nothing_else() {
     let outcome = gateway.run().ok().says(&["claude auth: gateway"]).says_no(&["ANTHROPIC_AUTH_TOKEN"]);
     assert_eq!(outcome.variable("ANTHROPIC_AUTH_TOKEN"), Some("FAKE"), "{outcome}");
     let off = sandbox.claude("seen").env("CLAUDE_CODE_USE_BEDROCK", "0").run().ok();
-    off.says(&["claude auth: forwarded host session"]);
+    off.says(&["claude auth: subscription login"]);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn a_login_in_a_variable_of_the_agents_own_is_laid_down() {
     let login = r#"{"openai":{"type":"oauth","access":"FAKE-a","refresh":"FAKE-r","expires":4102444800000}}"#;
     let show = "env; cat \"$XDG_DATA_HOME/opencode/auth.json\"";
     let run = sandbox.raw(["--", "opencode", show]).env("OPENCODE_AUTH_CONTENT", login);
-    let outcome = run.run().ok().prints(&["FAKE-r"]).says(&["opencode auth: forwarded host session (sync), env:"]);
+    let outcome = run.run().ok().prints(&["FAKE-r"]).says(&["opencode auth: provider login (sync), env:"]);
     assert_eq!(outcome.variable("OPENCODE_AUTH_CONTENT"), None, "{outcome}");
 }
 
@@ -182,7 +182,7 @@ fn a_place_that_moves_with_xdgs_directories() {
                 .raw(["--", command])
                 .arguments((command == "gh").then_some("env; cat \"$GH_CONFIG_DIR/hosts.yml\""));
             let run = run.env("GH_CONFIG_DIR", named(own)).env("XDG_CONFIG_HOME", named(xdg));
-            let outcome = run.run().ok().says(&["gh auth: forwarded host session"]);
+            let outcome = run.run().ok().says(&["gh auth: GitHub login"]);
             let place = match expected {
                 "home" => sandbox.text("home/.config/gh"),
                 "xdg" => sandbox.text("xdg/gh"),

@@ -37,7 +37,7 @@ const ORDER: &[Source] = &[
     Source {
         name: "given",
         give: |_, run| run.env("CLAUDE_CREDENTIALS", Session::new("given").json()),
-        title: "forwarded host session",
+        title: "subscription login",
         says: "CLAUDE_CREDENTIALS",
     },
     Source {
@@ -47,7 +47,7 @@ const ORDER: &[Source] = &[
             s.mkdir("home/.claude");
             run.bind_read_only(s.path("host"), s.path("home/.claude"))
         },
-        title: "forwarded host session",
+        title: "subscription login",
         says: "home/.claude",
     },
     Source {
@@ -56,7 +56,7 @@ const ORDER: &[Source] = &[
             s.captured("claude", ".credentials.json", &Session::new("captured").json());
             run
         },
-        title: "forwarded host session",
+        title: "subscription login",
         says: "capture",
     },
 ];
@@ -119,7 +119,7 @@ fn the_mode_decides() {
         assert_eq!(outcome.variable("FILE").is_some(), session, "{mode}\n{outcome}");
         if session {
             let word = mode.rsplit('=').next().unwrap();
-            assert!(outcome.stderr.contains(&format!("forwarded host session ({word})")), "{mode}\n{outcome}");
+            assert!(outcome.stderr.contains(&format!("subscription login ({word})")), "{mode}\n{outcome}");
         }
     }
 }
@@ -130,7 +130,7 @@ fn a_mode_without_its_material_is_no_login() {
     for (mode, name) in cases {
         let sandbox = Sandbox::new();
         let run = || sandbox.claude("seen").options(["--auth", mode]).env(name, "FAKE-value");
-        let outcome = run().run().ok().says(&["claude auth: none (manual /login required)"]).warns_once(&[name]);
+        let outcome = run().run().ok().says(&["claude auth: none (not logged in)"]).warns_once(&[name]);
         assert_eq!(outcome.variable(name), None, "{mode}\n{outcome}");
         run().options(["--require"]).run().refuses(&[]);
     }

@@ -34,7 +34,7 @@ fn a_login_that_appears_is_used() {
         let mut live = waiting(&sandbox).options(["--require"]).start();
         live.message("waiting up to 50s");
         appear(&sandbox);
-        let outcome = live.wait().ok().says(&["claude auth: forwarded host session (sync)"]);
+        let outcome = live.wait().ok().says(&["claude auth: subscription login (sync)"]);
         assert!(outcome.variable("FILE").is_some_and(|file| file.contains("FAKE-refresh-a")), "{what}\n{outcome}");
     }
 }
@@ -68,7 +68,7 @@ fn a_login_that_is_required_by_name_is_waited_for() {
     let mut live = run.env("CODEX_API_KEY", "FAKE").start();
     live.message("waiting");
     sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
-    live.wait().ok().says(&["claude auth: forwarded host session (sync)"]);
+    live.wait().ok().says(&["claude auth: subscription login (sync)"]);
 }
 
 /// A capture on a FUSE file system, as virtiofs, and a login that comes from beneath it, as from another machine: nothing

@@ -265,7 +265,7 @@ fn pods_that_share_a_volume_share_a_login() {
         assert!(stored().contains("FAKE-access-two"), "{what}: {}", stored());
 
         // What waited has it now.
-        up.message("claude auth: forwarded host session (sync), capture:/capture/claude");
+        up.message("claude auth: subscription login (sync), capture:/capture/claude");
         let work = sandbox.path("pods/agent/home/.claude");
         await_path(&work, "the adopted login", || {
             fs::read_to_string(work.join(".credentials.json")).is_ok_and(|text| text.contains("FAKE-access-two"))

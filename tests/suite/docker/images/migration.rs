@@ -117,7 +117,7 @@ fn every_command_on_the_images_of_the_readme() {
             (&["status"], 0, "Claude Code"),
             (&["status", "--json"], 0, "\"source\":\"capture:/capture/claude\""),
             (&["plan", "--", "claude"], 0, "node"),
-            (&["doctor"], 0, "Nothing is wrong"),
+            (&["doctor"], 0, "no problem found"),
             (&["healthcheck"], 1, ""),
             (&["exec", "--", "true"], 125, ""),
             (&["agents"], 0, "codex"),

@@ -29,7 +29,7 @@ fn a_person_logs_in_and_looks() {
     let sandbox = Sandbox::new();
     let setup = person(script(&sandbox, "scripted", &["setup", "claude"]), "Paste code here", "one\\r").run().ok();
     setup
-        .prints(&["state         ok", "CAPTURE=scripted WORKSPACE=~/project docker compose run --rm agent claude"])
+        .prints(&["1 agent is ready", "CAPTURE=scripted WORKSPACE=~/project docker compose run --rm agent claude"])
         .prints_no(&["FAKE"]);
     script(&sandbox, "", &["status", "scripted"])
         .run()
@@ -54,7 +54,7 @@ fn a_directory_keeps_its_owner() {
         .prints(&[&format!("CAPTURE_DIR={directory} WORKSPACE=~/project docker compose")]);
     assert_eq!(super::super::login(&sandbox, "logins/claude/.credentials.json"), Session::new("one").value());
     super::super::assert_private(&sandbox, "logins/claude/.credentials.json", "4242:4242");
-    script(&sandbox, "", &["status", &directory]).run().ok().prints(&["state         ok"]);
+    script(&sandbox, "", &["status", &directory]).run().ok().prints(&["1 agent is ready"]);
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn pods_share_a_login_through_the_api_server() {
     let given = cluster.job("id -u; cat \"$F\"; refresh two", Some(&Session::new("one"))).ok();
     given.prints(&["1000\n", "FAKE-access-one"]);
     assert_eq!(cluster.login(), Session::new("two").value());
-    up.message("claude auth: forwarded host session (sync), store:");
+    up.message("claude auth: subscription login (sync), store:");
 
     // What runs has what another refreshes.
     cluster.job("cat \"$F\"; refresh three", None).ok().prints(&["FAKE-access-two"]);
