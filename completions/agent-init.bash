@@ -1,6 +1,6 @@
 # Completions of agent-init for bash, made from the definition of its command line; options end at COMMAND.
 _agent_init_agents() {
-agent-init agents 2>/dev/null | while read -r name _ && [[ -n $name ]]; do echo "$name"; done
+agent-init agents 2>/dev/null | sed -n 's/^  \([a-z][a-z0-9-]*\)  .*/\1/p'
 }
 _agent_init_options() {
 case $1 in

@@ -1,5 +1,5 @@
-//! Pure. Checks mounts, owners, modes, capabilities, the clock and the sources, and says how to fix each problem. Each check
-//! is one small function over a [`DoctorInput`].
+//! Pure. Checks mounts, owners, modes, capabilities, the clock and the sources, and says how to fix each problem. Each
+//! check is one small function over a [`DoctorInput`].
 
 mod capabilities;
 pub mod finding;
@@ -65,8 +65,8 @@ fn is_repeated(finding: &Finding, all: &[Finding]) -> bool {
     all.iter().any(|other| other.check == finding.check && other.what == finding.what && is_above(other))
 }
 
-/// Combines both kinds of findings, problems first. If owner, mode or mount explain why a source is unusable, only that finding
-/// is kept, because its fix helps.
+/// Combines both kinds of findings, problems first. If owner, mode or mount explain why a source is unusable, only that
+/// finding is kept, because its fix helps.
 pub fn combine(check_input: Vec<Finding>, check_sources: Vec<Finding>) -> Vec<Finding> {
     let causes = ["made-by-docker", "capture-closed", "login-closed", "secret-closed"];
     let is_cause = |cause: &&Finding| causes.contains(&cause.check);

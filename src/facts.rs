@@ -1,5 +1,5 @@
 //! Reads everything that a start depends on, once: environment, accounts, mounts, files. Decisions are left to the pure
-//! functions of [`crate::plan`]. The only thing written is the mirror of a store behind a helper ([`stored`]).
+//! functions of [`crate::plan`]. The only thing written is the mirror of a store behind a helper (`stored.rs`).
 
 pub mod agent_facts;
 pub mod candidate;

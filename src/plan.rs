@@ -34,8 +34,8 @@ use crate::login::merge::MergeBase;
 use crate::state::Served;
 use crate::store::Recovery;
 
-/// Makes the plan of a start. It is an error if the operator names a mode for an agent without such a method, or if a required
-/// credential is missing.
+/// Makes the plan of a start. It is an error if the operator names a mode for an agent without such a method, or if a
+/// required credential is missing.
 pub fn plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>) -> anyhow::Result<Plan<'f, 'c>> {
     let plan = draft(config, facts);
     requirement::check_modes(config, &plan.agents)?;

@@ -1,7 +1,7 @@
 //! Installs a login as the agent's private working copy.
 //!
-//! The agent does not run yet, but an earlier one may have prepared traps: everything below HOME is opened relative to a
-//! directory handle, and no symbolic link is followed.
+//! The agent does not run yet, but an earlier one may have prepared traps: everything below HOME is opened relative to
+//! a directory handle, and no symbolic link is followed.
 
 pub mod export;
 pub mod first_run;
@@ -92,7 +92,8 @@ pub fn install(
     Ok(working_copy)
 }
 
-/// Checks without changing anything whether the directories of a plan exist or can be made. The error is that of a start.
+/// Checks without changing anything whether the directories of a plan exist or can be made. The error is that of a
+/// start.
 pub fn check_possible(facts: &Facts<'_>, plan: &Plan<'_, '_>) -> anyhow::Result<()> {
     if let Some(home) = plan.home.as_ref().filter(|home| home.is_required) {
         directories::can_be_made(&home.path)?;
@@ -162,8 +163,8 @@ impl WorkingCopy {
         }
     }
 
-    /// Like [`WorkingCopy::write`] while the agent runs: replaces the version `there` and nothing that the agent wrote since,
-    /// while holding the agent's own lock around writes.
+    /// Like [`WorkingCopy::write`] while the agent runs: replaces the version `there` and nothing that the agent wrote
+    /// since, while holding the agent's own lock around writes.
     pub fn replace(
         &self,
         name: &str,
@@ -191,8 +192,8 @@ impl WorkingCopy {
             .with_context(|| directories::failure("write", &self.path.join(name)))
     }
 
-    /// Opens the directory again by its path, because the agent may have replaced it. A missing directory, a link in the path
-    /// and another owner are errors.
+    /// Opens the directory again by its path, because the agent may have replaced it. A missing directory, a link in
+    /// the path and another owner are errors.
     pub fn reopen(&mut self) -> std::io::Result<()> {
         self.dir = directories::directory_of(&self.path, &self.trusted, self.uid())?;
         Ok(())
@@ -263,8 +264,8 @@ fn install_cache(cache: &Cache, home: &Path, owner: Option<(u32, u32)>) -> anyho
     Ok(())
 }
 
-/// Makes room for the chosen credential: moves the login in the working copy to `conflicts/` and removes a file that is not a
-/// login.
+/// Makes room for the chosen credential: moves the login in the working copy to `conflicts/` and removes a file that is
+/// not a login.
 fn make_room(
     plan: &AgentPlan<'_, '_>,
     session: &SessionFile,

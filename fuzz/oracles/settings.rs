@@ -5,8 +5,8 @@ use crate::login::format::Format;
 use crate::workcopy::first_run::merge;
 use crate::workcopy::overrides::{parse_settings, with_removed_settings};
 
-/// Settings of an agent: first-run state is merged into them, and what was taken out of a copy is restored. No existing key
-/// is lost.
+/// Settings of an agent: first-run state is merged into them, and what was taken out of a copy is restored. No existing
+/// key is lost.
 pub fn settings(input: &[u8]) {
     let Some((definition, rest)) = with_definition(input) else { return };
     let (text, there) = halves(rest);

@@ -93,8 +93,8 @@ impl Entry {
         }
     }
 
-    /// Whether the definition must be parsed to know if the agent has a credential: one of the variables in `set` belongs to it,
-    /// in any form, or `has_login` finds a login in its config directory.
+    /// Whether the definition must be parsed to know if the agent has a credential: one of the variables in `set`
+    /// belongs to it, in any form, or `has_login` finds a login in its config directory.
     pub fn may_matter<'n>(
         &self,
         mut set: impl Iterator<Item = &'n [u8]>,
@@ -144,8 +144,8 @@ impl Catalog {
         Catalog::with(&[])
     }
 
-    /// The built-in definitions and `added` ones, each the path and text of a file. An added one replaces a built-in one of the
-    /// same name. Two added ones of one name are an error.
+    /// The built-in definitions and `added` ones, each the path and text of a file. An added one replaces a built-in
+    /// one of the same name. Two added ones of one name are an error.
     pub fn with(added: &[(String, String)]) -> anyhow::Result<Catalog> {
         let mut more: Vec<(Definition, &str)> = Vec::new();
         for (path, text) in added {
@@ -180,8 +180,8 @@ impl Catalog {
         &self.entries
     }
 
-    /// Whether a variable may hold a credential of an agent, in any form. Paths and commands count, because they may contain a
-    /// secret by mistake.
+    /// Whether a variable may hold a credential of an agent, in any form. Paths and commands count, because they may
+    /// contain a secret by mistake.
     pub fn is_credential(&self, variable: &[u8]) -> bool {
         self.entries.iter().any(|entry| entry.owns(variable) || entry.shares(variable))
     }

@@ -56,7 +56,8 @@ pub struct Definition {
 pub struct Home {
     /// The variable that names it.
     pub variable: String,
-    /// The part of the path below the directory that the variable names; empty if the variable names the config directory.
+    /// The part of the path below the directory that the variable names; empty if the variable names the config
+    /// directory.
     #[serde(default)]
     pub suffix: String,
     /// The default path; `~/` stands for `HOME`.
@@ -140,8 +141,8 @@ pub struct CredentialFile {
     pub variable: String,
     /// Where it is when the variable is not set; `~/` stands for HOME.
     pub default: String,
-    /// A directory of JSON files that it takes to use it, and that no variable moves: copied to the same place below the
-    /// agent's HOME; `~/` stands for HOME.
+    /// A directory of JSON files that it takes to use it, and that no variable moves: copied to the same place below
+    /// the agent's HOME; `~/` stands for HOME.
     pub cache: Option<String>,
 }
 
@@ -159,8 +160,8 @@ pub struct Setting {
     pub overrides: bool,
 }
 
-/// The settings that are copied from a captured directory to the working copy. Names are entries of the agent's home; one `*` in a name
-/// stands for any characters.
+/// The settings that are copied from a captured directory to the working copy. Names are entries of the agent's home;
+/// one `*` in a name stands for any characters.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
@@ -254,8 +255,8 @@ impl MethodRule {
 }
 
 impl Definition {
-    /// The variables and secret files that may hold its session. `owns_file_name`: a secret file with the name of the login file
-    /// counts, because it cannot belong to another agent.
+    /// The variables and secret files that may hold its session. `owns_file_name`: a secret file with the name of the
+    /// login file counts, because it cannot belong to another agent.
     pub fn session_names(&self, owns_file_name: bool) -> Option<Names> {
         let session = self.session.as_ref()?;
         // A key of a Kubernetes Secret made by hand often lacks the dot.

@@ -1,5 +1,5 @@
-//! Pure. Finds the positions of keys in a JSON text. For a refused value serde reports a line and column but not the key, and
-//! for an accepted value it reports neither.
+//! Pure. Finds the positions of keys in a JSON text. For a refused value serde reports a line and column but not the
+//! key, and for an accepted value it reports neither.
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ enum Step<'t> {
     Item(usize),
 }
 
-/// A key, an item of a list or a whole object or list, and where it stands. Its path (`methods[1].variable`) is made when it
-/// is asked for: paths of nested places would take memory by the square of the text.
+/// A key, an item of a list or a whole object or list, and where it stands. Its path (`methods[1].variable`) is made
+/// when it is asked for: paths of nested places would take memory by the square of the text.
 #[derive(Debug)]
 struct Place<'t> {
     /// The index of the object or list that it is in.

@@ -41,8 +41,8 @@ pub fn doctor(config: &DoctorConfig, environment: &Environment) -> anyhow::Resul
     Ok(Answer { text, exit: u8::from(has_problem) })
 }
 
-/// The errors that would prevent a start with these options and, if they do not name an agent, a start of each agent. They
-/// come from the functions of a start, so the messages are the same.
+/// The errors that would prevent a start with these options and, if they do not name an agent, a start of each agent.
+/// They come from the functions of a start, so the messages are the same.
 fn refusals(
     config: &RunConfig,
     catalog: &Catalog,

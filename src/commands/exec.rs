@@ -60,8 +60,8 @@ fn become_user_of(agent: &Process) -> anyhow::Result<()> {
     Ok(privilege_drop.apply()?)
 }
 
-/// The variables to set, and the names of those that cannot be read. The agent's environment is read after the switch to its
-/// user: this needs no capability, and a forged environment can harm only the agent itself.
+/// The variables to set, and the names of those that cannot be read. The agent's environment is read after the switch
+/// to its user: this needs no capability, and a forged environment can harm only the agent itself.
 fn variables(handed: &Handed, agent: &Process) -> (Vec<(String, OsString)>, Vec<String>) {
     let mut set: Vec<(String, OsString)> =
         handed.set.iter().map(|(name, value)| (name.clone(), value.into())).collect();

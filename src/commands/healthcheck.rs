@@ -10,7 +10,8 @@ use crate::facts;
 use crate::log::{Message, Reporter};
 use crate::status::{Clock, complaint, running};
 
-/// Returns 0, or 1 after one message. Docker reserves every other exit status, so even an unreadable definition results in 1.
+/// Returns 0, or 1 after one message. Docker reserves every other exit status, so even an unreadable definition results
+/// in 1.
 pub fn healthcheck(config: &HealthcheckConfig, environment: &Environment, reporter: Reporter) -> u8 {
     let Some(why) = first_problem(config, environment) else { return 0 };
     reporter.say(&Message::error(&why));

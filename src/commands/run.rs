@@ -257,7 +257,8 @@ pub(super) fn become_reaper(reporter: Reporter) {
     }
 }
 
-/// Turns core dumps off and closes the descriptors that are the agent's alone. Each step is tried even if the other fails.
+/// Turns core dumps off and closes the descriptors that are the agent's alone. Each step is tried even if the other
+/// fails.
 fn shed_what_only_the_start_needed(reporter: Reporter) {
     let steps = [
         ("turn core dumps off", process::no_core()),

@@ -42,8 +42,8 @@ use crate::terminal::console::Console;
 use crate::terminal::relay::{Relay, ScreenFilter};
 use crate::{facts, plan, workcopy};
 
-/// Lets a person log in and captures the login. The exit status is 0 if a login was captured, else 1. Errors are those from
-/// before the person is asked for anything.
+/// Lets a person log in and captures the login. The exit status is 0 if a login was captured, else 1. Errors are those
+/// from before the person is asked for anything.
 pub fn setup(config: &SetupConfig, mut environment: Environment, reporter: Reporter) -> anyhow::Result<u8> {
     let outer = terminal()?;
     let (signals, inherited) = run::take_over_signals()?;
@@ -208,7 +208,8 @@ impl InteractiveSession<'_, '_, '_> {
                 .hint("is /dev/pts mounted, with /dev/ptmx? (docker does so)")
         })?;
         if let Some(owner) = workcopy::agent_owner(self.facts) {
-            // Programs may also open their terminal by name. Without CAP_CHOWN they can use only the inherited descriptors.
+            // Programs may also open their terminal by name. Without CAP_CHOWN they can use only the inherited
+            // descriptors.
             let attributes = Attributes { mode: 0o620, owner: Some(owner) };
             let _ = set_mode_and_owner(&slave, attributes);
         }

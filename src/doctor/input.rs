@@ -1,4 +1,5 @@
-//! Inspects what `doctor` needs in addition to the facts: every relevant path with its mount, owner, mode and free space.
+//! Inspects what `doctor` needs in addition to the facts: every relevant path with its mount, owner, mode and free
+//! space.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

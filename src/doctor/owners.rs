@@ -91,8 +91,8 @@ pub fn secret_closed(inspected: &InspectedPath, input: &DoctorInput) -> Option<F
         input.current.0, found.uid, found.gid, found.mode
     );
     let fix = format!(
-        "compose keeps the owner and mode of the file on the host, and ignores uid, gid and mode of file secrets: on the \
-         host, chown {} the file; or start the container as root with agent-init's --user",
+        "compose keeps the owner and mode of the file on the host, and ignores uid, gid and mode of file secrets: on \
+         the host, chown {} the file; or start the container as root with agent-init's --user",
         input.current.0
     );
     Some(Finding::problem("secret-closed", shown(&inspected.path), what, fix))

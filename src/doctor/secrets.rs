@@ -3,8 +3,8 @@
 use crate::doctor::finding::{Finding, shown};
 use crate::doctor::input::{DoctorInput, InspectedPath, PathRole};
 
-/// A secret that compose wrote into the container's layer (`secrets: NAME: environment:`). root owns it, and everybody can
-/// read it.
+/// A secret that compose wrote into the container's layer (`secrets: NAME: environment:`). root owns it, and everybody
+/// can read it.
 pub fn written_by_compose(inspected: &InspectedPath, _: &DoctorInput) -> Option<Finding> {
     let found = inspected.found.filter(|found| inspected.role == PathRole::Secret && found.mode & 0o004 != 0)?;
     let in_layer =

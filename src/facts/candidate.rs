@@ -87,8 +87,8 @@ impl Candidate<'_> {
 
 /// Reads the explicit sources of methods and logins.
 ///
-/// A source that cannot be read at all is an error: a missing or unreadable file, a command that fails, text that is not
-/// base64, more than [`LIMIT`] bytes. Readable content that is not a credential makes an unusable candidate.
+/// A source that cannot be read at all is an error: a missing or unreadable file, a command that fails, text that is
+/// not base64, more than [`LIMIT`] bytes. Readable content that is not a credential makes an unusable candidate.
 pub fn read_explicit<'c>(
     definition: &'c Definition,
     explicit: &mut ExplicitSources,

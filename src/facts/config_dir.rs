@@ -94,8 +94,8 @@ impl ConfigDirFacts {
     }
 }
 
-/// The path of the config directory: the one that its variable names, else the default below the directory of the parent's
-/// variable or below HOME. `value_of` returns the path that an environment variable holds.
+/// The path of the config directory: the one that its variable names, else the default below the directory of the
+/// parent's variable or below HOME. `value_of` returns the path that an environment variable holds.
 pub fn locate<'p>(home: &Home, value_of: impl Fn(&str) -> Option<&'p Path>, agent_home: &Path) -> PathBuf {
     let below = |variable: &str, suffix: &str| {
         let path = value_of(variable).filter(|path| path.is_absolute())?;
@@ -132,8 +132,8 @@ pub fn copied_file(state_dir: &Path, agent: &str, variable: &str) -> PathBuf {
     state_dir.join("work").join(format!("{agent}.files")).join(variable.to_ascii_lowercase())
 }
 
-/// The directory whose settings are copied to the working copy, and what kind of source it is: the operator's mount, else
-/// the capture, else the config directory if that cannot be the working copy.
+/// The directory whose settings are copied to the working copy, and what kind of source it is: the operator's mount,
+/// else the capture, else the config directory if that cannot be the working copy.
 pub fn settings_source<'p>(
     config_dir: &'p ConfigDirFacts,
     working_copy: &Path,

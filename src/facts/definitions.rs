@@ -19,8 +19,8 @@ const DIRECTORY: &str = "/etc/agent-init/agents";
 /// A limit, because every start reads them all.
 const MAX_DEFINITIONS: usize = 256;
 
-/// The known agents. A file that cannot be read, that anybody but root or this user can write, or that is not a definition
-/// is an error.
+/// The known agents. A file that cannot be read, that anybody but root or this user can write, or that is not a
+/// definition is an error.
 pub fn catalog() -> anyhow::Result<Catalog> {
     added_definitions(Path::new(DIRECTORY)).and_then(|added| Catalog::with(&added))
 }

@@ -121,8 +121,9 @@ fn split_directories(option: &OsStr) -> impl Iterator<Item = PathBuf> + '_ {
     std::env::split_paths(option).filter(|path| !path.as_os_str().is_empty())
 }
 
-/// Checks the directories that `--secrets` names. A missing one is only a warning, because an image may name directories that
-/// not every user mounts. A path that is not a directory, or that this process cannot enter, is an error.
+/// Checks the directories that `--secrets` names. A missing one is only a warning, because an image may name
+/// directories that not every user mounts. A path that is not a directory, or that this process cannot enter, is an
+/// error.
 pub fn check_secret_directories(option: Option<&OsStr>) -> anyhow::Result<Vec<Message>> {
     let mut warnings = Vec::new();
     for path in option.into_iter().flat_map(split_directories) {

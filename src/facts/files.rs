@@ -108,8 +108,8 @@ fn locate(file: &CredentialFile, users: &Users<'_>) -> Option<(PathBuf, bool)> {
     Some((under_home(&file.default, ours), false))
 }
 
-/// Reads the cache from this user's HOME. `None` if the agent has the same HOME or the cache is empty. A file that cannot be
-/// read is skipped, because cache files come and go.
+/// Reads the cache from this user's HOME. `None` if the agent has the same HOME or the cache is empty. A file that
+/// cannot be read is skipped, because cache files come and go.
 fn read_cache(path: &str, users: &Users<'_>) -> Option<Cache> {
     let path = Path::new(path.strip_prefix("~/")?);
     let ours = users.environment.get_filled("HOME").map(Path::new).filter(|home| *home != users.home)?.join(path);

@@ -1,5 +1,5 @@
-//! Reads the logins in directories: the agent's config directory, its capture, and where an earlier run left one. Also reads
-//! the long-lived token of a capture.
+//! Reads the logins in directories: the agent's config directory, its capture, and where an earlier run left one. Also
+//! reads the long-lived token of a capture.
 
 use std::io;
 use std::path::Path;
@@ -54,8 +54,8 @@ pub(super) fn in_config_dir<'c>(
     to_candidate(definition, source, login_file)
 }
 
-/// The login that an earlier run, the image or a volume left in `directory`: the working copy or the recovery copy. A login
-/// that cannot be read is an error: it may be newer than every other, and a start would overwrite it.
+/// The login that an earlier run, the image or a volume left in `directory`: the working copy or the recovery copy. A
+/// login that cannot be read is an error: it may be newer than every other, and a start would overwrite it.
 pub(super) fn left_in<'c>(
     definition: &'c Definition,
     session: &SessionFile,

@@ -38,8 +38,8 @@ pub(super) struct ServedAgent<'c> {
     pub(super) explicit: ExplicitSources,
     /// `--agent` or COMMAND names it.
     pub(super) is_selected: bool,
-    /// A file with the name of its login file belongs to it wherever it is: no other agent uses that name, or this agent is
-    /// selected.
+    /// A file with the name of its login file belongs to it wherever it is: no other agent uses that name, or this
+    /// agent is selected.
     pub(super) owns_file_name: bool,
 }
 
@@ -112,8 +112,8 @@ impl<'c> AgentProbe<'c, '_> {
         considered.entry.may_matter(self.environment.names().map(OsStr::as_encoded_bytes), has_login)
     }
 
-    /// Whether there is a login or token, by file names alone. For agents that COMMAND does not name, most starts end here,
-    /// after one or two failing lookups each.
+    /// Whether there is a login or token, by file names alone. For agents that COMMAND does not name, most starts end
+    /// here, after one or two failing lookups each.
     fn has_any_login(&self, definition: &Definition, owns_file_name: bool) -> anyhow::Result<bool> {
         let Some(session) = &definition.session else { return Ok(false) };
         // An error counts as yes: the reader will report it.
@@ -355,8 +355,8 @@ fn is_flat(root: &Path, definition: &Definition, owns_file_name: bool) -> io::Re
     Ok(login || (owns_file_name && holds_token(root, definition)?))
 }
 
-/// Whether there is a file with the name of the login file. In a volume of a Kubernetes Secret, recognised by `..data`, the name
-/// may lack its leading dot.
+/// Whether there is a file with the name of the login file. In a volume of a Kubernetes Secret, recognised by `..data`,
+/// the name may lack its leading dot.
 fn holds_login(dir: &Path, session: &SessionFile) -> io::Result<bool> {
     let has = |name: &str| access::exists(&dir.join(name));
     Ok(has(&session.file)? || (session.undotted().map_or(Ok(false), has)? && has("..data")?))

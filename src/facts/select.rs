@@ -16,9 +16,9 @@ pub struct ConsideredAgent<'c> {
     pub serve_if_found: bool,
 }
 
-/// The agents that may be served. If `--agent` names agents, no others are. Otherwise every known agent is considered. Those
-/// whose command COMMAND is are selected; the others are served if a source is found, as long as COMMAND is no known
-/// agent's or `--require` names them. An unknown name in any option is an error.
+/// The agents that may be served. If `--agent` names agents, no others are. Otherwise every known agent is considered.
+/// Those whose command COMMAND is are selected; the others are served if a source is found, as long as COMMAND is no
+/// known agent's or `--require` names them. An unknown name in any option is an error.
 pub fn considered_agents<'c>(config: &RunConfig, catalog: &'c Catalog) -> anyhow::Result<Vec<ConsideredAgent<'c>>> {
     let selected = |entry| ConsideredAgent { entry, is_selected: true, serve_if_found: false };
     for name in names_in_options(config) {

@@ -14,8 +14,8 @@ use crate::login::format::{Field, Format};
 use crate::login::{Document, Secret, Source};
 use crate::sys::dir::Dir;
 
-/// The agent's own settings that authenticate it. A file in the working copy is kept, so it counts. A file in the captured
-/// directory counts only if the working copy has none.
+/// The agent's own settings that authenticate it. A file in the working copy is kept, so it counts. A file in the
+/// captured directory counts only if the working copy has none.
 pub(super) fn find<'c>(
     definition: &'c Definition,
     working_copy: &Path,

@@ -1,5 +1,5 @@
-//! Copies a login from a store behind a helper into its mirror in the state directory. From then on the mirror is read like
-//! any capture.
+//! Copies a login from a store behind a helper into its mirror in the state directory. From then on the mirror is read
+//! like any capture.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -25,9 +25,9 @@ pub struct StoreFacts {
     pub was_asked: bool,
 }
 
-/// Asks the store for an agent's login and writes the answer to the mirror. A store that does not answer produces a warning
-/// and does not prevent the start: there may be another source, and the mirror holds what an earlier run of this container
-/// read. A stop signal is an error.
+/// Asks the store for an agent's login and writes the answer to the mirror. A store that does not answer produces a
+/// warning and does not prevent the start: there may be another source, and the mirror holds what an earlier run of
+/// this container read. A stop signal is an error.
 pub(super) fn fetch(
     spec: &StoreSpec,
     agent: &str,

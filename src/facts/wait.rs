@@ -34,7 +34,8 @@ const STORE_POLL: Duration = Duration::from_secs(5);
 const DIRECTORY_POLL: Duration = Duration::from_secs(2);
 
 impl LoginWait {
-    /// Starts to wait for a login in the captures of the agents in `facts`. Without a capture it warns and returns `None`.
+    /// Starts to wait for a login in the captures of the agents in `facts`. Without a capture it warns and returns
+    /// `None`.
     pub fn begin(facts: &Facts<'_>, limit: Duration, reporter: Reporter) -> Option<LoginWait> {
         let captures: Vec<String> =
             facts.agents.iter().filter_map(|agent| Some(agent.capture.as_ref()?.location())).collect();
@@ -64,8 +65,8 @@ impl LoginWait {
         Some(login_wait)
     }
 
-    /// Watches each capture and its parent, in which it may still have to be made. Must be called again before the facts
-    /// are read again, because a directory may have been made or replaced.
+    /// Watches each capture and its parent, in which it may still have to be made. Must be called again before the
+    /// facts are read again, because a directory may have been made or replaced.
     pub fn watch(&mut self, facts: &Facts<'_>) {
         self.poll_interval = self.watcher.is_none().then_some(DIRECTORY_POLL);
         let captures = || facts.agents.iter().filter_map(|agent| agent.capture.as_ref());
@@ -106,8 +107,8 @@ impl LoginWait {
         }
     }
 
-    /// Waits until something changes in a capture or the next check is due. Returns whether time is left after that check. A
-    /// stop signal is an error.
+    /// Waits until something changes in a capture or the next check is due. Returns whether time is left after that
+    /// check. A stop signal is an error.
     pub fn wait(&self, helpers: &mut Helpers<'_>) -> anyhow::Result<bool> {
         let next_check =
             self.poll_interval.map(|interval| Instant::now() + interval).filter(|moment| *moment < self.until);

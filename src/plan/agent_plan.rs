@@ -79,7 +79,8 @@ pub enum Enforcement {
     Required,
 }
 
-/// Variables to remove and to set. All of these can be printed: the values of credentials are added when the agent starts.
+/// Variables to remove and to set. All of these can be printed: the values of credentials are added when the agent
+/// starts.
 #[derive(Debug, Default)]
 pub struct Changes {
     pub unset: BTreeSet<String>,
@@ -174,14 +175,15 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
         self.facts.candidates.iter().find(|candidate| candidate.source == source && candidate.session().is_some())
     }
 
-    /// The capture that keeps the displaced login: the one to which the chosen login is written back, if it is writable.
+    /// The capture that keeps the displaced login: the one to which the chosen login is written back, if it is
+    /// writable.
     pub fn capture_for_conflicts(&self) -> Option<&Path> {
         let target = self.write_back.as_ref().filter(|target| target.writable && !target.target.is_file())?;
         Some(target.target.path())
     }
 
-    /// The directory for the displaced login: in that capture, or else in the working copy, which lives as long as the login
-    /// would have.
+    /// The directory for the displaced login: in that capture, or else in the working copy, which lives as long as the
+    /// login would have.
     pub fn conflicts_dir(&self) -> PathBuf {
         let parent = self.capture_for_conflicts().unwrap_or(&self.facts.working_copy);
         parent.join(directory::BOOKKEEPING).join("conflicts")
@@ -217,8 +219,8 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
         settings.filter(|setting| setting.overrides)
     }
 
-    /// The variables in the agent's settings that it would prefer to the chosen credential: the variables of all its methods,
-    /// except those that authenticate it.
+    /// The variables in the agent's settings that it would prefer to the chosen credential: the variables of all its
+    /// methods, except those that authenticate it.
     pub fn overriding_variables(&self) -> impl Iterator<Item = &'f str> {
         let chosen = self.chosen();
         let authenticates = move |name: &str| {

@@ -11,8 +11,8 @@ use crate::plan::condition::Situation;
 use crate::plan::method::agent_prefers;
 use crate::state::Handed;
 
-/// Removes the variables of methods that were not chosen and every `_B64`, `_FILE` and `_COMMAND`. Sets HOME, the variable of
-/// the config directory, the paths of copied files, and what the definition asks for.
+/// Removes the variables of methods that were not chosen and every `_B64`, `_FILE` and `_COMMAND`. Sets HOME, the
+/// variable of the config directory, the paths of copied files, and what the definition asks for.
 pub fn changes(facts: &Facts<'_>, agents: &[AgentPlan<'_, '_>], sets_home: bool) -> Changes {
     let mut changes = Changes::default();
     if sets_home || !agents.is_empty() {
@@ -37,8 +37,8 @@ pub fn changes(facts: &Facts<'_>, agents: &[AgentPlan<'_, '_>], sets_home: bool)
     changes
 }
 
-/// What `exec` must know of the agent's environment. Credentials and values that JSON cannot hold are listed only by name: `exec`
-/// reads them from the process of the agent.
+/// What `exec` must know of the agent's environment. Credentials and values that JSON cannot hold are listed only by
+/// name: `exec` reads them from the process of the agent.
 pub fn for_exec(plan: &Plan<'_, '_>) -> Handed {
     let changes = &plan.environment;
     let mut handed = Handed::default();
@@ -81,8 +81,8 @@ pub fn removed(plan: &AgentPlan<'_, '_>) -> Vec<String> {
         .collect()
 }
 
-/// Whether the variables of a method stay although it was not chosen: other programs use them too, and the agent prefers the
-/// chosen method.
+/// Whether the variables of a method stay although it was not chosen: other programs use them too, and the agent
+/// prefers the chosen method.
 pub fn keeps_shared_variable(plan: &AgentPlan<'_, '_>, rule: &MethodRule) -> bool {
     let rules = &plan.facts.definition.methods;
     let is_after_chosen = plan.chosen().is_some_and(|chosen| agent_prefers(rules, plan.mode, chosen.rule, rule));

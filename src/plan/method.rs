@@ -1,4 +1,5 @@
-//! Pure. Chooses the candidate that authenticates the agent, and says why the others are ignored. Exactly one method is used.
+//! Pure. Chooses the candidate that authenticates the agent, and says why the others are ignored. Exactly one method is
+//! used.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -176,7 +177,8 @@ impl SelectionInput<'_, '_> {
         (candidate.has_ended(self.now), preferred, position(self.rules, candidate.rule), source_rank)
     }
 
-    /// Whether ignoring a usable candidate deserves a warning. `None` if it accompanies the chosen one and is not ignored.
+    /// Whether ignoring a usable candidate deserves a warning. `None` if it accompanies the chosen one and is not
+    /// ignored.
     fn is_worth_a_warning(&self, candidate: &Candidate<'_>, chosen: &Candidate<'_>) -> Option<bool> {
         if candidate.rule.variable.as_ref().is_some_and(|variable| chosen.rule.with.contains(variable)) {
             return None;
@@ -222,8 +224,8 @@ impl SelectionInput<'_, '_> {
         }
     }
 
-    /// How the login of an earlier run relates to the chosen one. `is_new`: the operator gave the chosen one for this start, so
-    /// it wins unless the history contains it.
+    /// How the login of an earlier run relates to the chosen one. `is_new`: the operator gave the chosen one for this
+    /// start, so it wins unless the history contains it.
     fn relation(&self, earlier: &Session, chosen: &Session, is_new: bool) -> Relation {
         if earlier.login.digest == chosen.login.digest {
             return Relation::Same;
@@ -259,8 +261,8 @@ fn position(rules: &[MethodRule], rule: &MethodRule) -> usize {
     rules.iter().position(|known| std::ptr::eq(known, rule)).unwrap_or(rules.len())
 }
 
-/// Whether the agent uses `chosen` if it is given both, so that `other` may stay. Agents follow the order of their definition;
-/// a mode may choose against that order.
+/// Whether the agent uses `chosen` if it is given both, so that `other` may stay. Agents follow the order of their
+/// definition; a mode may choose against that order.
 pub(super) fn agent_prefers(rules: &[MethodRule], mode: AuthMode, chosen: &MethodRule, other: &MethodRule) -> bool {
     mode == AuthMode::Auto && position(rules, chosen) < position(rules, other)
 }

@@ -1,5 +1,5 @@
-//! Pure. Whether a start may use a plan: the modes that the operator named must be possible, and required credentials must
-//! exist.
+//! Pure. Whether a start may use a plan: the modes that the operator named must be possible, and required credentials
+//! must exist.
 
 use crate::config::{AuthMode, Requirement, RunConfig, Words};
 use crate::error::Failure;
@@ -63,8 +63,8 @@ fn why_nothing_counts(agents: &[AgentPlan<'_, '_>], name: Option<&str>) -> Strin
 }
 
 impl Plan<'_, '_> {
-    /// Whether `--wait` should wait for a login: a credential that `--require` names is missing or, if it names none, no served
-    /// agent has a credential.
+    /// Whether `--wait` should wait for a login: a credential that `--require` names is missing or, if it names none,
+    /// no served agent has a credential.
     pub fn lacks_credential(&self, config: &RunConfig) -> bool {
         let names_any = matches!(config.require, Requirement::Named(_));
         let has_any = self.agents.iter().any(AgentPlan::is_authenticated);

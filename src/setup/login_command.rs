@@ -61,8 +61,8 @@ impl<'c> LoginCommand<'c> {
     }
 }
 
-/// Chooses the command. Options that exclude each other, an unknown agent, and an agent without the requested feature are
-/// errors.
+/// Chooses the command. Options that exclude each other, an unknown agent, and an agent without the requested feature
+/// are errors.
 pub fn choose<'c>(input: &LoginCommandInput<'_, 'c>) -> Result<LoginCommand<'c>, Failure> {
     if input.auto && input.token {
         return Err(Failure::new("--auto and --token are both set").hint("use one of them"));
@@ -101,8 +101,8 @@ fn words(command: &[String]) -> Vec<OsString> {
 }
 
 impl<'c> LoginCommandInput<'_, 'c> {
-    /// The agents that may be logged in: the ones that `--agent` names, else the one whose command COMMAND is, else the only
-    /// installed one, else all.
+    /// The agents that may be logged in: the ones that `--agent` names, else the one whose command COMMAND is, else the
+    /// only installed one, else all.
     fn candidates(&self) -> Result<Vec<&'c Definition>, Failure> {
         let all = || self.known.to_vec();
         let known_where = |test: &dyn Fn(&Definition) -> bool| -> Vec<&'c Definition> {

@@ -1,8 +1,9 @@
 //! Pure. Finds a token in the output of a program, and shows asterisks instead of it.
 //!
-//! Output is not delayed: the prefix is not secret, and each character after it is shown as an asterisk at once, so columns
-//! do not move. A token is recognised by the screen positions of its characters. It may arrive in any number of pieces,
-//! contain colours, and be wrapped at the right edge by the terminal or by a program that moves the cursor itself.
+//! Output is not delayed: the prefix is not secret, and each character after it is shown as an asterisk at once, so
+//! columns do not move. A token is recognised by the screen positions of its characters. It may arrive in any number of
+//! pieces, contain colours, and be wrapped at the right edge by the terminal or by a program that moves the cursor
+//! itself.
 
 use zeroize::Zeroizing;
 
@@ -210,8 +211,8 @@ impl Scanner {
         self.candidate.len() >= self.prefix.len()
     }
 
-    /// Whether a character at the cursor continues the candidate: next to its last one, or on the next line if the candidate's
-    /// line is full or the candidate is too short for a token.
+    /// Whether a character at the cursor continues the candidate: next to its last one, or on the next line if the
+    /// candidate's line is full or the candidate is too short for a token.
     fn continues(&self) -> bool {
         let Position { row, column } = self.last;
         if self.cursor.row == row {

@@ -44,7 +44,8 @@ impl ScratchDir {
         self.parent.join(&self.name)
     }
 
-    /// Keeps the directory, which holds the only copy of a login, under a name that no later setup removes. Returns its new path.
+    /// Keeps the directory, which holds the only copy of a login, under a name that no later setup removes. Returns its
+    /// new path.
     pub fn keep(&mut self) -> PathBuf {
         if !self.is_kept {
             self.is_kept = true;
@@ -56,7 +57,8 @@ impl ScratchDir {
         self.path()
     }
 
-    /// Tells other processes that this one is alive, by an flock(2) next to the directory. Call it once the directory exists.
+    /// Tells other processes that this one is alive, by an flock(2) next to the directory. Call it once the directory
+    /// exists.
     pub fn lock(&mut self) {
         let locked = Dir::open(&self.parent).and_then(|parent| parent.lock(&lock_name(&self.name), None));
         self.lock = locked.ok().flatten();

@@ -1,7 +1,7 @@
 //! Finds the run in this container: its state file, verified against its processes.
 //!
-//! A command after `docker exec` has neither the agent's environment nor the options of PID 1. It finds the state file, and
-//! trusts it only as far as the owner of the file could have done what it says.
+//! A command after `docker exec` has neither the agent's environment nor the options of PID 1. It finds the state file,
+//! and trusts it only as far as the owner of the file could have done what it says.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -118,8 +118,8 @@ fn agent(state: &State, owner: u32) -> Result<Process, String> {
     verify(state, owner, agent)
 }
 
-/// Pure. A file of root is trusted. The agent could have written a file of any other owner, so that may only name a process of
-/// its owner: an init that is not root cannot start its agent as another user.
+/// Pure. A file of root is trusted. The agent could have written a file of any other owner, so that may only name a
+/// process of its owner: an init that is not root cannot start its agent as another user.
 fn verify(state: &State, owner: u32, agent: Process) -> Result<Process, String> {
     if agent.parent != state.pid {
         return Err("its agent has ended".to_owned());

@@ -1,5 +1,5 @@
-//! Answers the questions that an agent asks at its first start: merges the state of its definition into its settings and
-//! keeps every existing key.
+//! Answers the questions that an agent asks at its first start: merges the state of its definition into its settings
+//! and keeps every existing key.
 
 use std::ffi::OsStr;
 
@@ -60,8 +60,8 @@ fn key_tail(plan: &AgentPlan<'_, '_>, entry: &FirstRun) -> Option<String> {
     key.get(start..).map(str::to_owned)
 }
 
-/// Fills the placeholders in. An entry whose placeholder has no value is left out, and so is an object or list that becomes
-/// empty.
+/// Fills the placeholders in. An entry whose placeholder has no value is left out, and so is an object or list that
+/// becomes empty.
 fn expand(state: &Map<String, Value>, trusted: &[String], key_tail: Option<&str>) -> Map<String, Value> {
     let mut filled = Map::new();
     for (key, value) in state {
@@ -106,8 +106,8 @@ pub(crate) fn merge(text: &[u8], format: Format, state: &Map<String, Value>) -> 
     Ok(settings.finish().map(|text| text.to_vec()))
 }
 
-/// Appends the lines for each trusted directory that the text does not contain yet. `None` if it contains all of them. Without
-/// `unless`, the text is searched for the lines themselves.
+/// Appends the lines for each trusted directory that the text does not contain yet. `None` if it contains all of them.
+/// Without `unless`, the text is searched for the lines themselves.
 fn append_lines(text: &[u8], entry: &FirstRun, trusted: &[String]) -> Option<Vec<u8>> {
     let marker = if entry.unless.is_empty() { entry.append.trim() } else { &entry.unless };
     let mut longer = text.to_vec();

@@ -43,8 +43,8 @@ struct Captured<'c> {
     root_uid: Option<u32>,
 }
 
-/// Copies the selected entries. Existing files stay: the image or the agent of an earlier run made them. Stops between two
-/// files if `is_stopped` returns true.
+/// Copies the selected entries. Existing files stay: the image or the agent of an earlier run made them. Stops between
+/// two files if `is_stopped` returns true.
 pub fn copy_settings(
     from: &Dir,
     to: &Dir,

@@ -1,5 +1,5 @@
-//! Removes settings from a working copy that the agent would prefer to the chosen credential, and restores them when `setup`
-//! captures the settings.
+//! Removes settings from a working copy that the agent would prefer to the chosen credential, and restores them when
+//! `setup` captures the settings.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -21,8 +21,8 @@ use crate::plan::AgentPlan;
 use crate::store::directory::BOOKKEEPING;
 use crate::workcopy::WorkingCopy;
 
-/// Removes the settings that the agent would prefer to the chosen credential. A copied file still exists where it was copied
-/// from. The original of any other file is kept in `conflicts/`.
+/// Removes the settings that the agent would prefer to the chosen credential. A copied file still exists where it was
+/// copied from. The original of any other file is kept in `conflicts/`.
 pub fn remove(plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnMut(Message)) {
     for setting in plan.overriding_settings() {
         match edit(plan, copy, &setting.file, &|settings| settings.remove(&[], &|name| name == setting.key)) {
@@ -87,8 +87,8 @@ fn edit(
     }))
 }
 
-/// Adds to the text of a settings file what [`remove`] removed from the copy, with the values of `original`. `None` if nothing
-/// was removed.
+/// Adds to the text of a settings file what [`remove`] removed from the copy, with the values of `original`. `None` if
+/// nothing was removed.
 pub fn with_removed_settings(definition: &Definition, file: &Path, text: &[u8], original: &[u8]) -> Option<Vec<u8>> {
     let is_this_file = |name: &str| file == Path::new(name);
     let settings = definition.methods.iter().filter_map(|rule| rule.setting.as_ref());

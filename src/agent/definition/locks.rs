@@ -12,8 +12,8 @@ pub struct RefreshLockRule {
     pub intent: String,
     /// The suffix of the lock beside its home (`.lock` for `HOME/.x` is `HOME/.x.lock`).
     pub beside: String,
-    /// RFC 3339. The mtime of a lock that agent-init holds and nobody waits for. Agents take over a lock whose mtime is some
-    /// seconds old, so a time in the future needs no timer. It must be before 2038, where 32-bit times end.
+    /// RFC 3339. The mtime of a lock that agent-init holds and nobody waits for. Agents take over a lock whose mtime is
+    /// some seconds old, so a time in the future needs no timer. It must be before 2038, where 32-bit times end.
     #[serde(default = "rest")]
     pub rest: String,
     /// The mtime of a lock that agent-init holds while the agent waits for it.
@@ -32,8 +32,8 @@ pub struct RefreshLockRule {
 pub struct Sign {
     /// Seconds from one sign to the next.
     pub every: u64,
-    /// The mtime is this many seconds in the future. An agent waits that much longer than its own limit for stale locks: for a
-    /// late sign, and after agent-init was killed.
+    /// The mtime is this many seconds in the future. An agent waits that much longer than its own limit for stale
+    /// locks: for a late sign, and after agent-init was killed.
     pub ahead: u64,
 }
 
@@ -60,7 +60,8 @@ fn dead_after() -> u64 {
     10
 }
 
-/// [`RefreshLockRule::rest`] is at least this far in the future, so that a wrong clock that is set forward does not reach it.
+/// [`RefreshLockRule::rest`] is at least this far in the future, so that a wrong clock that is set forward does not
+/// reach it.
 const FUTURE: Duration = Duration::from_secs(366 * 86_400);
 
 impl RefreshLockRule {

@@ -14,8 +14,8 @@ use crate::sync::session::{Beginning, SessionConfig, SyncSession};
 use crate::sys::signal::Inherited;
 use crate::workcopy::WorkingCopy;
 
-/// Opens the store of one agent for sync. A store that cannot be opened is an error if the plan counts on writing to it.
-/// Otherwise there is no session, and the plan has warned already.
+/// Opens the store of one agent for sync. A store that cannot be opened is an error if the plan counts on writing to
+/// it. Otherwise there is no session, and the plan has warned already.
 pub(super) fn open_session(
     facts: &Facts<'_>,
     plan: &AgentPlan<'_, '_>,

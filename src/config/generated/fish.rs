@@ -79,7 +79,7 @@ set -l at (string split ' ' -- (__agent_init_at))
 contains -- $at[2] {programs}
 end
 function __agent_init_agents
-agent-init agents 2>/dev/null | string match -r '^[a-z][a-z0-9-]*(?=  )'
+agent-init agents 2>/dev/null | string match -rg '^  ([a-z][a-z0-9-]*)  '
 end
 function __agent_init_program
 set -l at (string split ' ' -- (__agent_init_at))

@@ -43,7 +43,7 @@ pub fn script() -> String {
 # Completions of agent-init for zsh, {HEAD}.
 _agent_init_agents() {{
 local -a names
-names=($@ ${{(f)"$(agent-init agents 2>/dev/null | sed -n 's/^\([a-z][a-z0-9-]*\)  .*/\1/p')"}})
+names=($@ ${{(f)"$(agent-init agents 2>/dev/null | sed -n 's/^  \([a-z][a-z0-9-]*\)  .*/\1/p')"}})
 _values -s , agent $names
 }}
 _agent-init() {{

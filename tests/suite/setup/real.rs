@@ -57,7 +57,7 @@ fn a_code_that_the_vendor_refuses_leaves_the_old_login() {
     let live = at(&pty, setup(&vendor, &sandbox, &[]), 100).start();
     pty.shows("Paste code here if prompted >");
     pty.types("FAKE-wrong#FAKE-state\r");
-    pty.shows("error: nothing was captured: claude ended with status 1, without a login; the earlier capture");
+    pty.shows("error: nothing was captured: claude exited with status 1 without a login; the earlier capture");
     live.wait().code(1);
     assert_eq!(sandbox.read("capture/claude/.credentials.json"), login);
 }

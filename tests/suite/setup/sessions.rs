@@ -133,7 +133,7 @@ fn a_refresh_elsewhere_is_no_login() {
     sandbox.claude("refresh elsewhere").run().ok();
     gate.open();
     pty.shows("none-here");
-    pty.shows("error: nothing was captured: claude ended, without a login; the earlier capture is unchanged");
+    pty.shows("error: nothing was captured: claude exited without a login; the earlier capture is unchanged");
     live.wait().code(1);
     assert!(holds(&sandbox, "elsewhere"));
 }
