@@ -6,7 +6,7 @@ use crate::log::event::EventKey;
 use crate::plan::agent_plan::{AgentPlan, LoginFileStep};
 use crate::plan::warning;
 
-/// `claude auth: LABEL (MODE), SOURCE, ACCOUNT, access token expires TIME`; without a credential a hint says how to get one.
+/// `NAME auth: LABEL (MODE), SOURCE, ACCOUNT, access token expires TIME`; without a credential a hint says how to get one.
 pub fn auth_line(plan: &AgentPlan<'_, '_>) -> Message {
     let agent = &plan.facts.definition.name;
     let line = |text: String| Message::notice(format!("{agent} auth: {text}")).event(EventKey::Auth).agent(agent);

@@ -1,5 +1,5 @@
 //! The entry point, which replaces Rust's own start. That reads /proc/self/maps for the guard page of a stack of which
-//! we have only one, and installs handlers for its overflow, which takes a tenth of the time of a start.
+//! we have only one, and installs handlers for its overflow: 4.6 % of a start, and 140 KB of code that nothing else needs.
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::fs::OpenOptions;
