@@ -156,7 +156,9 @@ impl Interactive {
         for (file, content) in self.settings {
             sandbox.write(&format!("home/{file}"), content);
         }
-        let run = vendor.run(sandbox, self.command).options(["--first-run", first_run, "--grace", "3s"]);
+        // Without the line about the login, which may say how to log in.
+        let options = ["--first-run", first_run, "--grace", "3s", "--quiet"];
+        let run = vendor.run(sandbox, self.command).options(options);
         sandbox.give("cwd", NODE);
         let mut screen = Screen::new();
         let live = screen.leads((self.give)(sandbox, vendor, run)).start();

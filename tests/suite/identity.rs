@@ -169,7 +169,7 @@ fn a_preset_user_is_for_root() {
         }
         sandbox.claude(WHO).env(name, value).pid1().uid(1000).run().ok().prints(&["1000:1000 1000"]);
         let plan = sandbox.raw(["plan", "--", "claude"]).env(name, value).pid1().uid(1000).run().ok();
-        plan.prints(&["unchanged: the image presets a user for a start as root"]);
+        plan.prints(&["unchanged: the image presets a user"]);
     }
 }
 

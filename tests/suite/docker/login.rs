@@ -59,7 +59,7 @@ fn a_login_mounted_at_the_agents_own_place_is_used_and_written_back_where_it_can
             .ok()
             .prints(&["FAKE-access-one", "refreshed"])
             .prints_no(&["in-place"])
-            .says(&["session"]);
+            .says(&["claude auth: subscription login ("]);
         let last = if writable { "two" } else { "one" };
         assert_eq!(login(&sandbox, "own/.credentials.json"), Session::new(last).value(), "{what}\n{outcome}");
         assert_eq!(outcome.warnings().is_empty(), writable, "{what}\n{outcome}");

@@ -34,7 +34,7 @@ fn a_person_logs_in_and_looks() {
     script(&sandbox, "", &["status", "scripted"])
         .run()
         .ok()
-        .prints(&["== agent-logins-scripted\n", "capture:/capture/claude"]);
+        .prints(&["== agent-logins-scripted\n", "login directory  /capture/claude"]);
     script(&sandbox, "", &["status"]).run().ok().prints(&["== agent-logins-scripted\n"]);
     client(&sandbox, ["volume", "rm", "agent-logins-scripted"]).run().ok();
 }
