@@ -34,7 +34,7 @@ show <"$temp/err"
 check "it names the session" grep -q "claude auth: subscription login (sync)" "$temp/err"
 check "no token is in its messages" absent FAKE "$temp/err"
 
-stage "What was laid down, as the agent sees it"
+stage "What was installed, as the agent sees it"
 show <"$temp/report"
 check "the agent has the access token" grep -q "^access token FAKE-access-first$" "$temp/report"
 check "the directory is private to it" grep -q "^drwx------ .* $owner $owner .*\\.$" "$temp/report"

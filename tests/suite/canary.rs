@@ -315,7 +315,7 @@ fn nothing_of_a_cloud_providers_key_stays_in_memory() {
     }
 }
 
-/// A login from each source; several at once, of which all but one are set aside; of other agents, and of added ones.
+/// A login from each source; several at once, of which all but one are ignored; of other agents, and of added ones.
 #[test]
 fn nothing_of_what_was_given_stays_in_memory() {
     needs_root!();
@@ -366,7 +366,7 @@ fn nothing_of_what_was_given_stays_in_memory() {
     }
 }
 
-/// What was read, laid down, published and adopted is wiped: nothing of a login is in PID 1's memory while it waits.
+/// What was read, installed, published and adopted is wiped: nothing of a login is in PID 1's memory while it waits.
 #[test]
 fn nothing_of_a_login_stays_in_memory() {
     needs_root!();

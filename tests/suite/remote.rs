@@ -381,7 +381,7 @@ fn an_event_after_the_agents_end_does_not_keep_the_last_publish_busy() {
     live.wait().ok();
 }
 
-/// A store that holds more than any login has: nothing of it is laid down.
+/// A store that holds more than any login has: nothing of it is installed.
 #[test]
 fn a_store_with_too_many_files_is_refused() {
     for (count, is_taken) in [(63, true), (64, false), (20_000, false)] {

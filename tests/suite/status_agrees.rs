@@ -88,7 +88,7 @@ fn both(agent: &str, command: &[&str], captured: Captured, variable: Option<&str
         .arguments(command.iter().copied())
         .pid1()
         .bind(agents(), &place)
-        // No network at all: what a CLI says then, it knows from what was laid down.
+        // No network at all: what a CLI says then, it knows from what was installed.
         .through(["unshare", "--net"])
         .env("PATH", path)
         .env("TERM", "dumb")

@@ -120,7 +120,7 @@ fn a_new_login_replaces_anothers_and_running_containers_have_it_at_once() {
     );
 }
 
-/// What is refreshed elsewhere while a person logs in is neither laid down here nor taken for their login.
+/// What is refreshed elsewhere while a person logs in is neither installed here nor taken for their login.
 #[test]
 fn a_refresh_elsewhere_is_no_login() {
     let sandbox = Sandbox::new();

@@ -1,4 +1,4 @@
-//! Exactly one method is in place, and what was set aside is said.
+//! Exactly one method is in place, and what was ignored is said.
 
 use crate::support::{Give, Sandbox, Session, needs_root};
 

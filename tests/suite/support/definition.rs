@@ -13,7 +13,7 @@ pub struct Definition {
     pub login: String,
     /// A login that is none: logged out, or refused.
     pub spent: String,
-    /// What is to be found out about the login, and to be laid down beside it.
+    /// What is to be found out about the login, and to be installed beside it.
     pub expected: Value,
 }
 
