@@ -1,13 +1,16 @@
-//! Waiting for the file system without polling.
+//! Waiting for the file system.
 
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use super::LIMIT;
+
+/// A lock that is taken, and what is below the directory, give no event: they are looked at so often.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Waits until `done` holds, looking again at each change in `directory` (not below it).
 pub fn await_path(directory: &Path, what: &str, mut done: impl FnMut() -> bool) {
@@ -22,7 +25,7 @@ pub fn await_path(directory: &Path, what: &str, mut done: impl FnMut() -> bool) 
     while !done() {
         let left = limit.saturating_duration_since(Instant::now());
         assert!(!left.is_zero(), "{what} did not come about in {}", directory.display());
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        let timeout = PollTimeout::try_from(left.min(LOOK)).unwrap();
         poll(&mut [PollFd::new(watch.as_fd(), PollFlags::POLLIN)], timeout).unwrap();
         while watch.read_events().is_ok_and(|events| !events.is_empty()) {}
     }
