@@ -121,24 +121,30 @@ fn assert_nothing(definition: &Definition, outcome: &Outcome, what: &str) {
     }
 }
 
-#[test]
-fn a_login_from_every_source_in_every_mode() {
+/// Every agent's login in every form, and in every mode for one form of each kind. `test` also gets a name for messages.
+fn for_each_session(test: impl Fn(&Definition, Give, &str, &str)) {
     for definition in definitions() {
         for (form, give) in SESSIONS {
             let is_one_of_each_kind = ["variable", "capture"].contains(form);
             for mode in if is_one_of_each_kind { MODES } else { &["auto"] } {
-                let what = format!("{}, {form}, {mode}", definition.name());
-                let sandbox = Sandbox::new();
-                let run = start(&definition, &sandbox).options(["--auth", mode]);
-                let outcome = give(&definition, &sandbox, run, &definition.login).run().ok();
-                if ["auto", "sync", "copy"].contains(mode) {
-                    assert_login(&definition, &outcome, &what);
-                } else {
-                    assert_nothing(&definition, &outcome, &what);
-                }
+                test(&definition, *give, mode, &format!("{}, {form}, {mode}", definition.name()));
             }
         }
     }
+}
+
+#[test]
+fn a_login_from_every_source_in_every_mode() {
+    for_each_session(|definition, give, mode, what| {
+        let sandbox = Sandbox::new();
+        let run = start(definition, &sandbox).options(["--auth", mode]);
+        let outcome = give(definition, &sandbox, run, &definition.login).run().ok();
+        if ["auto", "sync", "copy"].contains(&mode) {
+            assert_login(definition, &outcome, what);
+        } else {
+            assert_nothing(definition, &outcome, what);
+        }
+    });
 }
 
 /// What `plan --json` said of this agent, against what a run with the same input did.
@@ -188,30 +194,25 @@ fn assert_as_planned(definition: &Definition, sandbox: &Sandbox, plan: &Value, o
     }
 }
 
+/// Makes the plan and the run of one input, which `give` adds to both, and compares them.
+fn compare(definition: &Definition, mode: &str, what: &str, give: impl Fn(&Sandbox, Run) -> Run) {
+    let sandbox = Sandbox::new();
+    let plan = sandbox.raw(["plan", "--json", "--auth", mode, "--", definition.command()]);
+    let plan = give(&sandbox, plan).run().ok().json();
+    let outcome = give(&sandbox, start(definition, &sandbox).options(["--auth", mode])).run().ok();
+    assert_as_planned(definition, &sandbox, &plan, &outcome, what);
+}
+
 #[test]
 fn a_run_does_what_its_plan_says() {
+    for_each_session(|definition, give, mode, what| {
+        compare(definition, mode, what, |sandbox, run| give(definition, sandbox, run, &definition.login));
+    });
     for definition in definitions() {
-        for (form, give) in SESSIONS {
-            let is_one_of_each_kind = ["variable", "capture"].contains(form);
-            for mode in if is_one_of_each_kind { MODES } else { &["auto"] } {
-                let what = format!("{}, {form}, {mode}", definition.name());
-                let sandbox = Sandbox::new();
-                let plan = sandbox.raw(["plan", "--json", "--auth", mode, "--", definition.command()]);
-                let plan = give(&definition, &sandbox, plan, &definition.login).run().ok().json();
-                let run = start(&definition, &sandbox).options(["--auth", mode]);
-                let outcome = give(&definition, &sandbox, run, &definition.login).run().ok();
-                assert_as_planned(&definition, &sandbox, &plan, &outcome, &what);
-            }
-        }
         for carrier in definition.carriers() {
             for mode in MODES {
                 let what = format!("{}, {}, {mode}", definition.name(), carrier.variable);
-                let sandbox = Sandbox::new();
-                let plan = sandbox.raw(["plan", "--json", "--auth", mode, "--", definition.command()]);
-                let plan = plan.env(&carrier.variable, carrier.value()).run().ok().json();
-                let run = start(&definition, &sandbox).options(["--auth", mode]);
-                let outcome = run.env(&carrier.variable, carrier.value()).run().ok();
-                assert_as_planned(&definition, &sandbox, &plan, &outcome, &what);
+                compare(&definition, mode, &what, |_, run| run.env(&carrier.variable, carrier.value()));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Completions of bash.
 
 use crate::config::flag::Values;
-use crate::config::generated::shell::{HEAD, Rest, entries, every, joined, separated, with_value};
+use crate::config::generated::shell::{AGENT_NAMES, HEAD, Rest, entries, every, joined, separated, with_value};
 
 pub fn script() -> String {
     let entries = entries();
@@ -36,7 +36,7 @@ pub fn script() -> String {
     format!(
         r#"# Completions of agent-init for bash, {HEAD}.
 _agent_init_agents() {{
-agent-init agents 2>/dev/null | sed -n 's/^  \([a-z][a-z0-9-]*\)  .*/\1/p'
+{AGENT_NAMES}
 }}
 _agent_init_options() {{
 case $1 in

@@ -6,6 +6,9 @@ use crate::config::command_name::CommandName;
 use crate::config::flag::{Flag, Takes, Values};
 use crate::config::words::{Word, Words};
 
+/// Prints the names of the agents, from the indented lines of `agents`.
+pub const AGENT_NAMES: &str = r"agent-init agents 2>/dev/null | sed -n 's/^  \([a-z][a-z0-9-]*\)  .*/\1/p'";
+
 /// What the shell is told of an option.
 pub struct Choice {
     pub long: &'static str,

@@ -1,7 +1,7 @@
 //! Completions of zsh.
 
 use crate::config::flag::Values;
-use crate::config::generated::shell::{Choice, HEAD, Rest, entries, joined, separated, with_value};
+use crate::config::generated::shell::{AGENT_NAMES, Choice, HEAD, Rest, entries, joined, separated, with_value};
 
 pub fn script() -> String {
     let entries = entries();
@@ -43,7 +43,7 @@ pub fn script() -> String {
 # Completions of agent-init for zsh, {HEAD}.
 _agent_init_agents() {{
 local -a names
-names=($@ ${{(f)"$(agent-init agents 2>/dev/null | sed -n 's/^  \([a-z][a-z0-9-]*\)  .*/\1/p')"}})
+names=($@ ${{(f)"$({AGENT_NAMES})"}})
 _values -s , agent $names
 }}
 _agent-init() {{
