@@ -23,6 +23,7 @@ mod interrupted;
 mod matrix;
 mod memory;
 mod namespace;
+mod operators;
 mod output;
 mod peers;
 mod process;

@@ -1,0 +1,1 @@
+//! Credentials and settings in places that are not ours to choose.

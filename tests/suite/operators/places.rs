@@ -1,0 +1,1 @@
+//! Where the working copy is, and what stays there.
