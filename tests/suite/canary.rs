@@ -141,7 +141,7 @@ const LOOKING: &[&[&str]] = &[
 ];
 
 #[test]
-fn no_command_that_looks_shows_a_secret() {
+fn no_read_only_command_shows_a_secret() {
     for (what, give) in STARTS {
         for words in LOOKING {
             let sandbox = Sandbox::new();

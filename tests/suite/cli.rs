@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use crate::support::{Sandbox, Session};
 
 #[test]
-fn the_command_starts_at_the_first_word_that_is_no_option() {
+fn the_command_starts_at_the_first_word_that_is_not_an_option() {
     let sandbox = Sandbox::new();
     for name in ["run", "status"] {
         symlink(sandbox.path("bin/claude"), sandbox.path("bin").join(name)).unwrap();
@@ -162,7 +162,7 @@ fn an_unknown_agent_is_refused_with_the_known_ones() {
 }
 
 #[test]
-fn what_is_accepted_is_said() {
+fn an_error_lists_what_is_accepted() {
     let sandbox = Sandbox::new();
     for (option, value, form) in [("--auth", "synch", "api-key"), ("--sync", "life", "live"), ("--grace", "soon", "8s")]
     {
@@ -224,7 +224,7 @@ fn an_unknown_variable_is_a_warning_with_the_nearest_name() {
 }
 
 #[test]
-fn help_and_version() {
+fn help_and_version_are_printed() {
     let sandbox = Sandbox::new();
     let version = sandbox.raw(["--version"]).run().ok();
     assert_eq!(version.stdout, "agent-init 0.1.0\n");
@@ -234,7 +234,7 @@ fn help_and_version() {
 }
 
 #[test]
-fn log_lines_as_json() {
+fn the_log_is_json_if_asked() {
     let sandbox = Sandbox::new();
     let run = sandbox
         .claude(":")
@@ -253,7 +253,7 @@ fn log_lines_as_json() {
 }
 
 #[test]
-fn quiet_says_nothing_of_what_went_well() {
+fn quiet_prints_only_problems() {
     let sandbox = Sandbox::new();
     let outcome = sandbox.claude(":").options(["-q"]).env("ANTHROPIC_API_KEY", "sk-FAKE-key").run().ok();
     assert_eq!(outcome.stderr, "");

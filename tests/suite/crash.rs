@@ -184,28 +184,28 @@ impl Scene {
 }
 
 #[test]
-fn killed_while_laying_down() {
+fn a_run_killed_while_installing_loses_nothing() {
     LAYING_DOWN.kill();
 }
 
 #[test]
-fn killed_while_publishing() {
+fn a_run_killed_while_publishing_loses_nothing() {
     PUBLISH.kill();
 }
 
 #[test]
-fn killed_while_adopting() {
+fn a_run_killed_while_adopting_loses_nothing() {
     ADOPT.kill();
 }
 
 #[test]
-fn killed_while_keeping_a_recovery_copy() {
+fn a_run_killed_while_writing_a_recovery_copy_loses_nothing() {
     needs_root!();
     KEEP.kill();
 }
 
 #[test]
-fn killed_while_publishing_a_recovery_copy() {
+fn a_run_killed_while_publishing_a_recovery_copy_loses_nothing() {
     needs_root!();
     RECOVER.kill();
 }

@@ -84,7 +84,7 @@ const ROWS: &[(&str, &[&str], i32, &str)] = &[
 ];
 
 #[test]
-fn flags_and_exit_statuses() {
+fn flags_and_exit_statuses_are_those_of_the_originals() {
     let sandbox = Sandbox::new();
     let mut wrong = Vec::new();
     for (name, words, code, shows) in ROWS {
@@ -100,7 +100,7 @@ fn flags_and_exit_statuses() {
 }
 
 #[test]
-fn as_pid_1() {
+fn the_drop_in_works_as_pid_1() {
     needs_root!();
     let sandbox = Sandbox::new();
     for (name, words, code) in [
@@ -134,7 +134,7 @@ const GROUPS: &[(&str, &[&str], Option<(&str, &str)>, bool)] = &[
 ];
 
 #[test]
-fn who_gets_a_forwarded_signal() {
+fn a_forwarded_signal_goes_to_process_or_group() {
     let sandbox = Sandbox::new();
     let script =
         "(trap 'say child got it' USR1; say ready; hold \"$1\") & trap 'say got it' USR1; say ready; hold \"$2\"";
@@ -167,7 +167,7 @@ fn who_gets_a_forwarded_signal() {
 
 /// What dumb-init is told to rewrite: what is sent, and what comes.
 #[test]
-fn rewritten_signals() {
+fn signals_are_rewritten() {
     let sandbox = Sandbox::new();
     let rows: [(&[&str], i32, &str); 4] = [
         (&["-r", "10:12"], 10, "got 12"),
@@ -197,7 +197,7 @@ fn rewritten_signals() {
 
 /// The death of the parent as a signal.
 #[test]
-fn the_parents_death() {
+fn the_parents_death_sends_the_signal() {
     let sandbox = Sandbox::new();
     for name in [TINI, DOCKER] {
         for ours in [false, true] {
@@ -216,7 +216,7 @@ fn the_parents_death() {
 
 /// tini -w tells of each zombie that was not its own.
 #[test]
-fn a_warning_for_what_is_reaped() {
+fn reaped_orphans_are_reported_if_asked() {
     let sandbox = Sandbox::new();
     let script = "sh -c 'setsid sh -c \"read -r _ <\\\"\\$1\\\"\" sh \"$1\" &' sh \"$1\"; echo go >\"$1\"; hold \"$2\"";
     for options in [&["-s", "-w"][..], &["-s"]] {
@@ -239,7 +239,7 @@ fn a_warning_for_what_is_reaped() {
 
 /// A stop is the container's affair there: nothing is killed after a time, and a second TERM is a TERM.
 #[test]
-fn a_stop_is_passed_on_and_no_more() {
+fn a_stop_is_forwarded_without_escalation() {
     let sandbox = Sandbox::new();
     for name in [TINI, DUMB] {
         for ours in [false, true] {
@@ -260,7 +260,7 @@ fn a_stop_is_passed_on_and_no_more() {
 
 /// Under these names there is no agent: environment, home and capture are as they were.
 #[test]
-fn no_agent_is_served() {
+fn the_drop_in_serves_no_agent() {
     let sandbox = Sandbox::new();
     sandbox.captured("claude", ".credentials.json", &Session::new("one").json());
     let before = sandbox.read("capture/claude/.credentials.json");

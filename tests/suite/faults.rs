@@ -64,7 +64,7 @@ const FAULTS: &[(&str, &str, &[&str], Ends)] = &[
 const COMMAND: [&str; 6] = ["--agent", "none", "--", "busybox", "sh", "-c"];
 
 #[test]
-fn starts_under_faults() {
+fn a_start_survives_or_reports_every_fault() {
     let sandbox = Sandbox::new();
     let mut starts = 0;
     let mut wrong = Vec::new();
@@ -131,7 +131,7 @@ const REFUSALS: &[Refusal] = &[
 /// An old seccomp filter or an emulation: only what somebody relies on stops a start. PID 1 asks for neither of the two
 /// that are warned of.
 #[test]
-fn prctl_where_it_is_refused() {
+fn a_refused_prctl_is_a_warning_or_an_error() {
     needs_root!();
     let sandbox = Sandbox::new();
     let refused = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/support/refused.py");
@@ -179,7 +179,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn a_user_that_cannot_be_changed() {
+fn a_user_that_cannot_be_changed_stops_the_start() {
     needs_root!();
     let sandbox = Sandbox::new();
     for (call, error, drop_caps) in CHANGES {
@@ -192,7 +192,7 @@ fn a_user_that_cannot_be_changed() {
 
 /// With a login to lay down and to watch: what cannot be had costs the sync, or is said before the agent runs.
 #[test]
-fn a_login_under_faults() {
+fn a_login_survives_every_fault() {
     let rows = [
         ("inotify_init1:error=EMFILE:when=1", Well),
         ("inotify_add_watch:error=ENOSPC:when=1", Well),
@@ -215,7 +215,7 @@ fn a_login_under_faults() {
 /// A network file system that goes away while the agent runs, as its locks see it: what is asked of it fails, and giving
 /// a lock back is nothing to ask for. At the first, third, ... call and all that follow.
 #[test]
-fn locks_that_fail() {
+fn failing_locks_are_reported_and_harm_nothing() {
     for error in ["EIO", "ESTALE", "ENOTCONN", "ENOLCK"] {
         for when in ["1+", "2+", "3+", "4+", "5+", "6"] {
             let sandbox = Sandbox::new();
@@ -242,7 +242,7 @@ fn signal(pid: &str, number: &str) {
 }
 
 #[test]
-fn a_signal_that_cannot_be_sent() {
+fn a_signal_that_cannot_be_sent_is_reported() {
     let sandbox = Sandbox::new();
     let mut gate = sandbox.gate("gate");
     let script = "say \"init $PPID\"; hold \"$1\"; exit 3";
@@ -304,7 +304,7 @@ fn a_login_is_its_owners_where_capabilities_are_not_told() {
 
 /// Not even KILL gets through: the end comes by itself, and the kernel takes the agent along.
 #[test]
-fn a_stop_that_cannot_be_carried_out() {
+fn a_stop_that_fails_is_reported() {
     let sandbox = Sandbox::new();
     let script = "say \"init $PPID\"; exec sleep 1000";
     let program = sandbox.text("bin/agent-init");
@@ -317,7 +317,7 @@ fn a_stop_that_cannot_be_carried_out() {
 
 /// Killed at any moment between the fork and the first sleep, it takes the agent along.
 #[test]
-fn killed_while_it_starts() {
+fn a_start_that_is_killed_leaves_nothing_behind() {
     let sandbox = Sandbox::new();
     let program = sandbox.text("bin/agent-init");
     for call in ["clone,clone3,fork,vfork", "close_range", "dup2,dup3", "wait4,waitid"] {
@@ -333,7 +333,7 @@ fn killed_while_it_starts() {
 
 /// As PID 1: the tracer stays outside the namespace, for inside it would be a process to reap and to stop.
 #[test]
-fn pid_1_under_faults() {
+fn pid_1_survives_every_fault() {
     needs_root!();
     let sandbox = Sandbox::new();
     let faults = [

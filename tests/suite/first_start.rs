@@ -177,7 +177,7 @@ impl Interactive {
 }
 
 #[test]
-fn at_a_terminal_the_prompt_comes_without_a_question() {
+fn on_a_terminal_the_clis_reach_their_prompt_without_a_question() {
     needs_root!();
     for row in INTERACTIVE {
         let (sandbox, vendor) = (Sandbox::new(), Vendor::start());
@@ -196,7 +196,7 @@ fn at_a_terminal_the_prompt_comes_without_a_question() {
 }
 
 #[test]
-fn without_the_state_they_ask() {
+fn without_our_first_run_state_the_clis_ask() {
     needs_root!();
     for row in INTERACTIVE.iter().filter(|row| row.asks.is_some()) {
         let (sandbox, vendor) = (Sandbox::new(), Vendor::start());
@@ -219,7 +219,7 @@ const HEADLESS: &[Headless] = &[
 ];
 
 #[test]
-fn without_a_terminal_they_answer() {
+fn without_a_terminal_the_clis_answer() {
     needs_root!();
     for (command, give, refuses) in HEADLESS {
         for first_run in if refuses.is_some() { &["on", "off"][..] } else { &["on"] } {

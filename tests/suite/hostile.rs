@@ -56,7 +56,7 @@ fn ground() -> Ground {
 }
 
 #[test]
-fn what_is_planted_is_never_published_and_said_once() {
+fn planted_files_are_never_published_and_reported_once() {
     needs_root!();
     for (what, plant) in PLANTS {
         for sync in ["live", "exit"] {
@@ -68,7 +68,7 @@ fn what_is_planted_is_never_published_and_said_once() {
 }
 
 #[test]
-fn what_is_no_login_is_never_published() {
+fn an_invalid_login_is_never_published() {
     needs_root!();
     for (what, plant) in OTHERS {
         for sync in ["live", "exit"] {
@@ -88,7 +88,7 @@ fn planted(what: &str, plant: &str, sync: &str) -> Outcome {
 }
 
 #[test]
-fn a_plain_file_afterwards_is_a_login_again() {
+fn a_regular_file_is_accepted_again_afterwards() {
     needs_root!();
     let Ground { sandbox, arguments } = ground();
     let mut gate = sandbox.gate("gate");

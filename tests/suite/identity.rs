@@ -29,7 +29,7 @@ const USERS: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn users_and_groups() {
+fn a_user_is_named_in_every_form_of_docker() {
     needs_root!();
     let sandbox = Sandbox::new();
     for (user, expected) in USERS {
@@ -98,7 +98,7 @@ const WITH_GARBAGE: &[(&str, Option<&str>)] = &[
 ];
 
 #[test]
-fn a_passwd_file_with_garbage() {
+fn damaged_lines_of_passwd_are_skipped() {
     needs_root!();
     let sandbox = Sandbox::new();
     let passwd = sandbox.read("etc/passwd") + GARBAGE;
@@ -118,7 +118,7 @@ fn a_passwd_file_with_garbage() {
 }
 
 #[test]
-fn empty_passwd_and_group_files() {
+fn numbers_work_without_passwd_and_group() {
     needs_root!();
     let sandbox = Sandbox::new();
     let empty = sandbox.write("empty", "");
@@ -133,7 +133,7 @@ fn empty_passwd_and_group_files() {
 }
 
 #[test]
-fn the_owner_of_a_path() {
+fn user_from_takes_the_owner_of_a_path() {
     needs_root!();
     let sandbox = Sandbox::new();
     let workspace = sandbox.mkdir("workspace");
@@ -158,7 +158,7 @@ fn only_root_may_change_the_user() {
 
 /// An image presets the user of a container that starts as root.
 #[test]
-fn a_preset_user_is_for_root() {
+fn a_preset_user_is_ignored_without_root() {
     needs_root!();
     for (name, value) in
         [("AGENT_INIT_USER", "other"), ("AGENT_INIT_USER", "nosuch"), ("AGENT_INIT_USER_FROM", "/root")]
@@ -178,7 +178,7 @@ const POWERS: &str = "grep -E '^(Cap|NoNewPrivs)' /proc/self/status | tr -d ' \\
 const NONE: &str = "CapInh:0000000000000000\nCapPrm:0000000000000000\nCapEff:0000000000000000\nCapBnd:0000000000000000\nCapAmb:0000000000000000\nNoNewPrivs:1\n";
 
 #[test]
-fn another_user_has_no_powers() {
+fn another_user_has_no_capabilities() {
     needs_root!();
     let sandbox = Sandbox::new();
     let workspace = sandbox.mkdir("workspace");
@@ -193,7 +193,7 @@ fn another_user_has_no_powers() {
 }
 
 #[test]
-fn nothing_is_taken_where_the_user_stays() {
+fn capabilities_stay_when_the_user_stays() {
     needs_root!();
     let sandbox = Sandbox::new();
     let bare = sandbox.raw(["-c", POWERS]).program("/bin/sh").pid1().run().ok();
@@ -209,7 +209,7 @@ fn nothing_is_taken_where_the_user_stays() {
 }
 
 #[test]
-fn the_bounding_set_stays_where_setpcap_is_missing() {
+fn the_bounding_set_stays_without_setpcap() {
     needs_root!();
     let sandbox = Sandbox::new();
     let run = sandbox.claude(&format!("{WHO}; {POWERS}")).options(["--user", "node"]).pid1();

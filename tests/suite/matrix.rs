@@ -310,7 +310,7 @@ fn a_value_from_every_source_in_every_mode() {
 }
 
 #[test]
-fn two_forms_of_one_thing_are_refused() {
+fn two_forms_of_one_credential_are_refused() {
     for definition in definitions() {
         let names = definition.carriers().into_iter().map(|carrier| carrier.variable).chain([definition.variable()]);
         for name in names {
@@ -325,7 +325,7 @@ fn two_forms_of_one_thing_are_refused() {
 }
 
 #[test]
-fn a_value_by_a_descriptor_where_the_agent_reads_one() {
+fn a_value_is_passed_by_descriptor_if_the_agent_reads_one() {
     for definition in definitions() {
         for carrier in definition.carriers() {
             let what = format!("{}, {}", definition.name(), carrier.variable);
@@ -406,7 +406,7 @@ fn of_two_agents_with_files_of_one_name_each_gets_its_own() {
 }
 
 #[test]
-fn a_variable_of_everybodys_serves_nobody_and_stays() {
+fn a_variable_that_belongs_to_no_agent_stays() {
     let sandbox = Sandbox::new();
     for name in ["GITHUB_TOKEN", "GH_TOKEN", "OPENAI_API_KEY"] {
         let outcome = sandbox.raw(["--", "sh", "-c", "env"]).env(name, "FAKE-value").run().ok().says_no(&["auth:"]);

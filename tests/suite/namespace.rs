@@ -24,7 +24,7 @@ fn run(sandbox: &Sandbox, count: u32, owner: u32, options: &[&str]) -> Run {
 }
 
 #[test]
-fn a_login_goes_in_and_its_refresh_comes_out() {
+fn a_login_is_installed_and_its_refresh_is_published() {
     needs_root!();
     for (user, who) in [("1000:1000", "1000:1000"), ("1000:0", "1000:0"), ("0", "0:0")] {
         // The capture is root's of the namespace, or the agent's.
@@ -40,7 +40,7 @@ fn a_login_goes_in_and_its_refresh_comes_out() {
 }
 
 #[test]
-fn an_id_that_is_not_there_is_refused_with_those_that_are() {
+fn an_unmapped_id_is_refused_and_the_mapped_ones_are_listed() {
     needs_root!();
     for (count, user, says) in [
         (1001, "12345", "uid 12345 is not in this container's user namespace, which has 0 to 1000"),
@@ -56,7 +56,7 @@ fn an_id_that_is_not_there_is_refused_with_those_that_are() {
 
 /// A directory of the host's root: to root in there it is nobody's.
 #[test]
-fn a_capture_that_is_nobodys_can_not_be_written() {
+fn a_capture_of_an_unmapped_owner_cannot_be_written() {
     needs_root!();
     let sandbox = Sandbox::new();
     let outcome =

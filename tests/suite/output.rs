@@ -20,7 +20,7 @@ fn agent(sandbox: &Sandbox, kind: &str, mode: &str, gate: &str) -> Run {
 
 /// Between a look at the descriptor and a write to it there are 20 ms, and the agent stops it in one moment after another.
 #[test]
-fn an_agent_that_stops_it_holds_nothing_up() {
+fn a_reader_that_stops_reading_holds_nothing_up() {
     needs_root!();
     for kind in KINDS {
         let sandbox = Sandbox::new();
@@ -39,7 +39,7 @@ fn an_agent_that_stops_it_holds_nothing_up() {
 }
 
 #[test]
-fn what_does_not_fit_comes_later() {
+fn output_that_does_not_fit_is_written_later() {
     needs_root!();
     for kind in KINDS {
         let sandbox = Sandbox::new();
@@ -55,7 +55,7 @@ fn what_does_not_fit_comes_later() {
 
 /// The text of a defect has a line and a column, which the agent chooses.
 #[test]
-fn an_agent_that_varies_a_message_is_told_of_once() {
+fn an_agent_cannot_flood_the_log_with_variants_of_a_message() {
     let sandbox = Sandbox::new();
     sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
     let script = "B=; for N in 1 2 3 4 5 6; do B=\"$B \"; replace \"$B{x\"; \
@@ -69,7 +69,7 @@ fn an_agent_that_varies_a_message_is_told_of_once() {
 
 /// A helper's last words and its exit status are its own to choose.
 #[test]
-fn a_store_that_varies_a_message_is_told_of_once() {
+fn a_store_cannot_flood_the_log_with_variants_of_a_message() {
     let sandbox = Sandbox::new();
     let helper = sandbox.path("bin/helper");
     let text = "#!/bin/sh\nN=$(cat \"$0.n\" 2>/dev/null || echo 0); echo $((N + 1)) >\"$0.n\"\n\
@@ -87,7 +87,7 @@ fn a_store_that_varies_a_message_is_told_of_once() {
 
 /// Each kind of message has a word of its own in JSON, and the agent that it is about.
 #[test]
-fn a_program_reads_the_log() {
+fn every_log_line_is_json_with_its_event_and_agent() {
     let sandbox = Sandbox::new();
     sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
     let script = "refresh b; until grep -q FAKE-access-b \"$1\"; do sleep 0.05; done; blank; sleep 0.2";
@@ -128,7 +128,7 @@ fn is_clean(outcome: &Outcome) {
 
 /// What names paths and people is data. It comes out in every form of every answer.
 #[test]
-fn nothing_of_data_is_obeyed() {
+fn control_sequences_in_data_are_not_written_to_the_terminal() {
     let sandbox = Sandbox::new();
     let at = format!("capture/{BAD}/claude");
     let file = sandbox.write(&format!("{at}/.credentials.json"), Session::new("a").json());
@@ -172,7 +172,7 @@ fn nothing_of_data_is_obeyed() {
 
 /// What `setup` says to a person, at a terminal.
 #[test]
-fn nothing_of_data_is_obeyed_by_the_terminal_of_setup() {
+fn setup_writes_no_control_sequences_from_data() {
     let sandbox = Sandbox::new();
     let mut pty = crate::support::Pty::new();
     let at = sandbox.mkdir(&format!("logins/{BAD}"));
@@ -187,7 +187,7 @@ fn nothing_of_data_is_obeyed_by_the_terminal_of_setup() {
 
 /// The last publish failed: every command that judges says so.
 #[test]
-fn a_login_that_could_not_be_saved_is_no_good_state() {
+fn a_login_that_could_not_be_saved_is_reported_as_unsaved() {
     needs_root!();
     let sandbox = Sandbox::new();
     sandbox.captured("claude", ".credentials.json", &Session::new("a").json());

@@ -26,7 +26,7 @@ const STATUSES: &[(&[&str], i32)] = &[
 ];
 
 #[test]
-fn exit_statuses() {
+fn exit_statuses_are_those_of_tini() {
     let root = crate::support::root_or_skip("exit statuses as PID 1");
     let sandbox = Sandbox::new();
     sandbox.write("cwd/not-executable", "x");
@@ -67,7 +67,7 @@ fn the_command_is_looked_up_as_a_shell_does() {
 }
 
 #[test]
-fn standard_streams() {
+fn standard_streams_are_passed_on() {
     let root = crate::support::root_or_skip("streams as PID 1");
     let sandbox = Sandbox::new();
     let both = |script: &str| {
@@ -106,7 +106,7 @@ fn the_working_directory_and_environment_are_handed_on() {
 }
 
 #[test]
-fn no_terminal_and_no_session() {
+fn it_runs_without_a_terminal_and_a_session() {
     needs_root!();
     let sandbox = Sandbox::new();
     sandbox.raw(["--", "true"]).pid1().through(["setsid"]).run().ok().quiet();
@@ -114,7 +114,7 @@ fn no_terminal_and_no_session() {
 }
 
 #[test]
-fn the_environment_of_pid_1_is_not_the_agents_to_read() {
+fn the_agent_cannot_read_the_environment_of_pid_1() {
     needs_root!();
     let sandbox = Sandbox::new();
     let script = "cat /proc/1/environ >/dev/null 2>&1 && say readable || say closed; stat -c %u /proc/1/environ";

@@ -119,7 +119,7 @@ fn several_refreshes_in_one_run() {
 }
 
 #[test]
-fn exit_means_at_the_end() {
+fn sync_exit_publishes_at_the_end() {
     let mut captured = Captured::new();
     let live = ready(captured.run("refresh b; pause ready").options(["--sync", "exit"]));
     assert_eq!(captured.stored(), "a");
@@ -129,7 +129,7 @@ fn exit_means_at_the_end() {
 }
 
 #[test]
-fn off_means_never() {
+fn sync_off_publishes_nothing() {
     for option in [["--sync", "off"], ["--auth", "copy"]] {
         let captured = Captured::new();
         let before = captured.sandbox.read(FILE);
@@ -175,7 +175,7 @@ fn the_last_write_is_published_however_the_run_ends() {
 }
 
 #[test]
-fn a_leftovers_write_is_published_too() {
+fn a_write_by_a_leftover_process_is_published() {
     needs_root!();
     let captured = Captured::new();
     let script = "(trap 'refresh b; exit' TERM; echo up >\"$2\"; hold \"$1\") & read -r _ <\"$2\"; exit 0";
@@ -185,7 +185,7 @@ fn a_leftovers_write_is_published_too() {
 }
 
 #[test]
-fn owner_and_mode_are_the_captures() {
+fn published_files_have_the_owner_of_the_capture() {
     needs_root!();
     let captured = Captured::new();
     let sandbox = &captured.sandbox;

@@ -38,7 +38,7 @@ fn the_fake_vendor_keeps_its_rules() {
 }
 
 #[test]
-fn claude_sends_exactly_the_bearer_that_was_laid_down() {
+fn claude_sends_exactly_the_bearer_that_was_installed() {
     needs_root!();
     let (sandbox, vendor) = (Sandbox::new(), Vendor::start());
     let login = vendor.login("claude", FRESH);

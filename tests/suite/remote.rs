@@ -41,7 +41,7 @@ impl Remote {
 }
 
 #[test]
-fn a_login_is_laid_down_and_its_refresh_stored_while_the_agent_runs() {
+fn a_login_is_installed_and_its_refresh_stored_while_the_agent_runs() {
     let mut remote = Remote::new();
     let live = remote.start("seen; pause; refresh b; pause");
     remote.gate.open();
@@ -79,7 +79,7 @@ fn a_login_that_is_given_is_put_into_an_empty_store() {
 
 /// Between our look and our put another container has put: the later expiry wins, and the other is kept.
 #[test]
-fn another_was_first() {
+fn a_put_that_comes_second_is_a_conflict() {
     for (theirs, stored) in [(4_202_444_800_000_u64, "theirs"), (4_002_444_800_000, "b")] {
         let mut remote = Remote::new();
         let live = remote.start("pause; refresh b; pause");
@@ -104,7 +104,7 @@ fn another_was_first() {
 
 /// At a start: a message with a hint, and the run goes on without.
 #[test]
-fn a_store_that_does_not_answer_at_the_start() {
+fn a_store_that_does_not_answer_at_the_start_stops_it() {
     let rows = [
         ("die", "stand-in", "the command wrote: the store is on fire"),
         ("garbage", "the answer cannot be used: it is not the expected JSON", "run it by hand"),
@@ -122,7 +122,7 @@ fn a_store_that_does_not_answer_at_the_start() {
 
 /// Later: the refreshed login is kept, and stored by the next start that finds the store well again.
 #[test]
-fn a_store_that_refuses_what_was_refreshed() {
+fn a_refresh_that_the_store_refuses_is_kept() {
     let rows = [
         ("put:die", "the command wrote: the store is on fire"),
         ("put:garbage", "the answer cannot be used"),
@@ -172,7 +172,7 @@ fn a_helper_that_hangs_does_not_keep_the_container() {
 
 /// A store that was set back is not believed while we run; what the agent has is kept.
 #[test]
-fn a_version_that_goes_backwards() {
+fn a_stored_version_that_goes_back_does_not_win() {
     let mut remote = Remote::new();
     let live = remote.start("pause; refresh b; pause");
     // Another has put, and then the store is set back.
@@ -226,7 +226,7 @@ fn an_intent_finds_what_another_refreshed() {
 }
 
 #[test]
-fn bad_specifications() {
+fn bad_store_specifications_are_refused() {
     let sandbox = Sandbox::new();
     let rows = [
         ("vault", "use dir, or exec: followed by a command"),
@@ -247,7 +247,7 @@ fn bad_specifications() {
 
 /// What commands that only look say of a store: they ask nobody.
 #[test]
-fn looking_asks_nobody() {
+fn plan_status_and_doctor_do_not_call_the_store() {
     let remote = Remote::new();
     let status =
         remote.sandbox.raw(["status"]).unset("AGENT_INIT_CAPTURE").env("AGENT_INIT_STORE", remote.store.spec());
@@ -330,7 +330,7 @@ fn the_lease_is_given_back_after_the_last_publish() {
 
 /// A store that hangs keeps nobody from a refresh for longer than the agent tries.
 #[test]
-fn a_store_that_hangs_at_a_turn_does_not_keep_the_agent_from_it() {
+fn a_store_that_hangs_at_a_turn_does_not_block_the_agent() {
     for mode in ["lock:hang", "get:hang"] {
         let mut remote = Remote::new();
         let script = "pause; mkdir \"$C/.oauth_refresh.lock\"; until [ ! -e \"$C.lock\" ]; do sleep 0.1; done; \

@@ -65,7 +65,7 @@ fn root_installs_all_that_is_missing_at_once() {
 }
 
 #[test]
-fn who_may_not_install_is_told_in_one_line() {
+fn a_user_who_may_not_install_is_told_in_one_line() {
     let machine = Machine::of_user("1000");
     let line = "example: missing Debian packages: fake-one two three five (install them, or run this as root)\n";
     assert_eq!(machine.shell(NEEDS), (Some(3), line.into()));
@@ -111,7 +111,7 @@ fn nothing_is_installed_without_consent() {
 }
 
 #[test]
-fn an_installation_that_fails_is_the_end() {
+fn a_failed_installation_ends_the_script() {
     let machine = Machine::of_user("0");
     machine.sandbox.write("broken", "");
     let said = "example: installing fake-one two three five\nexample: could not install fake-one two three five\n";

@@ -139,7 +139,7 @@ fn a_session_from_every_source() {
 }
 
 #[test]
-fn a_session_mounted_in_place() {
+fn a_session_mounted_in_the_config_directory_is_used() {
     needs_root!();
     for (what, give) in MOUNTED {
         let sandbox = Sandbox::new();
@@ -236,7 +236,7 @@ fn a_key_that_wins_over_a_login_is_said_to_be_billed() {
 }
 
 #[test]
-fn a_codex_login() {
+fn a_login_of_another_format_is_installed() {
     let auth = codex_auth("a");
     let cases: &[(&str, Give)] = &[
         ("base64", |_, run| run.env("CODEX_CREDENTIALS_B64", base64(&codex_auth("a")))),
@@ -259,7 +259,7 @@ fn a_codex_login() {
 }
 
 #[test]
-fn which_agents_are_served() {
+fn agents_are_served_by_command_option_and_source() {
     let give_both =
         |run: Run| run.env("CLAUDE_CREDENTIALS", Session::new("a").json()).env("CODEX_CREDENTIALS", codex_auth("a"));
     let served: &[(&[&str], &str, &[&str])] = &[
@@ -287,7 +287,7 @@ fn which_agents_are_served() {
 }
 
 #[test]
-fn a_plain_init_hands_everything_on() {
+fn without_an_agent_everything_is_passed_on() {
     let sandbox = Sandbox::new();
     let run = sandbox
         .claude("seen")

@@ -42,7 +42,7 @@ enum Captured {
 }
 
 #[test]
-fn about_who_is_logged_in() {
+fn status_and_the_clis_agree_about_who_is_logged_in() {
     needs_root!();
     for (agent, command, logged_in, logged_out) in CLIS {
         for (captured, state, said) in [
@@ -59,7 +59,7 @@ fn about_who_is_logged_in() {
 }
 
 #[test]
-fn about_what_is_shadowed() {
+fn status_and_the_clis_agree_about_ignored_sources() {
     needs_root!();
     for (agent, variable, method, said) in SHADOWED {
         let (_, command, ..) = CLIS.iter().find(|(name, ..)| name == agent).unwrap();
@@ -98,7 +98,7 @@ fn both(agent: &str, command: &[&str], captured: Captured, variable: Option<&str
 
 /// Codex refuses the whole file for an `id_token` that it cannot read.
 #[test]
-fn about_which_files_are_logins_of_codex() {
+fn status_and_codex_agree_about_its_login_files() {
     needs_root!();
     let login: Value = serde_json::from_str(&codex_auth("a")).unwrap();
     let id = text(&login["tokens"]["id_token"]);

@@ -7,12 +7,12 @@
 macro_rules! every_store {
     ($store:path, $writes:expr) => {
         #[test]
-        fn answers() {
+        fn every_store_answers_as_the_protocol_says() {
             $crate::stores::rows::answers($store());
         }
 
         #[test]
-        fn any_shell_will_do() {
+        fn every_store_helper_runs_in_every_shell() {
             $crate::stores::rows::any_shell_will_do($store());
         }
 
@@ -22,12 +22,12 @@ macro_rules! every_store {
         }
 
         #[test]
-        fn two_containers() {
+        fn two_containers_share_a_login_through_a_store() {
             $crate::stores::run::two_containers($store());
         }
 
         #[test]
-        fn leases() {
+        fn leases_exclude_each_other_and_expire() {
             $crate::stores::leases::leases($store());
         }
 
@@ -37,12 +37,12 @@ macro_rules! every_store {
         }
 
         #[test]
-        fn bad_requests() {
+        fn bad_requests_are_refused() {
             $crate::stores::faults::bad_requests($store());
         }
 
         #[test]
-        fn bad_surroundings() {
+        fn missing_tools_and_settings_are_named() {
             $crate::stores::faults::bad_surroundings($store());
         }
 

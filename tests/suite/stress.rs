@@ -24,7 +24,7 @@ const ORPHANS: &str = "
     [ $look -lt 2000 ] && say none is left; exit 7";
 
 #[test]
-fn ten_thousand_orphans() {
+fn ten_thousand_orphans_are_reaped() {
     needs_root!();
     let sandbox = Sandbox::new();
     let run = sandbox.claude(ORPHANS).options(["--agent", "none"]).pid1();
@@ -54,7 +54,7 @@ for number in sorted(seen):
 
 /// Real-time signals are queued, so that none is lost. Of the classic ones several may come as one.
 #[test]
-fn a_thousand_signals_under_load() {
+fn a_thousand_signals_are_forwarded_under_load() {
     let sandbox = Sandbox::new();
     sandbox.write("cwd/counts.py", COUNTS);
     for (what, run) in pid1_or_not(|| sandbox.raw(["--agent", "none", "--", "python3", "counts.py"])) {
@@ -94,7 +94,7 @@ fn many_children_end_with_the_agent() {
 
 /// A uid that nobody else has, with one process to its name: the kernel does not limit root's.
 #[test]
-fn no_more_processes() {
+fn a_start_without_free_processes_fails_with_a_reason() {
     needs_root!();
     let sandbox = Sandbox::new();
     for directory in ["home", "state"] {
@@ -110,7 +110,7 @@ fn no_more_processes() {
 
 /// The kernel counts when the user changes, and then refuses the exec: the command is not to blame for that.
 #[test]
-fn no_more_processes_for_the_user_to_become() {
+fn a_process_limit_of_the_agents_user_is_named() {
     needs_root!();
     let sandbox = Sandbox::new();
     let mut gate = sandbox.gate("gate");

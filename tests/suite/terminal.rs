@@ -60,7 +60,7 @@ fn keys_reach_the_agent_once() {
 }
 
 #[test]
-fn a_new_size_reaches_the_agent() {
+fn a_resize_reaches_the_agent() {
     let sandbox = Sandbox::new();
     let script =
         "trap 'say got WINCH; say \"size $(stty size 2>&1)\"' WINCH; say \"before $(stty size 2>&1)\"; hold \"$1\"";

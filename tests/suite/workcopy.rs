@@ -21,13 +21,13 @@ fn assert_place(outcome: &Outcome, expected: &str) {
 }
 
 #[test]
-fn the_agents_own_place_under_home() {
+fn the_working_copy_is_in_the_config_directory_by_default() {
     let sandbox = captured();
     assert_place(&sandbox.claude("seen").run().ok(), &sandbox.text("home/.claude"));
 }
 
 #[test]
-fn the_place_that_was_asked_for() {
+fn the_working_copy_is_where_work_dir_says() {
     let sandbox = captured();
     let work = sandbox.text("work");
     assert_place(&sandbox.claude("seen").options(["--work-dir", &work]).run().ok(), &format!("{work}/claude"));
@@ -35,7 +35,7 @@ fn the_place_that_was_asked_for() {
 }
 
 #[test]
-fn the_state_directory_where_home_will_not_do() {
+fn the_working_copy_is_in_the_state_directory_when_home_is_unusable() {
     needs_root!();
     let cases: &[(&str, Give)] = &[
         ("a mount point", |s, run| {
@@ -58,7 +58,7 @@ fn the_state_directory_where_home_will_not_do() {
 }
 
 #[test]
-fn modes_and_owner() {
+fn files_have_the_agents_owner_and_private_modes() {
     needs_root!();
     for (user, owner) in [("node", "1000:1000"), ("12345", "12345:12345"), ("node:docker", "1000:999"), ("root", "0:0")]
     {
@@ -73,7 +73,7 @@ fn modes_and_owner() {
 }
 
 #[test]
-fn as_an_ordinary_user() {
+fn an_ordinary_user_gets_a_working_copy() {
     needs_root!();
     let sandbox = captured();
     for directory in ["home", "state", "capture"] {
@@ -84,7 +84,7 @@ fn as_an_ordinary_user() {
 }
 
 #[test]
-fn a_read_only_root() {
+fn it_works_with_a_read_only_root() {
     needs_root!();
     for user in ["node", "12345"] {
         let sandbox = captured();
@@ -95,7 +95,7 @@ fn a_read_only_root() {
 }
 
 #[test]
-fn no_capability_and_no_passwd_entry() {
+fn it_works_without_capabilities_and_passwd_entry() {
     needs_root!();
     let sandbox = captured();
     for directory in ["capture", "state"] {
@@ -116,7 +116,7 @@ fn fresh_tmp(sandbox: &Sandbox) -> String {
 }
 
 #[test]
-fn home() {
+fn home_follows_option_account_and_environment() {
     needs_root!();
     let sandbox = captured();
     let (home, root, elsewhere) = (sandbox.text("home"), sandbox.text("root"), sandbox.text("elsewhere"));
@@ -156,7 +156,7 @@ fn a_made_up_home_is_the_users_own() {
 
 /// What an attacker in the image leaves where root is about to write.
 #[test]
-fn the_place_is_not_followed_through_a_symlink() {
+fn a_config_directory_that_is_a_symlink_is_not_followed() {
     needs_root!();
     let sandbox = captured();
     sandbox.mkdir("victim");

@@ -51,7 +51,7 @@ fn asked(shell: &str, sandbox: &Sandbox, line: &str) -> Option<Vec<String>> {
 }
 
 #[test]
-fn every_shell_offers_what_there_is() {
+fn every_shell_completes_commands_and_options() {
     for shell in ["bash", "zsh", "fish"] {
         let sandbox = Sandbox::new();
         let text = sandbox.raw(["completions", shell]).run().ok().stdout;
@@ -70,7 +70,7 @@ fn every_shell_offers_what_there_is() {
 }
 
 #[test]
-fn the_completions_of_the_command_itself_are_asked() {
+fn completions_of_command_come_from_its_own_file() {
     let sandbox = Sandbox::new();
     let text = sandbox.raw(["completions", "bash"]).run().ok().stdout;
     sandbox.write("completions/_agent-init", text);

@@ -182,7 +182,7 @@ const STOPS: &[(&str, Option<u32>, Give)] = &[
 /// Whatever stops a start is what doctor says, in the same words and with the same fix, before anybody starts one: doctor
 /// is not told which agent that will be.
 #[test]
-fn what_stops_a_start_is_what_doctor_says() {
+fn what_stops_a_start_is_found_by_doctor() {
     needs_root!();
     for (what, uid, give) in STOPS {
         let sandbox = Sandbox::new();
@@ -230,7 +230,7 @@ fn checks(outcome: &crate::support::Outcome, kind: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_is_wrong_is_found_with_its_fix() {
+fn each_problem_is_found_with_its_fix() {
     needs_root!();
     for (what, give, problems) in WRONG {
         let sandbox = Sandbox::new();
@@ -255,7 +255,7 @@ fn what_is_wrong_is_found_with_its_fix() {
 
 /// What the sync would have to look for is what doctor says is seen late.
 #[test]
-fn a_capture_whose_changes_are_not_heard() {
+fn a_capture_that_cannot_be_watched_is_a_note() {
     needs_root!();
     let sandbox = Sandbox::new();
     captured(&sandbox, &Session::new("a"));
@@ -269,7 +269,7 @@ fn a_capture_whose_changes_are_not_heard() {
 }
 
 #[test]
-fn another_users_files() {
+fn files_of_another_user_are_found() {
     needs_root!();
     let sandbox = Sandbox::new();
     captured(&sandbox, &Session::new("a"));
@@ -285,7 +285,7 @@ fn another_users_files() {
 }
 
 #[test]
-fn missing_capabilities() {
+fn missing_capabilities_are_found() {
     needs_root!();
     let sandbox = Sandbox::new();
     let run = sandbox.raw(["doctor", "--json", "--user", "node"]).pid1();
@@ -297,7 +297,7 @@ fn missing_capabilities() {
 }
 
 #[test]
-fn a_running_agent_that_was_logged_out() {
+fn a_running_agent_that_was_logged_out_is_found() {
     let sandbox = Sandbox::new();
     captured(&sandbox, &Session::new("a"));
     let mut gate = sandbox.gate("gate");

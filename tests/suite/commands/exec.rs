@@ -68,7 +68,7 @@ fn the_environment_is_the_agents() {
 }
 
 #[test]
-fn the_command_is_found_and_its_status_is_ours() {
+fn the_command_is_found_and_its_status_is_passed_on() {
     needs_root!();
     let sandbox = Sandbox::new();
     captured(&sandbox, &Session::new("a"));
@@ -99,7 +99,7 @@ fn without_root_only_as_the_agents_own_user() {
 }
 
 #[test]
-fn nothing_to_join() {
+fn exec_without_a_running_agent_is_refused() {
     let sandbox = Sandbox::new();
     sandbox.raw(["exec", "--", "true"]).run().refuses(&["cannot join the agent", "no agent runs here", "--state-dir"]);
     sandbox.raw(["exec"]).run().refuses(&["no COMMAND"]);

@@ -17,7 +17,7 @@ fn unwell(sandbox: &Sandbox, why: &str) -> Outcome {
 }
 
 #[test]
-fn the_life_of_an_agent() {
+fn healthcheck_follows_the_life_of_an_agent() {
     let sandbox = Sandbox::new();
     captured(&sandbox, &Session::new("a"));
     unwell(&sandbox, "no agent runs here");
@@ -37,7 +37,7 @@ fn the_life_of_an_agent() {
 }
 
 #[test]
-fn an_agent_that_can_not_authenticate() {
+fn an_agent_without_a_valid_login_is_unhealthy() {
     for (login, why) in [(Some(token_only(-5)), "claude: expired"), (None, "claude: missing")] {
         let sandbox = Sandbox::new();
         let mut gate = sandbox.gate("gate");
@@ -58,7 +58,7 @@ fn an_agent_that_can_not_authenticate() {
 }
 
 #[test]
-fn a_key_is_well_as_long_as_the_agent_runs() {
+fn an_agent_with_a_key_is_healthy_while_it_runs() {
     let sandbox = Sandbox::new();
     let mut gate = sandbox.gate("gate");
     let run = sandbox.claude("say ready; hold \"$1\"").arguments([gate.to_string()]);
@@ -69,7 +69,7 @@ fn a_key_is_well_as_long_as_the_agent_runs() {
 }
 
 #[test]
-fn a_login_that_the_capture_refuses() {
+fn an_agent_whose_login_cannot_be_saved_is_unhealthy() {
     crate::support::needs_root!();
     let sandbox = Sandbox::new();
     captured(&sandbox, &Session::new("a"));
@@ -87,7 +87,7 @@ fn a_login_that_the_capture_refuses() {
 }
 
 #[test]
-fn a_state_file_that_names_nobody_or_another() {
+fn a_state_file_without_this_agent_is_unhealthy() {
     let sandbox = Sandbox::new();
     sandbox.chmod("state", 0o711);
     // Nobody has this number: what the machine's own processes are must not matter.

@@ -39,7 +39,7 @@ fn a_copy_that_is_in_use_is_replaced() {
 }
 
 #[test]
-fn where_it_can_not_be_put() {
+fn an_unusable_target_is_refused() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "");
     for path in ["nosuch/init", "nosuch/", "file/init"] {
@@ -52,7 +52,7 @@ fn where_it_can_not_be_put() {
 }
 
 #[test]
-fn the_known_agents() {
+fn agents_lists_the_known_agents() {
     let sandbox = Sandbox::new();
     sandbox.raw(["agents"]).run().ok().prints(&["claude  ", "Claude Code", "codex"]);
     sandbox.raw(["agents", "claude"]).run().ok().prints(&[

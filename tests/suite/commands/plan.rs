@@ -62,7 +62,7 @@ fn tree(directory: &Path) -> BTreeMap<PathBuf, String> {
 }
 
 #[test]
-fn nothing_is_touched() {
+fn plan_changes_nothing() {
     for (what, give) in STARTS {
         let sandbox = Sandbox::new();
         let commands: [&[&str]; 5] =

@@ -32,7 +32,7 @@ const COMMANDS: [&str; 12] = [
 ];
 
 #[test]
-fn help() {
+fn the_help_texts_are_as_reviewed() {
     let sandbox = Sandbox::new();
     for command in COMMANDS {
         let words = [command, "--help"].into_iter().filter(|word| !word.is_empty());
@@ -42,7 +42,7 @@ fn help() {
 }
 
 #[test]
-fn status_plan_and_doctor() {
+fn the_pages_of_status_plan_and_doctor_are_as_reviewed() {
     needs_root!();
     let sandbox = Sandbox::new();
     captured(&sandbox, &Session::new("a"));
@@ -68,7 +68,7 @@ fn status_plan_and_doctor() {
 }
 
 #[test]
-fn agents() {
+fn the_page_of_agents_is_as_reviewed() {
     let sandbox = Sandbox::new();
     assert_snapshot("agents", &sandbox.raw(["agents"]).run().ok().stdout);
     assert_snapshot("agents-claude", &sandbox.raw(["agents", "claude"]).run().ok().stdout);

@@ -6,7 +6,7 @@ use super::{captured, only, ready, token_only};
 use crate::support::{Give, Sandbox, Session, await_path, codex_auth, needs_root};
 
 #[test]
-fn nothing_is_found() {
+fn status_without_a_login_says_so() {
     let sandbox = Sandbox::new();
     let outcome = sandbox.raw(["status", "--json"]).run().code(1);
     assert_eq!(outcome.json(), json!({ "version": 1, "agents": [] }));
@@ -18,7 +18,7 @@ fn nothing_is_found() {
 }
 
 #[test]
-fn the_object_of_a_captured_session() {
+fn the_json_of_a_captured_session_is_as_documented() {
     let sandbox = Sandbox::new();
     captured(&sandbox, &Session::new("a"));
     sandbox.write("capture/claude/.claude.json", r#"{"oauthAccount":{"emailAddress":"user@example.com"}}"#);
@@ -67,7 +67,7 @@ const VERDICTS: &[(&str, Give, &str, &str, i32)] = &[
 ];
 
 #[test]
-fn verdicts() {
+fn each_login_has_its_verdict() {
     for (what, give, method, state, code) in VERDICTS {
         let sandbox = Sandbox::new();
         let outcome = give(&sandbox, sandbox.raw(["status", "--json"])).run().code(*code);
@@ -98,7 +98,7 @@ fn it_names_the_source_that_run_uses() {
 }
 
 #[test]
-fn every_asked_agent_must_be_well_and_else_any() {
+fn every_asked_agent_must_be_logged_in_and_otherwise_any() {
     let sandbox = Sandbox::new();
     let with = |arguments: &[&str]| sandbox.raw(arguments.iter().copied()).env("ANTHROPIC_API_KEY", "FAKE").run();
     with(&["status"]).ok();
@@ -113,7 +113,7 @@ fn every_asked_agent_must_be_well_and_else_any() {
 }
 
 #[test]
-fn what_is_set_aside_is_named_with_its_reason() {
+fn ignored_sources_are_listed_with_their_reason() {
     let sandbox = Sandbox::new();
     captured(&sandbox, &Session::new("a"));
     let agent = only(&sandbox.raw(["status", "--json"]).env("ANTHROPIC_API_KEY", "FAKE").run().ok());
@@ -181,7 +181,7 @@ fn a_running_agent_is_shown_as_it_is_now() {
 }
 
 #[test]
-fn an_agent_that_the_run_does_not_serve() {
+fn an_agent_that_the_run_does_not_serve_is_missing() {
     let sandbox = Sandbox::new();
     captured(&sandbox, &Session::new("a"));
     let mut gate = sandbox.gate("gate");
@@ -243,7 +243,7 @@ fn it_finds_the_run_by_the_options_of_pid_1() {
 
 /// What could not be carried is shown with its place, while the agent runs and afterwards.
 #[test]
-fn what_is_kept_is_shown() {
+fn kept_logins_are_listed() {
     let sandbox = Sandbox::new();
     captured(&sandbox, &Session::new("a"));
     sandbox.write("capture/claude/.agent-init/conflicts/2026-01-01T00:00:00Z-login", "FAKE");
@@ -267,7 +267,7 @@ fn what_is_kept_is_shown() {
 
 /// Where one file holds settings and the login, what a first run left there is no login that went bad.
 #[test]
-fn a_file_of_settings_in_which_nobody_has_logged_in() {
+fn a_settings_file_without_a_login_is_not_a_login() {
     let sandbox = Sandbox::new();
     sandbox.captured("copilot", "config.json", r#"{"trustedFolders":["/work"]}"#);
     let run = |words: &[&str]| sandbox.raw(words.iter().copied()).env("COPILOT_GITHUB_TOKEN", "FAKE");

@@ -6,7 +6,7 @@ use crate::support::{Sandbox, Session};
 const HOLD: &str = "say ready; exec sleep 600";
 
 #[test]
-fn beside_a_running_agent() {
+fn every_command_works_beside_a_running_agent() {
     needs_docker!();
     for image in [SCRATCH, DEBIAN] {
         let sandbox = Sandbox::new();

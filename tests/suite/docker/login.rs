@@ -7,7 +7,7 @@ use super::{Container, DEBIAN, SCRATCH, SOMEBODY, assert_private, await_captured
 use crate::support::{Sandbox, Session};
 
 #[test]
-fn a_login_given_by_variable_is_laid_down_and_its_refresh_captured_while_the_container_runs() {
+fn a_login_in_a_variable_is_installed_and_its_refresh_captured_while_the_container_runs() {
     needs_docker!();
     for (image, user) in [(SCRATCH, "1000:1000"), (DEBIAN, "node")] {
         let sandbox = Sandbox::new();
@@ -35,7 +35,7 @@ const HOME: &str = "/home/node/.claude";
 const FILE: &str = "/home/node/.claude/.credentials.json";
 
 #[test]
-fn a_login_mounted_at_the_agents_own_place_is_used_and_written_back_where_it_can_be() {
+fn a_login_mounted_in_the_config_directory_is_used_and_written_back() {
     needs_docker!();
     for (source, target, writable) in [
         ("own", HOME, true),
@@ -112,7 +112,7 @@ fn the_last_of_many_quick_refreshes_is_captured() {
 }
 
 #[test]
-fn no_secret_shows() {
+fn no_secret_is_shown() {
     needs_docker!();
     // One uid for both is the harder case: only a PID 1 that is not dumpable keeps its memory and environment to itself.
     for (docker, options) in [("--user=root", &["--user", "node"][..]), ("--user=node", &[]), ("--user=12345", &[])] {

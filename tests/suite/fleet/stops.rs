@@ -40,7 +40,7 @@ fn a_stop_waits_for_the_answer() {
 }
 
 #[test]
-fn a_stop_does_not_wait_for_ever() {
+fn a_stop_waits_a_bounded_time() {
     needs_root!();
     let vendor = Vendor::strict();
     vendor.ask(&format!("hold?path={TOKEN}"));
@@ -55,7 +55,7 @@ fn a_stop_does_not_wait_for_ever() {
 /// The vendor has spent the refresh token and the answer died with its container. By the vendor's rules nobody can
 /// refresh any more; all else is up to us: the capture stays whole, the others are told, and one new login mends all.
 #[test]
-fn an_answer_that_dies_with_its_container_is_mended_by_one_new_login() {
+fn one_new_login_repairs_a_token_lost_with_its_container() {
     needs_root!();
     let vendor = Vendor::strict();
     vendor.ask(&format!("hold?path={TOKEN}"));

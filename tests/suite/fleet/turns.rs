@@ -107,7 +107,7 @@ fn runs_that_share_a_home_leave_each_others_lock_alone() {
 
 /// What an agent left, or has in its hand: only its date and its movement tell.
 #[test]
-fn the_locks_of_an_agent_are_left_alone_while_they_may_be_somebodys() {
+fn locks_that_may_be_held_are_left_alone() {
     let (store, sandbox) = (captured(), Sandbox::new());
     let (lock, intent) = (sandbox.path(LOCK), sandbox.path(INTENT));
     for path in [&lock, &intent] {
@@ -125,7 +125,7 @@ fn the_locks_of_an_agent_are_left_alone_while_they_may_be_somebodys() {
 }
 
 #[test]
-fn no_turns_is_always_said_with_its_reason() {
+fn a_missing_turn_is_reported_with_its_reason() {
     let (store, sandbox) = (captured(), Sandbox::new());
     sandbox.write(LOCK, "");
     beside(&sandbox, &store, "say started").run().ok().warns_once(&[
@@ -240,7 +240,7 @@ fn an_adopt_waits_for_the_agents_own_lock_around_writes() {
 /// One that was killed while it wrote leaves its lock behind: nobody's after 15 s by its own rule, and not waited for at a
 /// start.
 #[test]
-fn a_lock_around_writes_that_is_nobodys_holds_nobody_up() {
+fn a_stale_write_lock_delays_nobody() {
     let (store, sandbox) = (captured(), Sandbox::new());
     sandbox.claude("say started").env("AGENT_INIT_CAPTURE", store.text("capture")).run().ok();
     fs::create_dir_all(sandbox.path(WRITE_LOCK)).unwrap();

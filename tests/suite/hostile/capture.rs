@@ -28,7 +28,7 @@ fn owned() -> Ground {
 }
 
 #[test]
-fn a_link_in_its_place_while_the_agent_runs() {
+fn a_capture_replaced_by_a_link_is_not_followed_while_the_agent_runs() {
     needs_root!();
     let Ground { sandbox, .. } = owned();
     let roots = roots_login(&sandbox);
@@ -49,7 +49,7 @@ fn a_link_in_its_place_while_the_agent_runs() {
 }
 
 #[test]
-fn a_link_in_its_place_at_the_next_start() {
+fn a_capture_replaced_by_a_link_is_not_followed_at_the_next_start() {
     needs_root!();
     let Ground { sandbox, .. } = owned();
     let roots = roots_login(&sandbox);
@@ -68,7 +68,7 @@ fn a_link_in_its_place_at_the_next_start() {
 
 /// A link of root's is the operator's: it is followed, and what happens where it leads is heard.
 #[test]
-fn an_operators_link() {
+fn an_operators_link_is_followed() {
     needs_root!();
     let sandbox = Sandbox::new();
     sandbox.write("logins/claude/.credentials.json", Session::new("a").json());
@@ -96,7 +96,7 @@ fn an_operators_link() {
 
 /// The login is a mount of its own in a directory that the agent can move.
 #[test]
-fn a_single_file_whose_directory_is_moved() {
+fn a_single_file_is_found_when_its_directory_is_moved() {
     needs_root!();
     let Ground { sandbox, .. } = ground();
     let roots = roots_login(&sandbox);
@@ -119,7 +119,7 @@ fn a_single_file_whose_directory_is_moved() {
 
 /// Where the kernel lets everybody make hard links (`fs.protected_hardlinks=0`).
 #[test]
-fn hard_links_to_another_users_files() {
+fn hard_links_to_another_users_files_are_not_read() {
     needs_root!();
     let Ground { sandbox, .. } = ground();
     sandbox.write("root/key", "FAKE-key");

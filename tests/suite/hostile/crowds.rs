@@ -29,7 +29,7 @@ fn start(sandbox: &Sandbox) -> (Outcome, usize) {
 }
 
 #[test]
-fn a_start_looks_at_a_bounded_part_of_a_crowd() {
+fn a_start_examines_a_bounded_number_of_files() {
     let sandbox = |directory: &str, crowd: usize| {
         let sandbox = Sandbox::new();
         sandbox.captured("claude", ".credentials.json", &Session::new("a").json());

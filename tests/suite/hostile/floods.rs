@@ -70,7 +70,7 @@ fn storm(sandbox: &Sandbox) -> String {
 }
 
 #[test]
-fn orphans_without_end() {
+fn endless_orphans_do_not_delay_a_stop() {
     needs_root!();
     let sandbox = Sandbox::new();
     let storm = storm(&sandbox);
@@ -89,7 +89,7 @@ fn orphans_without_end() {
 /// The kernel hands out the pending signal of the lowest number first: one that comes without end hides the stop signal and
 /// the end of the agent. PID 1 is slowed down, so that it always does.
 #[test]
-fn signals_without_end() {
+fn endless_signals_do_not_delay_a_stop() {
     needs_root!();
     let sandbox = Sandbox::new();
     let storm = storm(&sandbox);
@@ -129,7 +129,7 @@ fn slowed(pid: i32) -> Child {
 
 /// The login that the agent writes meanwhile is published, whatever else it writes.
 #[test]
-fn file_events_without_end() {
+fn endless_file_events_do_not_delay_a_stop() {
     needs_root!();
     let sandbox = Sandbox::new();
     let storm = storm(&sandbox);
@@ -158,7 +158,7 @@ fn most_memory(live: &Live) -> u32 {
 
 /// A login that takes hundreds of times its size once it is parsed would do so in every container that shares it.
 #[test]
-fn values_without_end() {
+fn endless_values_are_refused() {
     needs_root!();
     let sandbox = Sandbox::new();
     let capture = sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
@@ -186,7 +186,7 @@ fn values_without_end() {
 /// A directory that was watched is so no more once the agent has put another in its place: the kernel grants a user so
 /// many watches, for the whole machine.
 #[test]
-fn directories_without_end() {
+fn endless_directories_do_not_delay_a_stop() {
     needs_root!();
     let sandbox = Sandbox::new();
     sandbox.captured("claude", ".credentials.json", &Session::new("a").json());

@@ -42,7 +42,7 @@ fn ended(outcome: Outcome) -> Outcome {
 
 /// For each depth: the login of each agent in a capture harms no container that starts on it.
 #[test]
-fn a_captured_login() {
+fn a_deeply_nested_captured_login_is_refused() {
     for definition in definitions().iter().filter(|definition| !definition.file().is_empty()) {
         for depth in DEPTHS {
             let is_lines = definition.text("/session/format") == "yaml";
@@ -67,7 +67,7 @@ fn a_captured_login() {
 
 /// An agent that writes one: it is not published, and PID 1 lives on.
 #[test]
-fn a_login_of_the_agents() {
+fn a_deeply_nested_login_of_the_agent_is_refused() {
     for definition in definitions().iter().filter(|definition| ["claude", "gh"].contains(&definition.name())) {
         for depth in DEPTHS.into_iter().filter(|depth| *depth > DEEPEST) {
             for sync in ["live", "exit"] {
@@ -92,7 +92,7 @@ fn a_login_of_the_agents() {
 
 /// The longest would be too long for a variable, which takes its room on the stack besides.
 #[test]
-fn a_login_in_a_variable() {
+fn a_deeply_nested_login_in_a_variable_is_refused() {
     for depth in DEPTHS.into_iter().filter(|depth| *depth < 100_000) {
         let sandbox = Sandbox::new();
         let login = deepened(&Session::new("a").json(), depth);
@@ -105,7 +105,7 @@ fn a_login_in_a_variable() {
 
 /// The claims of a JWT are a document of their own.
 #[test]
-fn claims() {
+fn deeply_nested_token_claims_are_refused() {
     for depth in DEPTHS {
         let sandbox = Sandbox::new();
         let token = jwt(&deepened(&json!({ "exp": 4_102_444_800_u64, "email": "me@example.com" }).to_string(), depth));
@@ -118,7 +118,7 @@ fn claims() {
 
 /// Settings, which first-run state is merged into, stay as they are.
 #[test]
-fn settings() {
+fn deeply_nested_settings_are_refused() {
     for depth in DEPTHS {
         let sandbox = Sandbox::new();
         sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
@@ -133,7 +133,7 @@ fn settings() {
 
 /// Text of nothing but openings takes the most of a parser for its length.
 #[test]
-fn a_definition() {
+fn a_deeply_nested_definition_is_refused() {
     needs_root!();
     let whole = |depth: usize| {
         let merge = json!({ "PAD": 0 }).to_string().replace('0', &lists(depth - 4));
@@ -166,7 +166,7 @@ fn a_definition() {
 
 /// What a store's helper answers to `get` and to `put`.
 #[test]
-fn answers_of_a_store() {
+fn deeply_nested_answers_of_a_store_are_refused() {
     for depth in DEPTHS {
         for asked in ["get", "put"] {
             let sandbox = Sandbox::new();
@@ -191,7 +191,7 @@ fn answers_of_a_store() {
 
 /// What is read back of an earlier run, and of other containers: ours to write, and whoever may write there.
 #[test]
-fn notes() {
+fn deeply_nested_records_are_refused() {
     let state = json!({ "version": 1, "pid": 1, "agent_pid": null, "user": [0, 0], "agents": [] }).to_string();
     let record = json!({ "version": 1, "lineage": [], "published_at": null }).to_string();
     let note = json!({ "version": 1, "minted_at": "", "expires_at": "", "digest": "" }).to_string();

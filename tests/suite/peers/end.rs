@@ -126,7 +126,7 @@ fn sigchld_ignored(scene: &Scene) -> String {
 }
 
 #[test]
-fn exit_statuses() {
+fn exit_statuses_are_those_of_the_peers() {
     check(STATUSES);
 }
 
@@ -235,6 +235,6 @@ fn killed_init(scene: &Scene) -> String {
 }
 
 #[test]
-fn how_it_ends() {
+fn the_end_of_the_command_is_handled_like_the_peers() {
     check(END);
 }

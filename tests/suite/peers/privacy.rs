@@ -45,7 +45,7 @@ fn reads(scene: &Scene, how: &str) -> String {
 }
 
 #[test]
-fn what_the_command_learns() {
+fn the_command_inherits_nothing_more_than_from_the_peers() {
     check(TABLE);
 }
 

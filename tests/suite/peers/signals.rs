@@ -103,6 +103,6 @@ fn forbidden(scene: &Scene) -> String {
 }
 
 #[test]
-fn forwarded_signals() {
+fn signals_are_forwarded_like_the_peers() {
     check(TABLE);
 }

@@ -27,7 +27,7 @@ fn orphans_are_reaped() {
 }
 
 #[test]
-fn an_orphan_of_another_is_ours_where_we_are_not_pid_1() {
+fn a_subreaper_reaps_orphans_too() {
     needs_root!();
     let sandbox = Sandbox::new();
     let script = "(setsid sh -c 'read -r _ <\"$1\"; grep ^PPid /proc/self/status; say() { :; }' sh \"$1\" & ); say ready; say \"init $PPID\"; hold \"$2\"";
@@ -90,7 +90,7 @@ fn the_stop_signal_is_forwarded() {
 }
 
 #[test]
-fn the_stop_ends_within_its_grace() {
+fn a_stop_ends_within_its_grace() {
     needs_root!();
     let sandbox = Sandbox::new();
     let never = sandbox.gate("never");
@@ -106,7 +106,7 @@ fn the_stop_ends_within_its_grace() {
 }
 
 #[test]
-fn the_stop_reaches_who_left_the_session() {
+fn a_stop_reaches_processes_that_left_the_session() {
     needs_root!();
     let sandbox = Sandbox::new();
     let (up, never) = (sandbox.gate("up"), sandbox.gate("never"));

@@ -67,7 +67,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 /// 32 and 33 are glibc's and musl's for their threads, 34 is musl's too.
 #[test]
-fn signals_that_a_libc_keeps_to_itself_are_forwarded() {
+fn real_time_signals_that_a_libc_reserves_are_forwarded() {
     let sandbox = Sandbox::new();
     for number in [32, 33, 34] {
         for (what, run) in pid1_or_not(|| sandbox.raw(["--", "sh", "-c", "echo ready; exec sleep 1000"])) {
@@ -132,7 +132,7 @@ fn masks(status: &str) -> (u64, u64) {
 }
 
 #[test]
-fn started_with_sigchld_ignored_or_blocked() {
+fn it_works_when_started_with_sigchld_ignored_or_blocked() {
     let sandbox = Sandbox::new();
     for how in ["--ignore-signal=CHLD", "--block-signal=CHLD"] {
         for (what, run) in pid1_or_not(|| sandbox.raw(["--", "sh", "-c", "sleep 0 & true; exit 7"])) {

@@ -24,7 +24,7 @@ impl Captured {
 }
 
 #[test]
-fn a_capture_that_is_removed_and_made_again() {
+fn a_capture_that_is_removed_and_made_again_is_used_again() {
     let mut captured = Captured::new();
     let mut live = captured.run("say ready; pause; refresh b; pause; pause").start();
     live.line("ready");
@@ -36,7 +36,7 @@ fn a_capture_that_is_removed_and_made_again() {
 
 /// While it is away the login is kept, and published when it is back.
 #[test]
-fn a_capture_that_goes_away_and_comes_back() {
+fn a_capture_that_comes_back_gets_what_was_kept() {
     let mut captured = Captured::new();
     let mut live = captured.run("say ready; pause; refresh b; pause").start();
     live.line("ready");
@@ -56,7 +56,7 @@ fn a_capture_that_goes_away_and_comes_back() {
 
 /// A capture that was mounted over: the mount that is on top is the operator's.
 #[test]
-fn a_capture_that_is_mounted_over() {
+fn a_capture_that_is_mounted_over_is_followed() {
     needs_root!();
     let mut captured = Captured::new();
     captured.sandbox.write("other/claude/.credentials.json", Session::new("a").json());
@@ -75,7 +75,7 @@ fn a_capture_that_is_mounted_over() {
 }
 
 #[test]
-fn an_agent_that_replaces_its_own_directory() {
+fn a_config_directory_that_the_agent_replaces_is_followed() {
     let mut captured = Captured::new();
     let script =
         "cp -a \"$C\" \"$C.new\"; rm -r \"$C\"; mv \"$C.new\" \"$C\"; say moved; pause; refresh b; pause; pause";
@@ -87,7 +87,7 @@ fn an_agent_that_replaces_its_own_directory() {
 /// A link in the place of its directory leads who knows where: neither is what it leads to published, nor is anything
 /// written there.
 #[test]
-fn an_agent_that_puts_a_link_in_the_place_of_its_directory() {
+fn a_config_directory_that_becomes_a_link_is_not_followed() {
     let mut captured = Captured::new();
     captured.sandbox.write("elsewhere/.credentials.json", Session::new("x").json());
     let elsewhere = captured.sandbox.text("elsewhere");
@@ -103,7 +103,7 @@ fn an_agent_that_puts_a_link_in_the_place_of_its_directory() {
 
 /// A backup of the whole capture is put back under a container that has a newer login: the older one is spent.
 #[test]
-fn a_capture_that_is_set_back() {
+fn a_capture_that_is_restored_to_an_older_login_does_not_win() {
     let mut captured = Captured::new();
     let mut live = captured.run("say ready; pause; refresh b; pause; refresh c; pause").start();
     live.line("ready");
@@ -124,7 +124,7 @@ fn a_capture_that_is_set_back() {
 
 /// A lock that somebody holds for ever does not keep a login from being kept, nor a person from knowing.
 #[test]
-fn a_lock_that_is_never_given_back() {
+fn a_lock_that_is_never_released_does_not_hang_the_run() {
     let mut captured = Captured::new();
     let mut live = captured.run("say ready; pause; refresh b; pause").start();
     live.line("ready");
@@ -142,7 +142,7 @@ fn a_lock_that_is_never_given_back() {
 /// Whoever logs in by hand in a container that began without a login has it captured, and whoever is logged in elsewhere
 /// brings it along.
 #[test]
-fn a_login_that_comes_while_the_agent_runs() {
+fn a_login_that_appears_while_the_agent_runs_is_adopted() {
     for from_inside in [true, false] {
         let mut captured = Captured::new();
         captured.remove_capture();

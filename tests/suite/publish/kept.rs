@@ -52,7 +52,7 @@ fn nothing_is_said_to_be_kept_where_nothing_can_be_kept() {
 
 /// A file that cannot be replaced: the direction, the file, and why.
 #[test]
-fn a_failed_adopt_is_told_as_one() {
+fn a_failed_adopt_is_reported_as_one() {
     for live in ["live", "exit"] {
         let mut captured = Captured::new();
         let run = captured.run("rm \"$F\"; mkdir \"$F\"; pause ready").options(["--sync", live]);
@@ -76,7 +76,7 @@ fn a_failed_adopt_is_told_as_one() {
 
 /// A mounted file is written in its own inode: what a killed writer left half is ended by the next start.
 #[test]
-fn a_mounted_file_that_was_left_half_written_is_ended() {
+fn a_mounted_file_that_was_left_half_written_is_completed() {
     needs_root!();
     let sandbox = Sandbox::new();
     sandbox.write("host.json", &Session::new("b").json()[..40]);

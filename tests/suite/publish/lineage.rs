@@ -17,7 +17,7 @@ fn new_container(sandbox: &Sandbox) {
 }
 
 #[test]
-fn a_spent_variable_is_superseded_by_the_capture() {
+fn a_spent_login_in_a_variable_gives_way_to_the_capture() {
     let sandbox = Sandbox::new();
     given(&sandbox, "refresh b; refresh c").run().ok();
     for _ in 0..2 {

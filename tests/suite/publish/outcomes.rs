@@ -38,7 +38,7 @@ fn an_adopted_login_has_owner_and_mode_of_the_working_copy() {
 }
 
 #[test]
-fn with_exit_nothing_is_adopted_while_the_agent_runs_and_nothing_lost() {
+fn sync_exit_adopts_nothing_while_the_agent_runs_and_loses_nothing() {
     let mut captured = Captured::new();
     let live = ready(captured.run("pause ready").options(["--sync", "exit"]));
     captured.store(&Session::new("b"));
@@ -123,7 +123,7 @@ fn a_blanked_login_is_replaced_by_a_fresher_one() {
 }
 
 #[test]
-fn a_login_after_a_logout_is_published() {
+fn a_new_login_after_a_logout_is_published() {
     let mut captured = Captured::new();
     let mut live = ready(captured.run("blank; pause ready; refresh b; pause"));
     live.message("warning");
@@ -156,7 +156,7 @@ fn a_file_written_in_two_pieces_is_published_whole() {
 }
 
 #[test]
-fn torn_at_the_end_is_never_published() {
+fn a_file_that_is_torn_at_the_end_is_never_published() {
     for sync in ["live", "exit"] {
         let captured = Captured::new();
         let before = captured.sandbox.read(FILE);
@@ -174,7 +174,7 @@ fn torn_at_the_end_is_never_published() {
 }
 
 #[test]
-fn a_capture_that_breaks_is_not_adopted() {
+fn a_damaged_stored_login_is_not_adopted() {
     for content in ["", "torn", "[]", "{}"] {
         let mut captured = Captured::new();
         let live = ready(captured.run("pause ready; say \"FILE=$(cat \"$F\")\""));
@@ -211,7 +211,7 @@ fn two_runs_on_one_capture_agree() {
 
 /// Who shares a login and takes no turns is told, and nobody else.
 #[test]
-fn containers_that_take_no_turns_are_told() {
+fn a_file_system_without_locks_is_a_warning() {
     let captured = Captured::new();
     let alone = captured.run("true").options(["--sync", "exit"]).run().ok();
     alone.quiet();
@@ -230,7 +230,7 @@ fn containers_that_take_no_turns_are_told() {
 
 /// Before Linux 5.6, and under a seccomp filter of those days, which says EPERM to what it does not know.
 #[test]
-fn a_kernel_or_a_filter_without_newer_system_calls() {
+fn it_works_without_newer_system_calls() {
     let calls = ["openat2", "renameat2", "faccessat2", "statx", "memfd_create", "close_range"];
     for fault in calls.iter().flat_map(|call| ["ENOSYS", "EPERM"].map(|error| format!("inject={call}:error={error}"))) {
         let mut captured = Captured::new();

@@ -116,7 +116,7 @@ fn a_record_that_cannot_be_read_is_not_taken_for_none() {
 
 /// What cannot be read to the end is said, with the place.
 #[test]
-fn a_working_copy_that_cannot_be_read_at_the_end() {
+fn a_working_copy_that_cannot_be_read_at_the_end_is_reported() {
     let mut captured = Captured::new();
     let mut live = ready(captured.run("pause ready; refresh b"));
     let place = captured.sandbox.text("home/.claude");
@@ -197,7 +197,7 @@ fn a_stored_login_that_cannot_be_read_at_the_start_is_adopted_later() {
 /// Which of two places a login is taken from is not decided by a look that failed: neither the layout of a capture nor
 /// whether something was mounted at the agent's own place.
 #[test]
-fn a_place_that_cannot_be_looked_at_is_not_taken_for_empty() {
+fn a_directory_that_cannot_be_examined_is_not_taken_for_empty() {
     for error in ["EIO", "ESTALE", "EMFILE", "ENOMEM"] {
         for name in ["capture/.credentials.json", "capture/oauth-token"] {
             let sandbox = refreshed();

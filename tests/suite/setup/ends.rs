@@ -84,7 +84,7 @@ fn without_a_login_nothing_is_touched_however_the_session_ends() {
 
 /// The shell is still the leader when the run ends: a terminal that hung up would prove nothing.
 #[test]
-fn the_terminal_is_as_it_was() {
+fn the_terminal_modes_are_restored() {
     let sandbox = Sandbox::new();
     let after = "\"$@\"; echo \"status $?\"; read -r word; echo \"word $word\"";
     let rows = [
@@ -112,7 +112,7 @@ fn the_terminal_is_as_it_was() {
 
 /// An agent that ignores all that can be ignored ends with the grace; so does what it leaves in sessions of its own.
 #[test]
-fn what_does_not_end_is_ended() {
+fn a_session_that_does_not_end_is_killed() {
     let sandbox = Sandbox::new();
     let stubborn = "trap '' TERM HUP INT; refresh new; say ready; while :; do sleep 1000; done";
     let leaves = "refresh new; setsid sh -c 'trap \"\" HUP TERM; sleep 1000' & say ready; read -r line";
@@ -150,7 +150,7 @@ fn a_shell_ends_with_the_container_and_with_its_terminal() {
 
 /// A second stop signal does not wait, and the login is stored all the same.
 #[test]
-fn impatience() {
+fn repeated_interrupts_end_the_session() {
     let sandbox = Sandbox::new();
     let script = "trap 'say heard' TERM; refresh new; say ready; while :; do read -r line; done";
     for (_, run) in pid1_or_not(|| claude(&sandbox, script, "-").env("AGENT_INIT_GRACE", "1h")) {

@@ -25,7 +25,7 @@ fn refused_through(run: Run, last: impl Fn(Run) -> Run, parts: &[&str]) {
 }
 
 #[test]
-fn without_a_terminal() {
+fn setup_without_a_terminal_is_refused() {
     let sandbox = Sandbox::new();
     let hints = ["docker run -it", "docker compose run", "run --sync live --"];
     claude(&sandbox, NEVER, "-").run().refuses(&["standard input is not one"]).says(&hints).prints_no(&["never"]);
@@ -39,7 +39,7 @@ fn without_a_terminal() {
 }
 
 #[test]
-fn options_that_do_not_go_together() {
+fn conflicting_options_are_refused() {
     let sandbox = Sandbox::new();
     let rows: [(&[&str], &str); 9] = [
         (&["--auto", "--token"], "--auto and --token"),
@@ -60,7 +60,7 @@ fn options_that_do_not_go_together() {
 }
 
 #[test]
-fn without_a_capture() {
+fn setup_without_a_capture_is_refused() {
     if std::path::Path::new("/capture").exists() || std::path::Path::new("/auth-output").exists() {
         println!("skipped: this machine has a capture of its own");
         return;
@@ -75,7 +75,7 @@ fn without_a_capture() {
 }
 
 #[test]
-fn a_capture_that_can_not_be_written() {
+fn a_capture_that_cannot_be_written_is_refused() {
     needs_root!();
     let sandbox = Sandbox::new();
     let capture = sandbox.path("capture");
@@ -133,7 +133,7 @@ fn a_disk_that_fills_later_loses_no_login() {
 
 /// Room for a note, and none for a login: a capture that is a volume of another's.
 #[test]
-fn a_capture_as_an_ordinary_user() {
+fn an_ordinary_user_needs_a_capture_of_its_own() {
     if !root_or_skip("setup as another uid") {
         return;
     }

@@ -4,7 +4,7 @@ use super::{claude, claude_as_node, everything, holds, install, pid1_or_not, set
 use crate::support::{Pty, Sandbox, Session, await_path, needs_root};
 
 #[test]
-fn a_login_is_captured_while_its_agent_still_runs_and_a_run_has_it() {
+fn a_login_is_captured_while_its_agent_still_runs_and_a_run_uses_it() {
     let sandbox = Sandbox::new();
     let mut gate = sandbox.gate("gate");
     for name in ["first", "second"] {
@@ -28,7 +28,7 @@ fn a_login_is_captured_while_its_agent_still_runs_and_a_run_has_it() {
 }
 
 #[test]
-fn what_would_stand_in_the_way_of_the_login_stays_in_the_capture() {
+fn settings_that_would_override_the_login_stay_in_the_capture() {
     let sandbox = Sandbox::new();
     let settings = r#"{"apiKeyHelper":"/bin/helper","env":{"ANTHROPIC_API_KEY":"FAKE-there"},"theme":"mine"}"#;
     sandbox.write("capture/claude/settings.json", settings);
@@ -251,7 +251,7 @@ fn a_login_that_is_a_setting_is_captured_too() {
 }
 
 #[test]
-fn what_an_agent_plants_is_not_captured() {
+fn planted_files_are_not_captured() {
     needs_root!();
     let sandbox = Sandbox::new();
     sandbox.write("secret", "FAKE-roots-secret");

@@ -77,7 +77,7 @@ fn wrapped(token: &str, columns: usize) -> String {
 }
 
 #[test]
-fn a_run_has_it_and_everybody_knows_until_when() {
+fn a_captured_token_is_used_and_its_expiry_is_shown() {
     needs_root!();
     let sandbox = Sandbox::new();
     sandbox.mkdir("capture/claude");
@@ -144,7 +144,7 @@ fn a_run_has_it_and_everybody_knows_until_when() {
 }
 
 #[test]
-fn rotation_and_what_is_given_or_captured_beside_it() {
+fn a_newer_token_replaces_the_old_one_and_a_given_one_wins() {
     let sandbox = Sandbox::new();
     for name in ["one", "two"] {
         shows(&sandbox, &token(name), "true");
@@ -214,7 +214,7 @@ fn an_end_in_the_middle_keeps_a_token_that_was_shown() {
 }
 
 #[test]
-fn a_token_that_can_not_be_stored() {
+fn a_token_that_cannot_be_stored_is_an_error() {
     needs_root!();
     let sandbox = Sandbox::new();
     let capture = sandbox.text("capture");
@@ -229,7 +229,7 @@ fn a_token_that_can_not_be_stored() {
 
 /// A flat capture, as another setup container's: the token is found where its directory is mounted.
 #[test]
-fn a_flat_capture() {
+fn a_token_is_stored_in_a_flat_capture() {
     let sandbox = Sandbox::new();
     let flat = format!("claude={}", sandbox.text("capture"));
     shows(&sandbox, &token("flat"), "true");

@@ -16,7 +16,7 @@ fn kept(sandbox: &Sandbox, directory: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_login_that_gives_way_is_kept_where_it_was_found() {
+fn an_ignored_login_is_kept_where_it_was_found() {
     let rows: &[(&[&str], &[(&str, &str)])] = &[
         (&["--auth=ignore"], &[]),
         (&["--auth=token"], &[]),
@@ -39,7 +39,7 @@ fn a_login_that_gives_way_is_kept_where_it_was_found() {
 }
 
 #[test]
-fn settings_that_give_way_are_kept_where_they_are_nobodys_copy() {
+fn ignored_settings_are_kept_where_they_are_the_only_copy() {
     for text in [
         r#"{"apiKeyHelper":"/opt/FAKE-helper","mine":1}"#,
         "// a comment\n{\"env\":{\"ANTHROPIC_API_KEY\":\"FAKE-key\"},\"mine\":1}",
@@ -63,7 +63,7 @@ fn settings_that_give_way_are_kept_where_they_are_nobodys_copy() {
 }
 
 #[test]
-fn a_login_is_kept_even_where_the_agent_is_in_the_way() {
+fn a_login_is_kept_even_if_the_agent_obstructs() {
     let sandbox = Sandbox::new();
     sandbox.write("home/.claude/.credentials.json", Session::new("home").json());
     sandbox.write("home/.claude/.agent-init", "planted");
@@ -84,7 +84,7 @@ fn a_login_that_stays_is_the_agents_alone() {
 }
 
 #[test]
-fn a_login_that_has_ended_gives_way_and_satisfies_nobody() {
+fn an_expired_login_gives_way_and_does_not_satisfy_require() {
     let sandbox = Sandbox::new();
     let alone = || sandbox.claude("seen").env("CLAUDE_CREDENTIALS", ended());
     let outcome = alone().run().ok().warns_once(&["CLAUDE_CREDENTIALS", "has expired", "no refresh token"]);
@@ -154,7 +154,7 @@ fn a_switch_is_a_yes_a_no_or_a_mistake() {
 }
 
 #[test]
-fn what_can_not_be_used_is_no_login_that_is_passed_by() {
+fn an_unusable_source_is_not_called_ignored() {
     let sandbox = Sandbox::new();
     let run = sandbox.claude(":").env("ANTHROPIC_API_KEY", "FAKE-key").env("CLAUDE_CREDENTIALS", "{}");
     run.run().ok().warns_once(&["not usable"]).says_no(&["billed"]);
@@ -163,7 +163,7 @@ fn what_can_not_be_used_is_no_login_that_is_passed_by() {
 }
 
 #[test]
-fn an_agent_is_served_once_and_a_required_one_is_looked_for() {
+fn a_required_agent_is_served_and_each_only_once() {
     let sandbox = Sandbox::new();
     sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
     let count = |run: Run, what: &str| run.run().ok().stderr.matches(what).count();
@@ -175,13 +175,13 @@ fn an_agent_is_served_once_and_a_required_one_is_looked_for() {
 }
 
 #[test]
-fn a_capture_that_is_not_there_is_said_whomever_it_is_for() {
+fn a_missing_capture_is_reported_for_every_agent() {
     let sandbox = Sandbox::new();
     sandbox.codex(":").options(["--capture=claude=/nonexistent"]).run().refuses(&["--capture /nonexistent"]);
 }
 
 #[test]
-fn directories_of_secrets_that_were_named() {
+fn named_secret_directories_are_searched_in_order() {
     let sandbox = Sandbox::new();
     sandbox.write("secrets/anthropic_api_key", "FAKE-key");
     let run = |value: String| sandbox.claude("seen").env("AGENT_INIT_SECRETS", value);
@@ -192,7 +192,7 @@ fn directories_of_secrets_that_were_named() {
 }
 
 #[test]
-fn doctor_knows_what_is_kept() {
+fn doctor_shows_what_is_kept() {
     let sandbox = Sandbox::new();
     sandbox.write("home/.claude/.credentials.json", Session::new("home").json());
     sandbox.claude(":").options(["--auth=ignore"]).unset("AGENT_INIT_CAPTURE").run().ok();

@@ -68,7 +68,7 @@ const REFUSED: &[(&str, Give, &[&str])] = &[
 ];
 
 #[test]
-fn what_can_not_be_read_stops_the_start() {
+fn a_source_that_cannot_be_read_stops_the_start() {
     for (what, give, named) in REFUSED {
         let sandbox = Sandbox::new();
         let outcome = give(&sandbox, sandbox.claude("say started")).run();
@@ -79,7 +79,7 @@ fn what_can_not_be_read_stops_the_start() {
 }
 
 #[test]
-fn a_file_that_its_reader_may_not_open() {
+fn a_file_without_read_permission_stops_the_start() {
     needs_root!();
     let sandbox = Sandbox::new();
     for directory in ["home", "state", "capture"] {
@@ -116,7 +116,7 @@ fn invalid() -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn what_is_no_login_is_a_warning_and_the_next_source_is_tried() {
+fn an_invalid_login_is_a_warning_and_the_next_source_is_tried() {
     for (what, content) in invalid() {
         let sources: &[(&str, Give)] = &[
             ("/login", |s, run| run.env("CLAUDE_CREDENTIALS_FILE", s.text("login"))),
@@ -136,7 +136,7 @@ fn what_is_no_login_is_a_warning_and_the_next_source_is_tried() {
 }
 
 #[test]
-fn what_is_no_login_in_the_capture_is_a_warning() {
+fn an_invalid_login_in_the_capture_is_a_warning() {
     let mut all = invalid();
     all.push(("zero bytes", String::new()));
     for (what, content) in all {
@@ -150,7 +150,7 @@ fn what_is_no_login_in_the_capture_is_a_warning() {
 }
 
 #[test]
-fn a_variable_that_is_no_login_is_a_warning() {
+fn an_invalid_login_in_a_variable_is_a_warning() {
     let sandbox = Sandbox::new();
     for (name, value) in [("CLAUDE_CREDENTIALS", "[1]".to_owned()), ("CLAUDE_CREDENTIALS_B64", base64("[1]"))] {
         let outcome = sandbox.claude("seen").env(name, value).run().ok().warns_once(&[name]);
@@ -183,7 +183,7 @@ fn an_empty_value_is_not_set() {
 }
 
 #[test]
-fn a_codex_file_that_is_no_login() {
+fn an_invalid_login_of_another_format_is_a_warning() {
     let cases = [
         ("an array", "[]"),
         ("no tokens", r#"{"auth_mode":"chatgpt","OPENAI_API_KEY":null}"#),

@@ -33,7 +33,7 @@ fn a_command_that_fails_stops_the_start() {
 }
 
 #[test]
-fn what_a_command_gets_and_gives() {
+fn a_commands_input_and_output_are_as_documented() {
     let rows = [
         ("printf 'FAKE value\n\n'", Some("FAKE value")),
         ("echo $GIVEN", Some("FAKE-given")),

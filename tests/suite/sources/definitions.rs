@@ -35,7 +35,7 @@ fn an_agent_is_added_and_another_replaced() {
 
 /// A list that is empty is said to be.
 #[test]
-fn an_agent_without_methods() {
+fn an_agent_without_methods_is_run_without_a_login() {
     needs_root!();
     let sandbox = Sandbox::new();
     let bare = MINE.replace(r#"[{ "method": "api-key", "label": "key of mine", "variable": "MINE_KEY" }]"#, "[]");

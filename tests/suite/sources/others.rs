@@ -4,7 +4,7 @@
 use crate::support::{Give, Sandbox, Session, codex_auth, needs_root};
 
 #[test]
-fn a_clouds_files_reach_another_user() {
+fn the_files_of_a_cloud_provider_reach_another_user() {
     needs_root!();
     let rows: &[(&str, &str, &str, &str)] = &[
         ("BEDROCK", "Amazon Bedrock", "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
@@ -36,7 +36,7 @@ fn a_clouds_files_reach_another_user() {
 
 /// The session of an AWS profile is where no variable leads: below HOME.
 #[test]
-fn a_clouds_cache_goes_with_its_profile() {
+fn the_cache_of_a_cloud_provider_goes_with_its_profile() {
     needs_root!();
     let sandbox = Sandbox::new();
     let show = "cd ~/.aws/sso/cache && cat *.json; stat -c 'MODE=%a %u' .; stat -c 'FILE=%a %u' one.json; say LISTED=$(ls -A | tr '\\n' ' ')";
@@ -68,7 +68,7 @@ fn a_clouds_cache_goes_with_its_profile() {
 }
 
 #[test]
-fn what_goes_with_a_cloud_is_passed_and_nothing_else() {
+fn only_the_variables_of_the_chosen_cloud_provider_are_passed() {
     let sandbox = Sandbox::new();
     sandbox.write("secrets/aws_bearer_token_bedrock", "FAKE-bearer\n");
     sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
@@ -136,7 +136,7 @@ const KNOWN: &[(&str, &[&str], Give, Option<&str>)] = &[
 ];
 
 #[test]
-fn what_is_known_to_go_wrong_is_said() {
+fn known_problems_are_warnings() {
     for (command, arguments, give, expected) in KNOWN {
         let sandbox = Sandbox::new();
         let run = sandbox.raw(["--", command, ":"]).arguments(arguments.iter().copied());
@@ -156,7 +156,7 @@ fn what_is_known_to_go_wrong_is_said() {
 }
 
 #[test]
-fn a_login_in_a_variable_of_the_agents_own_is_laid_down() {
+fn a_login_in_the_agents_own_variable_is_installed() {
     let sandbox = Sandbox::new();
     let login = r#"{"openai":{"type":"oauth","access":"FAKE-a","refresh":"FAKE-r","expires":4102444800000}}"#;
     let show = "env; cat \"$XDG_DATA_HOME/opencode/auth.json\"";
@@ -167,7 +167,7 @@ fn a_login_in_a_variable_of_the_agents_own_is_laid_down() {
 
 /// Where the agent looks by itself: its own variable, then XDG's, then below HOME.
 #[test]
-fn a_place_that_moves_with_xdgs_directories() {
+fn a_config_directory_moves_with_the_xdg_directories() {
     let login = |token: &str| format!("github.com:\n    user: me\n    oauth_token: FAKE-{token}\n");
     let rows = [("", "", "home"), ("", "xdg", "xdg"), ("own", "xdg", "own"), ("own", "", "own")];
     for (own, xdg, expected) in rows {
@@ -211,7 +211,7 @@ fn a_descriptor_is_readable_for_the_agents_user() {
 }
 
 #[test]
-fn a_method_that_an_agent_does_not_have() {
+fn a_mode_without_a_method_of_the_agent_is_refused() {
     let sandbox = Sandbox::new();
     let opencode = |options: &[&str]| {
         sandbox.raw(["--", "opencode", "say started"]).options(options.to_vec()).env("OPENAI_API_KEY", "FAKE").run()

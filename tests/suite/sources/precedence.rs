@@ -103,7 +103,7 @@ const MODES: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn the_mode_decides() {
+fn the_mode_decides_which_method_is_used() {
     for (mode, expected) in MODES {
         let sandbox = Sandbox::new();
         sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
@@ -125,7 +125,7 @@ fn the_mode_decides() {
 }
 
 #[test]
-fn a_mode_without_its_material_is_no_login() {
+fn a_mode_without_a_credential_logs_in_nobody() {
     let cases = [("sync", "ANTHROPIC_API_KEY"), ("token", "ANTHROPIC_API_KEY"), ("api-key", "CLAUDE_CODE_OAUTH_TOKEN")];
     for (mode, name) in cases {
         let sandbox = Sandbox::new();
@@ -137,7 +137,7 @@ fn a_mode_without_its_material_is_no_login() {
 }
 
 #[test]
-fn without_a_way_back_a_session_is_used_with_a_warning() {
+fn a_session_without_a_write_back_target_is_used_with_a_warning() {
     let sandbox = Sandbox::new();
     let nowhere =
         sandbox.claude("seen").env("CLAUDE_CREDENTIALS", Session::new("a").json()).unset("AGENT_INIT_CAPTURE");
@@ -148,7 +148,7 @@ fn without_a_way_back_a_session_is_used_with_a_warning() {
 }
 
 #[test]
-fn a_required_login() {
+fn a_missing_required_login_stops_the_start() {
     let cases: &[(&str, bool)] = &[
         ("--require", true),
         ("--require=claude", true),

@@ -50,7 +50,7 @@ fn nobody_waits_with_a_credential_or_without_a_capture() {
 }
 
 #[test]
-fn the_wait_ends() {
+fn a_wait_ends_after_its_time() {
     let sandbox = Sandbox::new();
     let short = |options: &[&str]| sandbox.claude("say started").options(["--wait=200ms"]).options(options.to_vec());
     short(&[]).run().ok().prints(&["started"]).says(&["waiting", "claude auth: none"]);
@@ -81,7 +81,7 @@ fn unheard(sandbox: &Sandbox, wait: &str) -> Run {
 }
 
 #[test]
-fn a_login_that_makes_no_event_is_looked_for() {
+fn a_login_without_an_event_is_found_by_polling() {
     needs_root!();
     // The second wait is over before the first look is due: one more is at its end.
     for wait in ["--wait=50s", "--wait=1900ms"] {
@@ -102,7 +102,7 @@ fn a_login_that_makes_no_event_is_looked_for() {
 
 /// No watch is to be had: the user's limit of instances is reached, or that of watches.
 #[test]
-fn a_capture_that_cannot_be_watched_is_looked_at() {
+fn a_capture_that_cannot_be_watched_is_polled() {
     for fault in ["inotify_init1:error=EMFILE", "inotify_add_watch:error=ENOSPC"] {
         let sandbox = Sandbox::new();
         let inject = format!("inject={fault}");
@@ -138,7 +138,7 @@ fn a_capture_behind_a_link_is_waited_for() {
 
 /// Another directory in the place of the one that was watched, and one that is made during the wait.
 #[test]
-fn a_capture_that_is_made_anew_during_the_wait() {
+fn a_capture_that_is_made_anew_during_a_wait_is_watched() {
     let sandbox = Sandbox::new();
     sandbox.mkdir("capture/claude");
     let mut live = waiting(&sandbox).start();

@@ -14,7 +14,7 @@ fn store() -> Store {
 }
 
 #[test]
-fn answers() {
+fn it_answers_as_the_protocol_says() {
     rows::answers(&store());
 }
 

@@ -59,7 +59,7 @@ fn a_secret_made_beforehand_keeps_its_labels() {
 }
 
 #[test]
-fn a_change_of_somebody_else_is_a_conflict() {
+fn a_concurrent_change_is_a_conflict() {
     let version = store().put("changed", None, &one("auth.json", "FAKE first")).unwrap();
     let mut secret = request("GET", "/agent-init-changed", None);
     secret["metadata"]["annotations"] = json!({"note": "of somebody else"});
@@ -89,7 +89,7 @@ fn a_server_that_the_ca_does_not_vouch_for_gets_no_token() {
 }
 
 #[test]
-fn outside_a_pod_it_says_so() {
+fn outside_a_pod_the_error_says_so() {
     for (name, value, expected) in [
         ("KUBERNETES_SERVICE_HOST", "", "in a pod only"),
         ("SERVICE_ACCOUNT_DIR", "/nonexistent", "/nonexistent/token cannot be read"),

@@ -69,7 +69,7 @@ fn ctrl_c_ends_the_job_and_not_the_shell() {
 }
 
 #[test]
-fn ctrl_z_and_fg() {
+fn ctrl_z_stops_the_job_and_fg_continues_it() {
     let mut shell = Shell::new(INIT, "trap 'say continued' CONT; say ready; hold \"$1\"; exit 4");
     shell.line("$INIT claude \"$TOOL\" \"$GATE\"");
     shell.pty.shows("ready");
@@ -92,7 +92,7 @@ fn ctrl_z_and_fg() {
 
 /// A full-screen program finds its own modes again, and the shell has the shell's meanwhile.
 #[test]
-fn modes_follow_the_job() {
+fn terminal_modes_follow_the_job() {
     let script = "trap 'say continued' CONT; stty -echo -icanon; say ready; hold \"$1\"; exit 4";
     let mut shell = Shell::new(INIT, script);
     assert!(shell.pty.is_cooked());
@@ -208,7 +208,7 @@ fn a_job_from_the_background_gets_the_keys_in_the_foreground() {
 }
 
 #[test]
-fn in_a_pipeline() {
+fn job_control_works_in_a_pipeline() {
     let mut shell = Shell::new(INIT, "cat; say ready >&2; exit 3");
     let shown = shell.runs("echo one | $INIT claude \"$TOOL\" | tr a-z A-Z; echo \"status=${PIPESTATUS[1]}\"");
     assert!(shown.contains("ONE") && shown.contains("status=3"), "{shown}");

@@ -25,7 +25,7 @@ fn a_key_is_approved_by_its_last_20_characters() {
 }
 
 #[test]
-fn what_is_there_is_kept() {
+fn existing_keys_are_kept() {
     let settings = json!({"model": "opus", "permissions": {"allow": ["Bash(ls)"]}, "env": {"A": "1"}});
     let state = json!({
         "theme": "dark", "numStartups": 7, "userID": "FAKE",
@@ -47,7 +47,7 @@ fn what_is_there_is_kept() {
 }
 
 #[test]
-fn state_that_is_no_json_is_a_warning() {
+fn state_that_is_not_json_is_a_warning() {
     for content in ["{torn", "[]"] {
         let sandbox = Sandbox::new();
         sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
@@ -66,7 +66,7 @@ fn a_second_start_changes_nothing() {
 
 /// What nobody asked to change keeps its bytes: order, line ends, numbers, duplicate keys, a byte order mark, comments.
 #[test]
-fn what_is_not_answered_keeps_its_bytes() {
+fn other_bytes_of_a_merged_file_stay() {
     let texts = [
         "{\r\n\t\"z\": 123456789012345678901234567890,\r\n\t\"a\": 1e2, \"a\": 1.10\r\n}\r\n",
         "\u{feff}{ \"z\": \"\\u00e9\", \"b\": [ 1,2 ] }",
@@ -89,7 +89,7 @@ fn what_is_not_answered_keeps_its_bytes() {
 
 /// What is taken out of settings takes nothing else along.
 #[test]
-fn what_is_not_taken_out_keeps_its_bytes() {
+fn other_bytes_stay_when_a_key_is_removed() {
     let sandbox = Sandbox::new();
     let text = "{\n   \"z\": 1e2,\n   \"apiKeyHelper\": \"/helper\",\n   \"env\": {\"B\": \"2\", \"ANTHROPIC_API_KEY\": \"FAKE\", \"A\": \"1\"},\n   \"skipDangerousModePermissionPrompt\": true\n}\n";
     sandbox.write("capture/claude/settings.json", text);

@@ -16,7 +16,7 @@ fn copied(sandbox: &Sandbox) -> Vec<String> {
 }
 
 #[test]
-fn settings_come_and_history_stays() {
+fn settings_are_copied_and_history_is_not() {
     let sandbox = captured();
     let come = ["CLAUDE.md", "settings.json", "commands/x.md", "agents/y.md", "skills/z/SKILL.md"];
     let stay = [
@@ -116,7 +116,7 @@ fn a_credential_file_that_leads_out_of_the_capture_is_not_read() {
 }
 
 #[test]
-fn a_credential_file_that_is_no_plain_file_is_not_read() {
+fn a_credential_file_that_is_not_regular_is_not_read() {
     let cases: &[(&str, fn(&Sandbox))] = &[
         ("fifo", |s| mkfifo(&s.path("capture/claude/.credentials.json"), Mode::S_IRWXU).unwrap()),
         ("directory", |s| {

@@ -49,7 +49,7 @@ fn the_images_have_the_versions_that_are_tested() {
 }
 
 #[test]
-fn what_an_image_says_of_itself() {
+fn an_image_has_its_labels() {
     needs_images!();
     let (agent, setup, binary) = (config(AGENT), config(SETUP), config(BINARY));
     assert_eq!(agent["Entrypoint"], serde_json::json!(["agent-init"]));
@@ -68,7 +68,7 @@ fn what_an_image_says_of_itself() {
 }
 
 #[test]
-fn nothing_of_a_clone_but_what_is_built_gets_into_an_image() {
+fn an_image_contains_only_what_is_built() {
     needs_images!();
     for image in [AGENT, SETUP, BINARY] {
         let told = docker(&["history", "--no-trunc", image]).stdout + &docker(&["image", "inspect", image]).stdout;
@@ -101,7 +101,7 @@ fn the_binary_is_taken_into_another_image() {
 }
 
 #[test]
-fn the_agent_is_nobody_special() {
+fn the_agent_is_an_ordinary_user() {
     needs_images!();
     let sandbox = Sandbox::new();
     let script = "id -u; id -g; say $HOME; pwd; touch made; grep -E '^(CapEff|CapBnd)' /proc/self/status; cat \"$F\"";
@@ -133,7 +133,7 @@ fn any_uid_without_rights_on_a_root_that_is_read_only() {
 }
 
 #[test]
-fn docker_sees_how_the_agent_is() {
+fn docker_shows_the_health_of_the_agent() {
     needs_images!();
     let sandbox = Sandbox::new();
     // Only the interval is changed.

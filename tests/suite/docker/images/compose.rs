@@ -230,7 +230,7 @@ fn a_directory_of_the_hosts_user_is_a_capture_too() {
 }
 
 #[test]
-fn a_token_in_a_secret() {
+fn a_token_in_a_secret_logs_in() {
     needs_images!();
     let sandbox = Sandbox::new();
     let project = Project::new(&sandbox);

@@ -84,7 +84,7 @@ fn no_prompt_runs_unasked() {
 
 /// A user's `images:` names all images, in an overlay, a Job and the pod to log in with.
 #[test]
-fn images_of_a_users_own() {
+fn a_users_own_images_are_used() {
     let sandbox = Sandbox::new();
     let page = block("say there where they are");
     let images = &page[page.find("images:").unwrap()..];

@@ -23,7 +23,7 @@ fn build(dockerfile: &str, tag: &str) {
 }
 
 #[test]
-fn from_tini_and_gosu() {
+fn migration_from_tini_and_gosu_works() {
     needs_images!();
     after("From tini and gosu", "after-gosu");
     let sandbox = Sandbox::new();
@@ -37,7 +37,7 @@ fn from_tini_and_gosu() {
 }
 
 #[test]
-fn from_a_shell_entrypoint() {
+fn migration_from_a_shell_entrypoint_works() {
     needs_images!();
     after("From CLAUDE_CREDENTIALS_B64", "after-shell");
     let sandbox = Sandbox::new();
@@ -53,7 +53,7 @@ fn from_a_shell_entrypoint() {
 }
 
 #[test]
-fn from_a_mount_of_the_agents_directory() {
+fn migration_from_a_mounted_config_directory_works() {
     needs_images!();
     let sandbox = Sandbox::new();
     sandbox.write("own/.credentials.json", Session::new("one").json());
@@ -69,7 +69,7 @@ fn from_a_mount_of_the_agents_directory() {
 
 /// The flat directory of claude-hub's setup container, and its words.
 #[test]
-fn from_claude_hub() {
+fn migration_from_claude_hub_works() {
     needs_images!();
     let sandbox = Sandbox::new();
     sandbox.mkdir("hub");
@@ -147,7 +147,7 @@ fn every_command_on_the_images_of_the_readme() {
 
 /// One binary for images that others make: what the page says of links and of the image's own words.
 #[test]
-fn under_the_name_of_tini() {
+fn the_binary_works_under_the_name_of_tini() {
     needs_images!();
     build(
         &format!("FROM {AGENT}\nRUN ln -s agent-init /usr/local/bin/tini\nENTRYPOINT [\"tini\", \"--\"]\n"),

@@ -24,7 +24,7 @@ fn person(run: Run, see: &str, keys: &str) -> Run {
 }
 
 #[test]
-fn a_person_logs_in_and_looks() {
+fn setup_logs_in_and_status_shows_it() {
     needs_images!();
     let sandbox = Sandbox::new();
     let setup = person(script(&sandbox, "scripted", &["setup", "claude"]), "Paste code here", "one\\r").run().ok();
