@@ -1,5 +1,5 @@
 //! Ends in the middle of a refresh. New tokens that the vendor has sent and nobody has stored are gone: the old refresh
-//! token is spent. So a stop waits for an answer under way, and what no program can save is told and mended by one login.
+//! token is spent. So a stop waits for an answer under way, and what no program can save is told and repaired by one login.
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ fn a_stop_waits_a_bounded_time() {
 }
 
 /// The vendor has spent the refresh token and the answer died with its container. By the vendor's rules nobody can
-/// refresh any more; all else is up to us: the capture stays whole, the others are told, and one new login mends all.
+/// refresh any more; all else is up to us: the capture stays whole, the others are told, and one new login repairs all.
 #[test]
 fn one_new_login_repairs_a_token_lost_with_its_container() {
     needs_root!();

@@ -11,8 +11,8 @@ impl Captured {
         fs::remove_dir_all(self.sandbox.path("capture/claude")).unwrap();
     }
 
-    /// The agent, which waits, refreshes to `b` and waits twice: both ends are heard.
-    fn is_heard_again(&mut self, live: Live) {
+    /// The agent, which waits, refreshes to `b` and waits twice: both ends notice.
+    fn is_noticed_again(&mut self, live: Live) {
         self.gate.open();
         self.await_stored("b");
         self.store(&Session::new("c"));
@@ -31,7 +31,7 @@ fn a_capture_that_is_removed_and_made_again_is_used_again() {
     captured.remove_capture();
     live.message("claude was removed, renamed or unmounted");
     captured.sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
-    captured.is_heard_again(live);
+    captured.is_noticed_again(live);
 }
 
 /// While it is away the login is kept, and published when it is back.
@@ -81,7 +81,7 @@ fn a_config_directory_that_the_agent_replaces_is_followed() {
         "cp -a \"$C\" \"$C.new\"; rm -r \"$C\"; mv \"$C.new\" \"$C\"; say moved; pause; refresh b; pause; pause";
     let mut live = captured.run(script).start();
     live.line("moved");
-    captured.is_heard_again(live);
+    captured.is_noticed_again(live);
 }
 
 /// A link in the place of its directory leads who knows where: neither is what it leads to published, nor is anything

@@ -73,7 +73,7 @@ fn a_login_that_is_required_by_name_is_waited_for() {
 
 /// A capture on a FUSE file system, as virtiofs, and a login that comes from beneath it, as from another machine: nothing
 /// is heard of it.
-fn unheard(sandbox: &Sandbox, wait: &str) -> Run {
+fn unwatched(sandbox: &Sandbox, wait: &str) -> Run {
     sandbox.mkdir("behind/claude");
     let (behind, capture) = (sandbox.text("behind"), sandbox.text("capture"));
     let run = sandbox.claude("seen").options([wait, "--require"]);
@@ -86,7 +86,7 @@ fn a_login_without_an_event_is_found_by_polling() {
     // The second wait is over before the first look is due: one more is at its end.
     for wait in ["--wait=50s", "--wait=1900ms"] {
         let sandbox = Sandbox::new();
-        let mut live = unheard(&sandbox, wait).start();
+        let mut live = unwatched(&sandbox, wait).start();
         live.message("waiting up to");
         sandbox.write("behind/claude/new", Session::new("a").json());
         fs::rename(sandbox.path("behind/claude/new"), sandbox.path("behind/claude/.credentials.json")).unwrap();
@@ -94,7 +94,7 @@ fn a_login_without_an_event_is_found_by_polling() {
         assert!(outcome.variable("FILE").is_some_and(|file| file.contains("FAKE-refresh-a")), "{wait}\n{outcome}");
     }
     let sandbox = Sandbox::new();
-    let mut live = unheard(&sandbox, "--wait=50s").start();
+    let mut live = unwatched(&sandbox, "--wait=50s").start();
     live.message("waiting up to");
     live.stop();
     live.wait().code(143).says(&["stopped by SIGTERM while waiting"]);

@@ -203,7 +203,7 @@ fn environments_are_captures_of_their_own() {
     let (main, staging) = (Project::new(&sandbox), Project::new(&sandbox));
     let give = |project: &Project<'_>, name: &str| {
         let variable = format!("CLAUDE_CREDENTIALS_B64={}", Session::new(name).b64());
-        let line = ["run", "--rm", "-T", "-e", &variable, "agent", "claude", "-p", "say laid down"];
+        let line = ["run", "--rm", "-T", "-e", &variable, "agent", "claude", "-p", "say installed"];
         project.compose(&line).run().ok();
     };
     give(&main, "main");
