@@ -2,6 +2,7 @@
 
 pub mod directory;
 pub mod helper;
+pub mod lease;
 mod poll_interval;
 pub mod protocol;
 pub mod recovery;
@@ -13,15 +14,18 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 pub use directory::{Capture, Record};
+pub use lease::Lease;
 pub use recovery::Recovery;
 pub use remote::Remote;
 
+use crate::agent::definition::RefreshLockRule;
 use crate::fs::untrusted::Unreadable;
 use crate::login::file::LoginFile;
 use crate::login::format::SessionFile;
 use crate::login::history::History;
 use crate::login::merge::LoginState;
 use crate::sys::lock::Lock;
+use crate::sys::replace::Exclusion;
 
 pub enum Store {
     /// A directory. It answers at once.
@@ -39,12 +43,14 @@ pub enum Put {
     Done,
     /// The login was sent. A `StoreEvent` will tell whether it is stored.
     Sent,
+    /// An agent that uses the directory as its home is writing its login.
+    Locked,
 }
 
 /// The result of a request for something that one container has at a time.
-pub enum LockOutcome {
-    /// It is ours for as long as the lock is held.
-    Granted(Option<Lock>),
+pub enum LockOutcome<L> {
+    /// It is ours for as long as this is held.
+    Granted(L),
     /// Another container has it.
     Refused,
     /// The answer comes later.
@@ -79,7 +85,7 @@ impl Store {
     }
 
     /// The right to write. In a remote store everybody may try, because it compares before it sets.
-    pub fn lock(&self) -> io::Result<LockOutcome> {
+    pub fn lock(&self) -> io::Result<LockOutcome<Option<Lock>>> {
         match self {
             Store::Directory(capture) => {
                 Ok(capture.lock()?.map_or(LockOutcome::Refused, |lock| LockOutcome::Granted(Some(lock))))
@@ -90,12 +96,10 @@ impl Store {
     }
 
     /// The right to let the agent refresh. A directory on a file system without locks grants it to everybody.
-    pub fn lease(&mut self) -> io::Result<LockOutcome> {
+    pub fn lease(&mut self, rule: &RefreshLockRule) -> io::Result<LockOutcome<Lease>> {
         match self {
-            Store::Directory(capture) => {
-                Ok(capture.lease()?.map_or(LockOutcome::Refused, |lease| LockOutcome::Granted(Some(lease))))
-            }
-            Store::Expected(_) => Ok(LockOutcome::Granted(None)),
+            Store::Directory(capture) => Ok(capture.lease(rule)?.map_or(LockOutcome::Refused, LockOutcome::Granted)),
+            Store::Expected(_) => Ok(LockOutcome::Granted(Lease::of_store())),
             Store::Remote(remote) => {
                 remote.request_turn();
                 Ok(LockOutcome::Later)
@@ -111,9 +115,18 @@ impl Store {
     }
 
     /// Stores the login of `bytes`. The caller must have the right to write.
-    pub fn put(&mut self, rule: &SessionFile, bytes: &[u8], history: &History) -> io::Result<Put> {
+    pub fn put(
+        &mut self,
+        rule: &SessionFile,
+        bytes: &[u8],
+        history: &History,
+        exclusion: Option<&Exclusion<'_>>,
+    ) -> io::Result<Put> {
         match self {
-            Store::Directory(capture) => capture.put(rule, bytes, history).map(|()| Put::Done),
+            Store::Directory(capture) => {
+                let is_put = capture.put(rule, bytes, history, exclusion)?;
+                Ok(if is_put { Put::Done } else { Put::Locked })
+            }
             Store::Expected(_) => Err(io::ErrorKind::NotFound.into()),
             Store::Remote(remote) => remote.put(rule, bytes, history).map(|()| Put::Sent),
         }

@@ -9,7 +9,7 @@ mod login;
 use std::collections::BTreeMap;
 
 pub use condition::Condition;
-pub use locks::{RefreshLockRule, Sign, WriteLockRule};
+pub use locks::{RefreshLockRule, SharedLockRule, Sign, WriteLockRule};
 pub use login::{LoginRule, TokenRule};
 use serde::Deserialize;
 use serde_json::{Map, Value};

@@ -104,7 +104,7 @@ fn refresh_lock(lock: &RefreshLockRule) -> Option<Broken> {
         (!(1..=most).contains(&seconds)).then(|| breaks(key, what))
     };
     let is_date = humantime::parse_rfc3339(&lock.rest).is_ok();
-    let write = lock.write.as_ref();
+    let (shared, write) = (lock.shared.as_ref(), lock.write.as_ref());
     // A lock beside the home has a name that begins with the home's own.
     component("refresh-lock.intent", &lock.intent)
         .or_else(|| component("refresh-lock.beside", &lock.beside))
@@ -112,6 +112,9 @@ fn refresh_lock(lock: &RefreshLockRule) -> Option<Broken> {
         .or_else(|| seconds("refresh-lock.sign.every", lock.sign.every, 3600))
         .or_else(|| seconds("refresh-lock.sign.ahead", lock.sign.ahead, 3600))
         .or_else(|| seconds("refresh-lock.dead-after", lock.dead_after, 3600))
+        .or_else(|| seconds("refresh-lock.shared.every", shared?.every, 3600))
+        .or_else(|| seconds("refresh-lock.shared.behind", shared?.behind, 3600))
+        .or_else(|| seconds("refresh-lock.shared.dead-after", shared?.dead_after, 3600))
         .or_else(|| component("refresh-lock.write.name", &write?.name))
         .or_else(|| seconds("refresh-lock.write.dead-after", write?.dead_after, 3600))
 }

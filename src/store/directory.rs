@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::definition::RefreshLockRule;
 use crate::fs::untrusted;
 use crate::fs::untrusted::{Owners, Unreadable};
 use crate::login::file::LoginFile;
@@ -17,8 +18,10 @@ use crate::login::format::SessionFile;
 use crate::login::history::History;
 use crate::login::merge::LoginState;
 use crate::login::{Document, file, limits};
+use crate::store::lease::Lease;
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::lock::Lock;
+use crate::sys::replace::{Exclusion, Taken};
 use crate::sys::{dir, lock, privilege, process};
 
 /// The default directory of captures.
@@ -240,10 +243,15 @@ impl Capture {
         self.notes()?.lock(OsStr::new("lock"), self.attributes(0o666).owner)
     }
 
-    /// The lease of this capture: its holder may let its agent refresh. `None` if another container has it. The kernel
-    /// releases it when its holder ends, for whatever reason.
-    pub fn lease(&self) -> io::Result<Option<Lock>> {
-        self.notes()?.lock(OsStr::new("refresh"), self.attributes(0o666).owner)
+    /// The lease of this capture: its holder may let its agent refresh. `None` if another container has it, or an agent
+    /// that uses the capture as its home is refreshing. The directory of a single file is not shared with such an agent.
+    pub fn lease(&self, rule: &RefreshLockRule) -> io::Result<Option<Lease>> {
+        let owner = self.attributes(0o666).owner;
+        let Some(flock) = self.notes()?.lock(OsStr::new("refresh"), owner)? else { return Ok(None) };
+        if self.single_file {
+            return Ok(Some(Lease::of_runs(flock)));
+        }
+        Ok(Lease::of_runs_and_agents(flock, &self.dir, owner, rule))
     }
 
     /// Marks the capture as used for as long as the lock in the mark is held. Removes the marks of containers that have
@@ -267,7 +275,22 @@ impl Capture {
     ///
     /// After a failure the old file is still there. Only a mounted single file may be damaged by a failure half-way;
     /// the complete login is then in `recovery` in the bookkeeping.
-    pub fn put(&self, rule: &SessionFile, bytes: &[u8], history: &History) -> io::Result<()> {
+    ///
+    /// An agent that uses the directory as its home reads the file and writes it back with a change of its own. It does
+    /// so under the lock of `exclusion`, which is held here too: one would undo the other's change. Returns false if
+    /// somebody else holds it.
+    pub fn put(
+        &self,
+        rule: &SessionFile,
+        bytes: &[u8],
+        history: &History,
+        exclusion: Option<&Exclusion<'_>>,
+    ) -> io::Result<bool> {
+        let exclusion = exclusion.filter(|_| !self.single_file);
+        let write_lock = exclusion.map(|exclusion| self.dir.take_write_lock(exclusion));
+        if matches!(write_lock, Some(Taken::Held)) && exclusion.is_some_and(|exclusion| exclusion.is_patient) {
+            return Ok(false);
+        }
         let there = if rule.synced_keys.is_empty() { None } else { self.read(rule).bytes };
         let merged = Document::with_other_keys_of(rule, bytes, there.as_ref().map(|there| there.as_slice()));
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
@@ -282,11 +305,12 @@ impl Capture {
             let whole = OsStr::new(COMPLETE_LOGIN);
             notes.write_whole(whole, bytes, self.attributes(0o600))?;
             self.dir.overwrite(name, bytes)?;
-            notes.remove(whole)
+            notes.remove(whole)?;
         } else {
             self.dir.write_whole_staged_in(&notes, name, bytes, self.attributes(0o600))?;
-            self.dir.sync()
+            self.dir.sync()?;
         }
+        Ok(true)
     }
 
     /// Keeps a login that lost in `conflicts/`, and removes the oldest ones above the maximum number.
@@ -399,7 +423,7 @@ mod tests {
         let login = Document::parse(new.as_bytes(), rule().format).unwrap().login(&rule()).unwrap();
         let mut history = History::default();
         history.push(login.digest);
-        capture.put(&rule(), new.as_bytes(), &history).unwrap();
+        capture.put(&rule(), new.as_bytes(), &history, None).unwrap();
         let stored: serde_json::Value =
             serde_json::from_slice(&std::fs::read(temp.path().join("login.json")).unwrap()).unwrap();
         assert_eq!(stored, json!({ "oauth": { "access": "FAKE-new" }, "theirs": 1 }));
@@ -444,7 +468,7 @@ mod tests {
         let pad = "x".repeat(usize::try_from(LIMIT).unwrap() - 64);
         let large = format!(r#"{{"oauth":{{"access":"FAKE-new","pad":"{pad}"}}}}"#);
         assert!(large.len() as u64 <= LIMIT);
-        assert!(capture.put(&rule(), large.as_bytes(), &History::default()).is_err());
+        assert!(capture.put(&rule(), large.as_bytes(), &History::default(), None).is_err());
         assert_eq!(std::fs::read_to_string(temp.path().join("login.json")).unwrap(), stored);
     }
 
@@ -457,7 +481,7 @@ mod tests {
         std::fs::write(&file, r#"{"oauth":{"access":"FAKE-a-long-old-token"}}"#).unwrap();
         let before = std::fs::metadata(&file).unwrap().ino();
         let capture = Capture::of_single_file(&file, notes.path()).unwrap();
-        capture.put(&rule(), br#"{"oauth":{"access":"FAKE-n"}}"#, &History::default()).unwrap();
+        capture.put(&rule(), br#"{"oauth":{"access":"FAKE-n"}}"#, &History::default(), None).unwrap();
         assert_eq!(std::fs::metadata(&file).unwrap().ino(), before);
         assert_eq!(std::fs::read_to_string(&file).unwrap(), r#"{"oauth":{"access":"FAKE-n"}}"#);
         assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 1);

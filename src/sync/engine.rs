@@ -178,10 +178,10 @@ impl Engine {
         for change in changes {
             match change {
                 Change::Entry(watched, name) => {
-                    self.sessions_of(watched).for_each(|session| session.entry_changed(&name, now));
+                    self.sessions_of(watched).for_each(|(session, side)| session.entry_changed(side, &name, now));
                 }
                 Change::Removed(watched, name) => {
-                    self.sessions_of(watched).for_each(|session| session.entry_removed(&name, now));
+                    self.sessions_of(watched).for_each(|(session, _)| session.entry_removed(&name, now));
                 }
                 Change::Gone(watched) => {
                     // A directory that was renamed is still watched. Without this, a process that makes and renames
@@ -201,14 +201,13 @@ impl Engine {
         }
     }
 
-    /// The sessions that a watch belongs to.
-    fn sessions_of(&mut self, watched: Watched) -> impl Iterator<Item = &mut SyncSession> {
+    /// The sessions that a watch belongs to, each with the side whose directory is watched.
+    fn sessions_of(&mut self, watched: Watched) -> impl Iterator<Item = (&mut SyncSession, Side)> {
         let watches = &self.watches;
-        self.sessions
-            .iter_mut()
-            .enumerate()
-            .filter(move |(index, _)| watches.iter().any(|watch| watch.id == watched && watch.session == *index))
-            .map(|(_, session)| session)
+        self.sessions.iter_mut().enumerate().filter_map(move |(index, session)| {
+            let watch = watches.iter().find(|watch| watch.id == watched && watch.session == index)?;
+            Some((session, watch.side))
+        })
     }
 
     fn step_sessions(&mut self, now: Instant, agent_lives: bool) {

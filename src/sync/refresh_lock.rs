@@ -1,5 +1,5 @@
 //! The agent's own refresh lock, which agent-init holds on its behalf and opens in turn. This file is the only owner of
-//! that lock and of the capture's lease.
+//! that lock, and holds the store's lease during a turn.
 //!
 //! The lock is a directory, and outlives agent-init. An agent that waits for it sees only its mtime. While no agent
 //! waits, the mtime is far in the future, which needs no timer. While one does, the mtime moves, like that of a lock
@@ -17,6 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::agent::definition::RefreshLockRule;
 use crate::error::reason;
+use crate::store::Lease;
 use crate::store::directory::BOOKKEEPING;
 use crate::sync::turn::{Overdue, Turn};
 use crate::sys::dir::{Attributes, Dir};
@@ -34,9 +35,6 @@ const RETRY_SLOWDOWN: u32 = 50;
 const INTENT_EXPIRY: Duration = Duration::from_secs(5);
 /// An agent's own lock is dated now, by a clock that may count in seconds. Only agent-init dates locks further ahead.
 const CLOCK_ROUNDING: Duration = Duration::from_secs(2);
-
-/// The right to let the agent refresh: a capture's lock, or nothing here if the store keeps it elsewhere.
-struct Lease(#[allow(dead_code, reason = "held for its Drop")] Option<Lock>);
 
 /// Which run takes the turns of the agents in this working copy.
 enum TurnHolder {
@@ -187,11 +185,11 @@ impl RefreshLock {
         self.is_waiting() && !had_turn
     }
 
-    /// We have the lease. A store without leases grants `None` to everybody.
-    pub fn granted(&mut self, lease: Option<Lock>, now: Instant) {
+    /// We have the lease.
+    pub fn granted(&mut self, lease: Lease, now: Instant) {
         self.turn = self.turn.granted(now);
         // A grant that comes too late is given back at once.
-        self.lease = self.is_granted().then_some(Lease(lease));
+        self.lease = self.is_granted().then_some(lease);
     }
 
     pub fn refused(&mut self) {
@@ -228,6 +226,9 @@ impl RefreshLock {
             self.hold(now)?;
         }
         self.drop_unneeded_lease();
+        if let Some(lease) = &mut self.lease {
+            lease.beat(now);
+        }
         self.beat(now);
         Ok(overdue)
     }
@@ -243,7 +244,8 @@ impl RefreshLock {
         let turn = self.turn.deadline(matches!(self.turn, Turn::Open { .. }) && self.has_intent());
         let heartbeat = self.heartbeat.as_ref().map(|heartbeat| heartbeat.next.min(heartbeat.until));
         let leftover = self.leftover_intent.as_ref().map(|intent| intent.since + self.rule.dead_after());
-        [retry, turn, heartbeat, leftover].into_iter().flatten().min()
+        let lease = self.lease.as_ref().and_then(Lease::deadline);
+        [retry, turn, heartbeat, leftover, lease].into_iter().flatten().min()
     }
 
     pub fn stop_begun(&mut self) {
@@ -428,8 +430,8 @@ mod tests {
             RefreshLock::new(&rule, &Dir::open(&config_dir).unwrap(), &config_dir, now)
         }
 
-        fn lease(&self) -> Option<Lock> {
-            Dir::open(self.temp.path()).unwrap().lock("lease".as_ref(), None).unwrap()
+        fn lease(&self) -> Option<Lease> {
+            Dir::open(self.temp.path()).unwrap().lock("lease".as_ref(), None).unwrap().map(Lease::of_runs)
         }
 
         /// How far in the future the lock's mtime is.
@@ -466,7 +468,7 @@ mod tests {
         std::fs::create_dir(directory.intent()).unwrap();
         assert!(refresh_lock.intent_shown(now) && !refresh_lock.is_refreshing());
         assert!(!refresh_lock.intent_shown(now), "the lease is requested once");
-        refresh_lock.granted(directory.lease(), now);
+        refresh_lock.granted(directory.lease().unwrap(), now);
         refresh_lock.compared(now, false).unwrap();
         assert!(!directory.lock().exists() && refresh_lock.is_refreshing());
         assert!(directory.lease().is_none());
@@ -490,7 +492,7 @@ mod tests {
         refresh_lock.refused();
         assert!(!refresh_lock.is_waiting() && directory.lock().exists());
         refresh_lock.intent_shown(now);
-        refresh_lock.granted(directory.lease(), now);
+        refresh_lock.granted(directory.lease().unwrap(), now);
         refresh_lock.compared(now, true).unwrap();
         assert!(directory.lock().exists() && directory.lease().is_some());
     }
@@ -531,7 +533,7 @@ mod tests {
         let now = Instant::now();
         let mut refresh_lock = directory.refresh_lock(now).unwrap();
         refresh_lock.intent_shown(now);
-        refresh_lock.granted(directory.lease(), now);
+        refresh_lock.granted(directory.lease().unwrap(), now);
         refresh_lock.stop_begun();
         refresh_lock.compared(now, false).unwrap();
         assert!(directory.lock().exists() && directory.lease().is_some());
@@ -543,12 +545,12 @@ mod tests {
         let directory = TestDirectory::new();
         let now = Instant::now();
         let mut refresh_lock = directory.refresh_lock(now).unwrap();
-        refresh_lock.granted(directory.lease(), now);
+        refresh_lock.granted(directory.lease().unwrap(), now);
         assert!(!refresh_lock.has_turn() && directory.lease().is_some());
         refresh_lock.intent_shown(now);
         let late = now + seconds(35);
         assert_eq!(refresh_lock.step(late).unwrap(), Some(Overdue::Comparison));
-        refresh_lock.granted(directory.lease(), late);
+        refresh_lock.granted(directory.lease().unwrap(), late);
         assert!(!refresh_lock.has_turn() && directory.lease().is_some());
     }
 

@@ -22,7 +22,7 @@ use crate::process::children::Children;
 use crate::state::Served;
 use crate::store::directory::Presence;
 use crate::store::helper::BOUNDS;
-use crate::store::{LockOutcome, Store};
+use crate::store::{Lease, LockOutcome, Store};
 use crate::sync::dedup_log::DedupLog;
 use crate::sync::refresh_lock::RefreshLock;
 use crate::sync::turn::Overdue;
@@ -233,22 +233,26 @@ impl SyncSession {
     }
 
     /// An entry of one of the directories changed.
-    pub fn entry_changed(&mut self, name: &OsStr, now: Instant) {
+    pub fn entry_changed(&mut self, side: Side, name: &OsStr, now: Instant) {
         let is_store = matches!(&self.config.store, Store::Expected(path) if path.file_name() == Some(name));
         if name == OsStr::new(&self.config.rule.file) || is_store {
             self.request_sync(now);
         }
-        if let Some(refresh_lock) = self.refresh_lock.as_mut().filter(|refresh_lock| refresh_lock.is_intent(name)) {
+        let Some(rule) = &self.config.refresh_lock else { return };
+        // In a capture it is that of an agent outside, or of another run's lease.
+        if side == Side::Working
+            && let Some(refresh_lock) = self.refresh_lock.as_mut().filter(|refresh_lock| refresh_lock.is_intent(name))
+        {
             // Two intents may come at once. The lease is requested once: a second lock of our own would be refused like
             // anybody else's.
             if refresh_lock.intent_shown(now) {
-                match self.config.store.lease() {
+                match self.config.store.lease(rule) {
                     Ok(LockOutcome::Granted(lease)) => refresh_lock.granted(lease, now),
                     Ok(LockOutcome::Refused) => refresh_lock.refused(),
                     Ok(LockOutcome::Later) => {}
                     // The lease will never come, so the agent must not wait for it.
                     Err(error) => {
-                        refresh_lock.granted(None, now);
+                        refresh_lock.granted(Lease::of_store(), now);
                         let why = format!("{}: {}", self.config.store.location(), reason(&error));
                         self.log.once(no_turns_warning(&self.config.agent, &why));
                     }

@@ -85,7 +85,7 @@ impl Dir {
         let seconds = Duration::from_secs(u64::try_from(raw.st_mtime).unwrap_or(0));
         let nanoseconds = Duration::from_nanos(u64::try_from(raw.st_mtime_nsec).unwrap_or(0));
         let modified = UNIX_EPOCH.checked_add(seconds + nanoseconds).unwrap_or(UNIX_EPOCH);
-        Ok(Some(FoundLock { id: stat.id, modified }))
+        Ok(Some(FoundLock { id: stat.id, modified, mode: stat.mode }))
     }
 }
 
@@ -96,6 +96,7 @@ pub struct FoundLock {
     id: (u64, u64),
     /// Its holder sets this now and then.
     pub modified: SystemTime,
+    pub mode: u32,
 }
 
 /// A lock that is a directory, made by us. It outlives us: others tell by its mtime whether its maker lives.
@@ -109,6 +110,10 @@ impl DirectoryLock {
     /// Whether the entry `name` of `parent` is still this lock. Somebody may have removed it and made another.
     pub fn is_at(&self, parent: &Dir, name: &OsStr) -> bool {
         parent.stat_entry(name).is_ok_and(|there| there.id == self.id)
+    }
+
+    pub fn set_mode_and_owner(&self, attributes: Attributes) -> io::Result<()> {
+        self.dir.set_mode_and_owner(attributes)
     }
 
     /// Sets the mtime. Uses the handle, because an agent whose lock somebody else touches takes it for lost.

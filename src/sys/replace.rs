@@ -23,8 +23,8 @@ pub enum Replaced {
     Locked,
 }
 
-/// The lock that others hold around their writes: a directory beside the file, held for the rename only. It keeps the
-/// mtime of its creation, so it becomes stale by their rule should we end at that moment.
+/// The lock that others hold around their writes: a directory beside the file, held for milliseconds. It keeps the mtime
+/// of its creation, so it becomes stale by their rule should we end at that moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Exclusion<'n> {
     pub name: &'n OsStr,
@@ -35,11 +35,26 @@ pub struct Exclusion<'n> {
 }
 
 /// The result of taking the lock.
-enum Taken {
-    Ours(DirectoryLock),
+pub enum Taken<'d> {
+    Ours(WriteLock<'d>),
+    /// Somebody else holds it.
     Held,
     /// The lock cannot be made, for example in a directory that nobody can write to.
     Unavailable,
+}
+
+/// The lock around writes, held by us until it is dropped.
+pub struct WriteLock<'d> {
+    dir: &'d Dir,
+    name: &'d OsStr,
+    lock: DirectoryLock,
+}
+
+impl Drop for WriteLock<'_> {
+    fn drop(&mut self) {
+        // A lock that stays becomes stale soon.
+        let _ = self.lock.remove(self.dir, self.name);
+    }
 }
 
 impl Dir {
@@ -62,18 +77,12 @@ impl Dir {
         }
         // The file is synced before the lock is taken, so the lock is held for a rename and not for a slow disk.
         let temporary = self.write_temporary(name, bytes, attributes)?;
-        let lock = match exclusion.map(|exclusion| (exclusion, self.take_lock(exclusion))) {
-            Some((exclusion, Taken::Ours(lock))) => Some((lock, exclusion.name)),
-            Some((exclusion, Taken::Held)) if exclusion.is_patient => {
-                return self.remove(&temporary).map(|()| Replaced::Locked);
-            }
-            Some((_, Taken::Held | Taken::Unavailable)) | None => None,
-        };
-        let replaced = self.rename_into_place(&temporary, name, is_expected);
-        if let Some((lock, name)) = lock {
-            // A lock that stays becomes stale soon.
-            let _ = lock.remove(self, name);
+        let taken = exclusion.map(|exclusion| self.take_write_lock(exclusion));
+        if matches!(taken, Some(Taken::Held)) && exclusion.is_some_and(|exclusion| exclusion.is_patient) {
+            return self.remove(&temporary).map(|()| Replaced::Locked);
         }
+        let replaced = self.rename_into_place(&temporary, name, is_expected);
+        drop(taken);
         match replaced {
             Ok((replaced, true)) => self.remove(&temporary).map(|()| replaced),
             Ok((replaced, false)) => Ok(replaced),
@@ -118,17 +127,16 @@ impl Dir {
         found.is_some_and(|found| age(found.modified) <= exclusion.dead_after)
     }
 
-    fn take_lock(&self, exclusion: &Exclusion<'_>) -> Taken {
+    /// Takes the lock around writes, unless somebody else holds it.
+    pub fn take_write_lock<'d>(&'d self, exclusion: &Exclusion<'d>) -> Taken<'d> {
         let make = || self.make_lock(exclusion.name);
-        match make() {
-            Ok(lock) => Taken::Ours(lock),
-            Err(_) if self.is_locked_by_others(exclusion) => Taken::Held,
+        let made = match make() {
+            Err(_) if self.is_locked_by_others(exclusion) => return Taken::Held,
             // An abandoned lock is removed, as its next user would do.
-            Err(_) => match self.remove_directory(exclusion.name).and_then(|()| make()) {
-                Ok(lock) => Taken::Ours(lock),
-                Err(_) => Taken::Unavailable,
-            },
-        }
+            Err(_) => self.remove_directory(exclusion.name).and_then(|()| make()),
+            made => made,
+        };
+        made.map_or(Taken::Unavailable, |lock| Taken::Ours(WriteLock { dir: self, name: exclusion.name, lock }))
     }
 
     /// renameat2(2) within this directory, by its number: musl has no function for it before 1.2.6.

@@ -54,6 +54,30 @@ fn rotates(way: Way, rotations: usize) {
     }
 }
 
+/// The host's own agent has the capture as its config directory and knows nothing of agent-init.
+#[test]
+fn a_host_and_its_containers_refresh_once_a_rotation() {
+    needs_root!();
+    let mut fleet = Fleet::start(Way::Live, Vendor::strict(), 4, LONG);
+    fleet.join_host();
+    for rotation in 1..=6 {
+        if rotation % 2 == 0 {
+            fleet.vendor.ask("expire");
+        } else {
+            fleet.age();
+        }
+        let turn = fleet.ask();
+        assert_eq!(fleet.failures(turn), [""; 0], "rotation {rotation}");
+        assert_eq!(fleet.refreshes(), vec!["200 granted"; rotation], "rotation {rotation}");
+    }
+    fleet.members.pop().unwrap().end();
+    fleet.settle();
+    assert!(!fleet.captured().with_file_name(".oauth_refresh.lock").exists());
+    for member in std::mem::take(&mut fleet.members) {
+        member.end().1.ok().quiet();
+    }
+}
+
 /// On a network file system: what another machine writes makes no event, and locks hold for all.
 #[test]
 fn machines_that_share_a_capture_refresh_once_a_rotation() {

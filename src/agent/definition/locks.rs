@@ -22,8 +22,24 @@ pub struct RefreshLockRule {
     /// Seconds without a sign of life from its holder after which a lock of the agent counts as abandoned.
     #[serde(default = "dead_after")]
     pub dead_after: u64,
+    /// How agent-init holds the `intent` in a capture during a turn. An agent outside of any container may use the
+    /// capture as its home, and then waits as for another agent. Without this, only containers take turns.
+    pub shared: Option<SharedLockRule>,
     /// The lock around a write of the login file, if the agent has one.
     pub write: Option<WriteLockRule>,
+}
+
+/// How the agent's lock is held in a directory that its agents share with agent-init.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SharedLockRule {
+    /// Seconds from one sign of life to the next.
+    pub every: u64,
+    /// The mtime is this many seconds in the past, so that a lock whose holder was killed becomes stale soon. With
+    /// `every` it must stay below the age at which any version of the agent takes a lock over.
+    pub behind: u64,
+    /// Seconds without a sign of life after which every version of the agent takes a lock over.
+    pub dead_after: u64,
 }
 
 /// The sign of life that a waiting agent looks for: a changing mtime.

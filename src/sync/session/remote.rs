@@ -7,9 +7,9 @@ use crate::error::Failure;
 use crate::log::Message;
 use crate::log::event::EventKey;
 use crate::process::children::Children;
-use crate::store::Store;
 use crate::store::protocol::Verb;
 use crate::store::remote::StoreEvent;
+use crate::store::{Lease, Store};
 use crate::sync::session::SyncSession;
 
 impl SyncSession {
@@ -38,7 +38,7 @@ impl SyncSession {
                 StoreEvent::Conflict => self.put_lost(),
                 StoreEvent::Turn(granted) => {
                     if let Some(refresh_lock) = &mut self.refresh_lock {
-                        if granted { refresh_lock.granted(None, now) } else { refresh_lock.refused() }
+                        if granted { refresh_lock.granted(Lease::of_store(), now) } else { refresh_lock.refused() }
                     }
                     self.request_sync(now);
                 }

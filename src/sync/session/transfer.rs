@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use zeroize::Zeroizing;
 
+use crate::agent::definition::RefreshLockRule;
 use crate::error::{in_words, reason};
 use crate::log::event::EventKey;
 use crate::log::{Level, Message};
@@ -16,7 +17,7 @@ use crate::login::{Document, Login, file};
 use crate::plan::warning::log_in;
 use crate::store::Put;
 use crate::sync::dedup_log::Subject;
-use crate::sync::session::config::Beginning;
+use crate::sync::session::config::{Beginning, SessionConfig};
 use crate::sync::session::{
     ABANDONED_LOCK_WAIT, Act, ActFailure, Incomplete, REFUSED_RETRY, ReadFailure, SHORT_RETRY, SyncSession, TORN_WAIT,
 };
@@ -109,7 +110,13 @@ impl SyncSession {
         let mut history = self.history.clone();
         history.push(ours.digest);
         let put = UnconfirmedPut { login: ours.clone(), history };
-        match self.config.store.put(&self.config.rule, bytes, &put.history).map_err(Act::Publish.failed())? {
+        let SessionConfig { store, rule, refresh_lock, .. } = &mut self.config;
+        let exclusion = exclusion(refresh_lock.as_ref(), self.agent_lives, self.login_locked_since);
+        match store.put(rule, bytes, &put.history, exclusion.as_ref()).map_err(Act::Publish.failed())? {
+            Put::Locked => {
+                self.login_locked_since.get_or_insert_with(Instant::now);
+                Err(Incomplete::LoginLocked)
+            }
             Put::Done => {
                 self.published(put);
                 Ok(())
@@ -224,7 +231,7 @@ impl SyncSession {
         let bytes = merged.as_ref().unwrap_or(bytes);
         let failed = |error| Incomplete::Failed(ActFailure { act: Act::Adopt, why: in_words(&error) });
         file::check_readable(&self.config.rule, bytes).map_err(|error| failed(error.into()))?;
-        let exclusion = self.exclusion(Instant::now());
+        let exclusion = exclusion(self.config.refresh_lock.as_ref(), self.agent_lives, self.login_locked_since);
         let replaced = self.config.working.replace(&self.config.rule.file, bytes, working, exclusion.as_ref());
         match replaced.map_err(failed)? {
             Replaced::Done => {}
@@ -239,16 +246,6 @@ impl SyncSession {
         self.record_agreement(theirs, SyncResult::Adopted, EventKey::Adopted);
         self.has_adopted = true;
         Ok(())
-    }
-
-    /// The agent's lock around writes of its login. An agent may have read the old login and be about to write it back
-    /// with another change; without the lock it would undo the adoption. An agent holds the lock for milliseconds, so
-    /// it is waited for only until it counts as abandoned.
-    fn exclusion(&self, now: Instant) -> Option<Exclusion<'_>> {
-        let lock = self.config.refresh_lock.as_ref()?.write.as_ref()?;
-        let longest = if self.agent_lives { lock.dead_after() } else { ABANDONED_LOCK_WAIT };
-        let is_patient = self.login_locked_since.is_none_or(|since| now < since + longest);
-        Some(Exclusion { name: OsStr::new(&lock.name), dead_after: lock.dead_after(), is_patient })
     }
 
     fn record_agreement(&mut self, login: &Login, result: SyncResult, event: EventKey) {
@@ -331,6 +328,20 @@ impl SyncSession {
         let error = Message::new(Level::Error, text).event(EventKey::NotPublished).agent(agent);
         self.log.say(error.hint(hint));
     }
+}
+
+/// The agent's lock around writes of its login. An agent may have read the old login and be about to write it back with
+/// another change; without the lock it would undo ours. An agent holds the lock for milliseconds, so it is waited for
+/// only until it counts as abandoned.
+fn exclusion(
+    rule: Option<&RefreshLockRule>,
+    agent_lives: bool,
+    locked_since: Option<Instant>,
+) -> Option<Exclusion<'_>> {
+    let lock = rule?.write.as_ref()?;
+    let longest = if agent_lives { lock.dead_after() } else { ABANDONED_LOCK_WAIT };
+    let is_patient = locked_since.is_none_or(|since| Instant::now() < since + longest);
+    Some(Exclusion { name: OsStr::new(&lock.name), dead_after: lock.dead_after(), is_patient })
 }
 
 /// Where a login is kept that could not be stored.

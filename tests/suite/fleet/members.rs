@@ -25,6 +25,8 @@ pub enum Way {
     Store,
     /// `agent-init`, each container on a machine of its own: a mount of the capture that hears nothing of the others.
     Machines,
+    /// Nothing: the agent of a host, whose config directory the capture is.
+    Host,
     /// A shell that copies the login in, runs the agent, and copies the login back at its end.
     #[allow(dead_code, reason = "the bench compares with it")]
     Plain,
@@ -90,6 +92,10 @@ impl Way {
         match self {
             Way::Live | Way::Machines => agent().env("AGENT_INIT_CAPTURE", capture),
             Way::Store => agent().unset("AGENT_INIT_CAPTURE").env("AGENT_INIT_STORE", StandIn::new(capture).spec()),
+            Way::Host => {
+                let home = format!("{capture}/claude");
+                sandbox.raw(command).program("/usr/bin/env").env("CLAUDE_CONFIG_DIR", home)
+            }
             Way::Plain => {
                 let file = format!("{capture}/claude/.credentials.json");
                 let script = "mkdir -p ~/.claude; cp \"$0\" ~/.claude/; \"$@\"; cp ~/.claude/.credentials.json \"$0\"";
@@ -161,6 +167,12 @@ impl Fleet {
     /// One more container.
     pub fn join(&mut self) {
         self.members.push(self.member());
+    }
+
+    /// The agent of the host.
+    pub fn join_host(&mut self) {
+        let host = Member::start(Way::Host, &self.vendor, &self.store.text("capture"), self.limit);
+        self.members.push(host);
     }
 
     fn member(&self) -> Member {

@@ -1,7 +1,7 @@
-//! Real agents that start at once on one login that is about to expire.
+//! Real agents that take a turn at once on one login that is about to expire.
 
 use super::LONG;
-use crate::support::{ANSWER, CODEX_TOKEN, Run, Sandbox, TOKEN, Vendor, needs_root};
+use crate::support::{ANSWER, CODEX_TOKEN, NODE, Run, Sandbox, TOKEN, Vendor, needs_root};
 
 /// Starts each run before it waits for the first.
 fn all(runs: Vec<Run>) {
@@ -55,6 +55,47 @@ fn four_claudes_wait_for_a_slow_vendor() {
 fn four_of_the_newest_claudes_wait_for_a_slow_vendor() {
     needs_root!();
     a_slow_vendor_fails_no_turn("claude-latest/node_modules/.bin");
+}
+
+/// A number of the environment: the whole measurement takes minutes.
+fn number(variable: &str, default: usize) -> usize {
+    std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+/// A person's own Claude Code, whose config directory the capture is, and containers that share it. All take a turn at
+/// once when the login is about to expire, and whenever the vendor has revoked the access token. For the whole
+/// measurement: `AGENT_INIT_TEST_ROTATIONS=11 AGENT_INIT_TEST_CONTAINERS=10`.
+fn a_host_and_containers_share_a_login(bin: &str) {
+    let (rotations, containers) = (number("AGENT_INIT_TEST_ROTATIONS", 3), number("AGENT_INIT_TEST_CONTAINERS", 2));
+    let (store, vendor) = (Sandbox::new(), Vendor::strict());
+    store.captured("claude", ".credentials.json", &vendor.login("claude", 60));
+    store.give("capture", NODE);
+    store.give("home", NODE);
+    let home = store.text("capture/claude");
+    let sandboxes: Vec<_> = (0..containers).map(|_| Sandbox::new()).collect();
+    let container = |sandbox| {
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", Sandbox::text(sandbox, &format!("agents/{bin}")));
+        let run = vendor.run(sandbox, &["claude", "-p", "hello"]).env("PATH", path);
+        run.env("AGENT_INIT_CAPTURE", store.text("capture"))
+    };
+    for rotation in 1..=rotations {
+        let host = vendor.host(&store, bin, &home, &["claude", "-p", "hello"]);
+        all(sandboxes.iter().map(container).chain([host]).collect());
+        assert_eq!(vendor.requests(TOKEN).len(), rotation, "rotation {rotation}");
+        vendor.ask("expire");
+    }
+}
+
+#[test]
+fn a_host_s_claude_and_containers_send_one_request_a_rotation() {
+    needs_root!();
+    a_host_and_containers_share_a_login("bin");
+}
+
+#[test]
+fn a_host_s_newest_claude_and_containers_send_one_request_a_rotation() {
+    needs_root!();
+    a_host_and_containers_share_a_login("claude-latest/node_modules/.bin");
 }
 
 /// Codex takes no lock: the second request may come before the new login is adopted, and is refused. Codex then finds

@@ -165,6 +165,22 @@ impl Vendor {
         run
     }
 
+    /// A run of a real agent without agent-init, as on a host: the user `node`, in the vendor's network, with `home` as
+    /// the agent's config directory. `bin` is the directory of the agent's command.
+    pub fn host(&self, sandbox: &Sandbox, bin: &str, home: &str, command: &[&str]) -> Run {
+        let network = format!("--net={}", self.network().display());
+        let mut run = sandbox
+            .raw(command[1..].iter().copied())
+            .program(&agents().join(bin).join(command[0]).display().to_string())
+            .through(["nsenter", &network])
+            .uid(NODE)
+            .env("CLAUDE_CONFIG_DIR", home);
+        for (name, value) in self.environment() {
+            run = run.env(&name, value);
+        }
+        run
+    }
+
     /// Where it serves in its network.
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.ready["port"])
