@@ -84,6 +84,14 @@ impl Store {
         }
     }
 
+    /// How many containers use it, as far as is known.
+    pub fn users(&self) -> usize {
+        match self {
+            Store::Directory(capture) => capture.users(),
+            Store::Expected(_) | Store::Remote(_) => 0,
+        }
+    }
+
     /// The right to write. In a remote store everybody may try, because it compares before it sets.
     pub fn lock(&self) -> io::Result<LockOutcome<Option<Lock>>> {
         match self {

@@ -30,6 +30,8 @@ pub enum EventKey {
     SharedWorkingCopy,
     /// An agent's turn at refreshing took too long and was ended.
     TurnOverdue,
+    /// An agent refreshed although it was not its turn.
+    OutOfTurn,
     /// A directory cannot be watched and is polled.
     NotWatched,
     /// A directory was removed, renamed or unmounted.
@@ -96,6 +98,7 @@ impl EventKey {
             EventKey::NoTurns => "no-turns",
             EventKey::SharedWorkingCopy => "shared-working-copy",
             EventKey::TurnOverdue => "turn-overdue",
+            EventKey::OutOfTurn => "out-of-turn",
             EventKey::NotWatched => "not-watched",
             EventKey::DirectoryGone => "directory-gone",
             EventKey::DirectoryClosed => "directory-closed",
@@ -127,7 +130,7 @@ impl EventKey {
 mod tests {
     use super::*;
 
-    const ALL: [EventKey; 37] = [
+    const ALL: [EventKey; 38] = [
         EventKey::Auth,
         EventKey::Published,
         EventKey::Adopted,
@@ -142,6 +145,7 @@ mod tests {
         EventKey::NoTurns,
         EventKey::SharedWorkingCopy,
         EventKey::TurnOverdue,
+        EventKey::OutOfTurn,
         EventKey::NotWatched,
         EventKey::DirectoryGone,
         EventKey::DirectoryClosed,

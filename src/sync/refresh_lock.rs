@@ -145,6 +145,12 @@ impl RefreshLock {
         (matches!(self.turn, Turn::Open { .. }) || !self.takes_turns()) && self.has_intent()
     }
 
+    /// Whether this run holds the lock, and did so during any refresh that is just over. After a turn that took too long
+    /// its answer may still come.
+    pub fn keeps_agent_out(&self) -> bool {
+        self.held.is_some() && !matches!(self.turn, Turn::Open { .. } | Turn::Resting { .. })
+    }
+
     pub fn is_waiting(&self) -> bool {
         matches!(self.turn, Turn::Waiting { .. })
     }

@@ -75,6 +75,8 @@ pub struct SyncSession {
     has_published: bool,
     /// The last sync adopted a login.
     has_adopted: bool,
+    /// The agent was seen to ignore its refresh lock, and a warning said so.
+    ignores_refresh_lock: bool,
     /// There may be a recovery copy, of this run or an earlier one.
     may_have_recovery_copy: bool,
     log: DedupLog,
@@ -180,6 +182,7 @@ impl SyncSession {
             last_result: None,
             has_published: false,
             has_adopted: false,
+            ignores_refresh_lock: false,
             may_have_recovery_copy: true,
             log,
         }

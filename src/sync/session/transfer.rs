@@ -17,6 +17,7 @@ use crate::login::{Document, Login, file};
 use crate::plan::warning::log_in;
 use crate::store::Put;
 use crate::sync::dedup_log::Subject;
+use crate::sync::refresh_lock::RefreshLock;
 use crate::sync::session::config::{Beginning, SessionConfig};
 use crate::sync::session::{
     ABANDONED_LOCK_WAIT, Act, ActFailure, Incomplete, REFUSED_RETRY, ReadFailure, SHORT_RETRY, SyncSession, TORN_WAIT,
@@ -136,10 +137,26 @@ impl SyncSession {
         self.has_published = true;
         self.log.recovered();
         self.config.refusal_is_known = false;
+        self.warn_if_out_of_turn(&put.login);
         self.record_agreement(&put.login, SyncResult::Published, EventKey::Published);
         if let Some(refresh_lock) = &mut self.refresh_lock {
             refresh_lock.renewed();
         }
+    }
+
+    /// Warns if the agent got new tokens while its refresh lock was held. Alone it does no harm.
+    fn warn_if_out_of_turn(&mut self, login: &Login) {
+        let has_new_tokens = self.config.base.is_some_and(|base| base.digest != login.digest);
+        let was_kept_out = self.refresh_lock.as_ref().is_some_and(RefreshLock::keeps_agent_out);
+        let is_out_of_turn = self.agent_lives && has_new_tokens && was_kept_out;
+        if !is_out_of_turn || self.ignores_refresh_lock || self.config.store.users() < 2 {
+            return;
+        }
+        self.ignores_refresh_lock = true;
+        let text = format!("{}: the agent has a new login although it was not its turn to refresh", self.config.agent);
+        let hint = "if nobody logged in again, this version of the agent ignores the lock, and containers that share \
+                    the login may refresh at the same time";
+        self.log.once(self.warning(EventKey::OutOfTurn, text).hint(hint));
     }
 
     /// The store confirmed the login.

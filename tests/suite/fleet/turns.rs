@@ -255,3 +255,24 @@ fn a_stale_write_lock_delays_nobody() {
     fs::rename(next, store.path("capture/claude/.credentials.json")).unwrap();
     await_path(&home, "the newer login", || has("FAKE-access-c"));
 }
+
+/// A version of the agent that does not honour the lock would log the others out one day.
+#[test]
+fn a_refresh_out_of_turn_is_a_warning_where_a_login_is_shared() {
+    for (is_shared, expected) in [(true, 1), (false, 0)] {
+        let (store, sandbox, other) = (captured(), Sandbox::new(), Sandbox::new());
+        let _other = is_shared.then(|| idle(&other, &store));
+        let mut gate = sandbox.gate("gate");
+        let script = format!("refresh b; hold '{gate}'; refresh c; hold '{gate}'");
+        let live = sandbox.claude(&script).env("AGENT_INIT_CAPTURE", store.text("capture")).start();
+        let stored = store.path("capture/claude/.credentials.json");
+        for name in ["FAKE-refresh-b", "FAKE-refresh-c"] {
+            let is_published = || fs::read_to_string(&stored).is_ok_and(|login| login.contains(name));
+            await_path(stored.parent().unwrap(), "the published login", is_published);
+            gate.open();
+        }
+        let outcome = live.wait().ok();
+        let warnings = outcome.warnings().iter().filter(|line| line.contains("not its turn")).count();
+        assert_eq!(warnings, expected, "{outcome}");
+    }
+}

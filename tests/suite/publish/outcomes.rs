@@ -202,7 +202,8 @@ fn two_runs_on_one_capture_agree() {
     let sandbox = &captured.sandbox;
     let (home, state) = (sandbox.mkdir("home2").display().to_string(), sandbox.mkdir("state2").display().to_string());
     let second = sandbox.claude("refresh b").env("AGENT_INIT_HOME", home).env("AGENT_INIT_STATE_DIR", state);
-    second.run().ok().quiet();
+    // The stand-in knows nothing of locks.
+    assert_eq!(second.run().ok().warns_once(&["not its turn"]).warnings().len(), 1);
     captured.await_working("b");
     captured.gate.open();
     first.wait().ok().quiet().prints(&["FAKE-refresh-b"]);
