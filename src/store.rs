@@ -1,5 +1,6 @@
 //! Stores hold logins between containers: directories, and secret stores behind a helper.
 
+pub mod breach;
 pub mod directory;
 pub mod helper;
 pub mod lease;

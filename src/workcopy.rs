@@ -22,8 +22,8 @@ use crate::facts::{Cache, Candidate, CandidateValue, Facts};
 use crate::fs::tree;
 use crate::fs::untrusted::{LIMIT, Owners};
 use crate::fs::{directories, untrusted};
-use crate::log::Message;
 use crate::log::event::EventKey;
+use crate::log::{Message, Reporter};
 use crate::login::Document;
 use crate::login::file::LoginFile;
 use crate::login::format::SessionFile;
@@ -58,7 +58,7 @@ pub fn install(
     plan: &AgentPlan<'_, '_>,
     state_dir: &Dir,
     interrupt: &Interrupt,
-    say: &mut dyn FnMut(Message),
+    reporter: Reporter,
 ) -> anyhow::Result<WorkingCopy> {
     let owner = agent_owner(facts);
     let is_stopped = &|| interrupt.has_come();
@@ -70,10 +70,10 @@ pub fn install(
     if had_other_owner {
         tree::take_over(&working_copy.dir, owner, is_stopped);
     }
-    copy_settings(facts, plan, &working_copy, is_stopped, say);
+    copy_settings(facts, plan, &working_copy, is_stopped, reporter);
     interrupt.check("the working copy was made")?;
     if let Some(session) = &plan.facts.definition.session {
-        make_room(plan, session, &working_copy, (state_dir, &facts.state_dir), say)?;
+        make_room(plan, session, &working_copy, (state_dir, &facts.state_dir), reporter)?;
         if plan.login == LoginFileStep::Stays {
             working_copy.make_private(plan, session)?;
         }
@@ -83,12 +83,12 @@ pub fn install(
             working_copy.write(&session.file, login.bytes.expose_secret())?;
         }
     }
-    overrides::remove(plan, &working_copy, say);
+    overrides::remove(plan, &working_copy, reporter);
     // After the login, because an agent may keep its login and these answers in one file.
     if let Some(step) = &plan.first_run {
-        first_run::answer(step, plan, &working_copy, say);
+        first_run::answer(step, plan, &working_copy, reporter);
     }
-    copy_credential_files(facts, plan, say)?;
+    copy_credential_files(facts, plan, reporter)?;
     Ok(working_copy)
 }
 
@@ -222,11 +222,7 @@ impl WorkingCopy {
 }
 
 /// Copies the files that accompany the chosen method, readable only for the agent's user.
-fn copy_credential_files(
-    facts: &Facts<'_>,
-    plan: &AgentPlan<'_, '_>,
-    say: &mut dyn FnMut(Message),
-) -> anyhow::Result<()> {
+fn copy_credential_files(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, reporter: Reporter) -> anyhow::Result<()> {
     let owner = agent_owner(facts);
     for file in plan.files() {
         let path = copied_file(&facts.state_dir, &plan.facts.definition.name, &file.variable);
@@ -240,7 +236,7 @@ fn copy_credential_files(
             let (agent, variable) = (&plan.facts.definition.name, &file.variable);
             let text = format!("{agent}: cannot copy the cache of {variable}: {}", in_words(&error));
             let hint = "HOME must be writable: mount a tmpfs there, or name another HOME with --home";
-            say(warning(plan, text).hint(hint));
+            reporter.say(&warning(plan, text).hint(hint));
         }
     }
     Ok(())
@@ -271,7 +267,7 @@ fn make_room(
     session: &SessionFile,
     working_copy: &WorkingCopy,
     state_dir: (&Dir, &Path),
-    say: &mut dyn FnMut(Message),
+    reporter: Reporter,
 ) -> anyhow::Result<()> {
     let name = OsStr::new(&session.file);
     if plan.login == LoginFileStep::Stays
@@ -285,7 +281,7 @@ fn make_room(
             let agent = &plan.facts.definition.name;
             let planned = plan.conflicts_dir();
             let text = format!("{agent}: cannot keep the replaced login in {}", planned.display());
-            say(warning(plan, text).hint(format!("the login is kept in {} instead", kept.display())));
+            reporter.say(&warning(plan, text).hint(format!("the login is kept in {} instead", kept.display())));
         }
     }
     if plan.login == LoginFileStep::Absent {
@@ -338,7 +334,7 @@ fn copy_settings(
     plan: &AgentPlan<'_, '_>,
     working_copy: &WorkingCopy,
     is_stopped: &dyn Fn() -> bool,
-    say: &mut dyn FnMut(Message),
+    reporter: Reporter,
 ) {
     let definition = plan.facts.definition;
     let scope = plan.scope;
@@ -353,12 +349,15 @@ fn copy_settings(
                 let skipped =
                     import::copy_settings(&source, &working_copy.dir, &filter, working_copy.owner, is_stopped);
                 for skipped in skipped.into_lines() {
-                    say(warning(plan, format!("{}/{skipped}", from.display())));
+                    reporter.say(&warning(plan, format!("{}/{skipped}", from.display())));
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
-                say(warning(plan, format!("cannot copy settings from {}: {}", from.display(), error::reason(&error))));
+                reporter.say(&warning(
+                    plan,
+                    format!("cannot copy settings from {}: {}", from.display(), error::reason(&error)),
+                ));
             }
         }
     }
@@ -374,7 +373,7 @@ fn copy_settings(
             Err(_) => Ok(()),
         };
         if let Err(why) = copied {
-            say(warning(plan, format!("cannot copy {}: {why}", from.display())));
+            reporter.say(&warning(plan, format!("cannot copy {}: {why}", from.display())));
         }
     }
 }

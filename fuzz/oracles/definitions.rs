@@ -8,6 +8,7 @@ pub fn definitions(input: &[u8]) {
     let definition = match rules::read(text) {
         Ok(definition) => definition,
         Err(why) => {
+            let why = why.to_string();
             let line = why.strip_prefix("line ").and_then(|rest| rest.split_once(':')).map(|(line, _)| line);
             match line {
                 Some(line) => {

@@ -11,7 +11,7 @@ use crate::store::protocol::{Files, Stored, is_earlier};
 /// An answer of a store's helper, read as the answer to each question.
 pub fn store(input: &[u8]) {
     match protocol::parse_get_answer(input) {
-        Err(why) => assert_clean(&why),
+        Err(why) => assert_clean(&why.to_string()),
         Ok(None) => {}
         Ok(Some(Stored { version, files, .. })) => {
             assert!(!version.is_empty());
@@ -22,7 +22,7 @@ pub fn store(input: &[u8]) {
         }
     }
     match protocol::parse_put_answer(input) {
-        Err(why) => assert_clean(&why),
+        Err(why) => assert_clean(&why.to_string()),
         Ok(version) => {
             assert!(version.as_ref().is_none_or(|version| !version.is_empty()));
             let version = version.unwrap_or_default();
@@ -30,7 +30,7 @@ pub fn store(input: &[u8]) {
         }
     }
     if let Err(why) = protocol::parse_lock_answer(input) {
-        assert_clean(&why);
+        assert_clean(&why.to_string());
     }
     let text = String::from_utf8_lossy(input);
     let request: Value = limits::parse(&protocol::lease_request(&text, &text, Duration::from_secs(20))).unwrap();

@@ -1,29 +1,53 @@
 //! Pure. Checks the rules for definitions that types cannot express and that other code relies on.
 
+use std::fmt;
+
 use crate::agent::definition::{Condition, Definition, Method, RefreshLockRule};
 use crate::agent::keys::Keys;
 use crate::login::format::{Field, Format, SessionFile};
 use crate::login::limits;
 use crate::login::limits::Unparsed;
 
-/// Parses and checks a definition. The error names the line and the key.
-pub fn read(text: &str) -> Result<Definition, String> {
+/// What is wrong with a definition, and where.
+#[derive(Debug)]
+pub struct BadDefinition {
+    /// `None` for what concerns the whole text.
+    line: Option<usize>,
+    /// Empty where no key is known.
+    key: String,
+    what: String,
+}
+
+impl fmt::Display for BadDefinition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.what)
+    }
+}
+
+/// Parses and checks a definition.
+pub fn read(text: &str) -> Result<Definition, BadDefinition> {
     if !text.trim_start().starts_with('{') {
         // Serde would take a list for the fields in their order.
-        return Err("line 1: it is not a JSON object".to_owned());
+        return Err(BadDefinition { line: Some(1), key: String::new(), what: "it is not a JSON object".to_owned() });
     }
     let definition: Definition = limits::parse(text.as_bytes()).map_err(|why| match why {
         Unparsed::NotJson { error: Some(error), .. } => refused(&Keys::of(text), &error),
-        why => why.to_string(),
+        why => BadDefinition { line: None, key: String::new(), what: why.to_string() },
     })?;
     match broken(&definition) {
         None => Ok(definition),
-        Some(Broken { key, what }) => Err(format!("line {}: {key}: {what}", Keys::of(text).line(&key))),
+        Some(Broken { key, what }) => Err(BadDefinition { line: Some(Keys::of(text).line(&key)), key, what }),
     }
 }
 
 /// What serde refuses, with the key that it does not name.
-fn refused(keys: &Keys<'_>, error: &serde_json::Error) -> String {
+fn refused(keys: &Keys<'_>, error: &serde_json::Error) -> BadDefinition {
     let said = error.to_string();
     let what = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what);
     let (line, column) = (error.line(), error.column());
@@ -33,7 +57,7 @@ fn refused(keys: &Keys<'_>, error: &serde_json::Error) -> String {
         serde_json::error::Category::Data => keys.at(line, column),
         _ => String::new(),
     };
-    if key.is_empty() { format!("line {line}: {what}") } else { format!("line {line}: {key}: {what}") }
+    BadDefinition { line: Some(line), key, what: what.to_owned() }
 }
 
 /// A rule that a definition breaks.
@@ -295,7 +319,7 @@ mod tests {
     use super::*;
 
     /// A sound definition with this text in place of that.
-    fn changed(from: &str, to: &str) -> Result<Definition, String> {
+    fn changed(from: &str, to: &str) -> Result<Definition, BadDefinition> {
         let text = r#"{
   "name": "mine",
   "title": "Mine",
@@ -390,10 +414,10 @@ mod tests {
             ("\"hints\"", "hints", "line 12: key must be a string"),
         ];
         for (from, to, expected) in rows {
-            let said = changed(from, to).unwrap_err();
+            let said = changed(from, to).unwrap_err().to_string();
             assert!(said.contains(expected), "{to}: {said}");
         }
-        assert_eq!(read("[]").unwrap_err(), "line 1: it is not a JSON object");
-        assert!(read("").unwrap_err().starts_with("line 1: "));
+        assert_eq!(read("[]").unwrap_err().to_string(), "line 1: it is not a JSON object");
+        assert!(read("").unwrap_err().to_string().starts_with("line 1: "));
     }
 }

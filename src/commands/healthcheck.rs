@@ -29,7 +29,7 @@ fn first_problem(config: &HealthcheckConfig, environment: &Environment) -> Optio
             running_agents(&running, &catalog, clock).iter().find_map(complaint)
         }
         Err(_) if running::plain_init_has_child() => None,
-        Err(why) => Some(why),
+        Err(why) => Some(why.to_string()),
     };
     why.map(|why| Failure::new(why).into())
 }

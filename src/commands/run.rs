@@ -174,8 +174,7 @@ impl Installer<'_, '_, '_> {
     fn install(&mut self, agent: &AgentPlan<'_, '_>) -> anyhow::Result<()> {
         let state_dir = directories::state_directory(&self.facts.state_dir)?;
         let reporter = self.reporter;
-        let say = &mut |message| reporter.say(&message);
-        let working_copy = workcopy::install(self.facts, agent, &state_dir, self.helpers.signals, say)?;
+        let working_copy = workcopy::install(self.facts, agent, &state_dir, self.helpers.signals, reporter)?;
         self.state_dir = Some(state_dir);
         let name = &agent.facts.definition.name;
         let text = format!("{name}: the working copy is {}", working_copy.path.display());

@@ -56,7 +56,7 @@ pub fn prepare<'f, 'c>(
     }
     let mut targets = Vec::new();
     for (agent, (capture_dir, capture)) in captures {
-        let copy = workcopy::install(facts, agent, &state_dir, interrupt, &mut |message| reporter.say(&message))?;
+        let copy = workcopy::install(facts, agent, &state_dir, interrupt, reporter)?;
         let definition = agent.facts.definition;
         let file = definition.session.as_ref().map(|session| session.file.as_str()).unwrap_or_default();
         let recovery = Recovery::new(&facts.state_dir, &definition.name, file);

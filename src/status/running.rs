@@ -3,12 +3,12 @@
 //! A command after `docker exec` has neither the agent's environment nor the options of PID 1. It finds the state file,
 //! and trusts it only as far as the owner of the file could have done what it says.
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use crate::config::{InitConfig, Inspection, RunConfig};
 use crate::env::Environment;
-use crate::fs::untrusted::Owners;
+use crate::fs::untrusted::{Owners, Unreadable};
 use crate::login::file;
 use crate::login::format::SessionFile;
 use crate::login::merge::LoginState;
@@ -30,8 +30,56 @@ pub struct Running {
 /// PID 1 of the container. agent-init may run as another process, which the state file names.
 const INIT: Pid = 1;
 
-/// Finds the run. If `state_dir` is set, only that directory is searched. The error says why there is no run.
-pub fn find(state_dir: Option<&Path>, environment: &Environment) -> Result<Running, String> {
+/// Why no run was found.
+#[derive(Debug)]
+pub enum NoRun {
+    /// There is no state file in any of these directories.
+    NoStateFile(Vec<PathBuf>),
+    UnreadableStateFile {
+        path: PathBuf,
+        why: Unreadable,
+    },
+    /// The run of this state file has no agent.
+    NoAgent {
+        path: PathBuf,
+        why: NoAgent,
+    },
+}
+
+/// Why the agent of a state file was not found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NoAgent {
+    NotStarted,
+    Ended,
+    /// The process that the file names belongs to this uid.
+    OfAnotherUser(u32),
+}
+
+impl fmt::Display for NoRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoRun::NoStateFile(searched) => {
+                let searched: Vec<String> = searched.iter().map(|path| path.display().to_string()).collect();
+                write!(f, "no agent runs here: no state file in {}", searched.join(", "))
+            }
+            NoRun::UnreadableStateFile { path, why } => write!(f, "{} cannot be read: {why}", path.display()),
+            NoRun::NoAgent { path, why } => write!(f, "{why} ({})", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for NoAgent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoAgent::NotStarted => f.write_str("its agent has not started"),
+            NoAgent::Ended => f.write_str("its agent has ended"),
+            NoAgent::OfAnotherUser(uid) => write!(f, "the process that it names belongs to uid {uid}"),
+        }
+    }
+}
+
+/// Finds the run. If `state_dir` is set, only that directory is searched.
+pub fn find(state_dir: Option<&Path>, environment: &Environment) -> Result<Running, NoRun> {
     let directories = state_dir.map_or_else(|| state_directories(environment), |only| vec![only.to_owned()]);
     let mut reason = None;
     for directory in &directories {
@@ -40,17 +88,17 @@ pub fn find(state_dir: Option<&Path>, environment: &Environment) -> Result<Runni
             Ok(None) => continue,
             Err(why) if why.is_forbidden() => continue,
             Err(why) => {
-                reason = reason.or(Some(format!("{} cannot be read: {why}", directory.join("state.json").display())));
+                let path = directory.join(state::FILE);
+                reason = reason.or(Some(NoRun::UnreadableStateFile { path, why }));
                 continue;
             }
         };
         match agent(&state, owner) {
             Ok(agent) => return Ok(Running { state, state_dir: directory.clone(), agent }),
-            Err(why) => reason = reason.or(Some(format!("{why} ({})", directory.join("state.json").display()))),
+            Err(why) => reason = reason.or(Some(NoRun::NoAgent { path: directory.join(state::FILE), why })),
         }
     }
-    let searched: Vec<String> = directories.iter().map(|directory| directory.display().to_string()).collect();
-    Err(reason.unwrap_or_else(|| format!("no agent runs here: no state file in {}", searched.join(", "))))
+    Err(reason.unwrap_or(NoRun::NoStateFile(directories)))
 }
 
 /// Whether PID 1 is an agent-init that has a child but serves no agent, and therefore keeps no state.
@@ -107,25 +155,25 @@ fn state_directories(environment: &Environment) -> Vec<PathBuf> {
 }
 
 /// The agent of a state file that belongs to `owner`.
-fn agent(state: &State, owner: u32) -> Result<Process, String> {
+fn agent(state: &State, owner: u32) -> Result<Process, NoAgent> {
     // The pid is written just after the agent starts. Until then the agent is the only child of its parent.
     let only_child = || match process::children_of(state.pid).as_slice() {
         [only] => Some(*only),
         _ => None,
     };
-    let pid = state.agent_pid.or_else(only_child).ok_or("its agent has not started")?;
-    let agent = Process::of(pid).ok_or("its agent has ended")?;
+    let pid = state.agent_pid.or_else(only_child).ok_or(NoAgent::NotStarted)?;
+    let agent = Process::of(pid).ok_or(NoAgent::Ended)?;
     verify(state, owner, agent)
 }
 
 /// Pure. A file of root is trusted. The agent could have written a file of any other owner, so that may only name a
 /// process of its owner: an init that is not root cannot start its agent as another user.
-fn verify(state: &State, owner: u32, agent: Process) -> Result<Process, String> {
+fn verify(state: &State, owner: u32, agent: Process) -> Result<Process, NoAgent> {
     if agent.parent != state.pid {
-        return Err("its agent has ended".to_owned());
+        return Err(NoAgent::Ended);
     }
     if agent.uid != state.user.0 || (owner != 0 && agent.uid != owner) {
-        return Err(format!("the process that it names belongs to uid {}", agent.uid));
+        return Err(NoAgent::OfAnotherUser(agent.uid));
     }
     Ok(agent)
 }
@@ -133,6 +181,16 @@ fn verify(state: &State, owner: u32, agent: Process) -> Result<Process, String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Row {
+        what: &'static str,
+        /// The agent's user in the file.
+        user: u32,
+        owner: u32,
+        /// Parent and uid of the process with the agent's number.
+        process: (Pid, u32),
+        refused: Option<NoAgent>,
+    }
 
     #[test]
     fn only_a_state_file_of_root_may_name_another_user() {
@@ -148,27 +206,47 @@ mod tests {
         };
         let state = |user| State { pid: 1, agent_pid: Some(7), user: (user, user), ..State::default() };
         let rows = [
-            // user in the file, its owner, the process: parent, uid; believed
-            (1000, 0, 1, 1000, true),
-            (0, 0, 1, 0, true),
-            (1000, 1000, 1, 1000, true),
-            // Another process has the number now.
-            (1000, 0, 5, 1000, false),
-            (1000, 0, 1, 0, false),
-            // An agent's forgery that would make root's command run with its environment.
-            (0, 1000, 1, 0, false),
-            (1001, 1000, 1, 1001, false),
+            Row { what: "root's file, a user's agent", user: 1000, owner: 0, process: (1, 1000), refused: None },
+            Row { what: "root's file and agent", user: 0, owner: 0, process: (1, 0), refused: None },
+            Row { what: "a user's file and agent", user: 1000, owner: 1000, process: (1, 1000), refused: None },
+            Row {
+                what: "the number is another process's now",
+                user: 1000,
+                owner: 0,
+                process: (5, 1000),
+                refused: Some(NoAgent::Ended),
+            },
+            Row {
+                what: "the process is root's now",
+                user: 1000,
+                owner: 0,
+                process: (1, 0),
+                refused: Some(NoAgent::OfAnotherUser(0)),
+            },
+            Row {
+                what: "an agent's forgery, so that root's command runs with its environment",
+                user: 0,
+                owner: 1000,
+                process: (1, 0),
+                refused: Some(NoAgent::OfAnotherUser(0)),
+            },
+            Row {
+                what: "a forgery that names another user",
+                user: 1001,
+                owner: 1000,
+                process: (1, 1001),
+                refused: Some(NoAgent::OfAnotherUser(1001)),
+            },
         ];
-        for (user, owner, parent, uid, expected) in rows {
-            let found = verify(&state(user), owner, process(parent, uid));
-            assert_eq!(found.is_ok(), expected, "{user} {owner} {parent} {uid}: {found:?}");
+        for Row { what, user, owner, process: (parent, uid), refused } in rows {
+            assert_eq!(verify(&state(user), owner, process(parent, uid)).err(), refused, "{what}");
         }
     }
 
     #[test]
     fn without_a_state_file_no_agent_runs() {
         let temp = tempfile::tempdir().unwrap();
-        let why = find(Some(temp.path()), &Environment::default()).unwrap_err();
+        let why = find(Some(temp.path()), &Environment::default()).unwrap_err().to_string();
         assert!(why.contains("no agent runs here"), "{why}");
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::error::Failure;
 use crate::process::children::Children;
 use crate::process::task::{Bounds, Job, Task};
+use crate::store::breach::Breach;
 use crate::store::protocol;
 use crate::store::protocol::Verb;
 use crate::sys::process::Program;
@@ -43,7 +44,7 @@ pub fn request_name(text: &str, verb: Verb) -> String {
 }
 
 /// The error for an answer that does not follow the protocol.
-pub fn protocol_error(text: &str, verb: Verb, why: &str) -> Failure {
+pub fn protocol_error(text: &str, verb: Verb, why: &Breach) -> Failure {
     let what = format!("{}: the answer cannot be used: {why}", request_name(text, verb));
     Failure::new(what).hint("run it by hand: it must print one JSON object, and nothing else, on standard output")
 }

@@ -12,13 +12,11 @@ use zeroize::Zeroizing;
 use crate::fs::untrusted::LIMIT;
 use crate::login::source::decode_base64;
 use crate::login::{Secret, limits};
+use crate::store::breach::{Breach, MAX_FILES};
 use crate::store::directory::BOOKKEEPING;
 
 /// The name of the record among a store's files. In a capture the record is in the bookkeeping.
 pub const RECORD: &str = "agent-init.record.json";
-
-/// The maximum number of files in a store, not counting the record. A start writes each of them to disk.
-pub const MAX_FILES: usize = 64;
 
 /// The maximum length of an answer in bytes: files of [`LIMIT`] bytes in base64, which is 4/3 of that, and the JSON
 /// around them.
@@ -120,19 +118,19 @@ struct GetAnswer {
 }
 
 /// Parses the answer to `get`. The error text quotes nothing of it.
-pub fn parse_get_answer(answer: &[u8]) -> Result<Option<Stored>, String> {
+pub fn parse_get_answer(answer: &[u8]) -> Result<Option<Stored>, Breach> {
     let got: GetAnswer = parse(answer)?;
     check_protocol_version(got.v)?;
     if !got.found {
         return Ok(None);
     }
-    let version = got.version.filter(|version| !version.is_empty()).ok_or("it has no version")?;
+    let version = got.version.filter(|version| !version.is_empty()).ok_or(Breach::NoVersion)?;
     let (notes, texts): (Vec<_>, Vec<_>) = got.files.into_iter().partition(|(name, _)| is_bookkeeping(name));
     // Names are checked before any file is decoded.
     check_names(texts.iter().map(|(name, _)| name.as_str()))?;
     let mut files = Files::new();
     for (name, text) in texts {
-        let content = decode_base64(text.as_bytes()).ok_or("one of its files is not base64")?;
+        let content = decode_base64(text.as_bytes()).ok_or(Breach::NotBase64)?;
         files.insert(name, Secret::new(content));
     }
     check(&files)?;
@@ -140,18 +138,18 @@ pub fn parse_get_answer(answer: &[u8]) -> Result<Option<Stored>, String> {
 }
 
 /// Checks that every reader accepts these files. A writer calls it before `put`. The error text quotes nothing of them.
-pub fn check(files: &Files) -> Result<(), String> {
+pub fn check(files: &Files) -> Result<(), Breach> {
     check_names(files.keys().map(String::as_str))?;
     let size: u64 = files.values().map(|content| content.expose_secret().len() as u64).sum();
-    if size > LIMIT { Err(format!("its files are larger than {LIMIT} bytes in total")) } else { Ok(()) }
+    if size > LIMIT { Err(Breach::TooLarge) } else { Ok(()) }
 }
 
-fn check_names<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Result<(), String> {
+fn check_names<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Result<(), Breach> {
     if names.clone().any(|name| !is_valid_name(name)) {
-        return Err("the name of a file has other characters than letters, digits, '.', '-' and '_'".to_owned());
+        return Err(Breach::FileName);
     }
     let count = names.filter(|name| *name != RECORD).count();
-    if count > MAX_FILES { Err(format!("it has {count} files, more than the maximum of {MAX_FILES}")) } else { Ok(()) }
+    if count > MAX_FILES { Err(Breach::Files(count)) } else { Ok(()) }
 }
 
 /// Whether a name is that of the bookkeeping directory or something below it. A store must not write there.
@@ -176,13 +174,13 @@ struct PutAnswer {
 }
 
 /// Parses the answer to `put`: the new version, or `None` if another container was first.
-pub fn parse_put_answer(answer: &[u8]) -> Result<Option<String>, String> {
+pub fn parse_put_answer(answer: &[u8]) -> Result<Option<String>, Breach> {
     let put: PutAnswer = parse(answer)?;
     check_protocol_version(put.v)?;
     match (put.stored, put.conflict, put.version) {
         (true, false, Some(version)) if !version.is_empty() => Ok(Some(version)),
         (false, true, _) => Ok(None),
-        _ => Err(r#"it has neither "stored" with a version nor "conflict""#.to_owned()),
+        _ => Err(Breach::NoPutResult),
     }
 }
 
@@ -204,28 +202,24 @@ struct LockAnswer {
 }
 
 /// Parses the answer to `lock`.
-pub fn parse_lock_answer(answer: &[u8]) -> Result<Lease, String> {
+pub fn parse_lock_answer(answer: &[u8]) -> Result<Lease, Breach> {
     let lock: LockAnswer = parse(answer)?;
     check_protocol_version(lock.v)?;
     match (lock.locked, lock.unsupported) {
         (_, true) => Ok(Lease::Unsupported),
         (Some(true), false) => Ok(Lease::Granted),
         (Some(false), false) => Ok(Lease::Taken),
-        (None, false) => Err(r#"it has neither "locked" nor "unsupported""#.to_owned()),
+        (None, false) => Err(Breach::NoLease),
     }
 }
 
-fn parse<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, String> {
+fn parse<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, Breach> {
     // serde's own message may quote the answer, so it is left out.
-    limits::parse(answer).map_err(|why| why.to_string())
+    limits::parse(answer).map_err(Breach::Unparsed)
 }
 
-fn check_protocol_version(version: u64) -> Result<(), String> {
-    if version == 1 {
-        Ok(())
-    } else {
-        Err(format!("it has protocol version {version}, and agent-init speaks version 1"))
-    }
+fn check_protocol_version(version: u64) -> Result<(), Breach> {
+    if version == 1 { Ok(()) } else { Err(Breach::Protocol(version)) }
 }
 
 /// Whether `answered` is an earlier version than `known`. A version is any text; if both are numbers, versions count
@@ -280,7 +274,7 @@ mod tests {
         let with_record = names(MAX_FILES).chain([RECORD.to_owned()]);
         assert_eq!(parse_get_answer(&answer(with_record)).unwrap().unwrap().files.len(), MAX_FILES + 1);
         let why = parse_get_answer(&answer(names(MAX_FILES + 1))).map(|_| ()).unwrap_err();
-        assert_eq!(why, "it has 65 files, more than the maximum of 64");
+        assert_eq!(why.to_string(), "it has 65 files, more than the maximum of 64");
     }
 
     #[test]
@@ -320,11 +314,11 @@ mod tests {
 
     #[test]
     fn answers_to_put_and_lock_are_parsed_or_refused() {
-        assert_eq!(parse_put_answer(br#"{"v":1,"stored":true,"version":"18"}"#), Ok(Some("18".to_owned())));
-        assert_eq!(parse_put_answer(br#"{"v":1,"conflict":true}"#), Ok(None));
-        assert_eq!(parse_lock_answer(br#"{"v":1,"locked":true}"#), Ok(Lease::Granted));
-        assert_eq!(parse_lock_answer(br#"{"v":1,"locked":false,"holder":"x"}"#), Ok(Lease::Taken));
-        assert_eq!(parse_lock_answer(br#"{"v":1,"unsupported":true}"#), Ok(Lease::Unsupported));
+        assert_eq!(parse_put_answer(br#"{"v":1,"stored":true,"version":"18"}"#).unwrap().as_deref(), Some("18"));
+        assert_eq!(parse_put_answer(br#"{"v":1,"conflict":true}"#).unwrap(), None);
+        assert_eq!(parse_lock_answer(br#"{"v":1,"locked":true}"#).unwrap(), Lease::Granted);
+        assert_eq!(parse_lock_answer(br#"{"v":1,"locked":false,"holder":"x"}"#).unwrap(), Lease::Taken);
+        assert_eq!(parse_lock_answer(br#"{"v":1,"unsupported":true}"#).unwrap(), Lease::Unsupported);
         for bad in
             ["{}", r#"{"v":1}"#, r#"{"v":1,"stored":true}"#, r#"{"v":1,"stored":true,"conflict":true,"version":"1"}"#]
         {

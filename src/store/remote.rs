@@ -21,6 +21,7 @@ use crate::login::history::History;
 use crate::login::{Document, Secret, file, limits};
 use crate::process::children::Children;
 use crate::process::task::Task;
+use crate::store::breach::Breach;
 use crate::store::directory::{BOOKKEEPING, Capture, Record};
 use crate::store::helper::{Helper, protocol_error, request_name};
 use crate::store::poll_interval::PollInterval;
@@ -289,7 +290,7 @@ impl Remote {
     }
 
     fn handle_answer(&mut self, verb: Verb, answer: &[u8], events: &mut Vec<StoreEvent>) -> Result<(), Failure> {
-        let unusable = |why: String| protocol_error(&self.helper.text, verb, &why);
+        let unusable = |why: Breach| protocol_error(&self.helper.text, verb, &why);
         match verb {
             Verb::Get => {
                 let stored = protocol::parse_get_answer(answer).map_err(unusable)?;

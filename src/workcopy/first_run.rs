@@ -10,8 +10,8 @@ use crate::error::in_words;
 use crate::facts::CandidateValue;
 use crate::fs::untrusted;
 use crate::fs::untrusted::Unreadable;
-use crate::log::Message;
 use crate::log::event::EventKey;
+use crate::log::{Message, Reporter};
 use crate::login::format::Format;
 use crate::login::splice::Splice;
 use crate::plan::{AgentPlan, FirstRunStep};
@@ -20,7 +20,7 @@ use crate::workcopy::overrides::{is_blank, parse_settings};
 
 /// Writes the first-run state of an agent. Settings that cannot be parsed are left unchanged: they belong to the user, and the
 /// agent explains better what is wrong with them.
-pub fn answer(step: &FirstRunStep<'_>, plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnMut(Message)) {
+pub fn answer(step: &FirstRunStep<'_>, plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, reporter: Reporter) {
     let trusted = &step.trusted;
     for entry in &step.entries {
         let name = OsStr::new(&entry.file);
@@ -30,7 +30,7 @@ pub fn answer(step: &FirstRunStep<'_>, plan: &AgentPlan<'_, '_>, copy: &WorkingC
             Err(Unreadable::Missing) => None,
             Err(why) => {
                 let text = format!("{} is left unchanged: {why}", path.display());
-                say(Message::warning(text).event(EventKey::WorkingCopy));
+                reporter.say(&Message::warning(text).event(EventKey::WorkingCopy));
                 continue;
             }
         };
@@ -46,7 +46,7 @@ pub fn answer(step: &FirstRunStep<'_>, plan: &AgentPlan<'_, '_>, copy: &WorkingC
             Err(why) => Err(format!("{} is left unchanged: {why}", path.display())),
         };
         if let Err(why) = written {
-            say(Message::warning(why).event(EventKey::WorkingCopy));
+            reporter.say(&Message::warning(why).event(EventKey::WorkingCopy));
         }
     }
 }

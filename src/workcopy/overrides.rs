@@ -11,8 +11,8 @@ use crate::error;
 use crate::error::in_words;
 use crate::fs::untrusted;
 use crate::fs::untrusted::Unreadable;
-use crate::log::Message;
 use crate::log::event::EventKey;
+use crate::log::{Message, Reporter};
 use crate::login::format::Format;
 use crate::login::limits::Unparsed;
 use crate::login::splice::{BYTE_ORDER_MARK, New, Splice, without_comment_lines};
@@ -23,11 +23,11 @@ use crate::workcopy::WorkingCopy;
 
 /// Removes the settings that the agent would prefer to the chosen credential. A copied file still exists where it was
 /// copied from. The original of any other file is kept in `conflicts/`.
-pub fn remove(plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnMut(Message)) {
+pub fn remove(plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, reporter: Reporter) {
     for setting in plan.overriding_settings() {
         match edit(plan, copy, &setting.file, &|settings| settings.remove(&[], &|name| name == setting.key)) {
-            Ok(done) => done.into_iter().for_each(&mut *say),
-            Err(why) => say(cannot_remove(&setting.key, copy, &setting.file, &why)),
+            Ok(done) => reporter.say_all(&done),
+            Err(why) => reporter.say(&cannot_remove(&setting.key, copy, &setting.file, &why)),
         }
     }
     let Some(variables) = &plan.facts.definition.settings.variables else { return };
@@ -38,8 +38,10 @@ pub fn remove(plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, say: &mut dyn FnMut(
     let holds_credential =
         plan.facts.candidates.iter().any(|candidate| candidate.is_setting() && candidate.rule.variable.is_some());
     match edit(plan, copy, &variables.file, &remove_variables) {
-        Ok(done) => done.into_iter().for_each(&mut *say),
-        Err(why) if holds_credential => say(cannot_remove(&variables.key, copy, &variables.file, &why)),
+        Ok(done) => reporter.say_all(&done),
+        Err(why) if holds_credential => {
+            reporter.say(&cannot_remove(&variables.key, copy, &variables.file, &why));
+        }
         Err(_) => {}
     }
 }
