@@ -27,6 +27,7 @@ mod value;
 mod variables;
 mod words;
 
+pub use crate::words::spelling::{Word, Words};
 pub use choices::{AuthMode, Delivery, Forwarding, Scope, Shell, Switch, SyncMode};
 pub use compat::Compat;
 pub use invalid::Invalid;
@@ -41,4 +42,3 @@ pub use value::{
     AgentSelection, CaptureDirs, PerAgent, Requirement, Rewrite, StoreChoice, StoreSpec, UserChoice, boolean,
 };
 pub use variables::PREFIX;
-pub use words::{Word, Words};

@@ -12,35 +12,25 @@ use crate::error::{Failure, in_words, without_number};
 use crate::sys::output::Output;
 use crate::sys::poll;
 use crate::sys::poll::Interest;
+use crate::words::spelling::Words;
+use crate::words::spelling::word_enum;
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Lines for people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
+word_enum! {
+    #[derive(Default)]
+    pub enum LogFormat("format") {
+        #[default]
+        Text = "text": "lines for people",
+        Json = "json": "one JSON object per line, for log collectors",
+    }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    Error,
-    /// What the operator should know.
-    Warning,
-    /// One line for each agent.
-    Notice,
-    /// Each step (`-v`).
-    Detail,
-}
-
-impl Level {
-    fn word(self) -> &'static str {
-        match self {
-            Level::Error => "error",
-            Level::Warning => "warning",
-            Level::Notice => "notice",
-            Level::Detail => "detail",
-        }
+word_enum! {
+    #[derive(PartialOrd, Ord)]
+    pub enum Level("level") {
+        Error = "error": "",
+        Warning = "warning": "what the operator should know",
+        Notice = "notice": "one line for each agent",
+        Detail = "detail": "each step",
     }
 }
 

@@ -14,6 +14,7 @@ use crate::agent::definition::Method;
 use crate::login::merge::{LoginState, SyncResult};
 use crate::plan::{AgentPlan, WriteBack};
 use crate::state::{Served, Shadowed};
+use crate::words::spelling::Words;
 
 /// The status of one agent; its JSON is that of `status --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

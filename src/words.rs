@@ -1,4 +1,6 @@
-//! Words for facts that are easy to get wrong. Pure.
+//! Words for facts that are easy to get wrong, and enums that are spelled in one place. Pure.
+
+pub mod spelling;
 
 /// Joins a list. `none` if it is empty.
 pub fn listed<T: AsRef<str>>(words: &[T], separator: &str, none: &str) -> String {

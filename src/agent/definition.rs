@@ -11,11 +11,13 @@ use std::collections::BTreeMap;
 pub use condition::Condition;
 pub use locks::{RefreshLockRule, SharedLockRule, Sign, WriteLockRule};
 pub use login::{LoginRule, TokenRule};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::login::format::{Format, SessionFile};
 use crate::login::names::Names;
+use crate::words::spelling;
+use crate::words::spelling::word_enum;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -76,35 +78,21 @@ pub struct Parent {
     pub suffix: String,
 }
 
-/// The kind of authentication.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// A long-lived OAuth token.
-    OauthToken,
-    /// A bearer token.
-    AuthToken,
-    /// An API key.
-    ApiKey,
-    /// A login with rotating tokens, in a file.
-    Session,
-    /// A cloud provider with credentials of its own.
-    Cloud,
+word_enum! {
+    /// The kind of authentication.
+    #[derive(Hash)]
+    pub enum Method("method") {
+        OauthToken = "oauth-token": "a long-lived token of a subscription",
+        AuthToken = "auth-token": "a bearer token",
+        ApiKey = "api-key": "an API key, billed by use",
+        Session = "session": "a login, with tokens that the agent refreshes",
+        Cloud = "cloud": "a cloud provider's own credentials",
+    }
 }
 
-impl Method {
-    pub const ALL: [Method; 5] =
-        [Method::OauthToken, Method::AuthToken, Method::ApiKey, Method::Session, Method::Cloud];
-
-    /// The word for it in options and JSON.
-    pub fn word(self) -> &'static str {
-        match self {
-            Method::OauthToken => "oauth-token",
-            Method::AuthToken => "auth-token",
-            Method::ApiKey => "api-key",
-            Method::Session => "session",
-            Method::Cloud => "cloud",
-        }
+impl<'d> Deserialize<'d> for Method {
+    fn deserialize<D: Deserializer<'d>>(deserializer: D) -> Result<Method, D::Error> {
+        spelling::deserialize(deserializer)
     }
 }
 

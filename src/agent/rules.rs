@@ -7,6 +7,7 @@ use crate::agent::keys::Keys;
 use crate::login::format::{Field, Format, SessionFile};
 use crate::login::limits;
 use crate::login::limits::Unparsed;
+use crate::words::spelling::Words;
 
 /// What is wrong with a definition, and where.
 #[derive(Debug)]
@@ -308,7 +309,7 @@ fn conditions(definition: &Definition) -> impl Iterator<Item = (String, &Conditi
 }
 
 fn condition(key: &str, when: &Condition) -> Option<Broken> {
-    let is_known = |word: &str| word == "none" || Method::ALL.iter().any(|method| method.word() == word);
+    let is_known = |word: &str| word == "none" || Method::VALUES.iter().any(|method| method.word() == word);
     let word = |key: String, word: &str| (!is_known(word)).then(|| breaks(key, format!("'{word}' is not a method")));
     listed(&format!("{key}.method"), &when.method, word)
         .or_else(|| listed(&format!("{key}.set-aside"), &when.ignored, word))
@@ -351,7 +352,7 @@ mod tests {
             ("\"Mine\"", "3", "line 3: title: invalid type: integer `3`"),
             ("  \"title\": \"Mine\",\n", "", "line 12: missing field `title`"),
             ("\"label\": \"API key\", ", "", "line 7: methods[0]: missing field `label`"),
-            ("\"api-key\"", "\"key\"", "line 7: methods[0].method: unknown variant `key`"),
+            ("\"api-key\"", "\"key\"", "line 7: methods[0].method: unknown method `key`"),
             ("\"name\": \"mine\"", "\"name\": \"a/b\"", "line 2: name: 'a/b'"),
             ("\"name\": \"mine\"", "\"name\": \"-a\"", "line 2: name: '-a'"),
             ("\"name\": \"mine\"", "\"name\": \"auto\"", "line 2: name: 'auto'"),

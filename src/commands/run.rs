@@ -31,6 +31,7 @@ use crate::sys::signal::{Inherited, Signals};
 use crate::sys::{descriptors, process, wipe};
 use crate::terminal::console::Console;
 use crate::terminal::foreground::Foreground;
+use crate::words::spelling::Words;
 use crate::{facts, log, plan, workcopy};
 
 /// Runs the agent and returns its exit status. Errors are those from before the agent runs; later problems are logged.

@@ -1,8 +1,6 @@
 //! The options that are a choice between words.
 
-use super::words::{word_enum, words_of};
-use crate::agent::definition::Method;
-use crate::log::LogFormat;
+use crate::words::spelling::word_enum;
 
 word_enum! {
     /// How an agent authenticates.
@@ -85,22 +83,5 @@ word_enum! {
         Bash = "bash": "",
         Zsh = "zsh": "",
         Fish = "fish": "",
-    }
-}
-
-words_of! {
-    LogFormat("format") {
-        Text = "text": "lines for people",
-        Json = "json": "one JSON object per line, for log collectors",
-    }
-}
-
-words_of! {
-    Method("method") {
-        OauthToken = "oauth-token": "a long-lived token of a subscription",
-        AuthToken = "auth-token": "a bearer token",
-        ApiKey = "api-key": "an API key, billed by use",
-        Session = "session": "a login, with tokens that the agent refreshes",
-        Cloud = "cloud": "a cloud provider's own credentials",
     }
 }

@@ -1,6 +1,6 @@
 //! The names of the commands.
 
-use super::words::word_enum;
+use crate::words::spelling::word_enum;
 
 word_enum! {
     /// The commands. Any other first word is the COMMAND that `run` runs.

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use super::command_name::CommandName::{self, Doctor, Exec, Healthcheck, Plan, Run, Setup, Status};
 use super::invalid::{Invalid, text};
 use super::settings::{Origin, Settings};
-use super::words::{Word, Words};
+use crate::words::spelling::{Word, Words};
 
 /// One option.
 pub(crate) struct Flag {

@@ -3,7 +3,7 @@
 use super::command::{CommandSpec, Variables};
 use super::command_name::CommandName;
 use super::flag::{Flag, Group, Name, Takes, Values};
-use super::words::Words;
+use crate::words::spelling::Words;
 
 const WIDTH: usize = 80;
 /// Where the text of an option begins in `--help`.

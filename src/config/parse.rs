@@ -17,11 +17,11 @@ use super::profile::Profile;
 use super::reader::{Line, Request};
 use super::run_config::{LogConfig, RunConfig};
 use super::settings::{Origin, Settings};
-use super::words::Words;
 use super::{help, reader, variables, words};
 use crate::env::Environment;
 use crate::error::Failure;
 use crate::log::{Message, Reporter};
+use crate::words::spelling::Words;
 
 impl InitConfig {
     /// Reads the command line of PID 1, if that is a run of ours.

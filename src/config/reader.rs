@@ -163,7 +163,7 @@ fn unknown(spec: &CommandSpec, spelled: &str) -> Failure {
     let near = match (elsewhere, nearest(spec, spelled)) {
         (Some(flag), _) => {
             let commands: Vec<&str> =
-                flag.taken_by.shown.iter().map(|command| super::words::Words::word(*command)).collect();
+                flag.taken_by.shown.iter().map(|command| crate::words::spelling::Words::word(*command)).collect();
             format!("it is an option of {}; ", listed(&commands, "and"))
         }
         (None, Some(near)) => format!("did you mean {near}? "),

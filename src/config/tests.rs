@@ -3,7 +3,6 @@ use super::command_name::CommandName;
 use super::flag::{Action, Flag, Printed, Takes};
 use super::profile::PROFILES;
 use super::*;
-use crate::agent::definition::Method;
 use crate::env::Environment;
 use crate::error::Failure;
 use crate::log::{Level, LogFormat, Message};
@@ -642,9 +641,6 @@ fn the_table_is_sound() {
     }
     assert!(command::RUN.flags().count() > 25);
     assert_eq!(AuthMode::ApiKey.word(), "api-key");
-    for method in Method::ALL {
-        assert_eq!(<Method as Words>::word(method), method.word());
-    }
 }
 
 /// A word of a command line: an option, a value, the name of a command, or any bytes.

@@ -1,185 +1,66 @@
-//! The kinds of messages, which programs distinguish by a key. A key never changes its meaning. Pure.
+//! The kinds of messages, which programs distinguish by a key. Pure.
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EventKey {
-    /// How an agent is authenticated, at its start.
-    Auth,
-    /// A login was saved to the store.
-    Published,
-    /// A login was copied from the store.
-    Adopted,
-    /// A login could not be saved to the store. It is tried again.
-    PublishFailed,
-    /// A newer login could not be copied from the store. It is tried again.
-    AdoptFailed,
-    /// A login, or the metadata of one, cannot be read.
-    Unreadable,
-    /// A login was not saved to the store, and the run ends.
-    NotPublished,
-    /// The store holds another account's login. The agent's is kept under `conflicts/`.
-    Conflict,
-    /// The agent's login is blank or missing.
-    LoggedOut,
-    /// The agent's login file is not a usable login.
-    DamagedLogin,
-    /// A recovery copy that is not needed any more could not be removed.
-    RecoveryNotRemoved,
-    /// Containers that share a login cannot take turns at refreshing it.
-    NoTurns,
-    /// Another run uses the same working copy.
-    SharedWorkingCopy,
-    /// An agent's turn at refreshing took too long and was ended.
-    TurnOverdue,
-    /// An agent refreshed although it was not its turn.
-    OutOfTurn,
-    /// A directory cannot be watched and is polled.
-    NotWatched,
-    /// A directory was removed, renamed or unmounted.
-    DirectoryGone,
-    /// A directory cannot be reopened.
-    DirectoryClosed,
-    /// A store's helper failed.
-    StoreFailed,
-    /// The state could not be saved.
-    StateNotSaved,
-    /// A login or token has expired, and nothing refreshes it.
-    Expired,
-    /// A credential was found and is ignored.
-    Ignored,
-    /// A source does not exist or cannot be used.
-    UnusableSource,
-    /// The operator asked for a method that the agent does not have.
-    NoSuchMethod,
-    /// A refreshed login stays in this container.
-    NotCarriedBack,
-    /// A known problem, from the agent's definition.
-    AgentHint,
-    /// Agents of one container get each other's variables.
-    SharedEnvironment,
-    /// The working copy, and what could not be put into it.
-    WorkingCopy,
-    /// agent-init waits for a login.
-    Waiting,
-    /// Nothing reads this variable with our prefix.
-    UnknownVariable,
-    /// Orphaned processes were reaped.
-    Reaped,
-    /// A signal could not be sent.
-    SignalNotSent,
-    /// A system call of the event loop failed.
-    SystemCallFailed,
-    /// A message of `setup` to a person.
-    Setup,
-    /// The binary was copied.
-    Installed,
-    /// An error that ends the run.
-    Failed,
-    /// Messages were dropped.
-    MessagesDropped,
-    /// Anything else.
-    Other,
-}
+use crate::words::spelling::word_enum;
 
-impl EventKey {
-    /// The key in JSON.
-    pub fn word(self) -> &'static str {
-        match self {
-            EventKey::Auth => "auth",
-            EventKey::Published => "published",
-            EventKey::Adopted => "adopted",
-            EventKey::PublishFailed => "publish-failed",
-            EventKey::AdoptFailed => "adopt-failed",
-            EventKey::Unreadable => "unreadable",
-            EventKey::NotPublished => "not-published",
-            EventKey::Conflict => "conflict",
-            EventKey::LoggedOut => "logged-out",
-            EventKey::DamagedLogin => "damaged-login",
-            EventKey::RecoveryNotRemoved => "recovery-not-removed",
-            EventKey::NoTurns => "no-turns",
-            EventKey::SharedWorkingCopy => "shared-working-copy",
-            EventKey::TurnOverdue => "turn-overdue",
-            EventKey::OutOfTurn => "out-of-turn",
-            EventKey::NotWatched => "not-watched",
-            EventKey::DirectoryGone => "directory-gone",
-            EventKey::DirectoryClosed => "directory-closed",
-            EventKey::StoreFailed => "store-failed",
-            EventKey::StateNotSaved => "state-not-saved",
-            EventKey::Expired => "expired",
-            EventKey::Ignored => "source-ignored",
-            EventKey::UnusableSource => "unusable-source",
-            EventKey::NoSuchMethod => "no-such-method",
-            EventKey::NotCarriedBack => "not-carried-back",
-            EventKey::AgentHint => "agent-hint",
-            EventKey::SharedEnvironment => "shared-environment",
-            EventKey::WorkingCopy => "working-copy",
-            EventKey::Waiting => "waiting",
-            EventKey::UnknownVariable => "unknown-variable",
-            EventKey::Reaped => "reaped",
-            EventKey::SignalNotSent => "signal-not-sent",
-            EventKey::SystemCallFailed => "system-call-failed",
-            EventKey::Setup => "setup",
-            EventKey::Installed => "installed",
-            EventKey::Failed => "failed",
-            EventKey::MessagesDropped => "messages-dropped",
-            EventKey::Other => "other",
-        }
+word_enum! {
+    /// A key never changes its meaning. docs/operations.md lists them with the same words.
+    pub enum EventKey("event") {
+        Auth = "auth": "how an agent is authenticated (at a start)",
+        Published = "published": "a login was saved to the capture",
+        Adopted = "adopted": "a login was taken from the capture",
+        PublishFailed = "publish-failed": "a login cannot be saved to the capture; agent-init retries",
+        AdoptFailed = "adopt-failed": "a newer login cannot be taken from the capture; agent-init retries",
+        Unreadable = "unreadable": "a login cannot be read; nothing is saved or replaced until it can",
+        NotPublished = "not-published": "agent-init ends, and a login was not saved to the capture",
+        Conflict = "conflict": "the capture holds another account's login",
+        LoggedOut = "logged-out": "the agent's login is blank or gone",
+        DamagedLogin = "damaged-login": "the agent's file is not a login",
+        RecoveryNotRemoved = "recovery-not-removed": "a recovery copy that is no longer needed is still there",
+        NoTurns = "no-turns": "containers that share a login do not take turns at refreshing it",
+        SharedWorkingCopy = "shared-working-copy": "another running agent-init uses the same working copy: give each \
+            container a HOME of its own",
+        TurnOverdue = "turn-overdue": "an agent's turn at refreshing took longer than 35 s and was ended",
+        OutOfTurn = "out-of-turn": "an agent that shares a login has refreshed although it was not its turn: its \
+            version ignores the lock, or somebody logged in again",
+        NotWatched = "not-watched": "a directory cannot be watched and is polled every 2 s",
+        DirectoryGone = "directory-gone": "a directory was removed, renamed or unmounted",
+        DirectoryClosed = "directory-closed": "a directory can no longer be opened",
+        StoreFailed = "store-failed": "a store's helper failed",
+        StateNotSaved = "state-not-saved": "`state.json` cannot be written",
+        Expired = "expired": "a login or token has expired, and nothing refreshes it",
+        Ignored = "source-ignored": "a credential was found and is ignored",
+        UnusableSource = "unusable-source": "a source is empty, missing or unreadable",
+        NoSuchMethod = "no-such-method": "the agent does not support what an option asks for",
+        NotCarriedBack = "not-carried-back": "refreshed logins stay in this container",
+        AgentHint = "agent-hint": "a known failure of this agent, from its definition",
+        SharedEnvironment = "shared-environment": "agents, or `exec`, receive another agent's variables or lack their \
+            own",
+        WorkingCopy = "working-copy": "the working copy, and what was not copied into it",
+        Waiting = "waiting": "agent-init waits for a login (`--wait`)",
+        UnknownVariable = "unknown-variable": "an `AGENT_INIT_*` variable that nothing reads",
+        Reaped = "reaped": "orphaned processes were reaped (only under the name `tini` with `-w`)",
+        SignalNotSent = "signal-not-sent": "a signal could not be sent",
+        SystemCallFailed = "system-call-failed": "a system call of PID 1 failed",
+        Setup = "setup": "a message of `setup`",
+        Installed = "installed": "a message of `install`",
+        Failed = "failed": "the error that ends agent-init",
+        MessagesDropped = "messages-dropped": "nobody read standard error, and messages were dropped",
+        Other = "other": "anything else",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const ALL: [EventKey; 38] = [
-        EventKey::Auth,
-        EventKey::Published,
-        EventKey::Adopted,
-        EventKey::PublishFailed,
-        EventKey::AdoptFailed,
-        EventKey::Unreadable,
-        EventKey::NotPublished,
-        EventKey::Conflict,
-        EventKey::LoggedOut,
-        EventKey::DamagedLogin,
-        EventKey::RecoveryNotRemoved,
-        EventKey::NoTurns,
-        EventKey::SharedWorkingCopy,
-        EventKey::TurnOverdue,
-        EventKey::OutOfTurn,
-        EventKey::NotWatched,
-        EventKey::DirectoryGone,
-        EventKey::DirectoryClosed,
-        EventKey::StoreFailed,
-        EventKey::StateNotSaved,
-        EventKey::Expired,
-        EventKey::Ignored,
-        EventKey::UnusableSource,
-        EventKey::NoSuchMethod,
-        EventKey::NotCarriedBack,
-        EventKey::AgentHint,
-        EventKey::SharedEnvironment,
-        EventKey::WorkingCopy,
-        EventKey::Waiting,
-        EventKey::UnknownVariable,
-        EventKey::Reaped,
-        EventKey::SignalNotSent,
-        EventKey::SystemCallFailed,
-        EventKey::Setup,
-        EventKey::Installed,
-        EventKey::Failed,
-        EventKey::MessagesDropped,
-        EventKey::Other,
-    ];
+    use crate::words::spelling::Words;
 
     /// Programs depend on these keys: documented ones must stay.
     #[test]
-    fn every_key_is_documented_and_unique() {
+    fn the_documentation_lists_every_key() {
         let documentation = include_str!("../../docs/operations.md");
-        for key in ALL {
-            assert!(documentation.contains(&format!("| `{}` |", key.word())), "{}", key.word());
-            assert_eq!(ALL.iter().filter(|other| other.word() == key.word()).count(), 1, "{}", key.word());
-        }
         let rows = documentation.lines().skip_while(|line| !line.starts_with("| event |")).skip(2);
-        assert_eq!(rows.take_while(|line| line.starts_with("| `")).count(), ALL.len());
+        let documented: Vec<&str> = rows.take_while(|line| line.starts_with("| `")).collect();
+        let known: Vec<_> = EventKey::WORDS.iter().map(|key| format!("| `{}` | {} |", key.word, key.help)).collect();
+        assert_eq!(documented, known);
     }
 }

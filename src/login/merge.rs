@@ -1,11 +1,13 @@
 //! The three-way merge of a login: merge base, working copy and store. Pure.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::login::defect::Defect;
 use crate::login::digest::Digest;
 use crate::login::document::Login;
 use crate::login::history::History;
+use crate::words::spelling;
+use crate::words::spelling::word_enum;
 
 /// The state of one side's login file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,43 +50,33 @@ impl From<&Login> for MergeBase {
     }
 }
 
-/// The result of the last sync with the store. The same word stands in the log, the state file, `status` and
-/// docs/sync.md.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SyncResult {
-    Unchanged,
-    Published,
-    Adopted,
-    /// Another account's login is stored and stays. The agent's is kept under `conflicts/`.
-    Kept,
-    LoggedOut,
-    /// The agent's file is not a usable login.
-    Torn,
-    /// A new login could not be stored.
-    Failed,
-    NotAdopted,
-    Unreadable,
-    /// A result that another version of this program knows.
-    #[serde(other)]
-    Unknown,
+word_enum! {
+    /// The result of the last sync with the store. The same word stands in the log, the state file, `status` and
+    /// docs/sync.md.
+    pub enum SyncResult("result of a sync") {
+        Unchanged = "unchanged": "",
+        Published = "published": "",
+        Adopted = "adopted": "",
+        Kept = "kept": "another account's login is stored and stays; the agent's is kept under conflicts/",
+        LoggedOut = "logged-out": "",
+        Torn = "torn": "the agent's file is not a usable login",
+        Failed = "failed": "a new login could not be stored",
+        NotAdopted = "not-adopted": "",
+        Unreadable = "unreadable": "",
+        Unknown = "unknown": "a result that another version of this program knows",
+    }
 }
 
-impl SyncResult {
-    /// The result as it is spelled in JSON.
-    pub fn word(self) -> &'static str {
-        match self {
-            SyncResult::Unchanged => "unchanged",
-            SyncResult::Published => "published",
-            SyncResult::Adopted => "adopted",
-            SyncResult::Kept => "kept",
-            SyncResult::LoggedOut => "logged-out",
-            SyncResult::Torn => "torn",
-            SyncResult::Failed => "failed",
-            SyncResult::NotAdopted => "not-adopted",
-            SyncResult::Unreadable => "unreadable",
-            SyncResult::Unknown => "unknown",
-        }
+impl Serialize for SyncResult {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        spelling::serialize(*self, serializer)
+    }
+}
+
+impl<'d> Deserialize<'d> for SyncResult {
+    fn deserialize<D: Deserializer<'d>>(deserializer: D) -> Result<SyncResult, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        Ok(spelling::find(&word).unwrap_or(SyncResult::Unknown))
     }
 }
 
@@ -224,24 +216,11 @@ mod tests {
     }
 
     #[test]
-    fn each_result_has_the_same_word_in_json() {
-        let all = [
-            SyncResult::Unchanged,
-            SyncResult::Published,
-            SyncResult::Adopted,
-            SyncResult::Kept,
-            SyncResult::LoggedOut,
-            SyncResult::Torn,
-            SyncResult::Failed,
-            SyncResult::NotAdopted,
-            SyncResult::Unreadable,
-            SyncResult::Unknown,
-        ];
-        for result in all {
-            assert_eq!(serde_json::to_value(result).unwrap(), result.word());
-            assert_eq!(serde_json::from_value::<SyncResult>(result.word().into()).unwrap(), result);
-        }
-        assert_eq!(serde_json::from_str::<SyncResult>(r#""of another version""#).unwrap(), SyncResult::Unknown);
+    fn a_result_of_another_version_is_read() {
+        let read = |json| serde_json::from_str::<SyncResult>(json).unwrap();
+        assert_eq!(read("\"not-adopted\""), SyncResult::NotAdopted);
+        assert_eq!(read("\"merged\""), SyncResult::Unknown);
+        assert_eq!(serde_json::to_string(&SyncResult::LoggedOut).unwrap(), "\"logged-out\"");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::output::page::{Line, Page, toned};
 use crate::output::style::Tone;
 use crate::plan::warning::log_in;
 use crate::words::listed;
+use crate::words::spelling::Words;
 
 /// JSON for `agents --json`: one line. With each definition goes its text.
 ///

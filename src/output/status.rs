@@ -11,6 +11,7 @@ use crate::output::style::{Mark, Tone, from_now};
 use crate::plan::warning::log_in;
 use crate::state::Shadowed;
 use crate::status::{AgentStatus, Health, WriteBackStatus};
+use crate::words::spelling::Words;
 
 /// The object of `status --json`, and of `auth` in `plan --json`.
 #[derive(Debug, Serialize)]

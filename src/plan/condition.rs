@@ -4,6 +4,7 @@ use crate::agent::definition::{Condition, Method};
 use crate::env::Environment;
 use crate::facts::{Candidate, Facts};
 use crate::plan::agent_plan::AgentPlan;
+use crate::words::spelling::Words;
 
 /// The facts that conditions refer to.
 pub struct Situation<'s, 'c> {

@@ -281,6 +281,6 @@ pub fn allows(mode: AuthMode, method: Method) -> bool {
 /// The words for the methods of a definition.
 pub fn words(definition: &Definition) -> String {
     let has = |method: &Method| definition.methods.iter().any(|rule| rule.method == *method);
-    let words: Vec<&str> = Method::ALL.iter().filter(|method| has(method)).map(|method| method.word()).collect();
+    let words: Vec<&str> = Method::VALUES.iter().filter(|method| has(method)).map(|method| method.word()).collect();
     words.join(", ")
 }

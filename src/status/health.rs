@@ -2,42 +2,35 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::login::Login;
+use crate::words::spelling;
+use crate::words::spelling::word_enum;
 
-/// From the best to the worst.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Health {
-    Ok,
-    /// It cannot be refreshed and expires soon.
-    Expiring,
-    /// It authenticates, but the refreshed login exists only in this container, because the last publish failed.
-    Unsaved,
-    /// It cannot be refreshed and has expired.
-    Expired,
-    /// A source was found that is not usable.
-    Invalid,
-    /// Nothing was found.
-    Missing,
+word_enum! {
+    /// From the best to the worst.
+    #[derive(PartialOrd, Ord)]
+    pub enum Health("state") {
+        Ok = "ok": "",
+        Expiring = "expiring": "it cannot be refreshed and expires soon",
+        Unsaved = "unsaved": "it authenticates, but the last publish failed: the refreshed login is only in this container",
+        Expired = "expired": "it cannot be refreshed and has expired",
+        Invalid = "invalid": "a source was found that is not usable",
+        Missing = "missing": "nothing was found",
+    }
+}
+
+impl Serialize for Health {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        spelling::serialize(*self, serializer)
+    }
 }
 
 impl Health {
     /// Whether the agent can authenticate and nothing is lost.
     pub fn is_healthy(self) -> bool {
         matches!(self, Health::Ok | Health::Expiring)
-    }
-
-    pub fn word(self) -> &'static str {
-        match self {
-            Health::Ok => "ok",
-            Health::Expiring => "expiring",
-            Health::Unsaved => "unsaved",
-            Health::Expired => "expired",
-            Health::Invalid => "invalid",
-            Health::Missing => "missing",
-        }
     }
 }
 

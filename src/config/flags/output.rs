@@ -4,9 +4,9 @@ use crate::config::choices::Boolean;
 use crate::config::command_name::CommandName::{self, Agents, Doctor, Plan, Run, Setup, Status};
 use crate::config::flag::Name::{Both, Long};
 use crate::config::flag::{About, Action, Flag, Group, Printed, TakenBy, Takes, Values, put_text};
-use crate::config::words::Words;
 use crate::config::{value, words};
 use crate::log::LogFormat;
+use crate::words::spelling::Words;
 
 pub(super) const FLAGS: &[Flag] = &[
     Flag {

@@ -6,7 +6,8 @@ use crate::config::flag::{About, Action, Flag, Group, TakenBy, Takes, Values, pu
 use crate::config::invalid::text;
 use crate::config::settings::Settings;
 use crate::config::value;
-use crate::config::words::{self, Word};
+use crate::config::words;
+use crate::words::spelling::Word;
 
 /// Signals that completions offer.
 const SIGNALS: &[Word] =

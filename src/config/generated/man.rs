@@ -4,7 +4,7 @@ use crate::config::command::CommandSpec;
 use crate::config::command_name::CommandName;
 use crate::config::flag::{Flag, Name, Takes, Values};
 use crate::config::help::{defaults, groups, sentences};
-use crate::config::words::Words;
+use crate::words::spelling::Words;
 
 /// Paths and texts. What `run` takes is on the page of agent-init itself. A page has no date: it is the same whenever it is
 /// made.

@@ -4,7 +4,7 @@ use crate::config::command_name::CommandName;
 use crate::config::flag::{Action, Flag, Group, Printed, Values};
 use crate::config::flags;
 use crate::config::help::{placeholder, sentences};
-use crate::config::words::Words;
+use crate::words::spelling::Words;
 
 const HEAD: &str = "\
 # Options

@@ -4,7 +4,7 @@
 use crate::config::command::{CommandSpec, Operand};
 use crate::config::command_name::CommandName;
 use crate::config::flag::{Flag, Takes, Values};
-use crate::config::words::{Word, Words};
+use crate::words::spelling::{Word, Words};
 
 /// Prints the names of the agents, from the indented lines of `agents`.
 pub const AGENT_NAMES: &str = r"agent-init agents 2>/dev/null | sed -n 's/^  \([a-z][a-z0-9-]*\)  .*/\1/p'";

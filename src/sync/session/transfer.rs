@@ -24,6 +24,7 @@ use crate::sync::session::{
 };
 use crate::sync::watch_state::Side;
 use crate::sys::replace::{Exclusion, Replaced};
+use crate::words::spelling::Words;
 
 /// A login that was sent to a store that answers later.
 pub(super) struct UnconfirmedPut {
