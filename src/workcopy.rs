@@ -342,7 +342,7 @@ fn copy_settings(
         return;
     }
     if let Some(from) = &plan.settings {
-        match Dir::open(from) {
+        match plan.facts.open_settings(from) {
             Ok(source) => {
                 let login = definition.session.as_ref().map(|session| session.file.as_str());
                 let filter = import::SettingsFilter { settings: &definition.settings, scope, login };

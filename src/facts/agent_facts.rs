@@ -1,6 +1,7 @@
 //! The facts about one agent.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::agent::Definition;
 use crate::facts::candidate::Candidate;
@@ -10,6 +11,8 @@ use crate::facts::files::ForeignFile;
 use crate::facts::stored::StoreFacts;
 use crate::login::Secret;
 use crate::login::history::History;
+use crate::store::Capture;
+use crate::sys::dir::Dir;
 
 pub struct AgentFacts<'c> {
     pub definition: &'c Definition,
@@ -31,6 +34,14 @@ pub struct AgentFacts<'c> {
 }
 
 impl AgentFacts<'_> {
+    /// Opens a directory of settings, which may be the capture.
+    pub fn open_settings(&self, path: &Path) -> io::Result<Dir> {
+        match self.capture.as_ref().and_then(|capture| capture.opened.as_ref()) {
+            Some(capture) if capture.path == path => capture.handle().sub_beneath(Path::new(".")),
+            _ => Dir::open(path),
+        }
+    }
+
     /// The login file in the working copy; `None` for an agent without login files.
     pub fn login_file(&self) -> Option<PathBuf> {
         self.definition.session.as_ref().map(|session| self.working_copy.join(&session.file))
@@ -41,6 +52,8 @@ impl AgentFacts<'_> {
 pub struct CaptureFacts {
     /// The directory. It may still have to be made below an existing root.
     pub path: PathBuf,
+    /// The open directory. From here on the path is not used again: something else could be there by then.
+    pub opened: Option<Capture>,
     /// A login can be stored there.
     pub writable: bool,
     /// The versions of the login that were stored there.

@@ -85,19 +85,18 @@ pub(super) fn found_owners(identity: &Identity) -> Owners {
     Owners::These(vec![identity.uid, 0, privilege::current().0])
 }
 
-/// The login in the capture or in the mirror of a store. `opened` is `None` if the directory does not exist.
+/// The login in the capture or in the mirror of a store.
 pub(super) fn stored<'c>(
     definition: &'c Definition,
     session: &SessionFile,
-    opened: Option<&Capture>,
-    facts: &CaptureFacts,
+    capture: &CaptureFacts,
 ) -> Option<Candidate<'c>> {
-    let source = match &facts.store {
-        None => Source::Capture(facts.path.clone()),
+    let source = match &capture.store {
+        None => Source::Capture(capture.path.clone()),
         Some(store) => Source::Store(store.spec.text.clone()),
     };
-    match (opened, &facts.store) {
-        (Some(capture), _) => to_candidate(definition, source, capture.read_at_start(session)),
+    match (&capture.opened, &capture.store) {
+        (Some(opened), _) => to_candidate(definition, source, opened.read_at_start(session)),
         (None, Some(store)) if !store.was_asked => Some(Candidate {
             rule: definition.session_rule()?,
             source,

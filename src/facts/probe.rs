@@ -12,7 +12,7 @@ use crate::account::Identity;
 use crate::agent::catalog::Whereabouts;
 use crate::agent::definition::{Home, Parent};
 use crate::agent::{Catalog, Definition};
-use crate::config::{RunConfig, Scope, StoreSpec};
+use crate::config::{RunConfig, StoreSpec};
 use crate::env::Environment;
 use crate::error::Failure;
 use crate::facts::agent_facts::{AgentFacts, CaptureFacts};
@@ -147,29 +147,26 @@ impl<'c> AgentProbe<'c, '_> {
         let working_copy =
             config_dir::working_copy(&definition.name, &definition.home, &config_dir, work_dir, state_dir);
         candidates.extend(self.logins(definition, &config_dir, &working_copy, capture.as_ref(), state_dir)?);
-        let capture = capture.map(|(_, facts)| facts);
-        let captured =
-            config_dir::settings_source(&config_dir, &working_copy, capture.as_ref().map(|capture| &*capture.path));
-        let captured = if self.config.scope == Scope::Login { None } else { captured };
-        candidates.extend(settings::find(definition, &working_copy, captured, self.identity));
         let users = files::Users {
             environment: self.environment,
             home: self.home,
             identity: self.identity,
             current: self.current,
         };
-        let files = files::for_another_user(definition, &candidates, &mut explicit, &users);
-        Ok(AgentFacts {
+        let mut facts = AgentFacts {
             definition,
             is_selected,
             candidates,
             companions,
-            files,
+            files: Vec::new(),
             explicit,
             config_dir,
             working_copy,
             capture,
-        })
+        };
+        facts.candidates.extend(settings::find(&facts, self.config.scope, self.identity));
+        facts.files = files::for_another_user(definition, &facts.candidates, &mut facts.explicit, &users);
+        Ok(facts)
     }
 
     /// The logins in directories, and the long-lived token of the capture.
@@ -178,7 +175,7 @@ impl<'c> AgentProbe<'c, '_> {
         definition: &'c Definition,
         config_dir: &ConfigDirFacts,
         working_copy: &Path,
-        capture: Option<&(Option<Capture>, CaptureFacts)>,
+        capture: Option<&CaptureFacts>,
         state_dir: &Path,
     ) -> anyhow::Result<Vec<Candidate<'c>>> {
         let Some(session) = &definition.session else { return Ok(Vec::new()) };
@@ -186,11 +183,11 @@ impl<'c> AgentProbe<'c, '_> {
         if config_dir.path != working_copy {
             candidates.extend(logins::in_config_dir(definition, session, config_dir, self.identity, state_dir));
         }
-        if let Some((opened, facts)) = capture {
-            candidates.extend(logins::stored(definition, session, opened.as_ref(), facts));
+        if let Some(capture) = capture {
+            candidates.extend(logins::stored(definition, session, capture));
             // A store behind a helper holds only logins.
-            if let (Some(capture), None) = (opened, &facts.store) {
-                candidates.extend(logins::token(definition, capture));
+            if let (Some(opened), None) = (&capture.opened, &capture.store) {
+                candidates.extend(logins::token(definition, opened));
             }
         }
         let left_in = |directory: &Path| logins::left_in(definition, session, directory, self.identity);
@@ -272,7 +269,7 @@ impl<'c> AgentProbe<'c, '_> {
         state_dir: &Path,
         reader: &mut SourceReader<'_, '_>,
         explicit: &mut ExplicitSources,
-    ) -> anyhow::Result<(Option<Capture>, CaptureFacts)> {
+    ) -> anyhow::Result<CaptureFacts> {
         let (stored, mirror) = match &mut reader.helpers {
             None => (None, None),
             Some(helpers) => {
@@ -289,21 +286,17 @@ impl<'c> AgentProbe<'c, '_> {
         };
         // The mirror was just written from the answer of the store.
         let history = mirror.as_ref().and_then(|mirror| mirror.record().ok()).unwrap_or_default().history;
-        let facts = CaptureFacts {
+        Ok(CaptureFacts {
             path: remote::mirror_path(state_dir, &definition.name),
+            opened: mirror,
             writable: true,
             history,
             others: 0,
             store: Some(StoreFacts { spec: spec.clone(), stored, was_asked: reader.helpers.is_some() }),
-        };
-        Ok((mirror, facts))
+        })
     }
 
-    fn capture_facts(
-        &self,
-        definition: &Definition,
-        owns_file_name: bool,
-    ) -> anyhow::Result<Option<(Option<Capture>, CaptureFacts)>> {
+    fn capture_facts(&self, definition: &Definition, owns_file_name: bool) -> anyhow::Result<Option<CaptureFacts>> {
         let (Some(session), Some(path)) = (&definition.session, self.capture_path(definition, owns_file_name)?) else {
             return Ok(None);
         };
@@ -313,14 +306,13 @@ impl<'c> AgentProbe<'c, '_> {
                 let takes_turns = writable && self.config.is_synced_live(&definition.name) == Some(true);
                 let others = if takes_turns { 0 } else { capture.users() };
                 let history = recorded_history(&capture)?;
-                let facts = CaptureFacts { writable, history, path, others, store: None };
-                Ok(Some((Some(capture), facts)))
+                Ok(Some(CaptureFacts { opened: Some(capture), writable, history, path, others, store: None }))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let writable =
                     path.parent().and_then(|root| Dir::open(root).ok()).is_some_and(|root| root.is_writable());
                 let history = History::default();
-                Ok(Some((None, CaptureFacts { path, writable, history, others: 0, store: None })))
+                Ok(Some(CaptureFacts { path, opened: None, writable, history, others: 0, store: None }))
             }
             Err(error) => {
                 let failure = Failure::new(format!("cannot open the capture {}", path.display()));

@@ -1,38 +1,36 @@
 //! Finds credentials in the agent's own settings. They are used there and not moved.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::account::Identity;
-use crate::agent::Definition;
 use crate::agent::definition::{Method, MethodRule};
+use crate::config::Scope;
+use crate::facts::agent_facts::AgentFacts;
 use crate::facts::candidate::{Candidate, CandidateValue};
+use crate::facts::config_dir;
 use crate::facts::explicit::switch_value;
 use crate::facts::logins::found_owners;
 use crate::fs::untrusted;
-use crate::fs::untrusted::Owners;
+use crate::fs::untrusted::{Content, Owners, Unreadable};
 use crate::login::format::{Field, Format};
 use crate::login::{Document, Secret, Source};
 use crate::sys::dir::Dir;
+use crate::sys::errno;
 
 /// The agent's own settings that authenticate it. A file in the working copy is kept, so it counts. A file in the
 /// captured directory counts only if the working copy has none.
-pub(super) fn find<'c>(
-    definition: &'c Definition,
-    working_copy: &Path,
-    captured: Option<(&Path, fn(PathBuf) -> Source)>,
-    identity: &Identity,
-) -> Vec<Candidate<'c>> {
-    let in_working_copy = (working_copy, Source::Home as fn(PathBuf) -> Source, found_owners(identity));
-    let captured = captured.map(|(path, kind)| (path, kind, Owners::Any));
-    let directories: Vec<_> = std::iter::once(in_working_copy).chain(captured).collect();
+pub(super) fn find<'c>(facts: &AgentFacts<'c>, scope: Scope, identity: &Identity) -> Vec<Candidate<'c>> {
+    let definition = facts.definition;
+    let places = places(facts, scope, identity);
     let read_document = |file: &str| {
-        for (path, kind, owners) in &directories {
-            let read = || untrusted::beneath(&Dir::open(path)?, Path::new(file), owners);
-            match read() {
+        for place in &places {
+            let source = || (place.kind)(place.path.join(file));
+            match place.read(file) {
                 Ok(content) => {
-                    return Ok(Some((Document::parse(&content.bytes, Format::Jsonc).ok(), kind(path.join(file)))));
+                    return Ok(Some((Document::parse(&content.bytes, Format::Jsonc).ok(), source())));
                 }
-                Err(why) if why.is_unknown() && !why.is_forbidden() => return Err((kind(path.join(file)), why)),
+                Err(why) if why.is_unknown() && !why.is_forbidden() => return Err((source(), why)),
                 Err(_) => {}
             }
         }
@@ -63,4 +61,36 @@ pub(super) fn find<'c>(
     };
     candidates.extend(definition.methods.iter().filter(sets_variable).map(|rule| candidate(rule, source.clone())));
     candidates
+}
+
+/// A directory of settings.
+struct Place<'p> {
+    path: &'p Path,
+    opened: io::Result<Dir>,
+    kind: fn(PathBuf) -> Source,
+    owners: Owners,
+}
+
+impl Place<'_> {
+    fn read(&self, file: &str) -> Result<Content, Unreadable> {
+        match &self.opened {
+            Ok(dir) => untrusted::beneath(dir, Path::new(file), &self.owners),
+            Err(error) => Err(errno::same(error).into()),
+        }
+    }
+}
+
+/// The directories in which settings count, in the order of their rank. Each is opened once.
+fn places<'p>(facts: &'p AgentFacts<'_>, scope: Scope, identity: &Identity) -> Vec<Place<'p>> {
+    let in_working_copy = Place {
+        path: &facts.working_copy,
+        opened: Dir::open(&facts.working_copy),
+        kind: Source::Home,
+        owners: found_owners(identity),
+    };
+    let capture = facts.capture.as_ref().map(|capture| capture.path.as_path());
+    let captured = config_dir::settings_source(&facts.config_dir, &facts.working_copy, capture)
+        .filter(|_| scope != Scope::Login)
+        .map(|(path, kind)| Place { path, opened: facts.open_settings(path), kind, owners: Owners::Any });
+    std::iter::once(in_working_copy).chain(captured).collect()
 }

@@ -91,6 +91,13 @@ impl Capture {
         Ok(Capture { path: path.to_owned(), dir, owner_and_group, notes_parent: None, single_file: false })
     }
 
+    /// A second handle for the same directory.
+    pub fn duplicate(&self) -> io::Result<Capture> {
+        let dir = self.dir.sub_beneath(Path::new("."))?;
+        let (path, notes_parent) = (self.path.clone(), self.notes_parent.clone());
+        Ok(Capture { path, dir, owner_and_group: self.owner_and_group, notes_parent, single_file: self.single_file })
+    }
+
     /// Opens the directory of a login file that is a mount itself. Such a file cannot be replaced by rename(2) (EBUSY),
     /// and its directory is not ours: the bookkeeping goes to `notes`.
     pub fn of_single_file(path: &Path, notes: &Path) -> io::Result<Capture> {

@@ -8,6 +8,11 @@ fn has_errno(error: &io::Error, errno: Errno) -> bool {
     error.raw_os_error().map(Errno::from_raw) == Some(errno)
 }
 
+/// The same error of the kernel once more, since an [`io::Error`] cannot be cloned.
+pub fn same(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
 /// EAGAIN: a limit is reached at the moment.
 pub fn is_again(error: &io::Error) -> bool {
     has_errno(error, Errno::EAGAIN)

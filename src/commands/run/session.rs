@@ -33,7 +33,7 @@ pub(super) fn open_session(
         }
         // Nobody has logged in yet. A directory made now, for no login, could keep another user out.
         _ if plan.chosen().is_none() && !target.exists() => Ok(Store::Expected(target.to_owned())),
-        _ => open_capture(facts, write_back).map(Store::Directory),
+        _ => open_capture(facts, plan, write_back).map(Store::Directory),
     };
     let store = match opened {
         Ok(store) => store,
@@ -60,12 +60,13 @@ fn stored_base(store: &Store, rule: &SessionFile) -> Option<MergeBase> {
     store.read(rule).state.login().map(MergeBase::from)
 }
 
-fn open_capture(facts: &Facts<'_>, write_back: &WriteBack) -> anyhow::Result<Capture> {
+fn open_capture(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, write_back: &WriteBack) -> anyhow::Result<Capture> {
     let target = write_back.target.path();
-    let opened = if write_back.target.is_file() {
-        Capture::of_single_file(target, &facts.state_dir)
-    } else {
-        directory::make(target).and_then(|()| Capture::open(target))
+    let known = plan.facts.capture.as_ref().and_then(|capture| capture.opened.as_ref());
+    let opened = match known {
+        _ if write_back.target.is_file() => Capture::of_single_file(target, &facts.state_dir),
+        Some(known) if known.path == target => known.duplicate(),
+        _ => directory::make(target).and_then(|()| Capture::open(target)),
     };
     opened.with_context(|| directories::failure("open", target))
 }
