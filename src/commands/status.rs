@@ -116,7 +116,8 @@ pub fn planned_agents(facts: &Facts<'_>, plan: &Plan<'_, '_>, clock: Clock) -> V
 fn last_exchange(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Exchange {
     let target = plan.write_back.as_ref().filter(|write_back| !write_back.target.is_file());
     let capture = target.and_then(|target| Capture::open(target.target.path()).ok());
-    let published = capture.as_ref().and_then(|capture| capture.record().ok()?.published_at);
+    let published =
+        capture.as_ref().and_then(|capture| capture.record(plan.facts.definition.session.as_ref()?).ok()?.published_at);
     let remembered = facts.remembered(plan.facts);
     let (last, at) = match remembered.filter(|remembered| remembered.last.is_some()) {
         Some(remembered) => (remembered.last, remembered.at.clone()),

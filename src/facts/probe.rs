@@ -134,7 +134,7 @@ impl<'c> AgentProbe<'c, '_> {
             helpers.signals.check("the facts were read")?;
         }
         let config_dir = self.config_dir_facts(definition)?;
-        let mut reader = SourceReader { helpers, environment: self.environment };
+        let mut reader = SourceReader { helpers, environment: self.environment, catalog: self.catalog };
         let capture = match (self.config.store.helper(), &definition.session) {
             (Some(spec), Some(_)) => {
                 Some(self.mirror_facts(spec, definition, state_dir, &mut reader, &mut explicit)?)
@@ -164,7 +164,7 @@ impl<'c> AgentProbe<'c, '_> {
             working_copy,
             capture,
         };
-        facts.candidates.extend(settings::find(&facts, self.config.scope, self.identity));
+        facts.candidates.extend(settings::find(&facts, self.config.scope, self.identity, self.home));
         facts.files = files::for_another_user(definition, &facts.candidates, &mut facts.explicit, &users);
         Ok(facts)
     }
@@ -243,22 +243,25 @@ impl<'c> AgentProbe<'c, '_> {
 
     /// The directory of the agent's capture, which need not exist. `None` if no capture can hold this agent's login.
     fn capture_path(&self, definition: &Definition, owns_file_name: bool) -> anyhow::Result<Option<PathBuf>> {
-        let default = Path::new(directory::DEFAULT);
-        let captures = &self.config.capture;
-        if let Some(path) = captures.of_named(&definition.name) {
+        if let Some(path) = self.config.capture.of_named(&definition.name) {
             return Ok(path.clone());
         }
-        // A `--capture` for one agent does not turn the default off for the others.
-        let has_default = if captures.is_given() { access::is_there(default) } else { self.has_capture };
-        let Some(root) = captures.for_all.clone().or_else(|| has_default.then(|| default.to_owned())) else {
-            return Ok(None);
-        };
+        let Some(root) = self.capture_root() else { return Ok(None) };
         check_directory("--capture", &root)?;
         let is_flat = is_flat(&root, definition, owns_file_name).with_context(|| {
             Failure::new(format!("cannot read the capture {}", root.display()))
                 .hint("agent-init must know which agent's login is there: make the directory readable and start again")
         })?;
         Ok(Some(if is_flat { root } else { root.join(&definition.name) }))
+    }
+
+    /// The root of captures, with a directory for each agent.
+    pub(super) fn capture_root(&self) -> Option<PathBuf> {
+        let default = Path::new(directory::DEFAULT);
+        let captures = &self.config.capture;
+        // A `--capture` for one agent does not turn the default off for the others.
+        let has_default = if captures.is_given() { access::is_there(default) } else { self.has_capture };
+        captures.for_all.clone().or_else(|| has_default.then(|| default.to_owned()))
     }
 
     /// The mirror of a store behind a helper, after the store was asked. Commands that change nothing do not ask it.
@@ -285,7 +288,11 @@ impl<'c> AgentProbe<'c, '_> {
             }
         };
         // The mirror was just written from the answer of the store.
-        let history = mirror.as_ref().and_then(|mirror| mirror.record().ok()).unwrap_or_default().history;
+        let history = mirror
+            .as_ref()
+            .and_then(|mirror| mirror.record(definition.session.as_ref()?).ok())
+            .unwrap_or_default()
+            .history;
         Ok(CaptureFacts {
             path: remote::mirror_path(state_dir, &definition.name),
             opened: mirror,
@@ -305,7 +312,7 @@ impl<'c> AgentProbe<'c, '_> {
                 let writable = capture.is_writable(session);
                 let takes_turns = writable && self.config.is_synced_live(&definition.name) == Some(true);
                 let others = if takes_turns { 0 } else { capture.users() };
-                let history = recorded_history(&capture)?;
+                let history = recorded_history(&capture, session)?;
                 Ok(Some(CaptureFacts { opened: Some(capture), writable, history, path, others, store: None }))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -327,8 +334,8 @@ impl<'c> AgentProbe<'c, '_> {
 
 /// The history in the record of a capture. A record that cannot be read is an error, because it tells which logins are
 /// spent.
-fn recorded_history(capture: &Capture) -> anyhow::Result<History> {
-    let record = untrusted::read_again(|| capture.record()).map_err(|why| {
+fn recorded_history(capture: &Capture, session: &SessionFile) -> anyhow::Result<History> {
+    let record = untrusted::read_again(|| capture.record(session)).map_err(|why| {
         let what = format!("cannot read {}: {why}", capture.record_path().display());
         let hint = "the record tells which logins are spent: make it readable and start again";
         Failure::new(what).hint(hint)

@@ -8,8 +8,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
-
 use crate::agent::definition::RefreshLockRule;
 use crate::fs::untrusted;
 use crate::fs::untrusted::{Owners, Unreadable};
@@ -19,6 +17,7 @@ use crate::login::history::History;
 use crate::login::merge::LoginState;
 use crate::login::{Document, file, limits};
 use crate::store::lease::Lease;
+use crate::store::record::{Record, RecordFile};
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::lock::Lock;
 use crate::sys::replace::{Exclusion, Taken};
@@ -62,26 +61,6 @@ pub struct Presence {
     pub mark: Option<Lock>,
     /// There are more marks than were read. Each start removes the marks of ended containers among those that it reads.
     pub has_unread_marks: bool,
-}
-
-/// The content of `record.json`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// The version of the file's format.
-    pub version: u32,
-    /// The history of the stored login. The file calls it `lineage` in every version.
-    #[serde(default, rename = "lineage")]
-    pub history: History,
-    /// When the newest version was published, RFC 3339.
-    pub published_at: Option<String>,
-}
-
-impl Record {
-    /// A record of a login that is published now.
-    pub fn now(history: &History) -> Record {
-        let published_at = Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
-        Record { version: 1, history: history.clone(), published_at }
-    }
 }
 
 impl Capture {
@@ -156,14 +135,18 @@ impl Capture {
         }
     }
 
-    /// The record of the stored logins. Empty if there is none or it does not parse. Fails if it cannot be read now:
-    /// without it a spent login would look like a new one.
-    pub fn record(&self) -> Result<Record, Unreadable> {
+    /// The record of the login in this file. Empty if there is none or it does not parse. Fails if it cannot be read
+    /// now: without it a spent login would look like a new one.
+    pub fn record(&self, rule: &SessionFile) -> Result<Record, Unreadable> {
+        Ok(self.record_file()?.record_of(&rule.file))
+    }
+
+    fn record_file(&self) -> Result<RecordFile, Unreadable> {
         let read = || untrusted::entry(&self.existing_notes()?, OsStr::new(RECORD), &Owners::Any);
         match read() {
             Ok(content) => Ok(limits::parse(&content.bytes).unwrap_or_default()),
             Err(why) if why.is_unknown() => Err(why),
-            Err(_) => Ok(Record::default()),
+            Err(_) => Ok(RecordFile::default()),
         }
     }
 
@@ -307,7 +290,7 @@ impl Capture {
         let notes = self.notes()?;
         // The record is written first. After a crash between the two writes it names a login that was not stored, which
         // does no harm. In the other order, a stored login would be missing in the record and look like another one.
-        self.write_record(&notes, history)?;
+        self.write_record(&notes, rule, history)?;
         if self.single_file {
             let whole = OsStr::new(COMPLETE_LOGIN);
             notes.write_whole(whole, bytes, self.attributes(0o600))?;
@@ -325,8 +308,9 @@ impl Capture {
         keep_conflict(&self.notes()?, &rule.file, bytes, self.attributes(0o600))
     }
 
-    fn write_record(&self, notes: &Dir, history: &History) -> io::Result<()> {
-        let text = serde_json::to_vec_pretty(&Record::now(history)).map_err(io::Error::other)?;
+    fn write_record(&self, notes: &Dir, rule: &SessionFile, history: &History) -> io::Result<()> {
+        let there = self.record_file().map_err(|why| io::Error::other(format!("{RECORD}: {why}")))?;
+        let text = serde_json::to_vec_pretty(&there.with(&rule.file, history)).map_err(io::Error::other)?;
         notes.write_whole(OsStr::new(RECORD), &text, self.attributes(0o644))
     }
 
@@ -434,7 +418,7 @@ mod tests {
         let stored: serde_json::Value =
             serde_json::from_slice(&std::fs::read(temp.path().join("login.json")).unwrap()).unwrap();
         assert_eq!(stored, json!({ "oauth": { "access": "FAKE-new" }, "theirs": 1 }));
-        assert!(capture.record().unwrap().history.contains(login.digest));
+        assert!(capture.record(&rule()).unwrap().history.contains(login.digest));
     }
 
     #[test]

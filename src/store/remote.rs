@@ -22,11 +22,12 @@ use crate::login::{Document, Secret, file, limits};
 use crate::process::children::Children;
 use crate::process::task::Task;
 use crate::store::breach::Breach;
-use crate::store::directory::{BOOKKEEPING, Capture, Record};
+use crate::store::directory::{BOOKKEEPING, Capture};
 use crate::store::helper::{Helper, protocol_error, request_name};
 use crate::store::poll_interval::PollInterval;
 use crate::store::protocol;
 use crate::store::protocol::{Files, Lease, RECORD, Stored, Verb};
+use crate::store::record::Record;
 use crate::sys::dir::Attributes;
 use crate::sys::stat::Kind;
 

@@ -129,7 +129,7 @@ impl Act {
 impl SyncSession {
     pub fn new(config: SessionConfig) -> SyncSession {
         // A record that cannot be read now is read again before anything is transferred.
-        let mut history = config.store.record().unwrap_or_default().history;
+        let mut history = config.store.record(&config.rule).unwrap_or_default().history;
         if history.is_empty()
             && let Some(base) = config.base
         {
@@ -444,7 +444,7 @@ impl SyncSession {
         };
         // Another container may have published before we had the lock, and the agent may be writing again.
         let (working, stored) = self.read_whole(now, agent_lives)?;
-        let record = self.config.store.record().map_err(|why| {
+        let record = self.config.store.record(&self.config.rule).map_err(|why| {
             let what = format!("the record of {}: {why}", self.config.store.location());
             Incomplete::Unreadable(ReadFailure { side: Side::Stored, what })
         })?;

@@ -1,7 +1,7 @@
 //! What is kept from run to run: an ancestor never wins, nothing newer is lost.
 
 use super::{Captured, FILE, name_of};
-use crate::support::{Run, Sandbox, Session, needs_root};
+use crate::support::{Run, Sandbox, Session, codex_auth, needs_root};
 
 /// A run with the login "a" in a variable.
 fn given(sandbox: &Sandbox, script: &str) -> Run {
@@ -141,4 +141,24 @@ fn a_capture_that_goes_away_does_not_end_the_agent() {
     std::fs::remove_dir(captured.sandbox.path("capture")).unwrap();
     captured.gate.open();
     live.wait().ok().prints(&["on"]);
+}
+
+/// Two agents in one flat capture: what one has published says nothing of the other's login.
+#[test]
+fn each_agent_of_a_flat_capture_has_a_history_of_its_own() {
+    let sandbox = Sandbox::new();
+    sandbox.write("capture/.credentials.json", Session::new("a").json());
+    sandbox.write("capture/auth.json", codex_auth("first"));
+    sandbox.claude("refresh b").run().ok();
+    let second = codex_auth("second");
+    sandbox.codex(&format!("replace '{second}'")).run().ok();
+    sandbox.claude("refresh c").run().ok();
+    // The first logins are spent, whoever published last.
+    let fresh = |name: &str| sandbox.mkdir(name).display().to_string();
+    let run = sandbox.codex("seen").env("CODEX_CREDENTIALS", codex_auth("first"));
+    let outcome = run.env("AGENT_INIT_HOME", fresh("h1")).env("AGENT_INIT_STATE_DIR", fresh("s1")).run().ok();
+    assert!(outcome.variable("FILE").is_some_and(|file| file.contains("FAKE-refresh-second")), "{outcome}");
+    let run = sandbox.claude("seen").env("CLAUDE_CREDENTIALS", Session::new("a").json());
+    let outcome = run.env("AGENT_INIT_HOME", fresh("h2")).env("AGENT_INIT_STATE_DIR", fresh("s2")).run().ok();
+    assert!(outcome.variable("FILE").is_some_and(|file| file.contains("FAKE-refresh-c")), "{outcome}");
 }
