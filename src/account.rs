@@ -2,9 +2,11 @@
 //!
 //! The parser is our own: getpwnam(3) in a static glibc binary would load the image's NSS modules as root.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use crate::error::Failure;
+use crate::looks::quoted;
 
 /// The home of an agent whose user has no other.
 pub const FALLBACK_HOME: &str = "/tmp/agent-home";
@@ -155,7 +157,7 @@ fn by_spec(accounts: &Accounts, spec: &str) -> anyhow::Result<Identity> {
         None => (spec, None),
     };
     if user_text.is_empty() || group_text == Some("") {
-        return Err(Failure::new(format!("user '{spec}' is not USER or USER:GROUP")).hint(SPEC_HINT).into());
+        return Err(Failure::new(format!("user {} is not USER or USER:GROUP", shown(spec))).hint(SPEC_HINT).into());
     }
     let as_number = parse_id(user_text);
     let entry = accounts
@@ -183,15 +185,19 @@ fn by_spec(accounts: &Accounts, spec: &str) -> anyhow::Result<Identity> {
         }
         (None, Some(uid)) => by_number(accounts, uid, group, Some(Vec::new())),
         (None, None) if user_text.bytes().all(|byte| byte.is_ascii_digit()) => {
-            return Err(Failure::new(format!("user '{user_text}' is out of range"))
+            return Err(Failure::new(format!("user {} is out of range", shown(user_text)))
                 .hint("uids go up to 4294967294")
                 .into());
         }
         (None, None) => {
-            return Err(Failure::new(format!("no user '{user_text}' in /etc/passwd")).hint(SPEC_HINT).into());
+            return Err(Failure::new(format!("no user {} in /etc/passwd", shown(user_text))).hint(SPEC_HINT).into());
         }
     };
     Ok(identity)
+}
+
+fn shown(text: &str) -> String {
+    quoted(OsStr::new(text))
 }
 
 const SPEC_HINT: &str = "use a name in the image's /etc/passwd, or a number; with a group: name:group or 1000:1000";
@@ -204,7 +210,7 @@ fn group_id(accounts: &Accounts, text: &str) -> anyhow::Result<u32> {
         (Some((_, gid, _)), _) => Ok(parse_id(gid)
             .ok_or_else(|| Failure::new(format!("the entry of '{text}' in /etc/group has no valid gid")))?),
         (None, Some(gid)) => Ok(gid),
-        (None, None) => Err(Failure::new(format!("no group '{text}' in /etc/group")).hint(SPEC_HINT).into()),
+        (None, None) => Err(Failure::new(format!("no group {} in /etc/group", shown(text))).hint(SPEC_HINT).into()),
     }
 }
 

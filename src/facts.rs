@@ -1,6 +1,7 @@
 //! Reads everything that a start depends on, once: environment, accounts, mounts, files. Decisions are left to the pure
 //! functions of [`crate::plan`]. The only thing written is the mirror of a store behind a helper (`stored.rs`).
 
+mod advice;
 pub mod agent_facts;
 pub mod candidate;
 pub mod config_dir;
@@ -8,6 +9,7 @@ pub mod definitions;
 pub mod explicit;
 pub mod files;
 mod logins;
+mod near_miss;
 mod probe;
 pub mod select;
 mod settings;
@@ -38,6 +40,7 @@ use crate::error::Failure;
 use crate::facts::agent_facts::AgentFacts;
 use crate::fs::untrusted;
 use crate::log::Message;
+use crate::looks::Shown;
 use crate::process::helpers::Helpers;
 use crate::process::programs;
 use crate::state::{Served, State};
@@ -116,7 +119,12 @@ pub fn facts<'c>(
     };
     let mut agents = Vec::new();
     for agent in served {
-        agents.push(probe.agent_facts(agent, &state_dir, helpers.as_deref_mut())?);
+        let mut agent = probe.agent_facts(agent, &state_dir, helpers.as_deref_mut())?;
+        if agent.is_selected && !agent.candidates.iter().any(|candidate| candidate.found.is_ok()) {
+            let root = probe.capture_root();
+            agent.explicit.warnings.extend(near_miss::find(agent.definition, root.as_deref(), &secret_directories));
+        }
+        agents.push(agent);
     }
     let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let arguments = config.command.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
@@ -161,7 +169,7 @@ pub fn agent_identity(config: &RunConfig, environment: &Environment, current: (u
         UserChoice::Named(spec) => Wanted::Spec(spec.clone()),
         UserChoice::OwnerOf(path) => {
             let hint = "name a path whose owner the agent should run as, such as a bind-mounted workspace";
-            let failure = || Failure::new(format!("--user-from {}", path.display())).hint(hint);
+            let failure = || Failure::new(format!("--user-from {}", Shown(path))).hint(hint);
             let owner = path.metadata().with_context(failure)?;
             Wanted::Owner { uid: owner.uid(), gid: owner.gid() }
         }

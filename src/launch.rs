@@ -8,11 +8,14 @@ pub mod deliver;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 
 use crate::account::Identity;
 use crate::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Failure, reason};
 use crate::log::event::EventKey;
 use crate::log::{Message, Reporter};
+use crate::looks;
+use crate::looks::Look;
 use crate::plan::Enforcement;
 use crate::sys::process::{Pid, Program};
 use crate::sys::pty::Slave;
@@ -187,14 +190,19 @@ impl PrivilegeDrop<'_> {
 /// Why a command was not executed. The exit status is the one of shells: 127 if it was not found, otherwise 126.
 pub fn exec_failure(command: &OsStr, error: &io::Error) -> Failure {
     let reason = reason(error);
-    let command = command.to_string_lossy();
+    let shown = looks::shown_word(command).unwrap_or("COMMAND");
     if error.kind() == io::ErrorKind::NotFound {
-        let hint = if command.contains('/') {
-            "check the path inside the container, and the interpreter (#!) if it is a script"
-        } else {
-            "the command is in no directory of PATH: is it installed in this image?"
+        let look = Look::of(command.as_bytes());
+        let hint = match look {
+            Look::Assignment => {
+                "COMMAND begins with NAME=VALUE: set variables with docker run -e, or run env NAME=VALUE"
+            }
+            _ if command.as_bytes().contains(&b'/') => {
+                "check the path inside the container, and the interpreter (#!) if it is a script"
+            }
+            _ => "the command is in no directory of PATH: is it installed in this image?",
         };
-        return Failure::new(format!("{command}: command not found")).hint(hint).exit(EXIT_NOT_FOUND);
+        return Failure::new(format!("{shown}: command not found")).hint(hint).exit(EXIT_NOT_FOUND);
     }
     if errno::is_again(error) {
         // The new user's RLIMIT_NPROC: execve(2) checks it after a change of user.
@@ -205,7 +213,7 @@ pub fn exec_failure(command: &OsStr, error: &io::Error) -> Failure {
     } else {
         "check that the user that runs it may execute it and enter its directories"
     };
-    Failure::new(format!("{command}: cannot execute: {reason}")).hint(hint).exit(EXIT_NOT_EXECUTABLE)
+    Failure::new(format!("{shown}: cannot execute: {reason}")).hint(hint).exit(EXIT_NOT_EXECUTABLE)
 }
 
 fn enforce(enforcement: Enforcement, step: fn() -> io::Result<()>) -> io::Result<()> {

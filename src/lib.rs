@@ -34,6 +34,7 @@ pub mod init;
 pub mod launch;
 pub mod log;
 pub mod login;
+pub mod looks;
 pub mod output;
 pub mod plan;
 pub mod process;

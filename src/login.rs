@@ -13,6 +13,8 @@ pub mod names;
 pub mod secret;
 pub mod source;
 pub mod splice;
+mod unusable;
+pub mod wrapped;
 pub mod yaml;
 
 pub use defect::Defect;
@@ -20,3 +22,4 @@ pub use digest::Digest;
 pub use document::{Document, Login};
 pub use secret::Secret;
 pub use source::Source;
+pub use unusable::{Advice, Unusable};

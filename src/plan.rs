@@ -31,6 +31,7 @@ use crate::login::Source;
 use crate::login::format::SessionFile;
 use crate::login::history::History;
 use crate::login::merge::MergeBase;
+use crate::looks::Shown;
 use crate::state::Served;
 use crate::store::Recovery;
 
@@ -97,7 +98,7 @@ fn identity_why(config: &RunConfig, current: (u32, u32)) -> String {
             "unchanged: the image presets a user for a start as root, and this is not root".to_owned()
         }
         UserChoice::Named(user) => format!("--user {user}"),
-        UserChoice::OwnerOf(path) => format!("the owner of {} (--user-from)", path.display()),
+        UserChoice::OwnerOf(path) => format!("the owner of {} (--user-from)", Shown(path)),
     }
 }
 

@@ -6,6 +6,7 @@ pub mod helper;
 pub mod lease;
 mod poll_interval;
 pub mod protocol;
+pub mod record;
 pub mod recovery;
 pub mod remote;
 pub mod token;
@@ -14,8 +15,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
-pub use directory::{Capture, Record};
+pub use directory::Capture;
 pub use lease::Lease;
+pub use record::Record;
 pub use recovery::Recovery;
 pub use remote::Remote;
 
@@ -77,9 +79,9 @@ impl Store {
     }
 
     /// What is recorded of the stored logins.
-    pub fn record(&self) -> Result<Record, Unreadable> {
+    pub fn record(&self, rule: &SessionFile) -> Result<Record, Unreadable> {
         match self {
-            Store::Directory(capture) => capture.record(),
+            Store::Directory(capture) => capture.record(rule),
             Store::Expected(_) => Ok(Record::default()),
             Store::Remote(remote) => Ok(remote.record()),
         }

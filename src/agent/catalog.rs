@@ -3,6 +3,7 @@
 //! A built-in definition is parsed on first use, because most starts need one agent or none.
 
 use std::cell::OnceCell;
+use std::ffi::OsStr;
 
 use anyhow::Context;
 
@@ -10,6 +11,7 @@ use crate::agent::definition::{Definition, MethodRule};
 use crate::agent::rules;
 use crate::error::Failure;
 use crate::login::names::is_form_of;
+use crate::looks::quoted;
 use crate::words::listed;
 
 /// The parts of a definition that are needed before it is parsed. `build.rs` generates them.
@@ -200,7 +202,7 @@ impl Catalog {
     pub fn named(&self, name: &str) -> anyhow::Result<&Entry> {
         self.entries.iter().find(|entry| entry.name() == name).ok_or_else(|| {
             let known: Vec<&str> = self.entries.iter().map(Entry::name).collect();
-            Failure::new(format!("unknown agent '{name}'"))
+            Failure::new(format!("unknown agent {}", quoted(OsStr::new(name))))
                 .hint(format!("the known agents are {}", listed(&known, ", ", "none")))
                 .into()
         })

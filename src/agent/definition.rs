@@ -111,6 +111,9 @@ pub struct MethodRule {
     /// agent would prefer it to what was chosen.
     #[serde(default)]
     pub shared: bool,
+    /// How its values begin, as the vendor makes them. A value that begins like another method's is a warning.
+    #[serde(default)]
+    pub prefixes: Vec<String>,
     /// Variables that go with this method: read from files and commands like it, and never removed for it.
     #[serde(default)]
     pub with: Vec<String>,

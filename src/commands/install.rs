@@ -9,6 +9,7 @@ use anyhow::Context;
 use crate::error::{Failure, reason};
 use crate::log::event::EventKey;
 use crate::log::{Message, Reporter};
+use crate::looks::Shown;
 use crate::sys::dir::{Attributes, Dir, read_limited};
 
 /// In bytes: larger than any build of this program.
@@ -24,19 +25,19 @@ pub fn install(path: &Path, reporter: Reporter) -> anyhow::Result<u8> {
     let bytes = own.context("this binary is too large")?;
     let path = if path.is_dir() { path.join("agent-init") } else { path.to_owned() };
     let failure = |error: &std::io::Error| {
-        Failure::new(format!("cannot write {}: {}", path.display(), reason(error)))
+        Failure::new(format!("cannot write {}: {}", Shown(&path), reason(error)))
             .hint("name a file in an existing directory that this user can write to, on a volume of both containers")
     };
     let (Some(parent), Some(name)) = (parent(&path), path.file_name()) else {
-        return Err(Failure::new(format!("{} is not the path of a file", path.display())).into());
+        return Err(Failure::new(format!("{} is not the path of a file", Shown(&path))).into());
     };
     if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-        return Err(Failure::new(format!("{}: the directory does not exist", path.display())).into());
+        return Err(Failure::new(format!("{}: the directory does not exist", Shown(&path))).into());
     }
     let dir = Dir::open(parent).map_err(|error| failure(&error))?;
     let attributes = Attributes { mode: 0o755, owner: None };
     dir.write_whole(name, &bytes, attributes).and_then(|()| dir.sync()).map_err(|error| failure(&error))?;
-    reporter.say(&Message::notice(format!("installed {}", path.display())).event(EventKey::Installed));
+    reporter.say(&Message::notice(format!("installed {}", Shown(&path))).event(EventKey::Installed));
     Ok(0)
 }
 

@@ -57,8 +57,10 @@ fn start(config: &RunConfig, environment: Environment) -> anyhow::Result<Supervi
 
     let facts = read_facts(config, &catalog, &environment, &mut helpers)?;
     interrupt.check("the facts were read")?;
+    // They may explain why the plan is refused.
+    reporter.say_all(facts.warnings());
     let plan = plan::plan(config, &facts)?;
-    announce(reporter, &facts, &plan);
+    announce(reporter, &plan);
     let mut engine = install_working_copies(&facts, &plan, &mut helpers, reporter)?;
     let launched = launch(&facts, &plan, inherited, &interrupt, reporter);
     let (agent, foreground) = launched.inspect_err(|_| engine.agent_not_started(&mut children))?;
@@ -110,8 +112,7 @@ fn read_facts<'c>(
     }
 }
 
-fn announce(reporter: Reporter, facts: &Facts<'_>, plan: &Plan<'_, '_>) {
-    reporter.say_all(facts.warnings());
+fn announce(reporter: Reporter, plan: &Plan<'_, '_>) {
     for agent in &plan.agents {
         reporter.say_all(&agent.warnings);
         reporter.say(&plan::auth_line(agent));

@@ -21,6 +21,7 @@ use super::{help, reader, variables, words};
 use crate::env::Environment;
 use crate::error::Failure;
 use crate::log::{Message, Reporter};
+use crate::looks::quoted;
 use crate::words::spelling::Words;
 
 impl InitConfig {
@@ -158,7 +159,7 @@ impl Read {
         let spec = self.spec();
         let missing = |what: String| Failure::new(what).hint(format!("usage: {}; {} --help", spec.usage, spec.program));
         let unexpected = |word: &OsString| {
-            let what = format!("unexpected word '{}'", word.to_string_lossy());
+            let what = format!("unexpected word {}", quoted(word));
             Failure::new(what).hint(format!("usage: {}", spec.usage))
         };
         match (spec.operand, self.words.as_slice()) {
@@ -171,7 +172,7 @@ impl Read {
     }
 
     fn text(&self, word: &OsStr) -> Result<String, Failure> {
-        let refused = || Failure::new(format!("'{}' is not valid UTF-8", word.to_string_lossy()));
+        let refused = || Failure::new("the word is not valid UTF-8");
         word.to_str().map(str::to_owned).ok_or_else(|| refused().hint(format!("usage: {}", self.spec().usage)))
     }
 

@@ -20,6 +20,7 @@ use super::value::{self, AgentSelection};
 use super::{help, reader};
 use crate::env::Environment;
 use crate::error::Failure;
+use crate::looks::quoted;
 
 /// A program whose place we take.
 pub(crate) struct Profile {
@@ -192,7 +193,9 @@ const DUMB_INIT: &[Flag] = &[
 ];
 
 fn exit_status(text: &str) -> Result<u8, Invalid> {
-    text.parse().map_err(|_| Invalid::new(format!("'{text}' is not an exit status"), "use a number from 0 to 255"))
+    text.parse().map_err(|_| {
+        Invalid::new(format!("{} is not an exit status", quoted(OsStr::new(text))), "use a number from 0 to 255")
+    })
 }
 
 impl Profile {

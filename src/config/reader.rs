@@ -11,6 +11,7 @@ use super::layers::{Layer, Occurrence};
 use super::settings::Origin;
 use super::words::listed;
 use crate::error::Failure;
+use crate::looks;
 
 /// What a command line says.
 pub(crate) struct Line {
@@ -169,7 +170,8 @@ fn unknown(spec: &CommandSpec, spelled: &str) -> Failure {
         (None, Some(near)) => format!("did you mean {near}? "),
         (None, None) => String::new(),
     };
-    Failure::new(format!("unknown option {spelled}")).hint(near + &see_help(spec))
+    let shown = looks::shown_word(OsStr::new(spelled)).unwrap_or("(not shown)");
+    Failure::new(format!("unknown option {shown}")).hint(near + &see_help(spec))
 }
 
 fn is_spelled(flag: &Flag, spelled: &str) -> bool {

@@ -287,11 +287,11 @@ fn words_that_are_not_utf_8() {
     let rows: &[(&[OsString], &str)] = &[
         (&["--grace".into(), bad(b"\xff"), "x".into()], "--grace: the value is not valid UTF-8"),
         (&[bad(b"--user=\xff"), "x".into()], "--user: the value is not valid UTF-8"),
-        (&[bad(b"--gr\xff=1")], "unknown option --gr\u{fffd}"),
-        (&[bad(b"-\xff")], "unknown option -\u{fffd}"),
-        (&[bad(b"-v\xff")], "unknown option -\u{fffd}"),
-        (&["agents".into(), bad(b"\xff")], "'\u{fffd}' is not valid UTF-8"),
-        (&["healthcheck".into(), bad(b"\xff")], "unexpected word '\u{fffd}'"),
+        (&[bad(b"--gr\xff=1")], "unknown option (not shown)"),
+        (&[bad(b"-\xff")], "unknown option (not shown)"),
+        (&[bad(b"-v\xff")], "unknown option (not shown)"),
+        (&["agents".into(), bad(b"\xff")], "the word is not valid UTF-8"),
+        (&["healthcheck".into(), bad(b"\xff")], "unexpected word (not shown)"),
     ];
     for (words, expected) in rows {
         assert_eq!(parse(words).map(|_| ()).unwrap_err().to_string(), *expected, "{words:?}");

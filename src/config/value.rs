@@ -9,6 +9,8 @@ use super::choices::{AuthMode, Boolean};
 use super::invalid::Invalid;
 use super::words;
 use crate::agent::definition::Method;
+use crate::looks;
+use crate::looks::quoted;
 use crate::process::argv;
 use crate::sys::signal::Signal;
 
@@ -93,11 +95,12 @@ fn per_agent<T: Default>(
     for part in text.split(',').map(str::trim) {
         match part.split_once('=').filter(|(name, _)| !name.contains('/')) {
             Some((name, _)) if found.of_named(name).is_some() => {
-                return Err(Invalid::new(format!("'{name}' is given twice"), hint()));
+                return Err(Invalid::new(format!("{} is given twice", quoted(OsStr::new(name))), hint()));
             }
             Some((name, text)) => {
                 let value = value(text).map_err(|invalid| {
-                    let what = format!("{} in '{part}'", invalid.what);
+                    let is_shown = [name, text].iter().all(|word| looks::shown_word(OsStr::new(word)).is_some());
+                    let what = if is_shown { format!("{} in '{part}'", invalid.what) } else { invalid.what };
                     Invalid { what, ..invalid }
                 })?;
                 found.named.push((name.to_owned(), value));
@@ -136,11 +139,18 @@ impl CaptureDirs {
 
 /// Reads a capture root, or a directory for each agent. Paths become absolute, because `status` may look from elsewhere.
 pub(crate) fn captures(text: &str) -> Result<CaptureDirs, Invalid> {
-    let directory = |path: &str| {
+    let directory = |given: &str| {
         // Where there is a working directory, only the empty path has no absolute form.
-        let path = std::path::absolute(path).map_err(|_| {
+        let path = std::path::absolute(given).map_err(|_| {
             Invalid::new("the name of a directory is empty", "use DIR, or NAME=DIR for one agent, separated by commas")
         })?;
+        // A relative one is not shown, so no later message could say which it is.
+        if !Path::new(given).is_absolute() && !path.is_dir() {
+            return Err(Invalid::new(
+                "the directory does not exist",
+                "name an existing directory, best by an absolute path",
+            ));
+        }
         Ok(Some(path))
     };
     per_agent(text, directory, "DIR")
@@ -181,7 +191,10 @@ pub(crate) fn store(text: &str) -> Result<StoreChoice, Invalid> {
         return Ok(StoreChoice::Directory);
     }
     let Some(command) = text.strip_prefix("exec:") else {
-        return Err(Invalid::new(format!("unknown store '{text}'"), "use dir, or exec: followed by a command"));
+        return Err(Invalid::new(
+            format!("unknown store {}", quoted(OsStr::new(text))),
+            "use dir, or exec: followed by a command",
+        ));
     };
     match argv::words(OsStr::new(command)) {
         Some(argv) => Ok(StoreChoice::Exec(StoreSpec { text: text.to_owned(), argv })),
@@ -237,7 +250,7 @@ pub struct Rewrite {
 /// Reads `FROM:TO`, by names or numbers, where TO may be `0`.
 pub(crate) fn rewrite(text: &str) -> Result<Rewrite, Invalid> {
     let hint = "use FROM:TO, each the name or number of a signal, or FROM:0 to drop FROM: TERM:INT, 15:2, USR1:0";
-    let invalid = || Invalid::new(format!("'{text}' is not a pair of signals"), hint);
+    let invalid = || Invalid::new(format!("{} is not a pair of signals", quoted(OsStr::new(text))), hint);
     let (from, to) = text.split_once(':').ok_or_else(invalid)?;
     let from: Signal = from.parse().map_err(|_| invalid())?;
     let to = if to == "0" { None } else { Some(to.parse().map_err(|_| invalid())?) };
@@ -258,7 +271,7 @@ pub(crate) fn rewrites(text: &str) -> Result<Vec<Rewrite>, Invalid> {
 /// Reads a signal by name or number.
 pub(crate) fn signal(text: &str) -> Result<Signal, Invalid> {
     let hint = "use a name or a number: TERM, SIGUSR1, RTMIN+3, 15";
-    text.parse().map_err(|_: String| Invalid::new(format!("'{text}' is not a signal"), hint))
+    text.parse().map_err(|_: String| Invalid::new(format!("{} is not a signal", quoted(OsStr::new(text))), hint))
 }
 
 /// Reads a signal that starts the stop.
@@ -283,7 +296,11 @@ pub(crate) fn absolute(path: &OsStr) -> Result<PathBuf, Invalid> {
         return Err(Invalid::new("the path is empty", hint));
     }
     let path = PathBuf::from(path);
-    if path.is_absolute() { Ok(path) } else { Err(Invalid::new(format!("'{}' is not absolute", path.display()), hint)) }
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err(Invalid::new(format!("{} is not absolute", quoted(path.as_os_str())), hint))
+    }
 }
 
 /// Reads the path of something that exists.
@@ -306,8 +323,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Invalid> {
     let hint = "use a number with a unit, such as 500ms, 8s, 2m or 1h; a number without one is seconds";
     match parsed {
         Some(duration) if duration <= LONGEST => Ok(duration),
-        Some(_) => Err(Invalid::new(format!("'{text}' is longer than a year"), hint)),
-        None => Err(Invalid::new(format!("'{text}' is not a duration"), hint)),
+        Some(_) => Err(Invalid::new(format!("{} is longer than a year", quoted(OsStr::new(text))), hint)),
+        None => Err(Invalid::new(format!("{} is not a duration", quoted(OsStr::new(text))), hint)),
     }
 }
 
@@ -350,7 +367,8 @@ mod tests {
             assert!(captures(text).is_err(), "{text}");
         }
         let here = std::env::current_dir().unwrap();
-        assert_eq!(captures("./logins").unwrap().of("c").as_deref(), Some(&*here.join("logins")));
+        assert_eq!(captures("./src").unwrap().of("c").as_deref(), Some(&*here.join("src")));
+        assert!(captures("./FAKE-nosuch").unwrap_err().what.contains("does not exist"));
         assert_eq!(captures("/with=sign").unwrap().for_all.as_deref(), Some(Path::new("/with=sign")));
         assert!(!CaptureDirs::default().is_given());
     }

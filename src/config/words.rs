@@ -1,6 +1,9 @@
 //! The words of the command line, read with errors that name the accepted ones.
 
+use std::ffi::OsStr;
+
 use super::invalid::Invalid;
+use crate::looks::quoted;
 use crate::words::spelling::{Words, find};
 
 /// Reads a word in its exact spelling.
@@ -15,7 +18,7 @@ pub(crate) fn parse_any_case<T: Words>(text: &str) -> Result<T, Invalid> {
 
 fn unknown<T: Words>(text: &str) -> Invalid {
     let words: Vec<&str> = T::WORDS.iter().map(|word| word.word).collect();
-    Invalid::new(format!("unknown {} '{text}'", T::NOUN), format!("use {}", listed(&words, "or")))
+    Invalid::new(format!("unknown {} {}", T::NOUN, quoted(OsStr::new(text))), format!("use {}", listed(&words, "or")))
 }
 
 /// `a, b or c`.

@@ -29,6 +29,7 @@ pub fn check_sources(sources: &Sources<'_, '_, '_>) -> Vec<Finding> {
         for agent in &sources.plan.agents {
             findings.extend(unusable(agent));
             findings.extend(ignored(agent));
+            findings.extend(warning::unknown_kind(agent).iter().map(note_of_message));
             findings.extend(warning::invalidates_source(agent).iter().map(|message| of_message("stranded", message)));
         }
     }
@@ -46,6 +47,10 @@ fn of_message(check: &'static str, message: &Message) -> Finding {
     let fix = message.hint.clone().unwrap_or_else(|| "give it a value, or remove it".to_owned());
     let subject = message.about.clone().or_else(|| message.agent.clone()).unwrap_or_default();
     Finding::problem(check, subject, message.text.clone(), fix)
+}
+
+fn note_of_message(message: &Message) -> Finding {
+    Finding { is_problem: false, ..of_message("given", message) }
 }
 
 /// Sources that are not usable.

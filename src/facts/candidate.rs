@@ -6,19 +6,25 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
+use zeroize::Zeroizing;
 
-use crate::agent::Definition;
 use crate::agent::definition::{Method, MethodRule};
+use crate::agent::{Catalog, Definition};
 use crate::env::Environment;
 use crate::error::Failure;
+use crate::facts::advice;
 use crate::facts::explicit::{ExplicitSource, ExplicitSources, switch_value};
 use crate::fs::untrusted;
 use crate::fs::untrusted::{LIMIT, Owners, Unreadable};
 use crate::log::Message;
 use crate::log::event::EventKey;
 use crate::login::format::SessionFile;
+use crate::login::names::Suffix;
 use crate::login::source::{decode_base64, without_trailing_newlines};
-use crate::login::{Document, Login, Secret, Source};
+use crate::login::wrapped::unwrapped;
+use crate::login::{Advice, Defect, Document, Login, Secret, Source, Unusable};
+use crate::looks;
+use crate::looks::{Look, Shown};
 use crate::process::argv;
 use crate::process::helpers::Helpers;
 use crate::process::task::Bounds;
@@ -34,7 +40,7 @@ pub struct Candidate<'c> {
     pub rule: &'c MethodRule,
     pub source: Source,
     /// The credential, or why it is unusable.
-    pub found: Result<CandidateValue, String>,
+    pub found: Result<CandidateValue, Unusable>,
     /// When a token expires, if its metadata says so. A login contains its own expiry.
     pub expires_at: Option<SystemTime>,
 }
@@ -105,8 +111,12 @@ pub fn read_explicit<'c>(
         }
         let bytes = reader.read(&explicit_source)?;
         let found = match &definition.session {
-            Some(session) if rule.method == Method::Session => parse_session(session, bytes),
-            _ => match variable_value(&bytes) {
+            Some(session) if rule.method == Method::Session => {
+                let bytes = unwrapped(bytes.into_bytes(), session.format);
+                parse_session(session, bytes)
+                    .map_err(|(bytes, defect)| advice::not_a_login(definition, reader.catalog, &bytes, defect))
+            }
+            _ => match method_value(&bytes) {
                 Ok(None) => {
                     explicit.warnings.push(empty_warning(&explicit_source));
                     continue;
@@ -115,9 +125,13 @@ pub fn read_explicit<'c>(
                     Some(true) => Ok(CandidateValue::Value(switch)),
                     Some(false) => continue,
                     // The agent would take it for a no and have no credential.
-                    None => Err("its value is neither yes (1, true, yes, on) nor no".to_owned()),
+                    None => Err(Unusable::Switch),
                 },
-                Ok(Some(value)) => Ok(CandidateValue::Value(value)),
+                Ok(Some(value)) => {
+                    let doubt = advice::doubt(definition, rule, value.expose_secret());
+                    explicit.warnings.extend(doubt.map(|doubt| doubtful(definition, &explicit_source, &doubt)));
+                    Ok(CandidateValue::Value(value))
+                }
                 Err(reason) => Err(reason),
             },
         };
@@ -146,27 +160,51 @@ pub fn read_companions(
 }
 
 fn empty_warning(source: &ExplicitSource) -> Message {
-    Message::warning(format!("{} is ignored: it is empty", source.name()))
+    Message::warning(format!("{} is ignored: it {}", source.name(), Look::Blank))
         .event(EventKey::UnusableSource)
         .about(source.name())
 }
 
-/// The content as the value of a variable: without trailing newlines. `None` if nothing is left.
-pub(super) fn variable_value(bytes: &Secret) -> Result<Option<Secret>, String> {
+/// A value that is used, and looks like something else.
+fn doubtful(definition: &Definition, source: &ExplicitSource, doubt: &Advice) -> Message {
+    let (agent, name) = (&definition.name, source.name());
+    Message::warning(format!("{agent}: {name}: {doubt}"))
+        .event(EventKey::DoubtfulValue)
+        .agent(agent)
+        .about(name)
+        .hint("the agent gets it as it is; only the vendor knows whether it is valid")
+}
+
+/// The value of a method's variable. One that no vendor accepts is unusable.
+fn method_value(bytes: &Secret) -> Result<Option<Secret>, Unusable> {
+    let value = variable_value(bytes)?;
+    let look = value.as_ref().map(|value| Look::of(value.expose_secret()));
+    match look {
+        Some(look @ (Look::Control | Look::Unexpanded)) => Err(Unusable::Value(look)),
+        _ => Ok(value),
+    }
+}
+
+/// The content as the value of a variable: without trailing newlines. `None` if nothing is left but blanks and quotes.
+pub(super) fn variable_value(bytes: &Secret) -> Result<Option<Secret>, Unusable> {
     let value = without_trailing_newlines(bytes.expose_secret());
-    if value.is_empty() {
+    if looks::is_blank(value) {
         return Ok(None);
     }
     if value.contains(&0) {
-        return Err("it contains a NUL byte, which a variable cannot hold".to_owned());
+        return Err(Unusable::Nul);
     }
     Ok(Some(Secret::copied(value)))
 }
 
-fn parse_session(session: &SessionFile, bytes: Secret) -> Result<CandidateValue, String> {
-    let document = Document::parse(bytes.expose_secret(), session.format).map_err(|defect| defect.to_string())?;
-    let login = document.login(session).map_err(|defect| defect.to_string())?;
-    Ok(CandidateValue::Session(Session { bytes, login }))
+fn parse_session(
+    session: &SessionFile,
+    bytes: Zeroizing<Vec<u8>>,
+) -> Result<CandidateValue, (Zeroizing<Vec<u8>>, Defect)> {
+    match Document::parse(&bytes, session.format).and_then(|document| document.login(session)) {
+        Ok(login) => Ok(CandidateValue::Session(Session { bytes: Secret::new(bytes), login })),
+        Err(defect) => Err((bytes, defect)),
+    }
 }
 
 /// Reads explicit sources.
@@ -175,6 +213,8 @@ pub struct SourceReader<'r, 's> {
     pub helpers: Option<&'r mut Helpers<'s>>,
     /// The environment of the commands: the one that agent-init was started with.
     pub environment: &'r Environment,
+    /// The known agents, whose logins may be taken for one another.
+    pub catalog: &'r Catalog,
 }
 
 impl SourceReader<'_, '_> {
@@ -191,8 +231,14 @@ impl SourceReader<'_, '_> {
             ExplicitSource::Value { value, .. } => value.duplicate(),
             ExplicitSource::Base64 { variable, value } => {
                 let hint = "encode the login file again: base64 -w0 < FILE";
-                let decoded = decode_base64(value.expose_secret());
-                Secret::new(decoded.ok_or_else(|| Failure::new(format!("{variable} is not base64")).hint(hint))?)
+                let text = value.expose_secret();
+                // The file itself is as good.
+                let decoded = if Look::of(text) == Look::Json { None } else { Some(decode_base64(text)) };
+                match decoded {
+                    None => value.duplicate(),
+                    Some(Some(decoded)) => Secret::new(decoded),
+                    Some(None) => return Err(Failure::new(format!("{variable} is not base64")).hint(hint).into()),
+                }
             }
             ExplicitSource::Command { variable, line } => self.run_command(variable, line)?,
             ExplicitSource::File { path, .. } | ExplicitSource::Secret { path } => match read_named_file(path) {
@@ -216,7 +262,15 @@ impl SourceReader<'_, '_> {
 
 fn unreadable(source: &ExplicitSource, path: &Path, why: &Unreadable) -> Failure {
     let name = source.name();
+    let shown = Shown(path);
     let named_by = if name == path.display().to_string() { String::new() } else { format!("{name} names ") };
+    if !looks::is_shown(path) {
+        let look = match Look::of(path.as_os_str().as_bytes()) {
+            Look::Other | Look::Path => String::new(),
+            look => format!(": it {look}"),
+        };
+        return Failure::new(format!("{name} holds no absolute path{look}")).hint(not_a_path_hint(source, path));
+    }
     let hint = match why {
         Unreadable::Missing => "is the secret or volume mounted?".to_owned(),
         Unreadable::NotRegular(Kind::Directory) => {
@@ -225,7 +279,19 @@ fn unreadable(source: &ExplicitSource, path: &Path, why: &Unreadable) -> Failure
         Unreadable::NotRegular(_) => "name a regular file: a pipe or device may never end".to_owned(),
         _ => format!("make the file readable for uid {}", privilege::current().0),
     };
-    Failure::new(format!("{named_by}{}: {why}", path.display())).hint(hint)
+    Failure::new(format!("{named_by}{shown}: {why}")).hint(hint)
+}
+
+/// What to do if a variable holds something else than a path.
+fn not_a_path_hint(source: &ExplicitSource, path: &Path) -> String {
+    let name = source.name();
+    let plain = name.strip_suffix(Suffix::File.text()).unwrap_or(&name);
+    match Look::of(path.as_os_str().as_bytes()) {
+        Look::Quoted | Look::HomePath | Look::Control | Look::Unexpanded => {
+            "write the absolute path without quotes, ~, variables and line ends".to_owned()
+        }
+        _ => format!("set {name} to an absolute path; the value itself belongs into {plain}"),
+    }
 }
 
 /// Reads a file that the operator named. Links are followed wherever they lead.

@@ -14,6 +14,8 @@ use crate::log::Message;
 use crate::log::event::EventKey;
 use crate::login::names::{Names, Suffix};
 use crate::login::{Secret, Source};
+use crate::looks;
+use crate::looks::Look;
 use crate::sys::{access, privilege};
 
 /// The sources that the operator gave an agent: at most one for each variable and for the login.
@@ -127,7 +129,7 @@ fn split_directories(option: &OsStr) -> impl Iterator<Item = PathBuf> + '_ {
 pub fn check_secret_directories(option: Option<&OsStr>) -> anyhow::Result<Vec<Message>> {
     let mut warnings = Vec::new();
     for path in option.into_iter().flat_map(split_directories) {
-        let shown = path.display();
+        let shown = looks::Shown(&path);
         match path.metadata() {
             Ok(found) if !found.is_dir() => {
                 return Err(Failure::new(format!("--secrets {shown}: it is not a directory"))
@@ -196,8 +198,8 @@ impl ExplicitSources {
     /// The source among all that `names` may stand for. An empty variable produces a warning and does not count.
     fn find_source(&mut self, names: &Names, search: &ExplicitSearch<'_>) -> anyhow::Result<Option<ExplicitSource>> {
         let mut non_empty = |variable: &str| match search.environment.get(variable) {
-            Some(value) if value.is_empty() => {
-                let text = format!("{variable} is ignored: it is empty");
+            Some(value) if looks::is_blank(value.as_bytes()) => {
+                let text = format!("{variable} is ignored: it {}", Look::Blank);
                 let warning = Message::warning(text).event(EventKey::UnusableSource).about(variable);
                 if !self.warnings.contains(&warning) {
                     self.warnings.push(warning);

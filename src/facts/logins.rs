@@ -16,7 +16,7 @@ use crate::fs::untrusted::{Owners, Unreadable};
 use crate::login::file::LoginFile;
 use crate::login::format::SessionFile;
 use crate::login::merge::LoginState;
-use crate::login::{Document, Secret, Source, file};
+use crate::login::{Document, Secret, Source, Unusable, file};
 use crate::store::directory::interrupted_write_at;
 use crate::store::{Capture, token};
 use crate::sys::dir::Dir;
@@ -115,10 +115,10 @@ pub(super) fn token<'c>(definition: &'c Definition, capture: &Capture) -> Option
     let path = capture.path.join(token::FILE);
     let (found, expires_at) = match capture.token() {
         Err(Unreadable::Missing) => return None,
-        Err(why) => (Err(why.to_string()), None),
+        Err(why) => (Err(Unusable::Damaged(why.to_string())), None),
         Ok(token::Found { token, expires_at }) => match variable_value(&token) {
             Ok(Some(token)) => (Ok(CandidateValue::Value(token)), expires_at),
-            Ok(None) => (Err("it is empty".to_owned()), None),
+            Ok(None) => (Err(Unusable::Empty), None),
             Err(why) => (Err(why), None),
         },
     };
@@ -135,9 +135,9 @@ fn to_candidate(definition: &Definition, source: Source, login_file: LoginFile) 
         (LoginState::Valid(login), Some(bytes)) => {
             Ok(CandidateValue::Session(Session { bytes: Secret::new(bytes), login }))
         }
-        (LoginState::LoggedOut, _) => Err("nobody is logged in: its tokens are blank or missing".to_owned()),
-        (LoginState::Damaged(why), _) => Err(why),
-        (LoginState::Unreadable(why), _) => Err(format!("it cannot be read: {why}")),
+        (LoginState::LoggedOut, _) => Err(Unusable::LoggedOut),
+        (LoginState::Damaged(why), _) => Err(Unusable::Damaged(why)),
+        (LoginState::Unreadable(why), _) => Err(Unusable::Unreadable(why)),
     };
     Some(Candidate { rule: definition.session_rule()?, source, found, expires_at: None })
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::account::Identity;
+use crate::agent::Definition;
 use crate::agent::definition::{Method, MethodRule};
 use crate::config::Scope;
 use crate::facts::agent_facts::AgentFacts;
@@ -14,13 +15,13 @@ use crate::facts::logins::found_owners;
 use crate::fs::untrusted;
 use crate::fs::untrusted::{Content, Owners, Unreadable};
 use crate::login::format::{Field, Format};
-use crate::login::{Document, Secret, Source};
+use crate::login::{Document, Secret, Source, Unusable};
 use crate::sys::dir::Dir;
 use crate::sys::errno;
 
 /// The agent's own settings that authenticate it. A file in the working copy is kept, so it counts. A file in the
 /// captured directory counts only if the working copy has none.
-pub(super) fn find<'c>(facts: &AgentFacts<'c>, scope: Scope, identity: &Identity) -> Vec<Candidate<'c>> {
+pub(super) fn find<'c>(facts: &AgentFacts<'c>, scope: Scope, identity: &Identity, home: &Path) -> Vec<Candidate<'c>> {
     let definition = facts.definition;
     let places = places(facts, scope, identity);
     let read_document = |file: &str| {
@@ -34,7 +35,14 @@ pub(super) fn find<'c>(facts: &AgentFacts<'c>, scope: Scope, identity: &Identity
                 Err(_) => {}
             }
         }
-        Ok(None)
+        match outside_file(definition, file, home).filter(|_| scope != Scope::Login) {
+            None => Ok(None),
+            Some(path) => match read_outside(&path, identity) {
+                Ok(content) => Ok(Some((Document::parse(&content.bytes, Format::Jsonc).ok(), Source::Home(path)))),
+                Err(why) if why.is_unknown() && !why.is_forbidden() => Err((Source::Home(path), why)),
+                Err(_) => Ok(None),
+            },
+        }
     };
     let candidate = |rule, source| Candidate { rule, source, found: Ok(CandidateValue::Setting), expires_at: None };
     let from_setting = |rule: &'c MethodRule| {
@@ -46,7 +54,7 @@ pub(super) fn find<'c>(facts: &AgentFacts<'c>, scope: Scope, identity: &Identity
             }
             // It may hold a credential, which the agent would use.
             Err((source, why)) => {
-                Some(Candidate { found: Err(format!("it cannot be read: {why}")), ..candidate(rule, source) })
+                Some(Candidate { found: Err(Unusable::Unreadable(why.to_string())), ..candidate(rule, source) })
             }
         }
     };
@@ -61,6 +69,17 @@ pub(super) fn find<'c>(facts: &AgentFacts<'c>, scope: Scope, identity: &Identity
     };
     candidates.extend(definition.methods.iter().filter(sets_variable).map(|rule| candidate(rule, source.clone())));
     candidates
+}
+
+/// The file outside the config directory that is copied to the working copy as `file`.
+fn outside_file(definition: &Definition, file: &str, home: &Path) -> Option<PathBuf> {
+    let (outside, _) = definition.settings.outside.iter().find(|(_, inside)| *inside == file)?;
+    Some(config_dir::under_home(outside, home))
+}
+
+fn read_outside(path: &Path, identity: &Identity) -> Result<Content, Unreadable> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(Unreadable::Missing) };
+    untrusted::entry(&Dir::open(parent)?, name, &found_owners(identity))
 }
 
 /// A directory of settings.

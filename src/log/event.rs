@@ -30,6 +30,7 @@ word_enum! {
         Expired = "expired": "a login or token has expired, and nothing refreshes it",
         Ignored = "source-ignored": "a credential was found and is ignored",
         UnusableSource = "unusable-source": "a source is empty, missing or unreadable",
+        DoubtfulValue = "doubtful-value": "a value does not look like what its variable should hold; it is used",
         NoSuchMethod = "no-such-method": "the agent does not support what an option asks for",
         NotCarriedBack = "not-carried-back": "refreshed logins stay in this container",
         AgentHint = "agent-hint": "a known failure of this agent, from its definition",

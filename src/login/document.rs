@@ -28,6 +28,8 @@ pub struct Login {
     pub account: Option<String>,
     /// What the account has subscribed to.
     pub plan: Option<String>,
+    /// The login is of a kind that the definition does not know, so its tokens were not found.
+    pub is_unknown_kind: bool,
 }
 
 /// A parsed document. Its strings are wiped when it is dropped.
@@ -77,6 +79,7 @@ impl Document {
         let refresh = self.token(&rule.refresh_token);
         let first_pointer = || rule.access_token.first().map(|field| field.pointer.clone()).unwrap_or_default();
         let access = match access {
+            None if self.is_unknown_kind(rule) => return Ok(self.login_of_unknown_kind(rule)),
             None => return Err(Defect::NoToken(first_pointer())),
             Some(access) if access.trim().is_empty() => return Err(Defect::Blank),
             Some(access) => access,
@@ -92,7 +95,29 @@ impl Document {
             expires_at: rule.expiry.as_ref().and_then(|expiry| expiry_time(&self.field(&expiry.field)?, expiry.unit)),
             account: rule.account.iter().filter(|field| field.file.is_none()).find_map(|field| self.text(field)),
             plan: rule.plan.iter().find_map(|field| self.text(field)),
+            is_unknown_kind: false,
         })
+    }
+
+    /// Whether the file names a kind of login that is not known. It may be newer than the definition.
+    fn is_unknown_kind(&self, rule: &SessionFile) -> bool {
+        let Some(kind) = &rule.kind else { return false };
+        let named = find_value(&self.0, &kind.pointer).and_then(Value::as_str).unwrap_or_default();
+        !named.is_empty() && !kind.known.iter().any(|known| known == named)
+    }
+
+    /// A login of which only the agent knows the tokens. Every change of the file makes another login.
+    fn login_of_unknown_kind(&self, rule: &SessionFile) -> Login {
+        let content = self.content(rule);
+        Login {
+            digest: content,
+            content,
+            refreshable: false,
+            expires_at: None,
+            account: None,
+            plan: None,
+            is_unknown_kind: true,
+        }
     }
 
     /// Checks one requirement. A null value counts as missing.

@@ -10,6 +10,7 @@ use crate::fs::untrusted::{Owners, Unreadable, beneath, entry, read_again};
 use crate::login::document::{Document, Login};
 use crate::login::format::{Format, SessionFile};
 use crate::login::merge::LoginState;
+use crate::login::wrapped::unwrapped;
 use crate::sys::dir::Dir;
 use crate::sys::stat::Stat;
 
@@ -88,7 +89,8 @@ pub fn login(dir: &Dir, rule: &SessionFile, owners: &Owners, through_links: bool
         Ok(content) => content,
         Err(why) => return LoginFile { state: without_content(&why), bytes: None, stamp: None },
     };
-    let bytes = content.bytes;
+    // Only what an operator put there may be encoded. The agent's own file is as the agent wrote it.
+    let bytes = if through_links { unwrapped(content.bytes, rule.format) } else { content.bytes };
     let state = judge(&bytes, rule, |name| match read(name) {
         Ok(content) => Ok(Some(content.bytes)),
         Err(why) if why.is_unknown() => Err(why),

@@ -23,6 +23,8 @@ pub struct SessionFile {
     /// What the account has subscribed to, shown to people. The first field that exists counts.
     #[serde(default)]
     pub plan: Vec<Field>,
+    /// The field that tells the kind of the login.
+    pub kind: Option<Kind>,
     /// What a usable login has besides its tokens.
     #[serde(default)]
     pub required: Vec<Required>,
@@ -109,6 +111,14 @@ pub enum ExpiryUnit {
     /// Since 1970.
     Seconds,
     Rfc3339,
+}
+
+/// The kinds of login that a file may hold. A newer version of the agent may have others.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Kind {
+    pub pointer: String,
+    pub known: Vec<String>,
 }
 
 /// Something that a usable login must have.

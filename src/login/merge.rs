@@ -199,6 +199,7 @@ mod tests {
             digest: digest(number),
             content: digest(number + 1000),
             refreshable: true,
+            is_unknown_kind: false,
             expires_at: Some(UNIX_EPOCH + Duration::from_secs(expires)),
             account: account.map(str::to_owned),
             plan: None,

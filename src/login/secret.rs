@@ -25,6 +25,11 @@ impl Secret {
         self.0.expose_secret()
     }
 
+    /// Hands the bytes over.
+    pub fn into_bytes(self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.expose_secret().to_vec())
+    }
+
     /// A second copy, for a second owner.
     pub fn duplicate(&self) -> Secret {
         Secret::copied(self.expose_secret())

@@ -2,6 +2,7 @@
 
 pub mod text;
 
+use crate::looks;
 use crate::plan::{PrivilegeSteps, SignalPolicy};
 use std::path::Path;
 
@@ -124,7 +125,10 @@ impl<'v> View<'v> {
         View {
             version: 1,
             // Its arguments are the operator's own: a prompt may say anything.
-            command: plan.command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default(),
+            command: plan
+                .command
+                .first()
+                .map_or_else(String::new, |word| looks::shown_word(word).unwrap_or("(not shown)").to_owned()),
             refuses: refusal.map(|error| {
                 let Message { text, hint, .. } = Message::error(error);
                 Refusal { what: text, hint }
@@ -217,7 +221,7 @@ fn sources(plan: &AgentPlan<'_, '_>) -> Vec<SourceView> {
     let one = |(index, candidate): (usize, &crate::facts::Candidate<'_>)| {
         let aside = plan.selection.ignored.iter().find(|aside| aside.candidate == index);
         let (verdict, why) = match (&candidate.found, aside) {
-            (Err(why), _) => ("unusable", why.clone()),
+            (Err(why), _) => ("unusable", why.to_string()),
             (Ok(_), Some(aside)) => ("set aside", aside.why.to_string()),
             (Ok(_), None) => ("chosen", plan.chosen_why.to_owned()),
         };

@@ -213,10 +213,10 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
         self.facts.files.iter().filter(accompanies)
     }
 
-    /// The settings that the agent would prefer to the chosen credential. They are removed from the working copy.
-    pub fn overriding_settings(&self) -> impl Iterator<Item = &'f Setting> {
-        let settings = self.ignored().filter_map(|(candidate, _)| candidate.rule.setting.as_ref());
-        settings.filter(|setting| setting.overrides)
+    /// The settings that hold credentials and were not chosen. They are removed from the working copy: the agent would
+    /// use them at once, or as soon as the chosen credential fails.
+    pub fn ignored_settings(&self) -> impl Iterator<Item = &'f Setting> {
+        self.ignored().filter_map(|(candidate, _)| candidate.rule.setting.as_ref())
     }
 
     /// The variables in the agent's settings that it would prefer to the chosen credential: the variables of all its

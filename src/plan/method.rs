@@ -8,9 +8,9 @@ use crate::agent::Definition;
 use crate::agent::definition::{Method, MethodRule};
 use crate::config::{AuthMode, Words};
 use crate::facts::{Candidate, Session};
-use crate::login::Source;
 use crate::login::history::History;
 use crate::login::merge::{LoginState, Outcome, reconcile};
+use crate::login::{Source, Unusable};
 use crate::state::Served;
 
 /// What the selection depends on.
@@ -56,7 +56,7 @@ pub struct Ignored {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IgnoreReason {
     /// It is not a usable credential, for this reason.
-    Unusable(String),
+    Unusable(Unusable),
     /// It has expired, and the chosen candidate has not.
     Ended,
     /// `--auth` excludes its method.

@@ -16,6 +16,7 @@ pub fn for_agent(plan: &AgentPlan<'_, '_>, config: &RunConfig, facts: &Facts<'_>
     let mut messages = ignored(plan);
     messages.extend(no_such_method(plan, config));
     messages.extend(expired(plan));
+    messages.extend(unknown_kind(plan));
     messages.extend(invalidates_source(plan));
     messages.extend(not_taking_turns(plan));
     messages.extend(not_delivered_by_descriptor(plan, config));
@@ -68,6 +69,16 @@ fn expired(plan: &AgentPlan<'_, '_>) -> Option<Message> {
         }
     };
     Some(message.event(EventKey::Expired).agent(agent))
+}
+
+/// The chosen login is of a kind that the definition does not know.
+pub fn unknown_kind(plan: &AgentPlan<'_, '_>) -> Option<Message> {
+    let chosen = plan.chosen()?;
+    chosen.session().filter(|session| session.login.is_unknown_kind)?;
+    let Definition { name, title, .. } = plan.facts.definition;
+    let text = format!("{name}: the login from {} is of a kind that this definition does not know", chosen.source);
+    let hint = format!("{title} gets it as it is; its account and expiry are not shown, and changes of it are saved");
+    Some(Message::warning(text).event(EventKey::DoubtfulValue).agent(name).hint(hint))
 }
 
 fn ignored(plan: &AgentPlan<'_, '_>) -> Vec<Message> {

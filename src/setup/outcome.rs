@@ -63,7 +63,15 @@ mod tests {
 
     fn login(name: &str) -> Login {
         let digest = Digest::of_parts(&[name.as_bytes()]);
-        Login { digest, content: digest, refreshable: true, expires_at: None, account: None, plan: None }
+        Login {
+            digest,
+            content: digest,
+            refreshable: true,
+            expires_at: None,
+            account: None,
+            plan: None,
+            is_unknown_kind: false,
+        }
     }
 
     #[test]

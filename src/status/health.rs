@@ -91,7 +91,7 @@ pub(super) mod tests {
     pub(in crate::status) fn login(refreshable: bool, days: Option<u64>) -> Login {
         let digest = Digest::parse(&format!("sha256:{:064x}", 1)).unwrap();
         let expires_at = days.map(|days| SystemTime::UNIX_EPOCH + Duration::from_secs(days * DAY));
-        Login { digest, content: digest, refreshable, expires_at, account: None, plan: None }
+        Login { digest, content: digest, refreshable, expires_at, account: None, plan: None, is_unknown_kind: false }
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::workcopy::WorkingCopy;
 /// Removes the settings that the agent would prefer to the chosen credential. A copied file still exists where it was
 /// copied from. The original of any other file is kept in `conflicts/`.
 pub fn remove(plan: &AgentPlan<'_, '_>, copy: &WorkingCopy, reporter: Reporter) {
-    for setting in plan.overriding_settings() {
+    for setting in plan.ignored_settings() {
         match edit(plan, copy, &setting.file, &|settings| settings.remove(&[], &|name| name == setting.key)) {
             Ok(done) => reporter.say_all(&done),
             Err(why) => reporter.say(&cannot_remove(&setting.key, copy, &setting.file, &why)),
@@ -94,10 +94,8 @@ fn edit(
 pub fn with_removed_settings(definition: &Definition, file: &Path, text: &[u8], original: &[u8]) -> Option<Vec<u8>> {
     let is_this_file = |name: &str| file == Path::new(name);
     let settings = definition.methods.iter().filter_map(|rule| rule.setting.as_ref());
-    let keys: Vec<&str> = settings
-        .filter(|setting| setting.overrides && is_this_file(&setting.file))
-        .map(|setting| setting.key.as_str())
-        .collect();
+    let keys: Vec<&str> =
+        settings.filter(|setting| is_this_file(&setting.file)).map(|setting| setting.key.as_str()).collect();
     let variables = definition.settings.variables.as_ref().filter(|variables| is_this_file(&variables.file));
     if keys.is_empty() && variables.is_none() {
         return None;
