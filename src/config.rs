@@ -32,7 +32,7 @@ pub use choices::{AuthMode, Delivery, Forwarding, Scope, Shell, Switch, SyncMode
 pub use compat::Compat;
 pub use invalid::Invalid;
 pub use outcome::{
-    AgentsConfig, Command, DoctorConfig, ExecConfig, HealthcheckConfig, InitConfig, Inspection, PlanConfig,
+    AgentsConfig, Command, DoctorConfig, ExecConfig, HealthcheckConfig, InitConfig, Inspection, KeepConfig, PlanConfig,
     SetupConfig, StatusConfig,
 };
 pub use parse::{Parsed, parse};

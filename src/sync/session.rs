@@ -1,6 +1,7 @@
 //! Syncs one agent's login between its working copy and its store.
 
 mod config;
+mod keeper;
 mod remote;
 mod transfer;
 mod watching;
@@ -10,6 +11,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 pub use config::{Beginning, SessionConfig};
+pub use keeper::Turn;
 
 use crate::error::reason;
 use crate::log::Message;
@@ -49,6 +51,8 @@ pub struct SyncSession {
     config: SessionConfig,
     history: History,
     refresh_lock: Option<RefreshLock>,
+    /// The turn of a keeper, which refreshes the login itself.
+    keepers_turn: keeper::KeepersTurn,
     watch_state: Option<WatchState>,
     /// Marks the capture as in use. Held for as long as the session uses it.
     presence: Option<Presence>,
@@ -165,6 +169,7 @@ impl SyncSession {
         }
         SyncSession {
             refresh_lock,
+            keepers_turn: keeper::KeepersTurn::default(),
             watch_state: config.watch_state(now),
             presence,
             config,
@@ -201,6 +206,7 @@ impl SyncSession {
     pub fn due(&self, now: Instant) -> Option<Instant> {
         let refresh_lock = self.refresh_lock.as_ref().and_then(|refresh_lock| refresh_lock.deadline(now));
         let poll = self.watch_state.as_ref().and_then(WatchState::next_poll);
+        let refresh_lock = refresh_lock.or(self.keepers_turn.deadline());
         [self.due, refresh_lock, poll, self.config.store.deadline(now), self.log.deadline()].into_iter().flatten().min()
     }
 
@@ -249,7 +255,7 @@ impl SyncSession {
             // Two intents may come at once. The lease is requested once: a second lock of our own would be refused like
             // anybody else's.
             if refresh_lock.intent_shown(now) {
-                match self.config.store.lease(rule) {
+                match self.config.store.lease(Some(rule)) {
                     Ok(LockOutcome::Granted(lease)) => refresh_lock.granted(lease, now),
                     Ok(LockOutcome::Refused) => refresh_lock.refused(),
                     Ok(LockOutcome::Later) => {}
@@ -313,7 +319,8 @@ impl SyncSession {
             self.sync(now, agent_lives);
             wipe::stack();
         }
-        let mut has_turn = false;
+        self.keepers_turn.beat(now);
+        let mut has_turn = self.keepers_turn.needs_lease();
         if let Some(refresh_lock) = &mut self.refresh_lock {
             match refresh_lock.step(now) {
                 Ok(overdue) => {
