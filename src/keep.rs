@@ -199,7 +199,9 @@ mod tests {
         for Row { what, signals, is_refreshing, after, is_over } in rows {
             let start = Instant::now();
             let mut stop = StopPolicy::new(Signal::USR1, Duration::from_secs(8));
-            signals.iter().for_each(|signal| stop.handle(*signal, start));
+            for signal in signals {
+                stop.handle(*signal, start);
+            }
             assert_eq!(stop.is_over(is_refreshing, start + Duration::from_secs(after)), is_over, "{what}");
         }
     }

@@ -185,7 +185,7 @@ Most options have an environment variable: --state-dir is AGENT_INIT_STATE_DIR. 
 0 after a stop signal; 125 if there is nothing to keep, or nothing could be started. With --once: 0 if every login is \
 valid for long enough or was refreshed, else 1.",
     examples: &[
-        "docker run -d -v login:/capture -v keeper:/state -e AGENT_INIT_STATE_DIR=/state/agent-init IMAGE keep",
+        "docker run -d -v login:/capture -v state:/run IMAGE keep",
         "agent-init keep --capture /srv/logins --once",
     ],
 };

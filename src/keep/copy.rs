@@ -164,14 +164,14 @@ impl RefreshCopy {
     }
 
     /// Ends the refresh: its result is stored, or worth nothing.
-    pub fn end(&mut self) -> io::Result<()> {
+    pub fn end(&mut self) -> anyhow::Result<()> {
         let is_gone = |removed: io::Result<()>| match removed {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed,
         };
         // The mark goes last: without it, nobody looks at the file.
-        is_gone(self.copy.dir.remove(OsStr::new(&self.session.file)))?;
-        is_gone(self.marks.remove(&self.mark))
+        self.empty()?;
+        Ok(is_gone(self.marks.remove(&self.mark))?)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use zeroize::Zeroizing;
 
-use crate::error::{Failure, reason};
+use crate::error::{Failure, in_words};
 use crate::keep::command::RefreshCommand;
 use crate::keep::copy::{Answer, RefreshCopy, Unfinished};
 use crate::keep::schedule::{Due, Schedule};
@@ -16,7 +16,8 @@ use crate::login::{Digest, Login};
 use crate::plan::warning::log_in;
 use crate::process::children::Children;
 use crate::process::task::Task;
-use crate::sync::session::{SyncSession, Turn};
+use crate::sync::keepers_turn::Turn;
+use crate::sync::session::SyncSession;
 
 /// How long a granted turn may wait for the comparison with the stored login.
 const COMPARE_LIMIT: Duration = Duration::from_secs(30);
@@ -70,7 +71,7 @@ enum Stage {
     /// The command of an earlier keeper may still run.
     Waiting { until: Instant },
     /// The command runs.
-    Running { task: Task, of: Login },
+    Running(Box<Task>),
     /// The refreshed login is being published.
     Saving { until: Instant, digest: Digest },
 }
@@ -96,7 +97,7 @@ impl KeptLogin {
 
     /// Whether a refresh must not be cut short: its command runs, or its login is not published.
     pub fn is_refreshing(&self) -> bool {
-        matches!(self.stage, Stage::Running { .. } | Stage::Saving { .. })
+        matches!(self.stage, Stage::Running(_) | Stage::Saving { .. })
     }
 
     /// With `--once`: whether all went well, once it is known.
@@ -110,8 +111,8 @@ impl KeptLogin {
 
     /// The descriptors of the command.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let task = if let Stage::Running { task, .. } = &self.stage { Some(task) } else { None };
-        task.into_iter().flat_map(Task::fds)
+        let task = if let Stage::Running(task) = &self.stage { Some(task) } else { None };
+        task.into_iter().flat_map(|task| task.fds())
     }
 
     /// When the next step is due without an event.
@@ -123,7 +124,7 @@ impl KeptLogin {
             }
             Stage::Asking => None,
             Stage::Comparing { until } | Stage::Waiting { until } | Stage::Saving { until, .. } => Some(*until),
-            Stage::Running { task, .. } => Some(task.deadline()),
+            Stage::Running(task) => Some(task.deadline()),
         }
     }
 
@@ -134,7 +135,7 @@ impl KeptLogin {
         match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Idle if !may_begin || self.is_done().is_some() => {}
             Stage::Idle => self.look(session, now),
-            Stage::Running { task, of } => self.step_command(task, of, session, now, children),
+            Stage::Running(task) => self.step_command(task, session, now, children),
             Stage::Saving { until, digest } => self.step_saving(until, digest, session, now),
             _ if !may_begin => session.end_turn(now),
             Stage::Asking => self.step_turn(session, now),
@@ -158,8 +159,8 @@ impl KeptLogin {
             session.request_turn(now);
             self.stage = Stage::Asking;
             self.step_turn(session, now);
-        } else if agreed.is_some() && session.is_settled(now) {
-            self.done(!self.schedule.is_refused());
+        } else if agreed.is_some() && session.is_settled(now) && !self.schedule.is_overdue(SystemTime::now()) {
+            self.done(true);
         }
     }
 
@@ -250,7 +251,7 @@ impl KeptLogin {
         match self.begin(&login, &bytes, children) {
             Ok(task) => {
                 self.may_be_unfinished = true;
-                self.stage = Stage::Running { task, of: login };
+                self.stage = Stage::Running(Box::new(task));
             }
             Err(failure) => self.fail(session, failure, now),
         }
@@ -267,18 +268,10 @@ impl KeptLogin {
 
     /// Waits for the command. Only the login file tells what it did: a command that refreshed may fail for other
     /// reasons, and succeed without having refreshed.
-    fn step_command(
-        &mut self,
-        task: Task,
-        of: Login,
-        session: &mut SyncSession,
-        now: Instant,
-        children: &mut Children,
-    ) {
-        let mut task = task;
+    fn step_command(&mut self, mut task: Box<Task>, session: &mut SyncSession, now: Instant, children: &mut Children) {
         let ended = match task.step(now, children) {
             Ok(None) => {
-                self.stage = Stage::Running { task, of };
+                self.stage = Stage::Running(task);
                 return;
             }
             Ok(Some(_)) => {
@@ -322,7 +315,7 @@ impl KeptLogin {
                 None => self.fail_unresolved(session, "the record of the store cannot be read", now),
             },
             Answer::None if may_run && age < self.command.limit() => {
-                self.stage = Stage::Waiting { until: now + (self.command.limit() - age).min(NEXT_LOOK) };
+                self.stage = Stage::Waiting { until: now + self.command.limit().saturating_sub(age).min(NEXT_LOOK) };
             }
             Answer::Damaged { bytes: Some(bytes), .. } => {
                 self.keep_unpublished(session, &bytes);
@@ -378,7 +371,7 @@ impl KeptLogin {
             Ok(()) => self.may_be_unfinished = false,
             Err(error) => {
                 // It is looked at again, and found to be stored.
-                let text = format!("{}: cannot remove the copy of the last refresh: {}", self.agent, reason(&error));
+                let text = format!("{}: cannot remove the copy of the last refresh: {}", self.agent, in_words(&error));
                 self.messages.push(Message::warning(text).event(EventKey::RefreshFailed).agent(&self.agent));
                 self.may_be_unfinished = false;
             }

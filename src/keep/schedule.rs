@@ -56,7 +56,7 @@ impl Schedule {
             _ if !login.refreshable => Due::NotRefreshable,
             None => Due::Unknown,
             Some(expires_at) => {
-                let lead = self.before - self.before.mul_f64(fraction.clamp(0.0, 1.0) / 5.0);
+                let lead = self.before.mul_f64(1.0 - fraction.clamp(0.0, 1.0) / 5.0);
                 // A token that lives no longer than that would be refreshed without end. The first one that is seen may
                 // be old, so nothing is known of its life.
                 let life = expires_at.duration_since(now).unwrap_or_default();
@@ -84,6 +84,11 @@ impl Schedule {
         }
     }
 
+    /// Whether the login should have been refreshed by now, if that had been possible.
+    pub fn is_overdue(&self, now: SystemTime) -> bool {
+        self.login.is_some_and(|login| matches!(login.due, Due::At(due) if due <= now))
+    }
+
     /// Whether the last try failed so recently that the next one has to wait, and until when.
     pub fn not_before(&self) -> Option<SystemTime> {
         self.not_before
@@ -91,11 +96,6 @@ impl Schedule {
 
     pub fn is_due(&self, now: SystemTime) -> bool {
         self.due().is_some_and(|due| due <= now)
-    }
-
-    /// Whether the vendor has refused to refresh the login.
-    pub fn is_refused(&self) -> bool {
-        self.login.is_some_and(|login| self.refused == Some(login.digest))
     }
 
     /// A refresh failed. Returns after how long the next is tried: later each time, but in time for the end of the
@@ -247,13 +247,13 @@ mod tests {
         schedule.observe(&login(1, Some(HOUR)), at(HOUR), 0.0);
         assert_eq!(schedule.failed(None, at(HOUR)), FIRST_RETRY);
         schedule.refused();
-        assert!(schedule.is_refused());
         assert_eq!(schedule.due(), None);
         schedule.observe(&login(2, Some(HOUR)), at(HOUR), 0.0);
-        assert!(!schedule.is_refused() && schedule.is_due(at(HOUR)));
+        assert!(schedule.is_due(at(HOUR)));
         assert_eq!(schedule.failed(None, at(HOUR)), FIRST_RETRY);
         schedule.postponed(at(2 * HOUR));
         assert_eq!(schedule.due(), Some(at(2 * HOUR) + TURN_RETRY));
+        assert!(schedule.is_overdue(at(2 * HOUR)) && !schedule.is_due(at(2 * HOUR)));
         schedule.forget();
         assert_eq!(schedule.due(), None);
     }

@@ -11,7 +11,6 @@ use std::io;
 use std::time::{Duration, Instant};
 
 pub use config::{Beginning, SessionConfig};
-pub use keeper::Turn;
 
 use crate::error::reason;
 use crate::log::Message;
@@ -26,6 +25,7 @@ use crate::store::directory::Presence;
 use crate::store::helper::BOUNDS;
 use crate::store::{Lease, LockOutcome, Store};
 use crate::sync::dedup_log::DedupLog;
+use crate::sync::keepers_turn::KeepersTurn;
 use crate::sync::refresh_lock::RefreshLock;
 use crate::sync::turn::Overdue;
 use crate::sync::watch_state::{Side, WatchState};
@@ -52,7 +52,7 @@ pub struct SyncSession {
     history: History,
     refresh_lock: Option<RefreshLock>,
     /// The turn of a keeper, which refreshes the login itself.
-    keepers_turn: keeper::KeepersTurn,
+    keepers_turn: KeepersTurn,
     watch_state: Option<WatchState>,
     /// Marks the capture as in use. Held for as long as the session uses it.
     presence: Option<Presence>,
@@ -169,7 +169,7 @@ impl SyncSession {
         }
         SyncSession {
             refresh_lock,
-            keepers_turn: keeper::KeepersTurn::default(),
+            keepers_turn: KeepersTurn::default(),
             watch_state: config.watch_state(now),
             presence,
             config,

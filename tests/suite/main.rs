@@ -20,6 +20,7 @@ mod fleet;
 mod hostile;
 mod identity;
 mod interrupted;
+mod keep;
 mod matrix;
 mod memory;
 mod namespace;

@@ -45,7 +45,10 @@ impl SyncSession {
                     self.request_sync(now);
                 }
                 StoreEvent::Failed(Verb::Put, why) => self.put_failed(now, &in_words(&why)),
-                StoreEvent::Failed(_, why) => self.say_failed(why),
+                StoreEvent::Failed(_, why) => {
+                    self.keepers_turn.failed(&why.what);
+                    self.say_failed(why);
+                }
             }
         }
     }
