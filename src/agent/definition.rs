@@ -168,6 +168,22 @@ pub struct Settings {
     pub outside: BTreeMap<String, String>,
     /// Where they hold variables of the agent's environment, which it takes before those that are set.
     pub variables: Option<SettingVariables>,
+    /// Settings that agent-init does not install and the agent prefers: the machine's, and those of a workspace.
+    #[serde(default)]
+    pub elsewhere: Vec<SettingsElsewhere>,
+}
+
+/// A file of settings outside of the config directory that may hold credentials. JSON.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SettingsElsewhere {
+    /// Its path; a relative one is below the working directory.
+    pub file: String,
+    /// Top-level keys that authenticate the agent when they hold text.
+    #[serde(default)]
+    pub keys: Vec<String>,
+    /// The top-level key of an object of environment variables.
+    pub variables: Option<String>,
 }
 
 /// An object of variables in a file of settings, JSON.

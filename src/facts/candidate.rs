@@ -118,7 +118,7 @@ pub fn read_explicit<'c>(
             }
             _ => match method_value(&bytes) {
                 Ok(None) => {
-                    explicit.warnings.push(empty_warning(&explicit_source));
+                    explicit.warnings.push(empty_warning(&explicit_source, &bytes));
                     continue;
                 }
                 Ok(Some(switch)) if rule.method == Method::Cloud => match switch_value(&switch) {
@@ -150,17 +150,20 @@ pub fn read_companions(
         if reader.leaves_unread(&source) {
             continue;
         }
-        match variable_value(&reader.read(&source)?) {
+        let bytes = reader.read(&source)?;
+        match variable_value(&bytes) {
             Ok(Some(value)) => values.push((name, value)),
-            Ok(None) => explicit.warnings.push(empty_warning(&source)),
+            Ok(None) => explicit.warnings.push(empty_warning(&source, &bytes)),
             Err(reason) => return Err(Failure::new(format!("{}: {reason}", source.name())).into()),
         }
     }
     Ok(values)
 }
 
-fn empty_warning(source: &ExplicitSource) -> Message {
-    Message::warning(format!("{} is ignored: it {}", source.name(), Look::Blank))
+fn empty_warning(source: &ExplicitSource, bytes: &Secret) -> Message {
+    let is_empty = without_trailing_newlines(bytes.expose_secret()).is_empty();
+    let look = if is_empty { Look::Empty } else { Look::Blank };
+    Message::warning(format!("{} is ignored: it {look}", source.name()))
         .event(EventKey::UnusableSource)
         .about(source.name())
 }

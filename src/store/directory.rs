@@ -21,6 +21,7 @@ use crate::store::record::{Record, RecordFile};
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::lock::Lock;
 use crate::sys::replace::{Exclusion, Taken};
+use crate::sys::stat::Kind;
 use crate::sys::{dir, lock, privilege, process};
 
 /// The default directory of captures.
@@ -297,10 +298,38 @@ impl Capture {
             self.dir.overwrite(name, bytes)?;
             notes.remove(whole)?;
         } else {
-            self.dir.write_whole_staged_in(&notes, name, bytes, self.attributes(0o600))?;
-            self.dir.sync()?;
+            let (dir, name) = self.target(name)?;
+            dir.write_whole_staged_in(&notes, &name, bytes, self.attributes(0o600))?;
+            dir.sync()?;
         }
         Ok(true)
+    }
+
+    /// The directory and name of the file to replace. An operator may have made the login file a link to another file in
+    /// the capture: that one is replaced, because it would keep a spent token. Nothing outside of the capture is.
+    fn target(&self, name: &OsStr) -> io::Result<(Dir, OsString)> {
+        let here = || self.dir.sub_beneath(Path::new("."));
+        if !self.dir.stat_entry(name).is_ok_and(|there| there.kind == Kind::Link) {
+            return Ok((here()?, name.to_owned()));
+        }
+        let to = self.dir.read_link(name)?;
+        let refused = || {
+            io::Error::other(format!(
+                "{} is a link to {}, which is not a file in this directory",
+                name.display(),
+                to.display()
+            ))
+        };
+        let file = to.file_name().filter(|_| to.is_relative()).ok_or_else(refused)?;
+        let dir = match to.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            Some(parent) => self.dir.sub_beneath(parent).map_err(|_| refused())?,
+            None => here()?,
+        };
+        // A dangling link leads to a file that is made.
+        match dir.stat_entry(file) {
+            Ok(there) if there.kind != Kind::File => Err(refused()),
+            _ => Ok((dir, file.to_owned())),
+        }
     }
 
     /// Keeps a login that lost in `conflicts/`, and removes the oldest ones above the maximum number.

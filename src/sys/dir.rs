@@ -6,7 +6,7 @@ use std::io;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -152,6 +152,12 @@ impl Dir {
     /// an error the temporary file is removed.
     pub fn write_whole(&self, name: &OsStr, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
         self.write_whole_staged_in(self, name, bytes, attributes)
+    }
+
+    /// Where the entry `name` leads, if it is a symbolic link.
+    pub fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
+        check_component(name)?;
+        Ok(nix::fcntl::readlinkat(&self.0, name)?.into())
     }
 
     /// Like [`Dir::write_whole`], with the temporary file in `staging`, a directory of the same file system. Watchers

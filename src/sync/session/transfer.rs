@@ -86,8 +86,9 @@ impl SyncSession {
                 }
                 self.publish(ours, working)
             }
-            (Outcome::Adopt { keep_other }, _, Some(theirs)) => {
+            (Outcome::Adopt { keep_other }, ours, Some(theirs)) => {
                 self.say_damaged(working);
+                self.warn_if_overwritten(ours);
                 if keep_other {
                     self.keep_conflict(working)?;
                 }
@@ -142,6 +143,21 @@ impl SyncSession {
         self.record_agreement(&put.login, SyncResult::Published, EventKey::Published);
         if let Some(refresh_lock) = &mut self.refresh_lock {
             refresh_lock.renewed();
+        }
+    }
+
+    /// Warns if an older version of the login stands where the newer one was: an entrypoint of the image that writes a
+    /// login of its own, say.
+    fn warn_if_overwritten(&mut self, ours: Option<&Login>) {
+        let is_older = ours.is_some_and(|ours| {
+            self.history.is_ancestor(ours.digest) && self.config.base.is_some_and(|base| base.digest != ours.digest)
+        });
+        if is_older && self.agent_lives {
+            let path = self.config.working.path.join(&self.config.rule.file);
+            let text = format!("{}: {} was overwritten by an older login", self.config.agent, path.display());
+            let hint =
+                "the newer one is put back; does COMMAND or its entrypoint write a login? agent-init installs it";
+            self.log.once(self.warning(EventKey::Overwritten, text).hint(hint));
         }
     }
 
