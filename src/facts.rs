@@ -11,6 +11,7 @@ pub mod files;
 mod logins;
 mod near_miss;
 mod outranked;
+pub mod placement;
 mod probe;
 pub mod select;
 mod settings;
@@ -120,6 +121,7 @@ pub fn facts<'c>(
         (state_dir, previous)
     };
     let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    notes.extend(unwritable_home(&home, &identity, current).filter(|_| !served.is_empty()));
     notes.extend(change_of_user(config).filter(|_| !served.is_empty() || catalog_names_argument(config, catalog)));
     let mut agents = Vec::new();
     for agent in served {
@@ -151,6 +153,18 @@ pub fn facts<'c>(
         notes,
         now: SystemTime::now(),
     })
+}
+
+/// A warning if another user than ours gets a HOME that it may not write to: agents keep caches and state there.
+fn unwritable_home(home: &Path, identity: &Identity, current: (u32, u32)) -> Option<Message> {
+    let stat = Dir::open(home).and_then(|dir| dir.stat()).ok()?;
+    if !identity.differs_from(current) || config_dir::may_use(&stat, identity) {
+        return None;
+    }
+    let text = format!("HOME {} is not writable for the agent (uid {})", home.display(), identity.uid);
+    let hint = format!("give it to the user (chown {}), or name another HOME with --home", identity.uid);
+    let message = Message::warning(text).event(EventKey::WorkingCopy);
+    Some(message.about(home.display().to_string()).hint(hint))
 }
 
 /// Programs that run another program as another user.

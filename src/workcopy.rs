@@ -6,6 +6,7 @@
 pub mod export;
 pub mod first_run;
 pub mod import;
+mod mounted;
 pub mod overrides;
 
 use std::ffi::OsStr;
@@ -70,6 +71,7 @@ pub fn install(
     if had_other_owner {
         tree::take_over(&working_copy.dir, owner, is_stopped);
     }
+    mounted::install(plan, &working_copy, is_stopped, reporter);
     copy_settings(facts, plan, &working_copy, is_stopped, reporter);
     interrupt.check("the working copy was made")?;
     if let Some(session) = &plan.facts.definition.session {

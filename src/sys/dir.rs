@@ -154,6 +154,15 @@ impl Dir {
         self.write_whole_staged_in(self, name, bytes, attributes)
     }
 
+    /// Makes the entry `name` a symbolic link, which belongs to `owner`.
+    pub fn make_link(&self, target: &Path, name: &OsStr, owner: Option<(u32, u32)>) -> io::Result<()> {
+        check_component(name)?;
+        nix::unistd::symlinkat(target, &self.0, name)?;
+        let Some((uid, gid)) = owner else { return Ok(()) };
+        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+        Ok(nix::unistd::fchownat(&self.0, name, Some(uid), Some(gid), nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW)?)
+    }
+
     /// Where the entry `name` leads, if it is a symbolic link.
     pub fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
         check_component(name)?;

@@ -113,6 +113,7 @@ fn agent_page(agent: &AgentView) -> Page {
     }
     rows.extend(agent.login_file.as_ref().map(|file| ("login file", step(file))));
     rows.extend(agent.settings.as_ref().map(|from| ("settings", step(from))));
+    rows.extend(agent.mounted.iter().map(|entry| ("mounted", step(entry))));
     if !agent.first_run.is_empty() {
         rows.push(("first run", format!("merged into {}", agent.first_run.join(", ")).into()));
     }
