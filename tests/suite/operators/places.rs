@@ -176,3 +176,30 @@ fn conversations_stay_in_a_mounted_config_directory() {
     run.bind(sandbox.path("history"), sandbox.path("home/.claude/projects")).run().ok();
     assert_eq!(sandbox.read("history/session"), "kept\n");
 }
+
+#[test]
+fn what_the_user_may_not_write_or_read_is_named_with_its_cause() {
+    needs_root!();
+    let cases = [
+        Case {
+            name: "a HOME of root for another user",
+            given: |_, run| run.env("AGENT_INIT_USER", "1099"),
+            event: Some("working-copy"),
+            named: &["HOME", "1099"],
+            ..Case::QUIET
+        },
+        Case {
+            name: "a login that root may not read without DAC_OVERRIDE",
+            given: |s, run| {
+                captured(s);
+                s.give("capture/claude/.credentials.json", NODE);
+                run.through(["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override"])
+            },
+            event: Some("source-ignored"),
+            named: &["capture/claude"],
+            after: |_, run| assert!(run.stderr.contains("DAC_OVERRIDE"), "{run}"),
+            ..Case::QUIET
+        },
+    ];
+    cases.iter().for_each(Case::check);
+}
