@@ -31,7 +31,6 @@ use crate::login::format::SessionFile;
 use crate::login::merge::LoginState;
 use crate::plan::{AgentPlan, LoginFileStep, Plan, TrustedRoot};
 use crate::process::interrupt::Interrupt;
-use crate::store::Capture;
 use crate::store::directory::{BOOKKEEPING, keep_conflict};
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::replace::{Exclusion, Replaced};
@@ -316,7 +315,7 @@ fn keep_login(
     working_copy: &WorkingCopy,
     (state_dir, state_path): (&Dir, &Path),
 ) -> anyhow::Result<PathBuf> {
-    let capture = plan.capture_for_conflicts().and_then(|path| Capture::open(path).ok());
+    let capture = plan.capture_for_conflicts().and_then(|path| plan.facts.open_capture(path).ok());
     if let Some(capture) = capture.filter(|capture| capture.keep_conflict(session, login).is_ok()) {
         return Ok(capture.conflicts_path());
     }

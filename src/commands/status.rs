@@ -115,7 +115,7 @@ pub fn planned_agents(facts: &Facts<'_>, plan: &Plan<'_, '_>, clock: Clock) -> V
 /// The last sync, from the state of the previous run here or from the record of the capture.
 fn last_exchange(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Exchange {
     let target = plan.write_back.as_ref().filter(|write_back| !write_back.target.is_file());
-    let capture = target.and_then(|target| Capture::open(target.target.path()).ok());
+    let capture = target.and_then(|target| plan.facts.open_capture(target.target.path()).ok());
     let published =
         capture.as_ref().and_then(|capture| capture.record(plan.facts.definition.session.as_ref()?).ok()?.published_at);
     let remembered = facts.remembered(plan.facts);

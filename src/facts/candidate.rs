@@ -18,7 +18,9 @@ use crate::fs::untrusted;
 use crate::fs::untrusted::{LIMIT, Owners, Unreadable};
 use crate::log::Message;
 use crate::log::event::EventKey;
+use crate::login::file::{FileStamp, LoginFile};
 use crate::login::format::SessionFile;
+use crate::login::merge::LoginState;
 use crate::login::names::Suffix;
 use crate::login::source::{decode_base64, without_trailing_newlines};
 use crate::login::wrapped::unwrapped;
@@ -60,6 +62,16 @@ pub struct Session {
     /// The content of the login file.
     pub bytes: Secret,
     pub login: Login,
+    /// The stamp of its file, if that tells every later change.
+    pub stamp: Option<FileStamp>,
+}
+
+impl Session {
+    /// The file that it was read from, if its stamp tells every later change.
+    pub fn file(&self) -> Option<LoginFile> {
+        let bytes = Zeroizing::new(self.bytes.expose_secret().to_vec());
+        Some(LoginFile { state: LoginState::Valid(self.login.clone()), bytes: Some(bytes), stamp: Some(self.stamp?) })
+    }
 }
 
 impl Candidate<'_> {
@@ -205,7 +217,7 @@ fn parse_session(
     bytes: Zeroizing<Vec<u8>>,
 ) -> Result<CandidateValue, (Zeroizing<Vec<u8>>, Defect)> {
     match Document::parse(&bytes, session.format).and_then(|document| document.login(session)) {
-        Ok(login) => Ok(CandidateValue::Session(Session { bytes: Secret::new(bytes), login })),
+        Ok(login) => Ok(CandidateValue::Session(Session { bytes: Secret::new(bytes), login, stamp: None })),
         Err(defect) => Err((bytes, defect)),
     }
 }

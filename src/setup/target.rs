@@ -138,6 +138,7 @@ pub fn open_sessions(targets: &[LoginTarget<'_, '_>]) -> anyhow::Result<Vec<Sync
                     .with_context(|| directories::failure("open", &target.capture_dir.path))?,
             ),
             base: None,
+            known: None,
             beginning: Beginning::LogIn,
             live: true,
             recovery: target.recovery.clone(),

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use crate::agent::definition::RefreshLockRule;
 use crate::fs::untrusted;
 use crate::fs::untrusted::{Owners, Unreadable};
-use crate::login::file::LoginFile;
+use crate::login::file::{FileStamp, LoginFile};
 use crate::login::format::SessionFile;
 use crate::login::history::History;
 use crate::login::merge::LoginState;
@@ -22,7 +22,7 @@ use crate::sys::dir::{Attributes, Dir};
 use crate::sys::lock::Lock;
 use crate::sys::replace::{Exclusion, Taken};
 use crate::sys::stat::Kind;
-use crate::sys::{dir, lock, privilege, process};
+use crate::sys::{dir, lock, privilege, process, watch};
 
 /// The default directory of captures.
 pub const DEFAULT: &str = "/capture";
@@ -71,13 +71,6 @@ impl Capture {
         Ok(Capture { path: path.to_owned(), dir, owner_and_group, notes_parent: None, single_file: false })
     }
 
-    /// A second handle for the same directory.
-    pub fn duplicate(&self) -> io::Result<Capture> {
-        let dir = self.dir.sub_beneath(Path::new("."))?;
-        let (path, notes_parent) = (self.path.clone(), self.notes_parent.clone());
-        Ok(Capture { path, dir, owner_and_group: self.owner_and_group, notes_parent, single_file: self.single_file })
-    }
-
     /// Opens the directory of a login file that is a mount itself. Such a file cannot be replaced by rename(2) (EBUSY),
     /// and its directory is not ours: the bookkeeping goes to `notes`.
     pub fn of_single_file(path: &Path, notes: &Path) -> io::Result<Capture> {
@@ -86,6 +79,12 @@ impl Capture {
         let owner_and_group = owner_of(&dir)?;
         let notes_parent = Some(notes.to_owned());
         Ok(Capture { path: path.to_owned(), dir, owner_and_group, notes_parent, single_file: true })
+    }
+
+    /// A second handle for the same directory, whatever is at the path now.
+    pub fn duplicate(&self) -> io::Result<Capture> {
+        let (path, notes_parent) = (self.path.clone(), self.notes_parent.clone());
+        Ok(Capture { path, dir: self.dir.duplicate()?, notes_parent, ..*self })
     }
 
     /// Opens the directory that is at the path now. A capture may be unmounted and mounted again, or removed and made
@@ -120,6 +119,13 @@ impl Capture {
     /// The stored login. Files of the directory's owner, of root and of our own user are read.
     pub fn read(&self, rule: &SessionFile) -> LoginFile {
         file::login(&self.dir, rule, &self.owners(), true)
+    }
+
+    /// Whether the login file is the one that was read with this stamp. On a network file system, attributes may come
+    /// from a cache that opening a file refreshes, so there the answer is no.
+    pub fn is_unchanged(&self, rule: &SessionFile, stamp: FileStamp) -> bool {
+        let found = self.dir.stat_entry(OsStr::new(&rule.file));
+        found.is_ok_and(|found| FileStamp::from(found) == stamp) && watch::watches_all(&self.dir)
     }
 
     /// Like `read`, but waits if the file cannot be read for a moment. For a start.

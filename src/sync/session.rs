@@ -420,7 +420,8 @@ impl SyncSession {
 
     fn try_sync(&mut self, now: Instant, agent_lives: bool) -> Result<(), Incomplete> {
         self.reopen_directories(now);
-        let (working, stored) = self.read_whole(now, agent_lives)?;
+        let known = self.config.known.take();
+        let (working, stored) = self.read_whole(known, now, agent_lives)?;
         if let (Some(watch_state), Store::Directory(_)) = (&mut self.watch_state, &self.config.store) {
             watch_state.set_missing(stored.state == LoginState::Absent && self.config.base.is_some(), now);
         }
@@ -443,7 +444,7 @@ impl SyncSession {
             LockOutcome::Later => return Err(Incomplete::Unconfirmed),
         };
         // Another container may have published before we had the lock, and the agent may be writing again.
-        let (working, stored) = self.read_whole(now, agent_lives)?;
+        let (working, stored) = self.read_whole(None, now, agent_lives)?;
         let record = self.config.store.record(&self.config.rule).map_err(|why| {
             let what = format!("the record of {}: {why}", self.config.store.location());
             Incomplete::Unreadable(ReadFailure { side: Side::Stored, what })
@@ -465,8 +466,17 @@ impl SyncSession {
     }
 
     /// Both logins. A side that may be in the middle of a write gets time to finish it.
-    fn read_whole(&mut self, now: Instant, agent_lives: bool) -> Result<(LoginFile, LoginFile), Incomplete> {
-        let (working, stored) = self.read();
+    fn read_whole(
+        &mut self,
+        known: Option<LoginFile>,
+        now: Instant,
+        agent_lives: bool,
+    ) -> Result<(LoginFile, LoginFile), Incomplete> {
+        let working = self.read_working();
+        // The directories are watched by now. A login that another container published since the start read the stored
+        // one has another stamp, and one that it publishes from here on causes an event.
+        let known = known.filter(|known| self.config.store.still_holds(&self.config.rule, known));
+        let stored = known.unwrap_or_else(|| self.config.store.read(&self.config.rule));
         for (side, copy) in [(Side::Working, &working), (Side::Stored, &stored)] {
             if let LoginState::Unreadable(why) = &copy.state {
                 let what = format!("{}: {why}", self.login_at(side));
@@ -496,8 +506,12 @@ impl SyncSession {
     }
 
     fn read(&self) -> (LoginFile, LoginFile) {
-        let SessionConfig { rule, working, store, .. } = &self.config;
-        (file::login(&working.dir, rule, &working.owners(), false), store.read(rule))
+        (self.read_working(), self.config.store.read(&self.config.rule))
+    }
+
+    fn read_working(&self) -> LoginFile {
+        let SessionConfig { rule, working, .. } = &self.config;
+        file::login(&working.dir, rule, &working.owners(), false)
     }
 }
 

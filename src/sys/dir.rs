@@ -73,6 +73,11 @@ impl Dir {
         }
     }
 
+    /// A second descriptor for the same directory. Nothing is looked up.
+    pub fn duplicate(&self) -> io::Result<Dir> {
+        Ok(Dir(self.0.try_clone()?))
+    }
+
     pub fn set_mode_and_owner(&self, attributes: Attributes) -> io::Result<()> {
         set_mode_and_owner(&self.0, attributes)
     }
