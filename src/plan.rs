@@ -34,7 +34,6 @@ use crate::login::format::SessionFile;
 use crate::login::history::History;
 use crate::login::merge::MergeBase;
 use crate::looks::Shown;
-use crate::state::Served;
 use crate::store::Recovery;
 
 /// Makes the plan of a start. It is an error if the operator names a mode for an agent without such a method, or if a
@@ -139,7 +138,7 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
         _ => None,
     };
     let base = if chosen.is_some_and(|chosen| earlier_sources.contains(&chosen.source)) {
-        remembered.and_then(Served::merge_base)
+        remembered.and_then(|served| served.base)
     } else {
         session.map(|session| MergeBase::from(&session.login))
     };

@@ -22,7 +22,7 @@ use crate::plan::{AgentPlan, LoginFileStep, Plan, PrivilegeSteps, environment};
 use crate::process::children::Children;
 use crate::process::helpers::Helpers;
 use crate::process::interrupt::Interrupt;
-use crate::state::{Served, State};
+use crate::state::{SavedWriteBack, Served, State};
 use crate::sync::Engine;
 use crate::sync::session::SyncSession;
 use crate::sys::dir::Dir;
@@ -285,10 +285,11 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         expires_at: chosen
             .and_then(|candidate| candidate.expires_at)
             .map(|expires| humantime::format_rfc3339_seconds(expires).to_string()),
-        write_back: plan.write_back.as_ref().map(|to| to.target.path().to_owned()),
-        store: plan.write_back.as_ref().and_then(|to| to.target.helper().map(str::to_owned)),
+        write_back: plan.write_back.as_ref().map(|to| SavedWriteBack {
+            path: to.target.path().to_owned(),
+            store: to.target.helper().map(str::to_owned),
+        }),
         base: None,
-        content: None,
         history: previous.map(|previous| previous.history.clone()).unwrap_or_default(),
         shadowed: plan.shadowed(),
         is_key_over_login: plan.is_key_over_login(),

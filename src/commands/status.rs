@@ -79,7 +79,9 @@ pub fn running_agents(running: &Running, catalog: &Catalog, clock: Clock) -> Vec
 
 fn running_exchange(served: &Served, recovery: Option<&Recovery>) -> Exchange {
     let (last, at) = (served.last, served.at.clone());
-    let Some(target) = served.write_back.as_deref() else { return Exchange { last, at, ..Exchange::default() } };
+    let Some(target) = served.write_back.as_ref().map(|to| to.path.as_path()) else {
+        return Exchange { last, at, ..Exchange::default() };
+    };
     let capture = Capture::open(target).ok();
     Exchange {
         last,
