@@ -6,13 +6,13 @@ use std::time::SystemTime;
 use crate::agent::Catalog;
 use crate::agent::catalog::Entry;
 use crate::commands::Answer;
-use crate::config::{AgentSelection, StatusConfig};
+use crate::config::{AgentSelection, StatusConfig, StatusForm};
 use crate::env::Environment;
 use crate::facts::Facts;
 use crate::log::Reporter;
 use crate::login::merge::SyncResult;
 use crate::output::json_line;
-use crate::output::status::{Detail, Document};
+use crate::output::status::Document;
 use crate::output::style::Style;
 use crate::plan::{AgentPlan, Plan};
 use crate::process::table;
@@ -52,15 +52,11 @@ pub fn status(config: &StatusConfig, environment: &Environment, reporter: Report
     };
     let is_healthy = |status: &AgentStatus| status.state.is_healthy();
     let is_success = if named.is_empty() { agents.iter().any(is_healthy) } else { agents.iter().all(is_healthy) };
-    let detail = match (config.short, config.verbose) {
-        (true, _) => Detail::Short,
-        (false, true) => Detail::Verbose,
-        (false, false) => Detail::Normal,
-    };
-    let text = if config.json {
-        json_line(&Document::of(&agents))?
-    } else {
-        output::status::page(&context, &agents, clock.now, detail).written(Style::of_stdout(environment))
+    let text = match config.form {
+        StatusForm::Json => json_line(&Document::of(&agents))?,
+        StatusForm::Text(detail) => {
+            output::status::page(&context, &agents, clock.now, detail).written(Style::of_stdout(environment))
+        }
     };
     Ok(Answer { text, exit: u8::from(!is_success) })
 }

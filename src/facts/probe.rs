@@ -20,7 +20,7 @@ use crate::facts::agent_facts::{AgentFacts, CaptureFacts};
 use crate::facts::candidate::{Candidate, SourceReader};
 use crate::facts::config_dir::ConfigDirFacts;
 use crate::facts::explicit::{ExplicitSearch, ExplicitSources};
-use crate::facts::select::ConsideredAgent;
+use crate::facts::select::{ConsideredAgent, ServedWhen};
 use crate::facts::stored::StoreFacts;
 use crate::facts::{candidate, config_dir, explicit, files, logins, placement, settings, stored};
 use crate::fs::mounts::{Mount, Mounts};
@@ -77,7 +77,8 @@ impl<'c> AgentProbe<'c, '_> {
         catalog: &Catalog,
         secret_directories: &[PathBuf],
     ) -> anyhow::Result<Option<ServedAgent<'c>>> {
-        let ConsideredAgent { entry, is_selected, serve_if_found } = *considered;
+        let ConsideredAgent { entry, served } = *considered;
+        let (is_selected, serve_if_found) = (served == ServedWhen::Selected, served == ServedWhen::Found);
         // Secret files or a capture may hold a credential of any agent.
         let may_have_files = !secret_directories.is_empty() || (serve_if_found && self.has_capture);
         if !is_selected && !may_have_files && !self.may_matter(considered) {
@@ -111,7 +112,7 @@ impl<'c> AgentProbe<'c, '_> {
             } else {
                 self.home.join(at.below_home)
             };
-            considered.serve_if_found && access::is_there(&login)
+            considered.served == ServedWhen::Found && access::is_there(&login)
         };
         considered.entry.may_matter(self.environment.names().map(OsStr::as_encoded_bytes), has_login)
     }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::config::Detail;
 use crate::output::page::{Line, Page, marked, toned};
 use crate::output::plan::{AgentView, Step, View};
 use crate::output::status;
-use crate::output::status::Detail;
 use crate::output::style::{Mark, Tone, span};
 use crate::status::AgentStatus;
 use crate::words::listed;
