@@ -1,16 +1,17 @@
 //! Syncs one agent's login between its working copy and its store.
 
 mod config;
+mod incomplete;
 mod remote;
 mod transfer;
 mod watching;
 
 use std::ffi::OsStr;
-use std::io;
 use std::time::{Duration, Instant};
 
 pub use config::{Beginning, SessionConfig};
 
+use self::incomplete::{Act, ActFailure, Blocked, Incomplete, ReadFailure};
 use crate::error::reason;
 use crate::log::Message;
 use crate::log::event::EventKey;
@@ -85,72 +86,6 @@ pub enum Phase {
     AgentLives,
     /// No agent of this container lives any more.
     End,
-}
-
-/// What a sync waits for, for a limited time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Blocked {
-    /// Another process holds the store's lock.
-    OtherWriter,
-    /// The agent's lock around writes of its login is held, by the agent or abandoned.
-    LoginLocked,
-    /// A file cannot be read.
-    Unreadable,
-}
-
-/// Why a sync did not complete.
-enum Incomplete {
-    /// Another container is writing the store, or the agent its login.
-    OtherWriter,
-    /// One side does not parse, but may once its write has ended.
-    MaybeTorn,
-    /// The agent's lock around writes of its login is held.
-    LoginLocked,
-    /// A login was sent to a store that answers later. Its answer is the next event.
-    Unconfirmed,
-    /// A file cannot be read now, so its content is unknown.
-    Unreadable(ReadFailure),
-    /// A system call failed.
-    Failed(ActFailure),
-}
-
-impl Incomplete {
-    fn blocked(&self) -> Option<Blocked> {
-        match self {
-            Incomplete::OtherWriter => Some(Blocked::OtherWriter),
-            Incomplete::LoginLocked => Some(Blocked::LoginLocked),
-            Incomplete::Unreadable(_) => Some(Blocked::Unreadable),
-            Incomplete::MaybeTorn | Incomplete::Unconfirmed | Incomplete::Failed(_) => None,
-        }
-    }
-}
-
-struct ReadFailure {
-    side: Side,
-    /// The file and the reason.
-    what: String,
-}
-
-struct ActFailure {
-    act: Act,
-    /// The reason, with the file where the act does not imply it.
-    why: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
-    /// Copies the working copy's login to the store.
-    Publish,
-    /// Copies the stored login to the working copy.
-    Adopt,
-    /// Copies the login that lost into `conflicts/`.
-    Keep,
-}
-
-impl Act {
-    fn failed(self) -> impl Fn(io::Error) -> Incomplete {
-        move |error| Incomplete::Failed(ActFailure { act: self, why: reason(&error) })
-    }
 }
 
 impl SyncSession {

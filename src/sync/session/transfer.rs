@@ -19,10 +19,8 @@ use crate::store::Put;
 use crate::sync::dedup_log::Subject;
 use crate::sync::refresh_lock::RefreshLock;
 use crate::sync::session::config::{Beginning, SessionConfig};
-use crate::sync::session::{
-    ABANDONED_LOCK_WAIT, Act, ActFailure, Blocked, Incomplete, Phase, REFUSED_RETRY, ReadFailure, SHORT_RETRY,
-    SyncSession, TORN_WAIT,
-};
+use crate::sync::session::incomplete::{Act, ActFailure, Blocked, Incomplete, ReadFailure};
+use crate::sync::session::{ABANDONED_LOCK_WAIT, Phase, REFUSED_RETRY, SHORT_RETRY, SyncSession, TORN_WAIT};
 use crate::sync::watch_state::Side;
 use crate::sys::replace::{Exclusion, Replaced};
 use crate::words::spelling::Words;
