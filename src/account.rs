@@ -97,9 +97,31 @@ impl Accounts {
     }
 }
 
+/// The user and groups of this process.
+#[derive(Debug, Clone, Default)]
+pub struct Current {
+    pub uid: u32,
+    pub gid: u32,
+    /// The supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+impl Current {
+    /// The groups that the container was given (`docker run --group-add`). Those that our own user has by /etc/group are
+    /// not among them: another user must not get the groups of root.
+    fn given_groups(&self, accounts: &Accounts) -> Vec<u32> {
+        let own = accounts.user_of(self.uid).map(|user| accounts.memberships(user.name)).unwrap_or_default();
+        let is_own = |group: &u32| own.contains(group) || [self.gid, 0].contains(group);
+        self.groups.iter().copied().filter(|group| !is_own(group)).collect()
+    }
+}
+
 /// Finds the user that the agent runs as. Fails for an unknown name, a number out of range, a damaged entry, or a
 /// change that only root may make.
-pub fn resolve(wanted: &Wanted, accounts: &Accounts, current: (u32, u32)) -> anyhow::Result<Identity> {
+///
+/// A user gets the groups of its entries in /etc/group, as from docker and gosu, and those that the container was given.
+pub fn resolve(wanted: &Wanted, accounts: &Accounts, process: &Current) -> anyhow::Result<Identity> {
+    let current = (process.uid, process.gid);
     let identity = match wanted {
         Wanted::Unchanged => by_number(accounts, current.0, Some(current.1), None),
         Wanted::Owner { uid, gid } => by_number(accounts, *uid, Some(*gid), Some(Vec::new())),
@@ -111,7 +133,11 @@ pub fn resolve(wanted: &Wanted, accounts: &Accounts, current: (u32, u32)) -> any
         return Err(Failure::new(what).hint(hint).into());
     }
     // There is nothing to set, and no permission to set it.
-    let groups = if current.0 == 0 { identity.groups } else { None };
+    let groups = identity.groups.filter(|_| current.0 == 0).map(|mut groups| {
+        let given = process.given_groups(accounts);
+        groups.extend(given.into_iter().filter(|group| !groups.contains(group)).collect::<Vec<_>>());
+        groups
+    });
     Ok(Identity { groups, ..identity })
 }
 
@@ -230,6 +256,26 @@ mod tests {
 
     use super::*;
 
+    fn process(uid: u32, gid: u32) -> Current {
+        Current { uid, gid, groups: Vec::new() }
+    }
+
+    #[test]
+    fn groups_that_the_container_was_given_are_kept_and_those_of_root_are_not() {
+        let accounts = Accounts {
+            passwd: "root:x:0:0::/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n".into(),
+            group: "root:x:0:root\ndisk:x:6:root\nwheel:x:10:root,node\nextra:x:2000:\n".into(),
+        };
+        let process = Current { uid: 0, gid: 0, groups: vec![0, 6, 10, 2000] };
+        let groups = |spec: &str| resolve(&Wanted::Spec(spec.into()), &accounts, &process).unwrap().groups;
+        assert_eq!(groups("node"), Some(vec![10, 2000]));
+        assert_eq!(groups("node:1000"), Some(vec![2000]));
+        assert_eq!(groups("12345"), Some(vec![2000]));
+        assert_eq!(resolve(&Wanted::Owner { uid: 5, gid: 5 }, &accounts, &process).unwrap().groups, Some(vec![2000]));
+        // Nothing is set for a user who stays.
+        assert_eq!(resolve(&Wanted::Unchanged, &accounts, &process).unwrap().groups, None);
+    }
+
     fn accounts() -> Accounts {
         Accounts {
             passwd: "root:x:0:0:root:/root:/bin/sh\n\
@@ -246,7 +292,8 @@ mod tests {
     }
 
     fn spec(text: &str) -> Result<(u32, u32, Vec<u32>), String> {
-        let found = resolve(&Wanted::Spec(text.into()), &accounts(), (0, 0)).map_err(|error| error.to_string())?;
+        let found =
+            resolve(&Wanted::Spec(text.into()), &accounts(), &Current::default()).map_err(|error| error.to_string())?;
         Ok((found.uid, found.gid, found.groups.unwrap()))
     }
 
@@ -295,11 +342,11 @@ mod tests {
 
     #[test]
     fn only_root_may_change_the_user() {
-        let to = |text: &str| resolve(&Wanted::Spec(text.into()), &accounts(), (1000, 1000));
+        let to = |text: &str| resolve(&Wanted::Spec(text.into()), &accounts(), &process(1000, 1000));
         assert!(to("12345").is_err());
         assert!(to("node:0").is_err());
         assert_eq!(to("node").unwrap().groups, None);
-        assert_eq!(resolve(&Wanted::Unchanged, &accounts(), (77, 0)).unwrap().gid, 0);
+        assert_eq!(resolve(&Wanted::Unchanged, &accounts(), &process(77, 0)).unwrap().gid, 0);
     }
 
     #[test]
@@ -326,7 +373,7 @@ mod tests {
         #[test]
         fn no_text_becomes_root_by_accident(passwd in "([a-z0-9:]{0,20}\n){0,5}", spec in "[a-z0-9:]{0,12}") {
             let accounts = Accounts { passwd: passwd.clone(), group: String::new() };
-            if let Ok(found) = resolve(&Wanted::Spec(spec.clone()), &accounts, (0, 0)) {
+            if let Ok(found) = resolve(&Wanted::Spec(spec.clone()), &accounts, &Current::default()) {
                 let user = spec.split(':').next().unwrap_or_default();
                 let named_root = passwd.lines().any(|line| {
                     let fields: Vec<&str> = line.split(':').collect();

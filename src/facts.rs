@@ -10,6 +10,8 @@ pub mod explicit;
 pub mod files;
 mod logins;
 mod near_miss;
+mod outranked;
+pub mod placement;
 mod probe;
 pub mod select;
 mod settings;
@@ -40,6 +42,7 @@ use crate::error::Failure;
 use crate::facts::agent_facts::AgentFacts;
 use crate::fs::untrusted;
 use crate::log::Message;
+use crate::log::event::EventKey;
 use crate::looks::Shown;
 use crate::process::helpers::Helpers;
 use crate::process::programs;
@@ -117,6 +120,9 @@ pub fn facts<'c>(
         let previous = state::load(&state_dir, current.0)?;
         (state_dir, previous)
     };
+    let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    notes.extend(unwritable_home(&home, &identity, current).filter(|_| !served.is_empty()));
+    notes.extend(change_of_user(config).filter(|_| !served.is_empty() || catalog_names_argument(config, catalog)));
     let mut agents = Vec::new();
     for agent in served {
         let mut agent = probe.agent_facts(agent, &state_dir, helpers.as_deref_mut())?;
@@ -124,9 +130,11 @@ pub fn facts<'c>(
             let root = probe.capture_root();
             agent.explicit.warnings.extend(near_miss::find(agent.definition, root.as_deref(), &secret_directories));
         }
+        if agent.is_selected {
+            agent.explicit.warnings.extend(outranked::find(agent.definition, &working_directory));
+        }
         agents.push(agent);
     }
-    let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let arguments = config.command.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let terminal = io::stdin().is_terminal();
     Ok(Facts {
@@ -145,6 +153,38 @@ pub fn facts<'c>(
         notes,
         now: SystemTime::now(),
     })
+}
+
+/// A warning if another user than ours gets a HOME that it may not write to: agents keep caches and state there.
+fn unwritable_home(home: &Path, identity: &Identity, current: (u32, u32)) -> Option<Message> {
+    let stat = Dir::open(home).and_then(|dir| dir.stat()).ok()?;
+    if !identity.differs_from(current) || config_dir::may_use(&stat, identity) {
+        return None;
+    }
+    let text = format!("HOME {} is not writable for the agent (uid {})", home.display(), identity.uid);
+    let hint = format!("give it to the user (chown {}), or name another HOME with --home", identity.uid);
+    let message = Message::warning(text).event(EventKey::WorkingCopy);
+    Some(message.about(home.display().to_string()).hint(hint))
+}
+
+/// Programs that run another program as another user.
+const USER_CHANGERS: [&str; 8] = ["gosu", "su-exec", "setpriv", "sudo", "runuser", "su", "setuidgid", "chpst"];
+
+/// A warning if COMMAND changes the user: files of a working copy belong to the user that agent-init starts.
+fn change_of_user(config: &RunConfig) -> Option<Message> {
+    let command = Path::new(config.command.first()?).file_name()?.to_str()?;
+    USER_CHANGERS.contains(&command).then(|| {
+        Message::warning(format!("COMMAND changes the user with {command}: the login is installed for another user"))
+            .event(EventKey::AgentHint)
+            .about("COMMAND")
+            .hint(format!("remove {command} from COMMAND, and let agent-init change the user: --user USER"))
+    })
+}
+
+/// Whether an argument of COMMAND is an agent's command.
+fn catalog_names_argument(config: &RunConfig, catalog: &Catalog) -> bool {
+    let is_agent = |word: &str| catalog.entries().iter().any(|entry| entry.has_command(word));
+    config.command.iter().skip(1).filter_map(|word| word.to_str()).any(is_agent)
 }
 
 impl Facts<'_> {
@@ -182,7 +222,9 @@ pub fn agent_identity(config: &RunConfig, environment: &Environment, current: (u
     } else {
         Accounts::default()
     };
-    let identity = account::resolve(&wanted, &accounts, current)?;
+    let groups = if wanted == Wanted::Unchanged { Vec::new() } else { privilege::groups().unwrap_or_default() };
+    let process = account::Current { uid: current.0, gid: current.1, groups };
+    let identity = account::resolve(&wanted, &accounts, &process)?;
     if identity.differs_from(current) && !process::is_in_first_user_namespace() {
         let id_map = |path| untrusted::image_file(Path::new(path)).unwrap_or_default();
         let (users, groups) = (id_map("/proc/self/uid_map"), id_map("/proc/self/gid_map"));

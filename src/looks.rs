@@ -22,6 +22,7 @@ const KEY_PREFIXES: [&str; 8] = ["sk-", "sk_", "key-", "AIza", "ghp_", "gho_", "
 /// What a text looks like. The first that fits counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
+    Empty,
     /// Nothing but blanks and quotes.
     Blank,
     Utf16,
@@ -55,6 +56,7 @@ impl Look {
         let words = || String::from_utf8_lossy(inner);
         match inner {
             [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Look::Utf16,
+            [] if text.is_empty() => Look::Empty,
             _ if is_blank(inner) => Look::Blank,
             [b'{', b'\\', ..] => Look::EscapedJson,
             [b'{' | b'[', ..] => Look::Json,
@@ -80,6 +82,7 @@ impl fmt::Display for Look {
     /// Completes "it": `is in quotes`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Look::Empty => "is empty",
             Look::Blank => "holds nothing but blanks and quotes",
             Look::Utf16 => "is UTF-16: save it as UTF-8",
             Look::Quoted => "is in quotes: remove them, because docker and compose pass them on",
@@ -154,7 +157,7 @@ impl fmt::Display for Shown<'_> {
 /// it could be a secret.
 pub fn shown_word(word: &OsStr) -> Option<&str> {
     let text = word.to_str()?;
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+/:,@%".contains(&byte);
+    let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && !b"=\"'`{}$\\".contains(&byte);
     let is_key = KEY_PREFIXES.iter().any(|prefix| text.contains(prefix));
     let is_short = text.len() <= WORD_MAX && text.bytes().all(is_plain) && !is_key;
     (is_shown(Path::new(word)) || is_short).then_some(text)
@@ -174,7 +177,7 @@ mod tests {
     #[test]
     fn each_look_is_recognised() {
         let rows: [(&[u8], Look); 40] = [
-            (b"", Look::Blank),
+            (b"", Look::Empty),
             (b" \n", Look::Blank),
             (b"\"\"", Look::Blank),
             (b"' '", Look::Blank),
@@ -243,7 +246,8 @@ mod tests {
             ("python3.13", true),
             ("KEY=value", false),
             ("sk-ant-key", false),
-            ("two words", false),
+            ("two words", true),
+            ("${NAME}", false),
             ("abcdefghijklmnopqrstuvwxyz", false),
         ];
         for (command, expected) in rows {

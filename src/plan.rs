@@ -7,6 +7,7 @@ mod auth_line;
 pub mod condition;
 pub mod environment;
 pub mod method;
+mod mounted;
 mod requirement;
 pub mod warning;
 mod write_back;
@@ -17,6 +18,7 @@ pub use agent_plan::{
     AgentPlan, Enforcement, FirstRunStep, HomeStep, LoginFileStep, Plan, PrivilegeSteps, SignalPolicy, TrustedRoot,
 };
 pub use auth_line::auth_line;
+pub use mounted::{MountedEntry, MountedStep};
 pub use requirement::required;
 pub use write_back::{WriteBack, WriteBackTarget};
 
@@ -32,7 +34,6 @@ use crate::login::format::SessionFile;
 use crate::login::history::History;
 use crate::login::merge::MergeBase;
 use crate::looks::Shown;
-use crate::state::Served;
 use crate::store::Recovery;
 
 /// Makes the plan of a start. It is an error if the operator names a mode for an agent without such a method, or if a
@@ -133,11 +134,11 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
     let write_back = match (chosen, session) {
         (Some(chosen), Some(_)) => write_back::for_login(config, agent, chosen),
         // Somebody may log in while the agent runs.
-        (None, _) if method::allows(mode, Method::Session) => write_back::to_store(config, agent, false),
+        (None, _) if method::allows(mode, Method::Session) => write_back::for_no_login(config, agent),
         _ => None,
     };
     let base = if chosen.is_some_and(|chosen| earlier_sources.contains(&chosen.source)) {
-        remembered.and_then(Served::merge_base)
+        remembered.and_then(|served| served.base)
     } else {
         session.map(|session| MergeBase::from(&session.login))
     };
@@ -155,6 +156,7 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
         working_copy_why: working_copy_why(config, agent),
         scope: config.scope,
         settings,
+        mounted: mounted::entries(agent),
         first_run: None,
         chosen_why: chosen_why(config, agent, chosen),
         no_write_back_why: no_write_back_why(config, agent, login),
@@ -185,7 +187,7 @@ fn trusted_root(config: &RunConfig, facts: &Facts<'_>, agent: &AgentFacts<'_>) -
 }
 
 fn working_copy_why(config: &RunConfig, agent: &AgentFacts<'_>) -> String {
-    match (&config.work_dir, agent.config_dir.obstacle()) {
+    match (&config.work_dir, agent.config_dir.obstacle) {
         (Some(_), _) => "--work-dir names its parent".to_owned(),
         (None, None) => "the agent's config directory".to_owned(),
         (None, Some(why)) => format!("not the agent's config directory {}: {why}", agent.config_dir.path.display()),

@@ -12,8 +12,8 @@ use crate::error::Failure;
 use crate::fs::untrusted;
 use crate::fs::untrusted::{LIMIT, Owners, Unreadable};
 use crate::login::history::History;
+use crate::login::limits;
 use crate::login::merge::{MergeBase, SyncResult};
-use crate::login::{Digest, limits};
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::process::Pid;
 
@@ -60,21 +60,17 @@ pub struct Served {
     /// When a credential expires that cannot say so itself (RFC 3339), from the metadata beside it.
     #[serde(default)]
     pub expires_at: Option<String>,
-    /// Where refreshed logins go.
-    pub write_back: Option<PathBuf>,
-    /// The store behind a helper, if `write_back` is its mirror.
-    #[serde(default)]
-    pub store: Option<String>,
+    #[serde(flatten)]
+    pub write_back: Option<SavedWriteBack>,
     /// Candidates that are ignored.
     #[serde(default)]
     pub shadowed: Vec<Shadowed>,
     /// An API key is used although there is a login.
     #[serde(default)]
     pub is_key_over_login: bool,
-    /// The digest of the merge base; see [`MergeBase`].
-    pub base: Option<String>,
-    /// The content digest of the merge base.
-    pub content: Option<String>,
+    /// The version of the login that was installed, or that working copy and store last agreed on.
+    #[serde(flatten)]
+    pub base: Option<MergeBase>,
     /// The history of the working copy's logins. The file calls it `lineage` in every version.
     #[serde(default, rename = "lineage")]
     pub history: History,
@@ -83,6 +79,24 @@ pub struct Served {
     /// When `last` or the merge base changed, RFC 3339.
     #[serde(default)]
     pub at: Option<String>,
+}
+
+/// Where refreshed logins go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedWriteBack {
+    /// The directory or file, or the mirror of a store behind a helper.
+    #[serde(rename = "write_back")]
+    pub path: PathBuf,
+    /// The store behind a helper.
+    #[serde(default)]
+    pub store: Option<String>,
+}
+
+impl SavedWriteBack {
+    /// The target, as the operator wrote it.
+    pub fn location(&self) -> String {
+        self.store.clone().unwrap_or_else(|| self.path.display().to_string())
+    }
 }
 
 /// A candidate that is ignored.
@@ -94,21 +108,14 @@ pub struct Shadowed {
 }
 
 impl Served {
-    /// The version of the login that was installed, or that working copy and store last agreed on.
-    pub fn merge_base(&self) -> Option<MergeBase> {
-        let digest = |text: &Option<String>| text.as_deref().and_then(Digest::parse);
-        Some(MergeBase { digest: digest(&self.base)?, content: digest(&self.content)? })
-    }
-
     pub fn set_merge_base(&mut self, base: MergeBase) {
-        self.base = Some(base.digest.to_string());
-        self.content = Some(base.content.to_string());
+        self.base = Some(base);
         self.history.push(base.digest);
     }
 
     /// Records the merge base and the result of a sync, with the time. Returns whether anything changed.
     pub fn remember(&mut self, base: Option<MergeBase>, last: Option<SyncResult>) -> bool {
-        let new_base = base.filter(|base| self.merge_base() != Some(*base));
+        let new_base = base.filter(|base| self.base != Some(*base));
         let is_changed = new_base.is_some() || self.last != last;
         if let Some(base) = new_base {
             self.set_merge_base(base);
@@ -176,6 +183,46 @@ pub fn save(state_dir: &Dir, state: &State) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::login::Digest;
+
+    /// What version 0.1.0 wrote, and what is read back of it.
+    #[test]
+    fn the_format_is_that_of_every_version() {
+        let digest = |number: u8| format!("sha256:{number:064x}");
+        let saved = |base: serde_json::Value,
+                     content: serde_json::Value,
+                     to: serde_json::Value,
+                     store: Option<&str>| {
+            serde_json::json!({
+                "agent": "x", "method": "session", "source": "capture:/c/x", "place": "/x", "write_back": to, "store": store,
+                "base": base, "content": content, "lineage": [digest(1)], "last": "published", "at": null,
+            })
+        };
+        let parse = |text: serde_json::Value| -> Served { serde_json::from_value(text).unwrap() };
+        let null = serde_json::Value::Null;
+
+        let full = parse(saved(digest(1).into(), digest(2).into(), "/c/x".into(), Some("exec:x")));
+        let base =
+            MergeBase { digest: Digest::parse(&digest(1)).unwrap(), content: Digest::parse(&digest(2)).unwrap() };
+        assert_eq!(full.base, Some(base));
+        assert_eq!(full.write_back, Some(SavedWriteBack { path: "/c/x".into(), store: Some("exec:x".into()) }));
+        let written = serde_json::to_value(&full).unwrap();
+        for (key, value) in
+            saved(digest(1).into(), digest(2).into(), "/c/x".into(), Some("exec:x")).as_object().unwrap()
+        {
+            assert_eq!(&written[key], value, "{key}");
+        }
+        assert_eq!(parse(written), full);
+
+        let empty = parse(saved(null.clone(), null.clone(), null.clone(), None));
+        assert_eq!((empty.base, &empty.write_back), (None, &None));
+        let written = serde_json::to_value(&empty).unwrap();
+        assert!(["base", "content", "write_back", "store"].iter().all(|key| written[key].is_null()));
+        assert_eq!(parse(written), empty);
+
+        let damaged = parse(saved(digest(1).into(), "sha256:1".into(), null, None));
+        assert_eq!(damaged.base, None);
+    }
 
     #[test]
     fn only_changes_are_recorded() {
@@ -198,7 +245,7 @@ mod tests {
         }
         // A sync without an agreement keeps the merge base.
         assert!(served.remember(None, Some(SyncResult::Failed)));
-        assert_eq!((served.merge_base(), served.last), (base(2), Some(SyncResult::Failed)));
+        assert_eq!((served.base, served.last), (base(2), Some(SyncResult::Failed)));
         assert!(served.history.is_ancestor(base(1).unwrap().digest));
     }
 }

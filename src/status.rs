@@ -13,7 +13,7 @@ use crate::agent::Definition;
 use crate::agent::definition::Method;
 use crate::login::merge::{LoginState, SyncResult};
 use crate::plan::{AgentPlan, WriteBack};
-use crate::state::{Served, Shadowed};
+use crate::state::{SavedWriteBack, Served, Shadowed};
 use crate::words::spelling::Words;
 
 /// The status of one agent; its JSON is that of `status --json`.
@@ -186,7 +186,7 @@ pub fn served(
     let target = served.write_back.as_ref();
     let write_back = (is_session || by_hand).then(|| WriteBackStatus {
         mode: mode(target.is_some()),
-        target: served.store.clone().or_else(|| target.map(|target| target.display().to_string())),
+        target: target.map(SavedWriteBack::location),
         writable: target.is_some() && exchange.writable,
         last: exchange.last,
         at: exchange.at,

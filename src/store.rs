@@ -78,6 +78,14 @@ impl Store {
         }
     }
 
+    /// Whether `read` would return `known` again.
+    pub fn still_holds(&self, rule: &SessionFile, known: &LoginFile) -> bool {
+        match (self, known.stamp) {
+            (Store::Directory(capture), Some(stamp)) => capture.is_unchanged(rule, stamp),
+            _ => false,
+        }
+    }
+
     /// What is recorded of the stored logins.
     pub fn record(&self, rule: &SessionFile) -> Result<Record, Unreadable> {
         match self {

@@ -6,6 +6,7 @@
 pub mod export;
 pub mod first_run;
 pub mod import;
+mod mounted;
 pub mod overrides;
 
 use std::ffi::OsStr;
@@ -30,7 +31,6 @@ use crate::login::format::SessionFile;
 use crate::login::merge::LoginState;
 use crate::plan::{AgentPlan, LoginFileStep, Plan, TrustedRoot};
 use crate::process::interrupt::Interrupt;
-use crate::store::Capture;
 use crate::store::directory::{BOOKKEEPING, keep_conflict};
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::replace::{Exclusion, Replaced};
@@ -70,6 +70,7 @@ pub fn install(
     if had_other_owner {
         tree::take_over(&working_copy.dir, owner, is_stopped);
     }
+    mounted::install(plan, &working_copy, is_stopped, reporter);
     copy_settings(facts, plan, &working_copy, is_stopped, reporter);
     interrupt.check("the working copy was made")?;
     if let Some(session) = &plan.facts.definition.session {
@@ -314,7 +315,7 @@ fn keep_login(
     working_copy: &WorkingCopy,
     (state_dir, state_path): (&Dir, &Path),
 ) -> anyhow::Result<PathBuf> {
-    let capture = plan.capture_for_conflicts().and_then(|path| Capture::open(path).ok());
+    let capture = plan.capture_for_conflicts().and_then(|path| plan.facts.open_capture(path).ok());
     if let Some(capture) = capture.filter(|capture| capture.keep_conflict(session, login).is_ok()) {
         return Ok(capture.conflicts_path());
     }

@@ -1,4 +1,4 @@
-use crate::account::{Accounts, Wanted, check_mapped, resolve};
+use crate::account::{Accounts, Current, Wanted, check_mapped, resolve};
 use crate::error::Failure;
 
 /// `/etc/passwd`, `/etc/group`, USER and the map of a user namespace, a NUL after each: nobody becomes root by accident.
@@ -9,7 +9,7 @@ pub fn accounts(input: &[u8]) {
     let accounts = Accounts { passwd: part(), group: part() };
     let (spec, map) = (part(), part());
     for current in [(0, 0), (1000, 1000)] {
-        let identity = match resolve(&Wanted::Spec(spec.clone()), &accounts, current) {
+        let identity = match resolve(&Wanted::Spec(spec.clone()), &accounts, &process(current)) {
             Ok(identity) => identity,
             Err(error) => {
                 assert!(error.downcast_ref::<Failure>().is_some(), "{error:#}");
@@ -29,7 +29,11 @@ pub fn accounts(input: &[u8]) {
         }
         let _ = check_mapped(&identity, &map, &map);
     }
-    let stays = resolve(&Wanted::Unchanged, &accounts, (1000, 1000)).unwrap();
+    let stays = resolve(&Wanted::Unchanged, &accounts, &process((1000, 1000))).unwrap();
     assert_eq!((stays.uid, stays.gid), (1000, 1000));
     assert!(accounts.shell_of(1000).is_none_or(|shell| shell.is_absolute()));
+}
+
+fn process((uid, gid): (u32, u32)) -> Current {
+    Current { uid, gid, groups: Vec::new() }
 }

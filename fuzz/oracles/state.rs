@@ -13,7 +13,7 @@ use crate::store::token::TokenMetadata;
 pub fn state(input: &[u8]) {
     if let Some(state) = read_back::<State>(input) {
         for served in &state.agents {
-            let agreed = served.merge_base();
+            let agreed = served.base;
             assert!(agreed.is_none_or(|base| Digest::parse(&base.digest.to_string()) == Some(base.digest)));
         }
     }

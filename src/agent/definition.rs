@@ -166,12 +166,32 @@ pub struct Settings {
     /// Left out of every scope: locks, caches, logs.
     #[serde(default)]
     pub leave: Vec<String>,
+    /// Conversations and other state that should outlive a container. In a mounted config directory they stay in the
+    /// mount.
+    #[serde(default)]
+    pub state: Vec<String>,
     /// Files that the agent reads from outside its home as long as its home variable is not set, and where they
     /// belong once it is: `"~/.x.json": ".x.json"`.
     #[serde(default)]
     pub outside: BTreeMap<String, String>,
     /// Where they hold variables of the agent's environment, which it takes before those that are set.
     pub variables: Option<SettingVariables>,
+    /// Settings that agent-init does not install and the agent prefers: the machine's, and those of a workspace.
+    #[serde(default)]
+    pub elsewhere: Vec<SettingsElsewhere>,
+}
+
+/// A file of settings outside of the config directory that may hold credentials. JSON.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SettingsElsewhere {
+    /// Its path; a relative one is below the working directory.
+    pub file: String,
+    /// Top-level keys that authenticate the agent when they hold text.
+    #[serde(default)]
+    pub keys: Vec<String>,
+    /// The top-level key of an object of environment variables.
+    pub variables: Option<String>,
 }
 
 /// An object of variables in a file of settings, JSON.
@@ -267,6 +287,16 @@ impl Definition {
     /// Every variable by which it may be given a credential, in every form.
     pub fn variables(&self) -> Vec<String> {
         self.methods.iter().flat_map(MethodRule::variables).chain(self.session_variables()).collect()
+    }
+
+    /// Whether an entry of a config directory is the agent's, or agent-init's.
+    pub fn knows_entry(&self, name: &str) -> bool {
+        let settings = &self.settings;
+        let mut patterns = settings.take.iter().chain(&settings.leave).chain(&settings.state);
+        name == ".agent-init"
+            || self.session.as_ref().is_some_and(|session| session.file == name)
+            || self.first_run.iter().any(|entry| entry.file == name)
+            || patterns.any(|pattern| matches(pattern, name))
     }
 
     /// The rule of the method by which a session authenticates.

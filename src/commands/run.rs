@@ -22,7 +22,7 @@ use crate::plan::{AgentPlan, LoginFileStep, Plan, PrivilegeSteps, environment};
 use crate::process::children::Children;
 use crate::process::helpers::Helpers;
 use crate::process::interrupt::Interrupt;
-use crate::state::{Served, State};
+use crate::state::{SavedWriteBack, Served, State};
 use crate::sync::Engine;
 use crate::sync::session::SyncSession;
 use crate::sys::dir::Dir;
@@ -36,7 +36,9 @@ use crate::{facts, log, plan, workcopy};
 
 /// Runs the agent and returns its exit status. Errors are those from before the agent runs; later problems are logged.
 pub fn run(config: &RunConfig, environment: Environment) -> anyhow::Result<u8> {
-    let supervisor = start(config, environment)?;
+    let supervisor = start(config, &environment)?;
+    // Nothing of a secret stays in this process while the agent runs.
+    drop(environment);
     wipe::stack();
     let Ended { status, .. } = supervisor.run();
     Ok(if config.compat.expected.contains(&status) { 0 } else { status })
@@ -44,18 +46,15 @@ pub fn run(config: &RunConfig, environment: Environment) -> anyhow::Result<u8> {
 
 /// Starts the agent. Not inlined, so that its stack frame lies below that of `run`, which wipes it.
 #[inline(never)]
-fn start(config: &RunConfig, environment: Environment) -> anyhow::Result<Supervisor> {
+fn start(config: &RunConfig, environment: &Environment) -> anyhow::Result<Supervisor> {
     let reporter = config.reporter();
     let (signals, inherited) = take_over_signals()?;
-    // Before any secret is read. /proc/self/mountinfo and /proc/self/children stay readable.
-    process::set_undumpable().context("cannot forbid core dumps")?;
-    let catalog = facts::catalog()?;
-    wipe::environment(|variable| catalog.is_credential(variable));
+    let catalog = hide_secrets()?;
     let mut children = Children::default();
     let interrupt = Interrupt::listen(&signals, config.stop_signal).context("cannot listen for a stop signal")?;
     let mut helpers = Helpers { signals: &interrupt, inherited, children: &mut children };
 
-    let facts = read_facts(config, &catalog, &environment, &mut helpers)?;
+    let facts = read_facts(config, &catalog, environment, &mut helpers)?;
     interrupt.check("the facts were read")?;
     // They may explain why the plan is refused.
     reporter.say_all(facts.warnings());
@@ -65,17 +64,22 @@ fn start(config: &RunConfig, environment: Environment) -> anyhow::Result<Supervi
     let launched = launch(&facts, &plan, inherited, &interrupt, reporter);
     let (agent, foreground) = launched.inspect_err(|_| engine.agent_not_started(&mut children))?;
 
-    let policy = plan.signals.clone();
-    drop(plan);
-    drop(facts);
-    drop(environment);
-    drop(interrupt);
     // From here on only the end of the agent ends this process.
+    let policy = plan.signals;
     children.adopt(agent);
     engine.agent_started(agent);
     shed_what_only_the_start_needed(reporter);
     let console = Console::Lent(foreground);
     Ok(Supervisor::new(Running { agent, signals, children, console, policy, engine, reporter }))
+}
+
+/// Keeps other processes from the secrets in this one's memory and environment, before any is read.
+/// /proc/self/mountinfo and /proc/self/children stay readable.
+fn hide_secrets() -> anyhow::Result<Catalog> {
+    process::set_undumpable().context("cannot forbid core dumps")?;
+    let catalog = facts::catalog()?;
+    wipe::environment(|variable| catalog.is_credential(variable));
+    Ok(catalog)
 }
 
 /// Blocks all signals and queues them. PID 1 has no default actions: a stop signal that came earlier would be lost.
@@ -285,10 +289,11 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         expires_at: chosen
             .and_then(|candidate| candidate.expires_at)
             .map(|expires| humantime::format_rfc3339_seconds(expires).to_string()),
-        write_back: plan.write_back.as_ref().map(|to| to.target.path().to_owned()),
-        store: plan.write_back.as_ref().and_then(|to| to.target.helper().map(str::to_owned)),
+        write_back: plan.write_back.as_ref().map(|to| SavedWriteBack {
+            path: to.target.path().to_owned(),
+            store: to.target.helper().map(str::to_owned),
+        }),
         base: None,
-        content: None,
         history: previous.map(|previous| previous.history.clone()).unwrap_or_default(),
         shadowed: plan.shadowed(),
         is_key_over_login: plan.is_key_over_login(),

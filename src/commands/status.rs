@@ -6,13 +6,13 @@ use std::time::SystemTime;
 use crate::agent::Catalog;
 use crate::agent::catalog::Entry;
 use crate::commands::Answer;
-use crate::config::{AgentSelection, StatusConfig};
+use crate::config::{AgentSelection, StatusConfig, StatusForm};
 use crate::env::Environment;
 use crate::facts::Facts;
 use crate::log::Reporter;
 use crate::login::merge::SyncResult;
 use crate::output::json_line;
-use crate::output::status::{Detail, Document};
+use crate::output::status::Document;
 use crate::output::style::Style;
 use crate::plan::{AgentPlan, Plan};
 use crate::process::table;
@@ -52,15 +52,11 @@ pub fn status(config: &StatusConfig, environment: &Environment, reporter: Report
     };
     let is_healthy = |status: &AgentStatus| status.state.is_healthy();
     let is_success = if named.is_empty() { agents.iter().any(is_healthy) } else { agents.iter().all(is_healthy) };
-    let detail = match (config.short, config.verbose) {
-        (true, _) => Detail::Short,
-        (false, true) => Detail::Verbose,
-        (false, false) => Detail::Normal,
-    };
-    let text = if config.json {
-        json_line(&Document::of(&agents))?
-    } else {
-        output::status::page(&context, &agents, clock.now, detail).written(Style::of_stdout(environment))
+    let text = match config.form {
+        StatusForm::Json => json_line(&Document::of(&agents))?,
+        StatusForm::Text(detail) => {
+            output::status::page(&context, &agents, clock.now, detail).written(Style::of_stdout(environment))
+        }
     };
     Ok(Answer { text, exit: u8::from(!is_success) })
 }
@@ -79,7 +75,9 @@ pub fn running_agents(running: &Running, catalog: &Catalog, clock: Clock) -> Vec
 
 fn running_exchange(served: &Served, recovery: Option<&Recovery>) -> Exchange {
     let (last, at) = (served.last, served.at.clone());
-    let Some(target) = served.write_back.as_deref() else { return Exchange { last, at, ..Exchange::default() } };
+    let Some(target) = served.write_back.as_ref().map(|to| to.path.as_path()) else {
+        return Exchange { last, at, ..Exchange::default() };
+    };
     let capture = Capture::open(target).ok();
     Exchange {
         last,
@@ -115,7 +113,7 @@ pub fn planned_agents(facts: &Facts<'_>, plan: &Plan<'_, '_>, clock: Clock) -> V
 /// The last sync, from the state of the previous run here or from the record of the capture.
 fn last_exchange(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Exchange {
     let target = plan.write_back.as_ref().filter(|write_back| !write_back.target.is_file());
-    let capture = target.and_then(|target| Capture::open(target.target.path()).ok());
+    let capture = target.and_then(|target| plan.facts.open_capture(target.target.path()).ok());
     let published =
         capture.as_ref().and_then(|capture| capture.record(plan.facts.definition.session.as_ref()?).ok()?.published_at);
     let remembered = facts.remembered(plan.facts);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::choices::Shell;
 use super::layers::Layers;
 use super::run_config::{LogConfig, RunConfig};
+use super::settings::Settings;
 
 /// What is to be done.
 #[derive(Debug)]
@@ -76,12 +77,36 @@ pub struct StatusConfig {
     pub inspection: Inspection,
     /// From how long before its end a login counts as expiring.
     pub warn_within: Duration,
-    /// JSON instead of text.
-    pub json: bool,
-    /// One line for each agent.
-    pub short: bool,
-    /// What only the JSON says otherwise, too.
-    pub verbose: bool,
+    pub form: StatusForm,
+}
+
+/// How `status` answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusForm {
+    Json,
+    Text(Detail),
+}
+
+/// How much is said of each agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// The verdict.
+    Short,
+    /// What a person needs.
+    Normal,
+    /// What a program would be told, too: times, specifications, words of the JSON.
+    Verbose,
+}
+
+impl StatusForm {
+    pub(super) fn of(settings: &Settings) -> StatusForm {
+        match settings {
+            Settings { json: true, .. } => StatusForm::Json,
+            Settings { short: true, .. } => StatusForm::Text(Detail::Short),
+            Settings { verbose: true, .. } => StatusForm::Text(Detail::Verbose),
+            _ => StatusForm::Text(Detail::Normal),
+        }
+    }
 }
 
 /// The configuration of `doctor`.

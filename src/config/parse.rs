@@ -11,7 +11,7 @@ use super::flag::Printed;
 use super::layers::{Layers, refuse_store};
 use super::outcome::{
     AgentsConfig, Command, DoctorConfig, ExecConfig, HealthcheckConfig, InitConfig, Inspection, KeepConfig, PlanConfig,
-    SetupConfig, StatusConfig,
+    SetupConfig, StatusConfig, StatusForm,
 };
 use super::profile::Profile;
 use super::reader::{Line, Request};
@@ -129,13 +129,14 @@ impl Read {
         settings.check()?;
         let operand = self.operand()?;
         settings.run.command.clone_from(&self.words);
-        let Settings { run, auto, token, before, once, warn_within, json, short, verbose, .. } = settings;
+        let form = StatusForm::of(&settings);
+        let Settings { run, auto, token, before, once, warn_within, json, .. } = settings;
         Ok(match self.name {
             CommandName::Run => Command::Run(run),
             CommandName::Setup => Command::Setup(SetupConfig { run, auto, token }),
             CommandName::Keep => Command::Keep(KeepConfig { run, before, once }),
             CommandName::Status => {
-                Command::Status(StatusConfig { inspection: self.inspection(run), warn_within, json, short, verbose })
+                Command::Status(StatusConfig { inspection: self.inspection(run), warn_within, form })
             }
             CommandName::Plan => Command::Plan(PlanConfig { run, json }),
             CommandName::Doctor => Command::Doctor(DoctorConfig { inspection: self.inspection(run), json }),

@@ -396,7 +396,9 @@ fn help_fits_80_columns_and_names_every_option() {
 
 #[test]
 fn commands_by_their_first_word() {
-    assert!(matches!(command(&["status", "--json"], &[]).unwrap(), Command::Status(status) if status.json));
+    assert!(
+        matches!(command(&["status", "--json"], &[]).unwrap(), Command::Status(status) if status.form == StatusForm::Json)
+    );
     assert!(matches!(command(&["doctor", "x", "--json"], &[]).unwrap(), Command::Doctor(doctor) if doctor.json));
     let Command::Plan(plan) = command(&["plan", "x", "--json"], &[]).unwrap() else { panic!("no plan") };
     assert_eq!((plan.json, plan.run.command.len()), (false, 2));
@@ -413,7 +415,7 @@ fn commands_by_their_first_word() {
     let Command::Status(status) = command(&["status", "a", "--", "--json", "-x"], &[]).unwrap() else {
         panic!("no status")
     };
-    assert_eq!((status.json, status.inspection.run.command.len()), (false, 3));
+    assert_eq!((status.form, status.inspection.run.command.len()), (StatusForm::Text(Detail::Normal), 3));
     let Command::Setup(setup) = command(&["setup", "--auto", "x", "-y"], &[]).unwrap() else { panic!("no setup") };
     assert_eq!((setup.auto, setup.token, setup.run.command.len()), (true, false, 2));
 }
@@ -463,7 +465,7 @@ fn options_before_a_command_mean_to_it_what_they_mean_to_run() {
     let user = |name: &str| UserChoice::Named(name.into());
     let Command::Status(status) = before(&["status", "--user=second", "--json"]) else { panic!("no status") };
     let looked_at = status.inspection.run;
-    assert_eq!((looked_at.user, looked_at.grace.as_secs(), status.json), (user("second"), 1, true));
+    assert_eq!((looked_at.user, looked_at.grace.as_secs(), status.form), (user("second"), 1, StatusForm::Json));
     assert!(!looked_at.user_is_preset);
     let Command::Plan(plan) = before(&["plan", "x"]) else { panic!("no plan") };
     assert_eq!((plan.run.user, plan.run.command.len(), plan.run.user_is_preset), (user("first"), 1, false));
@@ -516,7 +518,7 @@ fn bad_options_before_a_command() {
 fn variables_of_the_commands() {
     let variables = [("AGENT_INIT_WARN_WITHIN", "2h"), ("AGENT_INIT_STATE_DIR", "/s"), ("AGENT_INIT_JSON", "1")];
     let Command::Status(status) = command(&["status"], &variables).unwrap() else { panic!("no status") };
-    assert_eq!((status.warn_within, status.json), (Duration::from_secs(7200), false));
+    assert_eq!((status.warn_within, status.form), (Duration::from_secs(7200), StatusForm::Text(Detail::Normal)));
     assert_eq!(status.inspection.run.state_dir, Some("/s".into()));
     let parsed = parsed(&["healthcheck"], &variables).unwrap();
     assert!(matches!(parsed.command, Command::Healthcheck(HealthcheckConfig { state_dir: Some(_) })));

@@ -30,6 +30,7 @@ pub fn check_sources(sources: &Sources<'_, '_, '_>) -> Vec<Finding> {
             findings.extend(unusable(agent));
             findings.extend(ignored(agent));
             findings.extend(warning::unknown_kind(agent).iter().map(note_of_message));
+            findings.extend(warning::diverted(agent, sources.config).iter().map(note_of_message));
             findings.extend(warning::invalidates_source(agent).iter().map(|message| of_message("stranded", message)));
         }
     }

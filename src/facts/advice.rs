@@ -21,7 +21,7 @@ fn other_form(definition: &Definition, text: &[u8]) -> Option<Advice> {
             let variable = Suffix::File.of(&names::of_session(&definition.name));
             Some(Advice::OtherVariable { look, variable })
         }
-        Look::Json | Look::Jwt | Look::Hex | Look::Control | Look::Other | Look::Blank => None,
+        Look::Json | Look::Jwt | Look::Hex | Look::Control | Look::Other | Look::Empty | Look::Blank => None,
         look => Some(Advice::Form(look)),
     }
 }

@@ -9,8 +9,9 @@ use crate::facts::config_dir::ConfigDirFacts;
 use crate::facts::explicit::ExplicitSources;
 use crate::facts::files::ForeignFile;
 use crate::facts::stored::StoreFacts;
-use crate::login::Secret;
+use crate::login::file::LoginFile;
 use crate::login::history::History;
+use crate::login::{Secret, Source};
 use crate::store::Capture;
 use crate::sys::dir::Dir;
 
@@ -45,6 +46,20 @@ impl AgentFacts<'_> {
     /// The login file in the working copy; `None` for an agent without login files.
     pub fn login_file(&self) -> Option<PathBuf> {
         self.definition.session.as_ref().map(|session| self.working_copy.join(&session.file))
+    }
+
+    /// The directory of a capture: the one that was opened for the facts, if that was opened by this path.
+    pub fn open_capture(&self, path: &Path) -> io::Result<Capture> {
+        match self.capture.as_ref().and_then(|capture| capture.opened.as_ref()) {
+            Some(opened) if opened.path == path => opened.duplicate(),
+            _ => Capture::open(path),
+        }
+    }
+
+    /// The login of the capture as it was read, if its stamp tells every later change.
+    pub fn stored_login(&self) -> Option<LoginFile> {
+        let source = Source::Capture(self.capture.as_ref()?.path.clone());
+        self.candidates.iter().find(|candidate| candidate.source == source)?.session()?.file()
     }
 }
 

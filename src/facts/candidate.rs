@@ -18,7 +18,9 @@ use crate::fs::untrusted;
 use crate::fs::untrusted::{LIMIT, Owners, Unreadable};
 use crate::log::Message;
 use crate::log::event::EventKey;
+use crate::login::file::{FileStamp, LoginFile};
 use crate::login::format::SessionFile;
+use crate::login::merge::LoginState;
 use crate::login::names::Suffix;
 use crate::login::source::{decode_base64, without_trailing_newlines};
 use crate::login::wrapped::unwrapped;
@@ -60,6 +62,16 @@ pub struct Session {
     /// The content of the login file.
     pub bytes: Secret,
     pub login: Login,
+    /// The stamp of its file, if that tells every later change.
+    pub stamp: Option<FileStamp>,
+}
+
+impl Session {
+    /// The file that it was read from, if its stamp tells every later change.
+    pub fn file(&self) -> Option<LoginFile> {
+        let bytes = Zeroizing::new(self.bytes.expose_secret().to_vec());
+        Some(LoginFile { state: LoginState::Valid(self.login.clone()), bytes: Some(bytes), stamp: Some(self.stamp?) })
+    }
 }
 
 impl Candidate<'_> {
@@ -118,7 +130,7 @@ pub fn read_explicit<'c>(
             }
             _ => match method_value(&bytes) {
                 Ok(None) => {
-                    explicit.warnings.push(empty_warning(&explicit_source));
+                    explicit.warnings.push(empty_warning(&explicit_source, &bytes));
                     continue;
                 }
                 Ok(Some(switch)) if rule.method == Method::Cloud => match switch_value(&switch) {
@@ -150,17 +162,20 @@ pub fn read_companions(
         if reader.leaves_unread(&source) {
             continue;
         }
-        match variable_value(&reader.read(&source)?) {
+        let bytes = reader.read(&source)?;
+        match variable_value(&bytes) {
             Ok(Some(value)) => values.push((name, value)),
-            Ok(None) => explicit.warnings.push(empty_warning(&source)),
+            Ok(None) => explicit.warnings.push(empty_warning(&source, &bytes)),
             Err(reason) => return Err(Failure::new(format!("{}: {reason}", source.name())).into()),
         }
     }
     Ok(values)
 }
 
-fn empty_warning(source: &ExplicitSource) -> Message {
-    Message::warning(format!("{} is ignored: it {}", source.name(), Look::Blank))
+fn empty_warning(source: &ExplicitSource, bytes: &Secret) -> Message {
+    let is_empty = without_trailing_newlines(bytes.expose_secret()).is_empty();
+    let look = if is_empty { Look::Empty } else { Look::Blank };
+    Message::warning(format!("{} is ignored: it {look}", source.name()))
         .event(EventKey::UnusableSource)
         .about(source.name())
 }
@@ -202,7 +217,7 @@ fn parse_session(
     bytes: Zeroizing<Vec<u8>>,
 ) -> Result<CandidateValue, (Zeroizing<Vec<u8>>, Defect)> {
     match Document::parse(&bytes, session.format).and_then(|document| document.login(session)) {
-        Ok(login) => Ok(CandidateValue::Session(Session { bytes: Secret::new(bytes), login })),
+        Ok(login) => Ok(CandidateValue::Session(Session { bytes: Secret::new(bytes), login, stamp: None })),
         Err(defect) => Err((bytes, defect)),
     }
 }

@@ -1,9 +1,11 @@
 //! Pure. Where the agent's HOME, its config directory and its working copy are.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::account::{FALLBACK_HOME, Identity};
 use crate::agent::definition::Home;
+use crate::facts::placement::Obstacle;
 use crate::login::Source;
 use crate::sys::stat::{Kind, Stat};
 
@@ -72,25 +74,43 @@ pub struct ConfigDirFacts {
     pub foreign: bool,
     /// The directory is writable or, if it does not exist, the one in which it would be made.
     pub writable: bool,
+    /// Its variable names it; otherwise it is the default.
+    pub is_named: bool,
+    /// It is not the agent's alone ([`placement::is_for_others`]).
+    pub holds_other_files: bool,
+    pub is_in_working_directory: bool,
+    /// It is the agent's capture, too.
+    pub is_capture: bool,
+    /// The entries that are mounts, or hold one.
+    pub mounted_entries: Vec<OsString>,
+    /// Why the working copy cannot be here.
+    pub obstacle: Option<Obstacle>,
 }
 
 impl ConfigDirFacts {
-    /// Whether the working copy can be here. A mount is a source of the operator's, and a link may lead anywhere.
-    pub fn is_usable(&self) -> bool {
-        self.obstacle().is_none()
+    /// These facts, with the obstacle that they come to.
+    pub fn judged(self) -> ConfigDirFacts {
+        ConfigDirFacts { obstacle: self.find_obstacle(), ..self }
     }
 
-    /// Why the working copy cannot be here.
-    pub fn obstacle(&self) -> Option<&'static str> {
+    fn find_obstacle(&self) -> Option<Obstacle> {
         match self.kind {
-            _ if self.mounted => Some("it is a mount point"),
-            _ if self.mounted_below.is_some() => Some("it holds a mount point"),
-            Some(Kind::Link) => Some("it is a symbolic link"),
-            Some(Kind::File | Kind::Special) => Some("it is not a directory"),
-            _ if self.foreign => Some("it belongs to another user"),
-            _ if !self.writable => Some("it is not writable, or HOME is not there"),
+            _ if self.mounted => Some(Obstacle::MountPoint),
+            _ if self.mounted_below.is_some() => Some(Obstacle::HoldsMount),
+            Some(Kind::Link) => Some(Obstacle::Link),
+            Some(Kind::File | Kind::Special) => Some(Obstacle::NotADirectory),
+            _ if self.foreign => Some(Obstacle::OfAnotherUser),
+            _ if self.is_capture => Some(Obstacle::IsCapture),
+            _ if self.holds_other_files => Some(Obstacle::HoldsOtherFiles),
+            _ if self.is_in_working_directory => Some(Obstacle::InWorkingDirectory),
+            _ if !self.writable => Some(Obstacle::NotWritable),
             None | Some(Kind::Directory) => None,
         }
+    }
+
+    /// Whether the working copy can be here.
+    pub fn is_usable(&self) -> bool {
+        self.obstacle.is_none()
     }
 }
 
@@ -211,15 +231,77 @@ mod tests {
         };
         assert_eq!(path(&free, None), Path::new("/h/.x"));
         assert_eq!(path(&free, Some("/w")), Path::new("/w/x"));
-        for facts in [
-            ConfigDirFacts { foreign: true, ..free.clone() },
-            ConfigDirFacts { mounted: true, ..free.clone() },
-            ConfigDirFacts { mounted_below: Some("/h/.x/login".into()), ..free.clone() },
-            ConfigDirFacts { writable: false, ..free.clone() },
-            ConfigDirFacts { kind: Some(Kind::Link), ..free.clone() },
-            ConfigDirFacts { kind: Some(Kind::File), ..free.clone() },
-        ] {
-            assert_eq!(path(&facts, None), Path::new("/s/work/x"), "{facts:?}");
+        let obstructed = ConfigDirFacts { obstacle: Some(Obstacle::Link), ..free };
+        assert_eq!(path(&obstructed, None), Path::new("/s/work/x"));
+    }
+
+    fn config_dir() -> ConfigDirFacts {
+        ConfigDirFacts {
+            path: "/h/.x".into(),
+            kind: Some(Kind::Directory),
+            writable: true,
+            ..ConfigDirFacts::default()
+        }
+    }
+
+    #[test]
+    fn each_obstacle_is_found_and_the_first_one_named() {
+        struct Row {
+            what: &'static str,
+            facts: ConfigDirFacts,
+            expected: Option<Obstacle>,
+        }
+        let rows = [
+            Row { what: "a directory", facts: config_dir(), expected: None },
+            Row { what: "missing", facts: ConfigDirFacts { kind: None, ..config_dir() }, expected: None },
+            Row {
+                what: "a mount at it",
+                facts: ConfigDirFacts { mounted: true, foreign: true, ..config_dir() },
+                expected: Some(Obstacle::MountPoint),
+            },
+            Row {
+                what: "a mount below it",
+                facts: ConfigDirFacts { mounted_below: Some("/h/.x/login".into()), ..config_dir() },
+                expected: Some(Obstacle::HoldsMount),
+            },
+            Row {
+                what: "a link",
+                facts: ConfigDirFacts { kind: Some(Kind::Link), ..config_dir() },
+                expected: Some(Obstacle::Link),
+            },
+            Row {
+                what: "a file",
+                facts: ConfigDirFacts { kind: Some(Kind::File), ..config_dir() },
+                expected: Some(Obstacle::NotADirectory),
+            },
+            Row {
+                what: "another user's",
+                facts: ConfigDirFacts { foreign: true, ..config_dir() },
+                expected: Some(Obstacle::OfAnotherUser),
+            },
+            Row {
+                what: "not the agent's alone",
+                facts: ConfigDirFacts { holds_other_files: true, ..config_dir() },
+                expected: Some(Obstacle::HoldsOtherFiles),
+            },
+            Row {
+                what: "in the working directory",
+                facts: ConfigDirFacts { is_in_working_directory: true, ..config_dir() },
+                expected: Some(Obstacle::InWorkingDirectory),
+            },
+            Row {
+                what: "the capture",
+                facts: ConfigDirFacts { is_capture: true, is_in_working_directory: true, ..config_dir() },
+                expected: Some(Obstacle::IsCapture),
+            },
+            Row {
+                what: "not writable",
+                facts: ConfigDirFacts { writable: false, ..config_dir() },
+                expected: Some(Obstacle::NotWritable),
+            },
+        ];
+        for Row { what, facts, expected } in rows {
+            assert_eq!(facts.judged().obstacle, expected, "{what}");
         }
     }
 
@@ -247,7 +329,7 @@ mod tests {
         for (named, expected) in [(None, "/h/.local/x"), (Some("/d"), "/d/x"), (Some("relative"), "/h/.local/x")] {
             assert_eq!(locate(&home, |_| named.map(Path::new), Path::new("/h")), Path::new(expected), "{named:?}");
         }
-        let path = working_copy("x", &home, &ConfigDirFacts::default(), None, Path::new("/s"));
+        let path = working_copy("x", &home, &ConfigDirFacts::default().judged(), None, Path::new("/s"));
         assert_eq!(path, Path::new("/s/work/x/x"));
         assert_eq!(variable_value(&home, &path), Path::new("/s/work/x"));
     }

@@ -197,9 +197,11 @@ impl ExplicitSources {
 
     /// The source among all that `names` may stand for. An empty variable produces a warning and does not count.
     fn find_source(&mut self, names: &Names, search: &ExplicitSearch<'_>) -> anyhow::Result<Option<ExplicitSource>> {
-        let mut non_empty = |variable: &str| match search.environment.get(variable) {
-            Some(value) if looks::is_blank(value.as_bytes()) => {
-                let text = format!("{variable} is ignored: it {}", Look::Blank);
+        let mut non_empty = |variable: &str, suffix: Suffix| match search.environment.get(variable) {
+            // A blank command is an error, as one that fails.
+            Some(value) if value.is_empty() || (suffix != Suffix::Command && looks::is_blank(value.as_bytes())) => {
+                let text =
+                    format!("{variable} is ignored: it {}", if value.is_empty() { Look::Empty } else { Look::Blank });
                 let warning = Message::warning(text).event(EventKey::UnusableSource).about(variable);
                 if !self.warnings.contains(&warning) {
                     self.warnings.push(warning);
@@ -210,7 +212,7 @@ impl ExplicitSources {
         };
         let mut sources = Vec::new();
         for (suffix, variable) in names.forms() {
-            let value = non_empty(&variable);
+            let value = non_empty(&variable, suffix);
             sources.extend(value.map(|value| ExplicitSource::from_variable(suffix, variable, value)));
         }
         for directory in search.directories {

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::account::Identity;
 use crate::agent::Definition;
@@ -96,7 +97,12 @@ pub(super) fn stored<'c>(
         Some(store) => Source::Store(store.spec.text.clone()),
     };
     match (&capture.opened, &capture.store) {
-        (Some(opened), _) => to_candidate(definition, source, opened.read_at_start(session)),
+        (Some(opened), _) => {
+            let read_at = SystemTime::now();
+            let mut login_file = opened.read_at_start(session);
+            login_file.stamp = login_file.stamp.filter(|stamp| stamp.shows_changes_after(read_at));
+            to_candidate(definition, source, login_file)
+        }
         (None, Some(store)) if !store.was_asked => Some(Candidate {
             rule: definition.session_rule()?,
             source,
@@ -133,7 +139,7 @@ fn to_candidate(definition: &Definition, source: Source, login_file: LoginFile) 
     let found = match (login_file.state, login_file.bytes) {
         (LoginState::Absent, _) | (LoginState::Valid(_), None) => return None,
         (LoginState::Valid(login), Some(bytes)) => {
-            Ok(CandidateValue::Session(Session { bytes: Secret::new(bytes), login }))
+            Ok(CandidateValue::Session(Session { bytes: Secret::new(bytes), login, stamp: login_file.stamp }))
         }
         (LoginState::LoggedOut, _) => Err(Unusable::LoggedOut),
         (LoginState::Damaged(why), _) => Err(Unusable::Damaged(why)),

@@ -1,6 +1,7 @@
 //! Reads the facts about one agent: its config directory, its capture, and the credentials in them.
 
-use std::ffi::OsStr;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -19,18 +20,21 @@ use crate::facts::agent_facts::{AgentFacts, CaptureFacts};
 use crate::facts::candidate::{Candidate, SourceReader};
 use crate::facts::config_dir::ConfigDirFacts;
 use crate::facts::explicit::{ExplicitSearch, ExplicitSources};
-use crate::facts::select::ConsideredAgent;
+use crate::facts::select::{ConsideredAgent, ServedWhen};
 use crate::facts::stored::StoreFacts;
-use crate::facts::{candidate, config_dir, explicit, files, logins, settings, stored};
-use crate::fs::mounts::Mounts;
+use crate::facts::{candidate, config_dir, explicit, files, logins, placement, settings, stored};
+use crate::fs::mounts::{Mount, Mounts};
 use crate::fs::untrusted;
 use crate::login::format::SessionFile;
 use crate::login::history::History;
 use crate::process::helpers::Helpers;
 use crate::store::{Capture, Recovery, directory, remote, token};
 use crate::sys::dir::Dir;
-use crate::sys::stat::Kind;
+use crate::sys::stat::{Kind, Stat};
 use crate::sys::{access, privilege};
+
+/// How many entries of a config directory are looked at.
+const MAX_ENTRIES: usize = 64;
 
 /// An agent that is served.
 pub(super) struct ServedAgent<'c> {
@@ -73,7 +77,8 @@ impl<'c> AgentProbe<'c, '_> {
         catalog: &Catalog,
         secret_directories: &[PathBuf],
     ) -> anyhow::Result<Option<ServedAgent<'c>>> {
-        let ConsideredAgent { entry, is_selected, serve_if_found } = *considered;
+        let ConsideredAgent { entry, served } = *considered;
+        let (is_selected, serve_if_found) = (served == ServedWhen::Selected, served == ServedWhen::Found);
         // Secret files or a capture may hold a credential of any agent.
         let may_have_files = !secret_directories.is_empty() || (serve_if_found && self.has_capture);
         if !is_selected && !may_have_files && !self.may_matter(considered) {
@@ -107,7 +112,7 @@ impl<'c> AgentProbe<'c, '_> {
             } else {
                 self.home.join(at.below_home)
             };
-            considered.serve_if_found && access::is_there(&login)
+            considered.served == ServedWhen::Found && access::is_there(&login)
         };
         considered.entry.may_matter(self.environment.names().map(OsStr::as_encoded_bytes), has_login)
     }
@@ -133,7 +138,7 @@ impl<'c> AgentProbe<'c, '_> {
         if let Some(helpers) = &helpers {
             helpers.signals.check("the facts were read")?;
         }
-        let config_dir = self.config_dir_facts(definition)?;
+        let config_dir = self.config_dir_facts(definition, owns_file_name)?;
         let mut reader = SourceReader { helpers, environment: self.environment, catalog: self.catalog };
         let capture = match (self.config.store.helper(), &definition.session) {
             (Some(spec), Some(_)) => {
@@ -180,7 +185,7 @@ impl<'c> AgentProbe<'c, '_> {
     ) -> anyhow::Result<Vec<Candidate<'c>>> {
         let Some(session) = &definition.session else { return Ok(Vec::new()) };
         let mut candidates = Vec::new();
-        if config_dir.path != working_copy {
+        if config_dir.path != working_copy && !config_dir.is_capture {
             candidates.extend(logins::in_config_dir(definition, session, config_dir, self.identity, state_dir));
         }
         if let Some(capture) = capture {
@@ -200,7 +205,7 @@ impl<'c> AgentProbe<'c, '_> {
         Ok(candidates)
     }
 
-    fn config_dir_facts(&mut self, definition: &Definition) -> anyhow::Result<ConfigDirFacts> {
+    fn config_dir_facts(&mut self, definition: &Definition, owns_file_name: bool) -> anyhow::Result<ConfigDirFacts> {
         let path = self.config_dir(&definition.home);
         let found = access::entry(&path);
         // A missing directory is no mount and holds none. The mount table is the longest read of a start.
@@ -231,14 +236,46 @@ impl<'c> AgentProbe<'c, '_> {
             .as_ref()
             .map(|session| path.join(&session.file))
             .filter(|file| mounts.at(file).is_some());
-        let mounted_below = login.or_else(|| mounts.below(&path).map(|mount| mount.point.clone()));
+        let mounted_below = login.or_else(|| mounts.below(&path).next().map(|mount| mount.point.clone()));
+        let entry = |mount: &Mount| Some(mount.point.strip_prefix(&path).ok()?.iter().next()?.to_owned());
+        let mounted_entries: BTreeSet<OsString> = mounts.below(&path).filter_map(entry).collect();
         let mount_writable = Dir::open(&path).is_ok_and(|dir| match (&definition.session, &mounted_below) {
             (Some(session), Some(below)) if *below == path.join(&session.file) => {
                 dir.may_write(OsStr::new(&session.file))
             }
             _ => dir.is_writable(),
         });
-        Ok(ConfigDirFacts { path, mounted, mount_writable, mounted_below, kind, foreign, writable })
+        let is_named = path != config_dir::locate(&definition.home, |_| None, self.home);
+        let capture = self.capture_path(definition, owns_file_name)?;
+        let is_same = |capture: PathBuf| {
+            capture == path
+                || access::entry(&capture).is_ok_and(|there| found.is_some_and(|found| found.id == there.id))
+        };
+        let working_directory = std::env::current_dir().unwrap_or_default();
+        let facts = ConfigDirFacts {
+            is_in_working_directory: placement::is_in_working_directory(&path, &working_directory, self.home),
+            holds_other_files: is_named && found.is_some_and(|found| self.is_for_others(definition, &path, &found)),
+            is_capture: capture.is_some_and(is_same),
+            path,
+            mounted,
+            mount_writable,
+            mounted_below,
+            kind,
+            foreign,
+            writable,
+            is_named,
+            mounted_entries: mounted_entries.into_iter().collect(),
+            obstacle: None,
+        };
+        Ok(facts.judged())
+    }
+
+    /// Whether an existing config directory that a variable names is not the agent's alone.
+    fn is_for_others(&self, definition: &Definition, path: &Path, found: &Stat) -> bool {
+        let is_known = |name: &OsStr| name.to_str().is_some_and(|name| definition.knows_entry(name));
+        let names = Dir::open(path).and_then(|dir| dir.names_up_to(MAX_ENTRIES, &|name| !is_known(name)));
+        let has_other_files = names.is_ok_and(|others| !others.names.is_empty());
+        placement::is_for_others(path, found.mode, found.uid == self.identity.uid, has_other_files)
     }
 
     /// The directory of the agent's capture, which need not exist. `None` if no capture can hold this agent's login.

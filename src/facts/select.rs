@@ -6,21 +6,29 @@ use crate::agent::Catalog;
 use crate::agent::catalog::Entry;
 use crate::config::{AgentSelection, Requirement, RunConfig};
 
-/// An agent that may be served. One that was given a credential explicitly is served in any case.
+/// An agent that may be served.
 #[derive(Debug)]
 pub struct ConsideredAgent<'c> {
     pub entry: &'c Entry,
-    /// `--agent` or COMMAND names it, so it is served even if nothing is found for it.
-    pub is_selected: bool,
-    /// It is served if any source is found for it.
-    pub serve_if_found: bool,
+    pub served: ServedWhen,
+}
+
+/// When an agent is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServedWhen {
+    /// In any case: `--agent` or COMMAND names it.
+    Selected,
+    /// If any source is found for it.
+    Found,
+    /// If it was given a credential explicitly.
+    Given,
 }
 
 /// The agents that may be served. If `--agent` names agents, no others are. Otherwise every known agent is considered.
 /// Those whose command COMMAND is are selected; the others are served if a source is found, as long as COMMAND is no
 /// known agent's or `--require` names them. An unknown name in any option is an error.
 pub fn considered_agents<'c>(config: &RunConfig, catalog: &'c Catalog) -> anyhow::Result<Vec<ConsideredAgent<'c>>> {
-    let selected = |entry| ConsideredAgent { entry, is_selected: true, serve_if_found: false };
+    let selected = |entry| ConsideredAgent { entry, served: ServedWhen::Selected };
     for name in names_in_options(config) {
         catalog.named(name)?;
     }
@@ -36,11 +44,12 @@ pub fn considered_agents<'c>(config: &RunConfig, catalog: &'c Catalog) -> anyhow
             let runs_command = |entry: &Entry| command.is_some_and(|command| entry.has_command(command));
             let is_command_known = catalog.entries().iter().any(runs_command);
             let is_required = |entry: &Entry| required(config).iter().any(|name| name == entry.name());
-            let consider = |entry| ConsideredAgent {
-                entry,
-                is_selected: runs_command(entry),
-                serve_if_found: !is_command_known || is_required(entry),
+            let served = |entry: &Entry| match runs_command(entry) {
+                true => ServedWhen::Selected,
+                false if !is_command_known || is_required(entry) => ServedWhen::Found,
+                false => ServedWhen::Given,
             };
+            let consider = |entry| ConsideredAgent { entry, served: served(entry) };
             Ok(catalog.entries().iter().map(consider).collect())
         }
     }

@@ -54,9 +54,9 @@ impl Mounts {
         path.ancestors().find_map(|ancestor| self.at(ancestor))
     }
 
-    /// A mount below this path.
-    pub fn below(&self, path: &Path) -> Option<&Mount> {
-        self.0.iter().find(|mount| mount.point != path && mount.point.starts_with(path))
+    /// The mounts below this path.
+    pub fn below<'m>(&'m self, path: &'m Path) -> impl Iterator<Item = &'m Mount> {
+        self.0.iter().filter(move |mount| mount.point != path && mount.point.starts_with(path))
     }
 }
 
@@ -119,9 +119,9 @@ mod tests {
         assert_eq!(mounts.holding(Path::new("/elsewhere")).unwrap().point, Path::new("/"));
         assert_eq!(mounts.at(Path::new("/late")).unwrap().kind, "tmpfs");
         assert_eq!(mounts.at(Path::new("/data/.x")), None);
-        assert_eq!(mounts.below(Path::new("/data/.x")).unwrap().point, Path::new("/data/.x/login"));
-        assert_eq!(mounts.below(Path::new("/data/.x/login")), None);
-        assert_eq!(mounts.below(Path::new("/data/.xx")), None);
+        assert_eq!(mounts.below(Path::new("/data/.x")).next().unwrap().point, Path::new("/data/.x/login"));
+        assert_eq!(mounts.below(Path::new("/data/.x/login")).count(), 0);
+        assert_eq!(mounts.below(Path::new("/data/.xx")).count(), 0);
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
@@ -58,6 +59,21 @@ pub struct FileStamp {
     id: (u64, u64),
     size: u64,
     changed: (i64, i64),
+}
+
+/// The kernel takes the time of a change from a clock that ticks every 10 ms at the slowest (`CONFIG_HZ=100`). Two changes
+/// within a tick leave the same time.
+const SLOWEST_TICK: Duration = Duration::from_millis(20);
+
+impl FileStamp {
+    /// Whether every change after `read_at` gives the file another stamp. A time without a fraction comes from a file
+    /// system that keeps whole seconds.
+    pub fn shows_changes_after(self, read_at: SystemTime) -> bool {
+        let (seconds, nanos) = self.changed;
+        let (Ok(seconds), Ok(nanos)) = (u64::try_from(seconds), u64::try_from(nanos)) else { return false };
+        let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_nanos(nanos);
+        nanos != 0 && read_at.duration_since(changed).is_ok_and(|age| age >= SLOWEST_TICK)
+    }
 }
 
 impl From<Stat> for FileStamp {
@@ -142,4 +158,26 @@ pub fn login_at_start(dir: &Dir, rule: &SessionFile, owners: &Owners, through_li
         file => Ok(file),
     };
     read_again(read).unwrap_or_else(|why| LoginFile { state: LoginState::Unreadable(why), bytes: None, stamp: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_shows_a_change_of_another_tick() {
+        let changed_at = |seconds, nanos| FileStamp { id: (1, 1), size: 1, changed: (seconds, nanos) };
+        let read_at = |millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+        let rows = [
+            ("long before", changed_at(1, 5_000_000), read_at(60_000), true),
+            ("two ticks before", changed_at(1, 5_000_000), read_at(1_025), true),
+            ("in the same tick", changed_at(1, 5_000_000), read_at(1_012), false),
+            ("in the future", changed_at(9, 5_000_000), read_at(1_012), false),
+            ("whole seconds", changed_at(1, 0), read_at(60_000), false),
+            ("before 1970", changed_at(-1, 5_000_000), read_at(60_000), false),
+        ];
+        for (name, stamp, read_at, expected) in rows {
+            assert_eq!(stamp.shows_changes_after(read_at), expected, "{name}");
+        }
+    }
 }

@@ -36,9 +36,10 @@ impl LoginState {
 }
 
 /// The version that working copy and store last agreed on, or that was installed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeBase {
-    /// See [`Login::digest`].
+    /// See [`Login::digest`]. The state file calls it `base` in every version.
+    #[serde(rename = "base")]
     pub digest: Digest,
     /// See [`Login::content`].
     pub content: Digest,

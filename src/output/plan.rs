@@ -13,7 +13,7 @@ use crate::config::{Rewrite, Scope, Words};
 use crate::facts::{CandidateValue, Facts};
 use crate::log::Message;
 use crate::output::status::Document;
-use crate::plan::{AgentPlan, Enforcement, LoginFileStep, Plan, environment};
+use crate::plan::{AgentPlan, Enforcement, LoginFileStep, MountedEntry, MountedStep, Plan, environment};
 use crate::status::AgentStatus;
 
 /// The whole plan; its JSON is that of `plan --json`.
@@ -64,6 +64,8 @@ struct AgentView {
     sources: Vec<SourceView>,
     login_file: Option<Step>,
     settings: Option<Step>,
+    /// What of a mounted config directory goes into the working copy.
+    mounted: Vec<Step>,
     first_run: Vec<String>,
     write_back: Option<Step>,
     warnings: Vec<String>,
@@ -211,6 +213,7 @@ fn agent_view(plan: &AgentPlan<'_, '_>) -> AgentView {
         sources: sources(plan),
         login_file: definition.session.as_ref().map(|session| login_file(plan, &session.file)),
         settings: settings(plan),
+        mounted: plan.mounted.iter().map(|entry| mounted(plan, entry)).collect(),
         first_run,
         write_back: plan.chosen().and_then(|candidate| candidate.session()).map(|_| write_back(plan)),
         warnings: plan.warnings.iter().map(|message| message.text.clone()).collect(),
@@ -261,6 +264,14 @@ fn settings(plan: &AgentPlan<'_, '_>) -> Option<Step> {
     plan.settings.as_ref().map(|from| Step { what, path: Some(shown(from)), why: why.to_owned() })
 }
 
+fn mounted(plan: &AgentPlan<'_, '_>, entry: &MountedEntry) -> Step {
+    let (what, why) = match entry.step {
+        MountedStep::Copied => ("copied", "it is mounted there, and replaces what was captured"),
+        MountedStep::Linked => ("linked", "what the agent writes there stays in the mount"),
+    };
+    Step { what, path: Some(shown(&plan.facts.config_dir.path.join(&entry.name))), why: why.to_owned() }
+}
+
 fn write_back(plan: &AgentPlan<'_, '_>) -> Step {
     let Some(target) = &plan.write_back else {
         return Step { what: "none", path: None, why: plan.no_write_back_why.to_owned() };
@@ -294,6 +305,7 @@ pub(super) fn example<'v>(text: &'v str, auth: &'v [AgentStatus]) -> View<'v> {
             sources: vec![SourceView { source: owned(), method: "session", verdict: "unusable", why: owned() }],
             login_file: step(),
             settings: step(),
+            mounted: step().into_iter().collect(),
             first_run: vec![owned()],
             write_back: step(),
             warnings: vec![owned()],

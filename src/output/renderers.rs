@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use proptest::prelude::*;
 
 use crate::agent::Definition;
+use crate::config::Detail;
 use crate::doctor::Finding;
 use crate::log::event::EventKey;
 use crate::log::safe::is_safe;
@@ -78,9 +79,9 @@ proptest! {
     fn nothing_of_data_is_obeyed(text in text()) {
         let status = [agent(&text)];
         let lines = |page: &crate::output::page::Page| page.written(Style::PLAIN).lines().count();
-        let page = status::page(&text, &status, SystemTime::now(), status::Detail::Verbose);
+        let page = status::page(&text, &status, SystemTime::now(), Detail::Verbose);
         prop_assert!(is_safe_page(&page));
-        let other = status::page("x", &[agent("x")], SystemTime::now(), status::Detail::Verbose);
+        let other = status::page("x", &[agent("x")], SystemTime::now(), Detail::Verbose);
         prop_assert_eq!(lines(&page), lines(&other));
         prop_assert!(is_safe(&json_line(&status::Document::of(&status)).unwrap()));
 

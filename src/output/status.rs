@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use crate::agent::definition::Method;
+use crate::config::Detail;
 use crate::login::merge::SyncResult;
 use crate::output::page::{Line, Page, marked, toned};
 use crate::output::style::{Mark, Tone, from_now};
@@ -26,17 +27,6 @@ impl<'s> Document<'s> {
     pub fn of(agents: &'s [AgentStatus]) -> Document<'s> {
         Document { version: 1, agents }
     }
-}
-
-/// How much is said of each agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Detail {
-    /// The verdict.
-    Short,
-    /// What a person needs.
-    Normal,
-    /// What a program would be told, too: times, specifications, words of the JSON.
-    Verbose,
 }
 
 /// A page for people. `context`: of which moment it is.

@@ -12,6 +12,7 @@ use crate::log::Message;
 use crate::login::Source;
 use crate::login::merge::MergeBase;
 use crate::plan::method::{Ignored, Selection};
+use crate::plan::mounted::MountedEntry;
 use crate::plan::write_back::WriteBack;
 use crate::state::Shadowed;
 use crate::store::directory;
@@ -101,6 +102,8 @@ pub struct AgentPlan<'f, 'c> {
     pub scope: Scope,
     /// The directory whose settings are copied to the working copy.
     pub settings: Option<PathBuf>,
+    /// What of a mounted config directory goes into the working copy.
+    pub mounted: Vec<MountedEntry>,
     pub first_run: Option<FirstRunStep<'c>>,
     pub chosen_why: &'static str,
     /// Why refreshed logins are not saved, if they are not.

@@ -237,7 +237,7 @@ impl SelectionInput<'_, '_> {
         if (is_new && !knows_chosen) || (remembered.is_empty() && !history.contains(earlier.login.digest)) {
             return Relation::Unrelated;
         }
-        let base = self.remembered.and_then(Served::merge_base);
+        let base = self.remembered.and_then(|served| served.base);
         let (ours, theirs) = (LoginState::Valid(earlier.login.clone()), LoginState::Valid(chosen.login.clone()));
         match reconcile(base, &ours, &theirs, history) {
             Outcome::Publish { .. } => Relation::Newer,

@@ -6,6 +6,7 @@ use crate::config::{AuthMode, Delivery, RunConfig, Words};
 use crate::facts::{Candidate, Facts};
 use crate::log::Message;
 use crate::log::event::EventKey;
+use crate::login::Unusable;
 use crate::plan::agent_plan::{AgentPlan, LoginFileStep};
 use crate::plan::condition::Situation;
 use crate::plan::method::Ignored;
@@ -14,6 +15,7 @@ use crate::plan::{environment, method};
 /// All warnings about one agent.
 pub fn for_agent(plan: &AgentPlan<'_, '_>, config: &RunConfig, facts: &Facts<'_>) -> Vec<Message> {
     let mut messages = ignored(plan);
+    messages.extend(diverted(plan, config));
     messages.extend(no_such_method(plan, config));
     messages.extend(expired(plan));
     messages.extend(unknown_kind(plan));
@@ -71,6 +73,20 @@ fn expired(plan: &AgentPlan<'_, '_>) -> Option<Message> {
     Some(message.event(EventKey::Expired).agent(agent))
 }
 
+/// A variable names a directory that cannot be the config directory.
+pub fn diverted(plan: &AgentPlan<'_, '_>, config: &RunConfig) -> Option<Message> {
+    let config_dir = &plan.facts.config_dir;
+    let why = config_dir.obstacle.filter(|why| config_dir.is_named && why.is_worth_a_warning())?;
+    if config.work_dir.is_some() {
+        return None;
+    }
+    let Definition { name, home, .. } = plan.facts.definition;
+    let (path, copy) = (config_dir.path.display(), plan.facts.working_copy.display());
+    let text = format!("{name}: {} is not used: {path}: {why}; the working copy is {copy}", home.variable);
+    let hint = format!("let {} name a directory of the agent's own, or unset it", home.variable);
+    Some(Message::warning(text).event(EventKey::WorkingCopy).agent(name).about(&home.variable).hint(hint))
+}
+
 /// The chosen login is of a kind that the definition does not know.
 pub fn unknown_kind(plan: &AgentPlan<'_, '_>) -> Option<Message> {
     let chosen = plan.chosen()?;
@@ -108,6 +124,11 @@ pub fn log_in(agent: &str) -> String {
 
 /// What to do about a candidate that is not usable.
 pub fn fix(definition: &Definition, candidate: &Candidate<'_>) -> String {
+    if matches!(candidate.found, Err(Unusable::Unreadable(_))) {
+        return "make it readable for agent-init: root without the capability DAC_OVERRIDE reads only what the file's \
+                mode allows (docker run --cap-add DAC_OVERRIDE, or chown it to root)"
+            .to_owned();
+    }
     if candidate.source.is_explicit() || definition.login.is_none() {
         return "replace it with a working credential, or remove it".to_owned();
     }

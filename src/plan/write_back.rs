@@ -83,6 +83,19 @@ pub(super) fn for_login(config: &RunConfig, agent: &AgentFacts<'_>, chosen: &Can
     to_store(config, agent, replaces)
 }
 
+/// Where the login goes that somebody makes while the agent runs: to the capture, or to a volume at the config directory.
+pub(super) fn for_no_login(config: &RunConfig, agent: &AgentFacts<'_>) -> Option<WriteBack> {
+    let live = config.is_synced_live(&agent.definition.name)?;
+    let is_volume = agent.config_dir.mounted && agent.config_dir.mount_writable && agent.definition.session.is_some();
+    let to_volume = || WriteBack {
+        target: WriteBackTarget::Directory(agent.config_dir.path.clone()),
+        writable: true,
+        live,
+        replaces: false,
+    };
+    to_store(config, agent, false).or_else(|| is_volume.then(to_volume))
+}
+
 /// To the capture, or to the store behind a helper.
 pub(super) fn to_store(config: &RunConfig, agent: &AgentFacts<'_>, replaces: bool) -> Option<WriteBack> {
     let live = config.is_synced_live(&agent.definition.name)?;

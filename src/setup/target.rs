@@ -134,10 +134,10 @@ pub fn open_sessions(targets: &[LoginTarget<'_, '_>]) -> anyhow::Result<Vec<Sync
             rule,
             working: target.copy.duplicate().context("cannot open the working copy")?,
             store: Store::Directory(
-                Capture::open(&target.capture_dir.path)
-                    .with_context(|| directories::failure("open", &target.capture_dir.path))?,
+                target.capture.duplicate().with_context(|| directories::failure("open", &target.capture_dir.path))?,
             ),
             base: None,
+            known: None,
             beginning: Beginning::LogIn,
             live: true,
             recovery: target.recovery.clone(),

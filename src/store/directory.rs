@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use crate::agent::definition::RefreshLockRule;
 use crate::fs::untrusted;
 use crate::fs::untrusted::{Owners, Unreadable};
-use crate::login::file::LoginFile;
+use crate::login::file::{FileStamp, LoginFile};
 use crate::login::format::SessionFile;
 use crate::login::history::History;
 use crate::login::merge::LoginState;
@@ -21,7 +21,8 @@ use crate::store::record::{Record, RecordFile};
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::lock::Lock;
 use crate::sys::replace::{Exclusion, Taken};
-use crate::sys::{dir, lock, privilege, process};
+use crate::sys::stat::Kind;
+use crate::sys::{dir, lock, privilege, process, watch};
 
 /// The default directory of captures.
 pub const DEFAULT: &str = "/capture";
@@ -70,13 +71,6 @@ impl Capture {
         Ok(Capture { path: path.to_owned(), dir, owner_and_group, notes_parent: None, single_file: false })
     }
 
-    /// A second handle for the same directory.
-    pub fn duplicate(&self) -> io::Result<Capture> {
-        let dir = self.dir.sub_beneath(Path::new("."))?;
-        let (path, notes_parent) = (self.path.clone(), self.notes_parent.clone());
-        Ok(Capture { path, dir, owner_and_group: self.owner_and_group, notes_parent, single_file: self.single_file })
-    }
-
     /// Opens the directory of a login file that is a mount itself. Such a file cannot be replaced by rename(2) (EBUSY),
     /// and its directory is not ours: the bookkeeping goes to `notes`.
     pub fn of_single_file(path: &Path, notes: &Path) -> io::Result<Capture> {
@@ -85,6 +79,12 @@ impl Capture {
         let owner_and_group = owner_of(&dir)?;
         let notes_parent = Some(notes.to_owned());
         Ok(Capture { path: path.to_owned(), dir, owner_and_group, notes_parent, single_file: true })
+    }
+
+    /// A second handle for the same directory, whatever is at the path now.
+    pub fn duplicate(&self) -> io::Result<Capture> {
+        let (path, notes_parent) = (self.path.clone(), self.notes_parent.clone());
+        Ok(Capture { path, dir: self.dir.duplicate()?, notes_parent, ..*self })
     }
 
     /// Opens the directory that is at the path now. A capture may be unmounted and mounted again, or removed and made
@@ -119,6 +119,13 @@ impl Capture {
     /// The stored login. Files of the directory's owner, of root and of our own user are read.
     pub fn read(&self, rule: &SessionFile) -> LoginFile {
         file::login(&self.dir, rule, &self.owners(), true)
+    }
+
+    /// Whether the login file is the one that was read with this stamp. On a network file system, attributes may come
+    /// from a cache that opening a file refreshes, so there the answer is no.
+    pub fn is_unchanged(&self, rule: &SessionFile, stamp: FileStamp) -> bool {
+        let found = self.dir.stat_entry(OsStr::new(&rule.file));
+        found.is_ok_and(|found| FileStamp::from(found) == stamp) && watch::watches_all(&self.dir)
     }
 
     /// Like `read`, but waits if the file cannot be read for a moment. For a start.
@@ -298,10 +305,38 @@ impl Capture {
             self.dir.overwrite(name, bytes)?;
             notes.remove(whole)?;
         } else {
-            self.dir.write_whole_staged_in(&notes, name, bytes, self.attributes(0o600))?;
-            self.dir.sync()?;
+            let (dir, name) = self.target(name)?;
+            dir.write_whole_staged_in(&notes, &name, bytes, self.attributes(0o600))?;
+            dir.sync()?;
         }
         Ok(true)
+    }
+
+    /// The directory and name of the file to replace. An operator may have made the login file a link to another file in
+    /// the capture: that one is replaced, because it would keep a spent token. Nothing outside of the capture is.
+    fn target(&self, name: &OsStr) -> io::Result<(Dir, OsString)> {
+        let here = || self.dir.sub_beneath(Path::new("."));
+        if !self.dir.stat_entry(name).is_ok_and(|there| there.kind == Kind::Link) {
+            return Ok((here()?, name.to_owned()));
+        }
+        let to = self.dir.read_link(name)?;
+        let refused = || {
+            io::Error::other(format!(
+                "{} is a link to {}, which is not a file in this directory",
+                name.display(),
+                to.display()
+            ))
+        };
+        let file = to.file_name().filter(|_| to.is_relative()).ok_or_else(refused)?;
+        let dir = match to.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            Some(parent) => self.dir.sub_beneath(parent).map_err(|_| refused())?,
+            None => here()?,
+        };
+        // A dangling link leads to a file that is made.
+        match dir.stat_entry(file) {
+            Ok(there) if there.kind != Kind::File => Err(refused()),
+            _ => Ok((dir, file.to_owned())),
+        }
     }
 
     /// Keeps a login that lost in `conflicts/`, and removes the oldest ones above the maximum number.

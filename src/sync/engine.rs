@@ -15,7 +15,7 @@ use crate::process::interrupt::Interrupt;
 use crate::state;
 use crate::state::State;
 use crate::sync::dedup_log::DedupLog;
-use crate::sync::session::SyncSession;
+use crate::sync::session::{Phase, SyncSession};
 use crate::sync::watch_state::Side;
 use crate::sys::dir::Dir;
 use crate::sys::poll;
@@ -114,7 +114,7 @@ impl Engine {
         let deadline = now + START_SYNC_LIMIT;
         self.sessions.iter_mut().for_each(|session| session.request_sync(now));
         loop {
-            self.step_sessions(Instant::now(), false);
+            self.step_sessions(Instant::now(), Phase::Start);
             match self.sessions.iter().filter_map(SyncSession::due_unless_refused).min() {
                 Some(due) if due < deadline && !interrupt.has_come() => {
                     drop(poll::wait_readable(&[interrupt.as_fd()], Some(due)));
@@ -134,7 +134,7 @@ impl Engine {
     pub fn step(&mut self, now: Instant, children: &mut Children) {
         self.read_changes(now);
         self.step_helpers(now, children);
-        self.step_sessions(now, true);
+        self.step_sessions(now, Phase::AgentLives);
         self.watch(now);
     }
 
@@ -151,7 +151,7 @@ impl Engine {
     /// A step of the final sync. Returns when the next one is due, if waiting for it can help.
     pub fn final_sync_step(&mut self, now: Instant, children: &mut Children) -> Option<Instant> {
         self.step_helpers(now, children);
-        self.step_sessions(now, false);
+        self.step_sessions(now, Phase::End);
         self.sessions.iter().filter_map(|session| session.next_final_step(now)).min()
     }
 
@@ -215,9 +215,9 @@ impl Engine {
         })
     }
 
-    fn step_sessions(&mut self, now: Instant, agent_lives: bool) {
+    fn step_sessions(&mut self, now: Instant, phase: Phase) {
         for session in &mut self.sessions {
-            session.step(now, agent_lives);
+            session.step(now, phase);
             self.reporter.say_all(&session.messages(now));
         }
         self.save_if_changed();

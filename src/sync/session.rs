@@ -1,17 +1,18 @@
 //! Syncs one agent's login between its working copy and its store.
 
 mod config;
+mod incomplete;
 mod keeper;
 mod remote;
 mod transfer;
 mod watching;
 
 use std::ffi::OsStr;
-use std::io;
 use std::time::{Duration, Instant};
 
 pub use config::{Beginning, SessionConfig};
 
+use self::incomplete::{Act, ActFailure, Blocked, Incomplete, ReadFailure};
 use crate::error::reason;
 use crate::log::Message;
 use crate::log::event::EventKey;
@@ -59,19 +60,13 @@ pub struct SyncSession {
     /// A login that was sent to the store and is not known to be stored.
     unconfirmed: Option<transfer::UnconfirmedPut>,
     due: Option<Instant>,
-    agent_lives: bool,
-    /// No agent of this container lives any more.
-    is_final: bool,
+    phase: Phase,
     /// The store refused, so waiting does not help.
     store_refused: bool,
-    /// Since when another process holds the store's lock.
-    locked_since: Option<Instant>,
-    /// Since when the agent's lock around writes of its login is held, by the agent or abandoned.
-    login_locked_since: Option<Instant>,
+    /// What keeps the sync from completing, and since when.
+    blocked: Option<(Blocked, Instant)>,
     /// Since when one side does not parse, and the stamp of the agent's file then.
     torn_since: Option<(Instant, Option<FileStamp>)>,
-    /// Since when a file cannot be read.
-    unreadable_since: Option<Instant>,
     /// The pair of logins that was compared last: a conflict is kept once, not at every event.
     compared_pair: Option<(LoginState, LoginState)>,
     last_result: Option<SyncResult>,
@@ -86,48 +81,15 @@ pub struct SyncSession {
     log: DedupLog,
 }
 
-/// Why a sync did not complete.
-enum Incomplete {
-    /// Another container is writing the store, or the agent its login.
-    OtherWriter,
-    /// One side does not parse, but may once its write has ended.
-    MaybeTorn,
-    /// The agent's lock around writes of its login is held.
-    LoginLocked,
-    /// A login was sent to a store that answers later. Its answer is the next event.
-    Unconfirmed,
-    /// A file cannot be read now, so its content is unknown.
-    Unreadable(ReadFailure),
-    /// A system call failed.
-    Failed(ActFailure),
-}
-
-struct ReadFailure {
-    side: Side,
-    /// The file and the reason.
-    what: String,
-}
-
-struct ActFailure {
-    act: Act,
-    /// The reason, with the file where the act does not imply it.
-    why: String,
-}
-
+/// The part of a run that a session is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
-    /// Copies the working copy's login to the store.
-    Publish,
-    /// Copies the stored login to the working copy.
-    Adopt,
-    /// Copies the login that lost into `conflicts/`.
-    Keep,
-}
-
-impl Act {
-    fn failed(self) -> impl Fn(io::Error) -> Incomplete {
-        move |error| Incomplete::Failed(ActFailure { act: self, why: reason(&error) })
-    }
+pub enum Phase {
+    /// The agent does not run yet.
+    Start,
+    /// The working copy may be in the middle of a write.
+    AgentLives,
+    /// No agent of this container lives any more.
+    End,
 }
 
 impl SyncSession {
@@ -176,13 +138,10 @@ impl SyncSession {
             history,
             unconfirmed: None,
             due: None,
-            agent_lives: false,
-            is_final: false,
+            phase: Phase::Start,
             store_refused: false,
-            locked_since: None,
-            login_locked_since: None,
+            blocked: None,
             torn_since: None,
-            unreadable_since: None,
             compared_pair: None,
             last_result: None,
             has_published: false,
@@ -308,15 +267,14 @@ impl SyncSession {
         Message::warning(text).event(event).agent(&self.config.agent)
     }
 
-    /// Syncs if that is due, and advances the turn to refresh. `agent_lives`: the working copy may be in the middle of
-    /// a write.
-    pub fn step(&mut self, now: Instant, agent_lives: bool) {
-        self.agent_lives = agent_lives;
+    /// Syncs if that is due, and advances the turn to refresh.
+    pub fn step(&mut self, now: Instant, phase: Phase) {
+        self.phase = phase;
         if self.watch_state.as_mut().is_some_and(|watch_state| watch_state.is_poll_due(now)) {
             self.request_sync(now);
         }
         if self.due.is_some_and(|due| due <= now) {
-            self.sync(now, agent_lives);
+            self.sync(now);
             wipe::stack();
         }
         self.keepers_turn.beat(now);
@@ -334,7 +292,8 @@ impl SyncSession {
         }
         // At the end the lease is released only after the last login is stored: whoever gets it next must find that
         // login.
-        if !has_turn || (self.is_final && self.unconfirmed.is_none() && self.due_unless_refused().is_none()) {
+        if !has_turn || (self.phase == Phase::End && self.unconfirmed.is_none() && self.due_unless_refused().is_none())
+        {
             self.config.store.release();
         }
     }
@@ -345,7 +304,7 @@ impl SyncSession {
             remote.begin_end(children);
         }
         self.store_refused = false;
-        self.is_final = true;
+        self.phase = Phase::End;
         self.request_sync(now);
     }
 
@@ -383,20 +342,16 @@ impl SyncSession {
 
     /// Compares both logins and acts on the result. Never inlined: the caller wipes the stack after it.
     #[inline(never)]
-    fn sync(&mut self, now: Instant, agent_lives: bool) {
+    fn sync(&mut self, now: Instant) {
         self.has_adopted = false;
-        let synced = self.try_sync(now, agent_lives);
+        let synced = self.try_sync(now);
         self.store_refused = false;
-        if !matches!(synced, Err(Incomplete::LoginLocked)) {
-            self.login_locked_since = None;
-        }
-        let unreadable_since =
-            matches!(synced, Err(Incomplete::Unreadable(_))).then(|| self.unreadable_since.unwrap_or(now));
-        self.unreadable_since = unreadable_since;
+        let blocked = synced.as_ref().err().and_then(Incomplete::blocked);
+        self.blocked = blocked.map(|blocked| (blocked, self.blocked_since(blocked).unwrap_or(now)));
         let is_compared = match synced {
             Ok(()) | Err(Incomplete::Failed(_)) => true,
             // A waiting agent waits for an unreadable file no longer than for one that does not parse.
-            Err(Incomplete::Unreadable(_)) => unreadable_since.is_some_and(|since| now >= since + TORN_WAIT),
+            Err(Incomplete::Unreadable(_)) => self.is_blocked_for(Blocked::Unreadable, TORN_WAIT, now),
             Err(
                 Incomplete::OtherWriter | Incomplete::MaybeTorn | Incomplete::LoginLocked | Incomplete::Unconfirmed,
             ) => false,
@@ -408,26 +363,34 @@ impl SyncSession {
         {
             self.stop_taking_turns(&why);
         }
-        let locked_since = matches!(synced, Err(Incomplete::OtherWriter)).then(|| self.locked_since.unwrap_or(now));
-        if locked_since.is_some_and(|since| now >= since + LOCK_LIMIT) {
-            self.locked_since = None;
+        if self.is_blocked_for(Blocked::OtherWriter, LOCK_LIMIT, now) {
+            self.blocked = None;
             let why = "another process holds its lock for longer than any write takes".to_owned();
             return self.report_failure(now, &ActFailure { act: Act::Publish, why });
         }
-        self.locked_since = locked_since;
         self.due = match synced {
             Ok(()) | Err(Incomplete::Unconfirmed) => None,
             Err(Incomplete::OtherWriter | Incomplete::MaybeTorn | Incomplete::LoginLocked) => Some(now + SHORT_RETRY),
             Err(Incomplete::Unreadable(failure)) => {
-                return self.report_unreadable(now, unreadable_since.unwrap_or(now), &failure);
+                let since = self.blocked_since(Blocked::Unreadable).unwrap_or(now);
+                return self.report_unreadable(now, since, &failure);
             }
             Err(Incomplete::Failed(failed)) => return self.report_failure(now, &failed),
         };
     }
 
-    fn try_sync(&mut self, now: Instant, agent_lives: bool) -> Result<(), Incomplete> {
+    fn blocked_since(&self, by: Blocked) -> Option<Instant> {
+        self.blocked.filter(|(blocked, _)| *blocked == by).map(|(_, since)| since)
+    }
+
+    fn is_blocked_for(&self, by: Blocked, limit: Duration, now: Instant) -> bool {
+        self.blocked_since(by).is_some_and(|since| now >= since + limit)
+    }
+
+    fn try_sync(&mut self, now: Instant) -> Result<(), Incomplete> {
         self.reopen_directories(now);
-        let (working, stored) = self.read_whole(now, agent_lives)?;
+        let known = self.config.known.take();
+        let (working, stored) = self.read_whole(known, now)?;
         if let (Some(watch_state), Store::Directory(_)) = (&mut self.watch_state, &self.config.store) {
             watch_state.set_missing(stored.state == LoginState::Absent && self.config.base.is_some(), now);
         }
@@ -450,7 +413,7 @@ impl SyncSession {
             LockOutcome::Later => return Err(Incomplete::Unconfirmed),
         };
         // Another container may have published before we had the lock, and the agent may be writing again.
-        let (working, stored) = self.read_whole(now, agent_lives)?;
+        let (working, stored) = self.read_whole(None, now)?;
         let record = self.config.store.record(&self.config.rule).map_err(|why| {
             let what = format!("the record of {}: {why}", self.config.store.location());
             Incomplete::Unreadable(ReadFailure { side: Side::Stored, what })
@@ -472,8 +435,12 @@ impl SyncSession {
     }
 
     /// Both logins. A side that may be in the middle of a write gets time to finish it.
-    fn read_whole(&mut self, now: Instant, agent_lives: bool) -> Result<(LoginFile, LoginFile), Incomplete> {
-        let (working, stored) = self.read();
+    fn read_whole(&mut self, known: Option<LoginFile>, now: Instant) -> Result<(LoginFile, LoginFile), Incomplete> {
+        let working = self.read_working();
+        // The directories are watched by now. A login that another container published since the start read the stored
+        // one has another stamp, and one that it publishes from here on causes an event.
+        let known = known.filter(|known| self.config.store.still_holds(&self.config.rule, known));
+        let stored = known.unwrap_or_else(|| self.config.store.read(&self.config.rule));
         for (side, copy) in [(Side::Working, &working), (Side::Stored, &stored)] {
             if let LoginState::Unreadable(why) = &copy.state {
                 let what = format!("{}: {why}", self.login_at(side));
@@ -481,7 +448,7 @@ impl SyncSession {
             }
         }
         let is_torn = |copy: &LoginFile| matches!(copy.state, LoginState::Damaged(_) | LoginState::Absent);
-        if (is_torn(&working) && agent_lives) || matches!(stored.state, LoginState::Damaged(_)) {
+        if (is_torn(&working) && self.phase == Phase::AgentLives) || matches!(stored.state, LoginState::Damaged(_)) {
             // A file that changes is being written, even if every read finds it unfinished.
             let known = self.torn_since.filter(|(_, mark)| *mark == working.stamp);
             let (since, _) = *self.torn_since.insert(known.unwrap_or((now, working.stamp)));
@@ -503,8 +470,12 @@ impl SyncSession {
     }
 
     fn read(&self) -> (LoginFile, LoginFile) {
-        let SessionConfig { rule, working, store, .. } = &self.config;
-        (file::login(&working.dir, rule, &working.owners(), false), store.read(rule))
+        (self.read_working(), self.config.store.read(&self.config.rule))
+    }
+
+    fn read_working(&self) -> LoginFile {
+        let SessionConfig { rule, working, .. } = &self.config;
+        file::login(&working.dir, rule, &working.owners(), false)
     }
 }
 

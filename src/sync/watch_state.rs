@@ -15,82 +15,77 @@ pub enum Side {
 
 #[derive(Debug)]
 pub struct WatchState {
-    working: bool,
-    stored: bool,
+    /// The sides that should be watched and are not.
+    unwatched: Vec<Side>,
     /// inotify reports every change of the capture: its file system is not a network one.
     watches_all: bool,
     /// The stored login was there and is missing. Its directory may have been removed, which inotify does not report
     /// while somebody has it open.
     is_missing: bool,
-    next_poll: Option<Instant>,
+    /// When to poll next, as long as there is a reason to.
+    poll_at: Instant,
 }
 
 impl WatchState {
     /// Nothing is watched yet. `watches_all`: inotify reports every change of the capture.
     pub fn new(watches_all: bool, now: Instant) -> WatchState {
         WatchState {
-            working: false,
-            stored: false,
+            unwatched: vec![Side::Working, Side::Stored],
             watches_all,
             is_missing: false,
-            next_poll: Some(now + POLL_INTERVAL),
+            poll_at: now + POLL_INTERVAL,
         }
     }
 
     /// The sides that should be watched and are not.
-    pub fn unwatched(&self) -> Vec<Side> {
-        let sides = [(Side::Working, self.working), (Side::Stored, self.stored)];
-        sides.into_iter().filter(|(_, watched)| !watched).map(|(side, _)| side).collect()
+    pub fn unwatched(&self) -> &[Side] {
+        &self.unwatched
     }
 
     pub fn watched(&mut self, side: Side) {
-        *self.is_watched_mut(side) = true;
-        self.stop_polling_if_all_is_watched();
+        self.unwatched.retain(|unwatched| *unwatched != side);
     }
 
     pub fn lost(&mut self, side: Side, now: Instant) {
-        *self.is_watched_mut(side) = false;
-        self.next_poll.get_or_insert(now + POLL_INTERVAL);
+        self.begin_polling(now);
+        if !self.unwatched.contains(&side) {
+            self.unwatched.push(side);
+        }
     }
 
     /// Another directory has taken the place of the capture.
     pub fn store_replaced(&mut self, watches_all: bool, now: Instant) {
-        self.watches_all = watches_all;
         self.lost(Side::Stored, now);
+        self.watches_all = watches_all;
     }
 
     pub fn set_missing(&mut self, is_missing: bool, now: Instant) {
+        self.begin_polling(now);
         self.is_missing = is_missing;
-        if is_missing {
-            self.next_poll.get_or_insert(now + POLL_INTERVAL);
-        }
-        self.stop_polling_if_all_is_watched();
     }
 
     /// Whether a poll is due. If it is, the next one is scheduled.
     pub fn is_poll_due(&mut self, now: Instant) -> bool {
-        let is_poll_due = self.next_poll.is_some_and(|due| due <= now);
+        let is_poll_due = self.must_poll() && self.poll_at <= now;
         if is_poll_due {
-            self.next_poll = Some(now + POLL_INTERVAL);
+            self.poll_at = now + POLL_INTERVAL;
         }
         is_poll_due
     }
 
     /// When to poll next. Never while everything is watched.
     pub fn next_poll(&self) -> Option<Instant> {
-        self.next_poll
+        self.must_poll().then_some(self.poll_at)
     }
 
-    fn is_watched_mut(&mut self, side: Side) -> &mut bool {
-        match side {
-            Side::Working => &mut self.working,
-            Side::Stored => &mut self.stored,
-        }
+    fn must_poll(&self) -> bool {
+        !self.unwatched.is_empty() || !self.watches_all || self.is_missing
     }
 
-    fn stop_polling_if_all_is_watched(&mut self) {
-        if self.working && self.stored && self.watches_all && !self.is_missing {
-            self.next_poll = None;
+    /// There may be a reason to poll from now on. If there was none, the first poll comes after an interval.
+    fn begin_polling(&mut self, now: Instant) {
+        if !self.must_poll() {
+            self.poll_at = now + POLL_INTERVAL;
         }
     }
 }
@@ -107,13 +102,16 @@ mod tests {
         watch_state.watched(Side::Working);
         assert!(watch_state.next_poll().is_some());
         watch_state.watched(Side::Stored);
-        assert_eq!((watch_state.next_poll(), watch_state.unwatched()), (None, vec![]));
+        assert_eq!((watch_state.next_poll(), watch_state.unwatched()), (None, &[][..]));
         watch_state.set_missing(true, now);
-        assert_eq!((watch_state.next_poll(), watch_state.unwatched()), (Some(now + POLL_INTERVAL), vec![]));
+        assert_eq!((watch_state.next_poll(), watch_state.unwatched()), (Some(now + POLL_INTERVAL), &[][..]));
         watch_state.set_missing(false, now);
         assert_eq!(watch_state.next_poll(), None);
         watch_state.lost(Side::Stored, now);
-        assert_eq!((watch_state.next_poll(), watch_state.unwatched()), (Some(now + POLL_INTERVAL), vec![Side::Stored]));
+        assert_eq!(
+            (watch_state.next_poll(), watch_state.unwatched()),
+            (Some(now + POLL_INTERVAL), &[Side::Stored][..])
+        );
         assert!(!watch_state.is_poll_due(now));
         assert!(
             watch_state.is_poll_due(now + POLL_INTERVAL)
@@ -127,7 +125,7 @@ mod tests {
         let mut watch_state = WatchState::new(false, now);
         watch_state.watched(Side::Working);
         watch_state.watched(Side::Stored);
-        assert_eq!((watch_state.next_poll(), watch_state.unwatched()), (Some(now + POLL_INTERVAL), vec![]));
+        assert_eq!((watch_state.next_poll(), watch_state.unwatched()), (Some(now + POLL_INTERVAL), &[][..]));
         watch_state.store_replaced(true, now);
         watch_state.watched(Side::Stored);
         assert_eq!(watch_state.next_poll(), None);

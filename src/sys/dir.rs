@@ -6,7 +6,7 @@ use std::io;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -71,6 +71,11 @@ impl Dir {
             Err(Errno::EEXIST) => self.sub(name),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// A second descriptor for the same directory. Nothing is looked up.
+    pub fn duplicate(&self) -> io::Result<Dir> {
+        Ok(Dir(self.0.try_clone()?))
     }
 
     pub fn set_mode_and_owner(&self, attributes: Attributes) -> io::Result<()> {
@@ -152,6 +157,21 @@ impl Dir {
     /// an error the temporary file is removed.
     pub fn write_whole(&self, name: &OsStr, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
         self.write_whole_staged_in(self, name, bytes, attributes)
+    }
+
+    /// Makes the entry `name` a symbolic link, which belongs to `owner`.
+    pub fn make_link(&self, target: &Path, name: &OsStr, owner: Option<(u32, u32)>) -> io::Result<()> {
+        check_component(name)?;
+        nix::unistd::symlinkat(target, &self.0, name)?;
+        let Some((uid, gid)) = owner else { return Ok(()) };
+        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+        Ok(nix::unistd::fchownat(&self.0, name, Some(uid), Some(gid), nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW)?)
+    }
+
+    /// Where the entry `name` leads, if it is a symbolic link.
+    pub fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
+        check_component(name)?;
+        Ok(nix::fcntl::readlinkat(&self.0, name)?.into())
     }
 
     /// Like [`Dir::write_whole`], with the temporary file in `staging`, a directory of the same file system. Watchers

@@ -13,6 +13,11 @@ pub fn current() -> (u32, u32) {
     (unistd::geteuid().as_raw(), unistd::getegid().as_raw())
 }
 
+/// The supplementary groups of this process.
+pub fn groups() -> io::Result<Vec<u32>> {
+    Ok(nix::unistd::getgroups()?.into_iter().map(nix::unistd::Gid::as_raw).collect())
+}
+
 /// Sets the supplementary groups. EPERM without `CAP_SETGID`.
 pub fn set_groups(groups: &[u32]) -> io::Result<()> {
     // Not nix's function, which takes a vector of its own type: the child between clone and exec must not allocate.

@@ -52,8 +52,19 @@ pub fn copy_settings(
     owner: Option<(u32, u32)>,
     is_stopped: &dyn Fn() -> bool,
 ) -> Skipped {
+    copy_entries(from, to, &|name| filter.takes_os(name), owner, is_stopped)
+}
+
+/// Copies the entries that `is_taken` names. Existing files stay.
+pub(super) fn copy_entries(
+    from: &Dir,
+    to: &Dir,
+    is_taken: &dyn Fn(&OsStr) -> bool,
+    owner: Option<(u32, u32)>,
+    is_stopped: &dyn Fn() -> bool,
+) -> Skipped {
     let captured = Captured { root: from, root_uid: from.stat().map(|stat| stat.uid).ok() };
-    tree::copy(&captured, from, to, owner, &|name| filter.takes_os(name), is_stopped)
+    tree::copy(&captured, from, to, owner, is_taken, is_stopped)
 }
 
 impl tree::Source for Captured<'_> {

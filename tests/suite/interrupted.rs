@@ -6,7 +6,7 @@ use std::process::Command;
 
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::support::{Live, Outcome, Run, Sandbox, Session, StandIn, await_path, root_or_skip};
+use crate::support::{Live, Outcome, Run, Sandbox, Session, StandIn, await_path, await_settled, root_or_skip};
 
 /// What the stand-in agent says if it runs after all.
 const SCRIPT: &str = "say started";
@@ -174,6 +174,8 @@ fn interrupted_sandbox() -> Sandbox {
     sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
     sandbox.write("capture/claude/settings.json", "{}");
     sandbox.write("capture/claude/skills/one", "x");
+    // Every start makes the same system calls.
+    await_settled(&sandbox.path("capture/claude/.credentials.json"));
     sandbox
 }
 

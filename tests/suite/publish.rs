@@ -4,6 +4,7 @@ mod ends;
 mod kept;
 mod lineage;
 mod outcomes;
+mod start;
 mod unreadable;
 
 use std::os::unix::fs::MetadataExt;

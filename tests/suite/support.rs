@@ -17,7 +17,7 @@ mod vendor;
 
 use std::time::Duration;
 
-pub use await_path::await_path;
+pub use await_path::{await_path, await_settled};
 pub use definition::{Definition, definitions};
 pub use kept::assert_kept;
 pub use live::{Live, Outcome};

@@ -4,6 +4,7 @@ use anyhow::Context;
 
 use crate::facts::{Facts, StoreFacts};
 use crate::fs::directories;
+use crate::login::file::LoginFile;
 use crate::login::format::SessionFile;
 use crate::login::merge::MergeBase;
 use crate::plan::{AgentPlan, WriteBack};
@@ -29,7 +30,7 @@ pub(super) fn open_session(
     let target = write_back.target.path();
     let opened = match helper_store {
         Some(store) if write_back.target.helper().is_some() => {
-            open_remote(store, &definition.name, facts, write_back.live, inherited).map(Store::Remote)
+            open_remote(store, plan, facts, write_back.live, inherited).map(Store::Remote)
         }
         // Nobody has logged in yet. A directory made now, for no login, could keep another user out.
         _ if plan.chosen().is_none() && !target.exists() => Ok(Store::Expected(target.to_owned())),
@@ -40,7 +41,8 @@ pub(super) fn open_session(
         Err(_) if !write_back.writable => return Ok(None),
         Err(error) => return Err(error),
     };
-    let base = if write_back.replaces { stored_base(&store, &rule) } else { plan.base };
+    let known = plan.facts.stored_login().filter(|known| store.still_holds(&rule, known));
+    let base = if write_back.replaces { stored_base(&store, &rule, known.as_ref()) } else { plan.base };
     Ok(Some(SyncSession::new(SessionConfig {
         agent: definition.name.clone(),
         refresh_lock: definition.refresh_lock.clone(),
@@ -49,6 +51,7 @@ pub(super) fn open_session(
         working,
         store,
         base,
+        known,
         beginning: if write_back.replaces { Beginning::Replace } else { Beginning::Continue },
         live: write_back.live,
         refusal_is_known: !write_back.writable && plan.chosen().is_some(),
@@ -56,34 +59,37 @@ pub(super) fn open_session(
 }
 
 /// A login that replaces the stored one takes it as its merge base, so that the merge table says: publish.
-fn stored_base(store: &Store, rule: &SessionFile) -> Option<MergeBase> {
-    store.read(rule).state.login().map(MergeBase::from)
+fn stored_base(store: &Store, rule: &SessionFile, known: Option<&LoginFile>) -> Option<MergeBase> {
+    match known {
+        Some(known) => known.state.login().map(MergeBase::from),
+        None => store.read(rule).state.login().map(MergeBase::from),
+    }
 }
 
 fn open_capture(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, write_back: &WriteBack) -> anyhow::Result<Capture> {
     let target = write_back.target.path();
-    let known = plan.facts.capture.as_ref().and_then(|capture| capture.opened.as_ref());
-    let opened = match known {
-        _ if write_back.target.is_file() => Capture::of_single_file(target, &facts.state_dir),
-        Some(known) if known.path == target => known.duplicate(),
-        _ => directory::make(target).and_then(|()| Capture::open(target)),
+    let opened = if write_back.target.is_file() {
+        Capture::of_single_file(target, &facts.state_dir)
+    } else {
+        directory::make(target).and_then(|()| plan.facts.open_capture(target))
     };
     opened.with_context(|| directories::failure("open", target))
 }
 
 fn open_remote(
     store: &StoreFacts,
-    agent: &str,
+    plan: &AgentPlan<'_, '_>,
     facts: &Facts<'_>,
     live: bool,
     inherited: Inherited,
 ) -> anyhow::Result<Box<Remote>> {
+    let agent = &plan.facts.definition.name;
     let path = remote::mirror_path(&facts.state_dir, agent);
     if !path.is_dir() {
         // The store has not answered yet. The mirror is needed nevertheless: logins that lose are kept there.
         remote::install_mirror(&facts.state_dir, agent, None)?;
     }
-    let mirror = Capture::open(&path).with_context(|| directories::failure("open", &path))?;
+    let mirror = plan.facts.open_capture(&path).with_context(|| directories::failure("open", &path))?;
     let spec = &store.spec;
     let helper = Helper::new(
         &spec.text,

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::config::Detail;
 use crate::output::page::{Line, Page, marked, toned};
 use crate::output::plan::{AgentView, Step, View};
 use crate::output::status;
-use crate::output::status::Detail;
 use crate::output::style::{Mark, Tone, span};
 use crate::status::AgentStatus;
 use crate::words::listed;
@@ -113,6 +113,7 @@ fn agent_page(agent: &AgentView) -> Page {
     }
     rows.extend(agent.login_file.as_ref().map(|file| ("login file", step(file))));
     rows.extend(agent.settings.as_ref().map(|from| ("settings", step(from))));
+    rows.extend(agent.mounted.iter().map(|entry| ("mounted", step(entry))));
     if !agent.first_run.is_empty() {
         rows.push(("first run", format!("merged into {}", agent.first_run.join(", ")).into()));
     }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::agent::definition::RefreshLockRule;
+use crate::login::file::LoginFile;
 use crate::login::format::SessionFile;
 use crate::login::merge::MergeBase;
 use crate::store::directory::Presence;
@@ -33,6 +34,8 @@ pub struct SessionConfig {
     pub working: WorkingCopy,
     pub store: Store,
     pub base: Option<MergeBase>,
+    /// The stored login as the start read it. The first sync compares it without another read if it is still there.
+    pub known: Option<LoginFile>,
     pub beginning: Beginning,
     /// Whether changes are synced as they happen, or at the end only.
     pub live: bool,

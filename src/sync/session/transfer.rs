@@ -19,9 +19,8 @@ use crate::store::Put;
 use crate::sync::dedup_log::Subject;
 use crate::sync::refresh_lock::RefreshLock;
 use crate::sync::session::config::{Beginning, SessionConfig};
-use crate::sync::session::{
-    ABANDONED_LOCK_WAIT, Act, ActFailure, Incomplete, REFUSED_RETRY, ReadFailure, SHORT_RETRY, SyncSession, TORN_WAIT,
-};
+use crate::sync::session::incomplete::{Act, ActFailure, Blocked, Incomplete, ReadFailure};
+use crate::sync::session::{ABANDONED_LOCK_WAIT, Phase, REFUSED_RETRY, SHORT_RETRY, SyncSession, TORN_WAIT};
 use crate::sync::watch_state::Side;
 use crate::sys::replace::{Exclusion, Replaced};
 use crate::words::spelling::Words;
@@ -86,8 +85,9 @@ impl SyncSession {
                 }
                 self.publish(ours, working)
             }
-            (Outcome::Adopt { keep_other }, _, Some(theirs)) => {
+            (Outcome::Adopt { keep_other }, ours, Some(theirs)) => {
                 self.say_damaged(working);
+                self.warn_if_overwritten(ours);
                 if keep_other {
                     self.keep_conflict(working)?;
                 }
@@ -112,13 +112,11 @@ impl SyncSession {
         let mut history = self.history.clone();
         history.push(ours.digest);
         let put = UnconfirmedPut { login: ours.clone(), history };
+        let blocked_since = self.blocked_since(Blocked::LoginLocked);
         let SessionConfig { store, rule, refresh_lock, .. } = &mut self.config;
-        let exclusion = exclusion(refresh_lock.as_ref(), self.agent_lives, self.login_locked_since);
+        let exclusion = exclusion(refresh_lock.as_ref(), self.phase, blocked_since);
         match store.put(rule, bytes, &put.history, exclusion.as_ref()).map_err(Act::Publish.failed())? {
-            Put::Locked => {
-                self.login_locked_since.get_or_insert_with(Instant::now);
-                Err(Incomplete::LoginLocked)
-            }
+            Put::Locked => Err(Incomplete::LoginLocked),
             Put::Done => {
                 self.published(put);
                 Ok(())
@@ -145,11 +143,26 @@ impl SyncSession {
         }
     }
 
+    /// Warns if an older version of the login stands where the newer one was: an entrypoint of the image that writes a
+    /// login of its own, say.
+    fn warn_if_overwritten(&mut self, ours: Option<&Login>) {
+        let is_older = ours.is_some_and(|ours| {
+            self.history.is_ancestor(ours.digest) && self.config.base.is_some_and(|base| base.digest != ours.digest)
+        });
+        if is_older && self.phase == Phase::AgentLives {
+            let path = self.config.working.path.join(&self.config.rule.file);
+            let text = format!("{}: {} was overwritten by an older login", self.config.agent, path.display());
+            let hint =
+                "the newer one is put back; does COMMAND or its entrypoint write a login? agent-init installs it";
+            self.log.once(self.warning(EventKey::Overwritten, text).hint(hint));
+        }
+    }
+
     /// Warns if the agent got new tokens while its refresh lock was held. Alone it does no harm.
     fn warn_if_out_of_turn(&mut self, login: &Login) {
         let has_new_tokens = self.config.base.is_some_and(|base| base.digest != login.digest);
         let was_kept_out = self.refresh_lock.as_ref().is_some_and(RefreshLock::keeps_agent_out);
-        let is_out_of_turn = self.agent_lives && has_new_tokens && was_kept_out;
+        let is_out_of_turn = self.phase == Phase::AgentLives && has_new_tokens && was_kept_out;
         if !is_out_of_turn || self.ignores_refresh_lock || self.config.store.users() < 2 {
             return;
         }
@@ -217,7 +230,7 @@ impl SyncSession {
         let (working, stored) = self.read();
         let is_at_stake = unknown.side == Side::Working || self.is_at_stake(&working, &stored);
         // A start does not wait for the file, and the end of a run waits only if a login could be lost.
-        self.store_refused = !(self.is_final && is_at_stake);
+        self.store_refused = !(self.phase == Phase::End && is_at_stake);
         let is_unpublished = unknown.side == Side::Stored && is_at_stake;
         self.last_result = Some(if is_unpublished { SyncResult::Failed } else { SyncResult::Unreadable });
         let kept = if is_unpublished {
@@ -249,16 +262,14 @@ impl SyncSession {
         let bytes = merged.as_ref().unwrap_or(bytes);
         let failed = |error| Incomplete::Failed(ActFailure { act: Act::Adopt, why: in_words(&error) });
         file::check_readable(&self.config.rule, bytes).map_err(|error| failed(error.into()))?;
-        let exclusion = exclusion(self.config.refresh_lock.as_ref(), self.agent_lives, self.login_locked_since);
+        let blocked_since = self.blocked_since(Blocked::LoginLocked);
+        let exclusion = exclusion(self.config.refresh_lock.as_ref(), self.phase, blocked_since);
         let replaced = self.config.working.replace(&self.config.rule.file, bytes, working, exclusion.as_ref());
         match replaced.map_err(failed)? {
             Replaced::Done => {}
             // The agent wrote at this moment. Replacing the file would lose its new login forever.
             Replaced::Unexpected => return Err(Incomplete::OtherWriter),
-            Replaced::Locked => {
-                self.login_locked_since.get_or_insert_with(Instant::now);
-                return Err(Incomplete::LoginLocked);
-            }
+            Replaced::Locked => return Err(Incomplete::LoginLocked),
         }
         self.history.push(theirs.digest);
         self.record_agreement(theirs, SyncResult::Adopted, EventKey::Adopted);
@@ -351,13 +362,9 @@ impl SyncSession {
 /// The agent's lock around writes of its login. An agent may have read the old login and be about to write it back with
 /// another change; without the lock it would undo ours. An agent holds the lock for milliseconds, so it is waited for
 /// only until it counts as abandoned.
-fn exclusion(
-    rule: Option<&RefreshLockRule>,
-    agent_lives: bool,
-    locked_since: Option<Instant>,
-) -> Option<Exclusion<'_>> {
+fn exclusion(rule: Option<&RefreshLockRule>, phase: Phase, locked_since: Option<Instant>) -> Option<Exclusion<'_>> {
     let lock = rule?.write.as_ref()?;
-    let longest = if agent_lives { lock.dead_after() } else { ABANDONED_LOCK_WAIT };
+    let longest = if phase == Phase::AgentLives { lock.dead_after() } else { ABANDONED_LOCK_WAIT };
     let is_patient = locked_since.is_none_or(|since| Instant::now() < since + longest);
     Some(Exclusion { name: OsStr::new(&lock.name), dead_after: lock.dead_after(), is_patient })
 }

@@ -16,7 +16,7 @@ impl SyncSession {
     /// The directories that should be watched and are not.
     pub fn unwatched(&self) -> Vec<(Side, PathBuf)> {
         let sides = self.watch_state.iter().flat_map(WatchState::unwatched);
-        sides.filter_map(|side| Some((side, self.to_watch(side)?))).collect()
+        sides.filter_map(|side| Some((*side, self.to_watch(*side)?))).collect()
     }
 
     /// The directory of one side, by a path whose last component is not a symbolic link: a watch does not follow one. A

@@ -1,7 +1,7 @@
 //! What people read, as it was when somebody last looked at it.
 
 use super::captured;
-use crate::support::{Sandbox, Session, assert_snapshot, needs_root};
+use crate::support::{NODE, Sandbox, Session, assert_snapshot, needs_root};
 
 /// Without what differs from day to day and from directory to directory.
 fn steady(sandbox: &Sandbox, text: &str) -> String {
@@ -46,6 +46,7 @@ fn the_pages_of_status_plan_and_doctor_are_as_reviewed() {
     needs_root!();
     let sandbox = Sandbox::new();
     captured(&sandbox, &Session::new("a"));
+    sandbox.give("home", NODE);
     sandbox.write("capture/claude/.claude.json", r#"{"oauthAccount":{"emailAddress":"user@example.com"}}"#);
     let say = |name: &str, words: &[&str], key: bool| {
         // So wide that the length of the sandbox's path moves no line break.

@@ -116,3 +116,89 @@ fn a_key_that_was_not_chosen_is_not_in_the_working_copy() {
     ];
     cases.iter().for_each(Case::check);
 }
+
+#[test]
+fn a_credential_in_settings_that_outrank_ours_is_a_warning() {
+    let outranked = Case { event: Some("outranked"), ..Case::QUIET };
+    let cases = [
+        Case {
+            name: "a helper in the workspace",
+            given: |s, run| {
+                s.write("cwd/.claude/settings.json", "{\"apiKeyHelper\":\"echo FAKE\"}");
+                run
+            },
+            named: &["cwd/.claude/settings.json", "apiKeyHelper"],
+            ..outranked
+        },
+        Case {
+            name: "a variable in the workspace's local settings",
+            given: |s, run| {
+                s.write("cwd/.claude/settings.local.json", "{\"env\":{\"ANTHROPIC_API_KEY\":\"FAKE\"}}");
+                run
+            },
+            named: &["settings.local.json", "ANTHROPIC_API_KEY"],
+            ..outranked
+        },
+        Case {
+            name: "settings without a credential",
+            given: |s, run| {
+                s.write("cwd/.claude/settings.json", "{\"env\":{\"FOO\":\"FAKE\"},\"model\":\"x\"}");
+                run
+            },
+            event: None,
+            ..outranked
+        },
+    ];
+    cases.iter().for_each(Case::check);
+}
+
+/// The file that an operator links to is the login: it must not keep a spent token.
+#[test]
+fn a_login_file_that_is_a_link_is_replaced_where_it_leads() {
+    let linked = |to: &str| {
+        let sandbox = Sandbox::new();
+        sandbox.write("capture/claude/work.json", Session::new("a").json());
+        sandbox.write("capture/claude/logins/work.json", Session::new("a").json());
+        sandbox.write("outside.json", Session::new("a").json());
+        std::os::unix::fs::symlink(to, sandbox.path("capture/claude/.credentials.json")).unwrap();
+        sandbox
+    };
+    for to in ["work.json", "logins/work.json", "./work.json"] {
+        let sandbox = linked(to);
+        sandbox.claude("refresh b").run().ok();
+        let target = format!("capture/claude/{to}");
+        assert!(sandbox.read(&target).contains("FAKE-refresh-b"), "{to}");
+        assert!(sandbox.path("capture/claude/.credentials.json").is_symlink(), "{to}");
+    }
+    let sandbox = linked("../../outside.json");
+    let outcome = sandbox.claude("refresh b").run();
+    assert!(sandbox.read("outside.json").contains("FAKE-refresh-a"), "{outcome}");
+}
+
+#[test]
+fn a_command_that_changes_the_user_is_a_warning() {
+    let sandbox = Sandbox::new();
+    for program in ["gosu", "su-exec", "setpriv"] {
+        sandbox.write(&format!("bin/{program}"), "#!/bin/sh\n");
+        sandbox.chmod(&format!("bin/{program}"), 0o755);
+        let command = ["--", program, "node", "claude"];
+        let outcome = sandbox.raw(command).run().ok();
+        outcome.warns_once(&["COMMAND changes the user", program]).says(&["--user"]);
+        let doctor = sandbox.raw(["doctor"]).arguments(command).run();
+        assert!(doctor.stdout.contains("--user"), "{doctor}");
+    }
+    // Without an agent there is nothing to say.
+    sandbox.raw(["--", "gosu", "node", "true"]).run().ok().quiet();
+}
+
+/// An old entrypoint behind agent-init that decodes the login of its image: it must not win over the newer one.
+#[test]
+fn a_command_that_overwrites_the_login_with_an_older_one_is_a_warning() {
+    let sandbox = Sandbox::new();
+    sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
+    sandbox.claude("refresh b").run().ok();
+    let script = "refresh a; until grep -q refresh-b \"$F\"; do :; done";
+    let outcome = sandbox.claude(script).run().ok();
+    outcome.warns_once(&["overwritten by an older login"]).says(&["entrypoint"]);
+    assert!(sandbox.read("capture/claude/.credentials.json").contains("FAKE-refresh-b"));
+}

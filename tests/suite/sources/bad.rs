@@ -53,11 +53,6 @@ const REFUSED: &[(&str, Give, &[&str])] = &[
     ),
     ("bad base64", |_, run| run.env("CLAUDE_CREDENTIALS_B64", "FAKE%%%"), &["CLAUDE_CREDENTIALS_B64", "base64"]),
     (
-        "JSON where base64 should be",
-        |_, run| run.env("CLAUDE_CREDENTIALS_B64", Session::new("a").json()),
-        &["CLAUDE_CREDENTIALS_B64"],
-    ),
-    (
         "capture that is a file",
         |s, run| {
             s.write("file", "x");

@@ -1,8 +1,9 @@
 //! Waiting for the file system.
 
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -28,5 +29,14 @@ pub fn await_path(directory: &Path, what: &str, mut done: impl FnMut() -> bool) 
         let timeout = PollTimeout::try_from(left.min(LOOK)).unwrap();
         poll(&mut [PollFd::new(watch.as_fd(), PollFlags::POLLIN)], timeout).unwrap();
         while watch.read_events().is_ok_and(|events| !events.is_empty()) {}
+    }
+}
+
+/// Returns once another change of the file would give it another time of change: until then, what reads it reads it again.
+pub fn await_settled(file: &Path) {
+    let metadata = file.metadata().unwrap();
+    let changed = Duration::new(metadata.ctime().try_into().unwrap(), metadata.ctime_nsec().try_into().unwrap());
+    while SystemTime::now() < SystemTime::UNIX_EPOCH + changed + Duration::from_millis(20) {
+        std::thread::yield_now();
     }
 }
