@@ -40,8 +40,7 @@ pub struct KeptLogin {
     is_expected: bool,
     /// `--once`: what became of it.
     once: Option<Once>,
-    /// The agent's login is missing, and a message said so.
-    is_missing: bool,
+    missing: Missing,
     messages: Vec<Message>,
 }
 
@@ -59,6 +58,16 @@ pub struct Options {
 struct Once {
     until: Instant,
     is_ok: Option<bool>,
+}
+
+/// Whether there is no login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    No,
+    /// Working copy and store do not agree on one. One of them may be being written.
+    Perhaps,
+    /// After a comparison there is none, and a message said so.
+    Yes,
 }
 
 enum Stage {
@@ -90,7 +99,7 @@ impl KeptLogin {
             may_be_unfinished: true,
             is_expected,
             once,
-            is_missing: false,
+            missing: Missing::No,
             messages: Vec::new(),
         }
     }
@@ -150,10 +159,10 @@ impl KeptLogin {
         self.may_be_unfinished = self.may_be_unfinished && self.copy.unfinished().is_some();
         let agreed = session.agreed_login();
         if let Some((login, _)) = &agreed {
-            self.is_missing = false;
+            self.missing = Missing::No;
             self.plan(login, session);
         } else if session.is_settled(now) && !self.may_be_unfinished {
-            self.say_missing(session);
+            self.say_missing(session, now);
         }
         if self.next().is_some_and(|next| next <= SystemTime::now()) {
             session.request_turn(now);
@@ -192,12 +201,17 @@ impl KeptLogin {
         self.messages.push(message.event(EventKey::Keeping).agent(agent));
     }
 
-    fn say_missing(&mut self, session: &SyncSession) {
+    fn say_missing(&mut self, session: &mut SyncSession, now: Instant) {
+        match self.missing {
+            Missing::No => {
+                self.missing = Missing::Perhaps;
+                return session.request_sync(now);
+            }
+            Missing::Perhaps => self.missing = Missing::Yes,
+            Missing::Yes => return,
+        }
         self.schedule.forget();
         self.done(!self.is_expected);
-        if std::mem::replace(&mut self.is_missing, true) {
-            return;
-        }
         let (agent, at) = (&self.agent, session.location());
         let text = format!("{agent}: there is no login to keep in {at}");
         let hint = if self.once.is_some() { "log in" } else { "the keeper waits for one: log in" };
@@ -209,7 +223,10 @@ impl KeptLogin {
     fn step_turn(&mut self, session: &mut SyncSession, now: Instant) {
         self.stage = match session.turn() {
             Turn::Awaited => Stage::Asking,
-            Turn::Granted => Stage::Comparing { until: now + COMPARE_LIMIT },
+            Turn::Granted => {
+                session.request_sync(now);
+                Stage::Comparing { until: now + COMPARE_LIMIT }
+            }
             Turn::Refused => {
                 session.end_turn(now);
                 self.schedule.postponed(SystemTime::now());

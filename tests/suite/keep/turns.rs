@@ -83,10 +83,9 @@ fn a_login_in_a_store_is_kept() {
     let run = keeper(&sandbox, REFRESH).arguments(["--once", "--store", &store.spec()]).unset("AGENT_INIT_CAPTURE");
     run.run().ok().says(&["claude: refreshed the login in "]);
     assert_eq!((name_of(&store.login()).as_str(), requests(&sandbox).len()), ("ax", 1));
-    let mut verbs: Vec<String> =
-        store.all_requests().iter().map(|request| request["verb"].as_str().unwrap().to_owned()).collect();
-    verbs.dedup();
-    assert_eq!(verbs, ["get", "lock", "get", "put", "unlock"]);
+    // It may be asked for its login at any time.
+    let verbs = store.all_requests().into_iter().map(|request| request["verb"].as_str().unwrap().to_owned());
+    assert_eq!(verbs.filter(|verb| verb != "get").collect::<Vec<_>>(), ["lock", "put", "unlock"]);
 }
 
 /// A store without leases compares and sets.
