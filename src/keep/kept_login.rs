@@ -34,6 +34,8 @@ pub struct KeptLogin {
     command: RefreshCommand,
     schedule: Schedule,
     stage: Stage,
+    /// The last step led to another stage, whose first step is due.
+    has_moved: bool,
     /// There may be an unfinished refresh, of this keeper or an earlier one.
     may_be_unfinished: bool,
     /// A login must be there: it is the only one, or the operator named the agent.
@@ -96,6 +98,7 @@ impl KeptLogin {
             command,
             schedule,
             stage: Stage::Idle,
+            has_moved: false,
             may_be_unfinished: true,
             is_expected,
             once,
@@ -126,6 +129,9 @@ impl KeptLogin {
 
     /// When the next step is due without an event.
     pub fn deadline(&self) -> Option<Instant> {
+        if self.has_moved {
+            return Some(Instant::now());
+        }
         match &self.stage {
             Stage::Idle => {
                 let left = self.next()?.duration_since(SystemTime::now()).unwrap_or_default();
@@ -141,6 +147,7 @@ impl KeptLogin {
     /// `may_begin`: no stop has begun.
     pub fn step(&mut self, session: &mut SyncSession, may_begin: bool, children: &mut Children) {
         let now = Instant::now();
+        let before = std::mem::discriminant(&self.stage);
         match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Idle if !may_begin || self.is_done().is_some() => {}
             Stage::Idle => self.look(session, now),
@@ -152,6 +159,7 @@ impl KeptLogin {
             Stage::Waiting { until } if now < until => self.stage = Stage::Waiting { until },
             Stage::Waiting { .. } => self.step_comparison(now + COMPARE_LIMIT, session, now, children),
         }
+        self.has_moved = std::mem::discriminant(&self.stage) != before;
     }
 
     /// Plans the next refresh, and requests the turn if it is due.
