@@ -6,6 +6,7 @@
 pub mod command;
 pub mod copy;
 pub mod kept_login;
+mod message;
 mod schedule;
 
 use std::io;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::reason;
 use crate::keep::kept_login::KeptLogin;
+use crate::keep::message::About;
 use crate::log::event::EventKey;
 use crate::log::{Message, Reporter};
 use crate::process::children::Children;
@@ -114,10 +116,8 @@ impl Keeper {
 
     fn finish(mut self) -> u8 {
         for login in self.logins.iter().filter(|login| login.is_refreshing()) {
-            let text = format!("{}: agent-init ends in the middle of a refresh", login.agent);
-            let hint = "the next keeper with this state directory takes the result; a longer --grace waits for it";
-            let message = Message::warning(text).event(EventKey::RefreshFailed).agent(&login.agent);
-            self.reporter.say(&message.hint(hint));
+            let about = About { agent: login.agent.clone(), at: String::new() };
+            self.reporter.say(&about.interrupted());
         }
         let limit = self.engine.begin_final_sync(Instant::now(), self.stop.ends_at(), &mut self.children);
         while let Some(next) = self.engine.final_sync_step(Instant::now(), &mut self.children) {

@@ -9,11 +9,10 @@ use zeroize::Zeroizing;
 use crate::error::{Failure, in_words};
 use crate::keep::command::RefreshCommand;
 use crate::keep::copy::{Answer, RefreshCopy, Unfinished};
-use crate::keep::schedule::{Due, Schedule};
+use crate::keep::message::About;
+use crate::keep::schedule::Schedule;
 use crate::log::Message;
-use crate::log::event::EventKey;
 use crate::login::{Digest, Login};
-use crate::plan::warning::log_in;
 use crate::process::children::Children;
 use crate::process::task::Task;
 use crate::sync::keepers_turn::Turn;
@@ -190,23 +189,9 @@ impl KeptLogin {
     }
 
     fn plan(&mut self, login: &Login, session: &SyncSession) {
-        let Some(due) = self.schedule.observe(login, SystemTime::now(), random()) else { return };
-        let (agent, at) = (&self.agent, session.location());
-        let message = match due {
-            Due::At(due) => {
-                let due = humantime::format_rfc3339_seconds(due.max(SystemTime::now()));
-                Message::notice(format!("{agent}: the login in {at} will be refreshed at {due}"))
-            }
-            Due::NotRefreshable => {
-                Message::warning(format!("{agent}: the login in {at} cannot be kept: it has no refresh token"))
-                    .hint(format!("log in again: {}", log_in(agent)))
-            }
-            Due::Unknown => {
-                let text = format!("{agent}: the login in {at} cannot be kept: it does not tell when it expires");
-                Message::warning(text).hint("is it an API key? a key needs no keeper")
-            }
-        };
-        self.messages.push(message.event(EventKey::Keeping).agent(agent));
+        if let Some(due) = self.schedule.observe(login, SystemTime::now(), random()) {
+            self.messages.push(about(&self.agent, session).planned(due, SystemTime::now()));
+        }
     }
 
     fn say_missing(&mut self, session: &mut SyncSession, now: Instant) {
@@ -220,12 +205,7 @@ impl KeptLogin {
         }
         self.schedule.forget();
         self.done(!self.is_expected);
-        let (agent, at) = (&self.agent, session.location());
-        let text = format!("{agent}: there is no login to keep in {at}");
-        let hint = if self.once.is_some() { "log in" } else { "the keeper waits for one: log in" };
-        let message = if self.is_expected { Message::warning(text) } else { Message::detail(text) };
-        let message = message.event(EventKey::Waiting).agent(agent);
-        self.messages.push(message.hint(format!("{hint}: {}", log_in(agent))));
+        self.messages.push(about(&self.agent, session).missing(self.is_expected, self.once.is_none()));
     }
 
     fn step_turn(&mut self, session: &mut SyncSession, now: Instant) {
@@ -327,27 +307,30 @@ impl KeptLogin {
 
     /// Deals with a refresh that was begun and whose result is not stored.
     fn resolve(&mut self, session: &mut SyncSession, now: Instant) {
-        let Some(Unfinished { of, age, may_run, result }) = self.copy.unfinished() else { return self.discard() };
+        let Some(Unfinished { of, age, may_run, result }) = self.copy.unfinished() else {
+            return self.discard(session);
+        };
         let stored = session.stored().state.login().map(|login| login.digest);
         match result {
+            // The command may still wait for the answer, or be writing the file.
+            Answer::None | Answer::LoggedOut | Answer::Damaged { .. } if may_run && age < self.command.limit() => {
+                self.stage = Stage::Waiting { until: now + self.command.limit().saturating_sub(age).min(NEXT_LOOK) };
+            }
             Answer::Refreshed { login, bytes } if stored == Some(of) => self.save(&login, &bytes, session, now),
             Answer::Refreshed { login, bytes } => match session.was_stored(login.digest) {
-                Some(true) => self.discard(),
+                Some(true) => self.discard(session),
                 Some(false) => {
                     self.keep_unpublished(session, &bytes);
-                    self.discard();
+                    self.discard(session);
                 }
                 None => self.fail_unresolved(session, "the record of the store cannot be read", now),
             },
-            Answer::None if may_run && age < self.command.limit() => {
-                self.stage = Stage::Waiting { until: now + self.command.limit().saturating_sub(age).min(NEXT_LOOK) };
-            }
             Answer::Damaged { bytes: Some(bytes), .. } => {
                 self.keep_unpublished(session, &bytes);
-                self.discard();
+                self.discard(session);
             }
             Answer::LoggedOut if stored == Some(of) && self.schedule.due().is_some() => self.refused(session, now),
-            Answer::None | Answer::LoggedOut | Answer::Damaged { .. } => self.discard(),
+            Answer::None | Answer::LoggedOut | Answer::Damaged { .. } => self.discard(session),
             Answer::Unreadable(why) => self.fail_unresolved(session, &why, now),
         }
     }
@@ -367,11 +350,9 @@ impl KeptLogin {
     fn step_saving(&mut self, until: Instant, digest: Digest, session: &mut SyncSession, now: Instant) {
         let stored = session.stored().state.login().map(|login| login.digest);
         if session.is_settled(now) && stored == Some(digest) {
-            self.discard();
+            self.discard(session);
             session.end_turn(now);
-            let (agent, at) = (&self.agent, session.location());
-            let message = Message::notice(format!("{agent}: refreshed the login in {at}"));
-            self.messages.push(message.event(EventKey::Refreshed).agent(agent));
+            self.messages.push(about(&self.agent, session).refreshed());
             return;
         }
         if now < until {
@@ -382,43 +363,31 @@ impl KeptLogin {
     }
 
     fn keep_unpublished(&mut self, session: &SyncSession, login: &[u8]) {
-        let (agent, at) = (&self.agent, session.location());
-        let message = match session.keep_unpublished(login) {
-            Ok(()) => Message::detail(format!("{agent}: what a refresh left is kept under conflicts/ of {at}")),
-            Err(why) => Message::warning(format!("{agent}: cannot keep what a refresh left in {at}: {why}")),
-        };
-        self.messages.push(message.event(EventKey::RefreshFailed).agent(agent));
+        let kept = session.keep_unpublished(login);
+        self.messages.push(about(&self.agent, session).set_aside(kept));
     }
 
-    /// Ends an unfinished refresh.
-    fn discard(&mut self) {
-        match self.copy.end() {
-            Ok(()) => self.may_be_unfinished = false,
-            Err(error) => {
-                // It is looked at again, and found to be stored.
-                let text = format!("{}: cannot remove the copy of the last refresh: {}", self.agent, in_words(&error));
-                self.messages.push(Message::warning(text).event(EventKey::RefreshFailed).agent(&self.agent));
-                self.may_be_unfinished = false;
-            }
+    /// Ends an unfinished refresh. If the copy cannot be removed, the next start finds that it is stored.
+    fn discard(&mut self, session: &SyncSession) {
+        if let Err(error) = self.copy.end() {
+            self.messages.push(about(&self.agent, session).not_cleaned_up(&in_words(&error)));
         }
+        self.may_be_unfinished = false;
     }
 
     /// The vendor refused, and the agent blanked its login.
     fn refused(&mut self, session: &mut SyncSession, now: Instant) {
         self.stage = Stage::Idle;
-        self.discard();
+        self.discard(session);
         session.end_turn(now);
         self.schedule.refused();
         self.done(false);
-        let (agent, at) = (&self.agent, session.location());
-        let text = format!("{agent}: the vendor refused to refresh the login in {at}; it stays as it is");
-        let message = Message::warning(text).event(EventKey::LoggedOut).agent(agent);
-        self.messages.push(message.hint(format!("log in again: {}", log_in(agent))));
+        self.messages.push(about(&self.agent, session).refused());
     }
 
     /// A refresh failed, and changed nothing.
     fn fail(&mut self, session: &mut SyncSession, failure: Failure, now: Instant) {
-        self.discard();
+        self.discard(session);
         self.report(session, failure, now);
     }
 
@@ -433,17 +402,8 @@ impl KeptLogin {
         let expires_at = session.stored().state.login().and_then(|login| login.expires_at);
         let retry = self.schedule.failed(expires_at, SystemTime::now());
         self.done(false);
-        let (agent, at) = (&self.agent, session.location());
-        let text = format!("{agent}: the login in {at} was not refreshed: {}", failure.what);
-        let next = if self.once.is_some() {
-            String::new()
-        } else {
-            format!("the keeper tries again in {}", humantime::format_duration(Duration::from_secs(retry.as_secs())))
-        };
-        let hint = [failure.hint.unwrap_or_default(), next].into_iter().filter(|part| !part.is_empty());
-        let hint = hint.collect::<Vec<_>>().join("; ");
-        let message = Message::warning(text).event(EventKey::RefreshFailed).agent(agent);
-        self.messages.push(if hint.is_empty() { message } else { message.hint(hint) });
+        let retry = self.once.is_none().then_some(retry);
+        self.messages.push(about(&self.agent, session).failed(failure, retry));
     }
 
     fn done(&mut self, is_ok: bool) {
@@ -451,6 +411,10 @@ impl KeptLogin {
             once.is_ok.get_or_insert(is_ok);
         }
     }
+}
+
+fn about(agent: &str, session: &SyncSession) -> About {
+    About { agent: agent.to_owned(), at: session.location() }
 }
 
 /// A random number from 0 to 1.

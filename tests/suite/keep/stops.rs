@@ -3,9 +3,10 @@
 use super::{STORED, captured, keeper, name_of, requests};
 use crate::support::{Sandbox, await_path, needs_root};
 
-/// Waits at a gate in the middle of a request: the vendor has spent the old token, and has not answered yet.
+/// Waits at a gate in the middle of a refresh: the vendor has spent the old token, and the file is half written.
 fn slow(sandbox: &Sandbox) -> String {
-    super::REFRESH.replace("refresh \"${name}x\"", &format!("hold {}\n\trefresh \"${{name}}x\"", sandbox.text("gate")))
+    super::REFRESH
+        .replace("refresh \"${name}x\"", &format!("torn; hold {}\n\trefresh \"${{name}}x\"", sandbox.text("gate")))
 }
 
 fn await_request(sandbox: &Sandbox) {
