@@ -5,6 +5,7 @@ mod digest;
 pub mod document;
 pub mod file;
 pub mod follower;
+pub mod forced;
 pub mod format;
 pub mod history;
 mod jwt;

@@ -127,7 +127,7 @@ fn announce(reporter: Reporter, plan: &Plan<'_, '_>) {
 ///
 /// A failure stops the start only if a login was to be installed or the operator named the directory. Otherwise the
 /// agent may do without.
-fn install_working_copies(
+pub(super) fn install_working_copies(
     facts: &Facts<'_>,
     plan: &Plan<'_, '_>,
     helpers: &mut Helpers<'_>,

@@ -157,6 +157,11 @@ impl Document {
         find_value(&self.0, pointer).is_some()
     }
 
+    /// Whether this value is at this pointer.
+    pub fn is_at(&self, pointer: &str, value: &Value) -> bool {
+        find_value(&self.0, pointer) == Some(value)
+    }
+
     /// The login file `bytes` as it is to be written over the file `there`: the synced keys of `bytes` with the other
     /// keys of `there`. Both keep their bytes. `None` if `bytes` is to be written unchanged.
     pub fn with_other_keys_of(rule: &SessionFile, bytes: &[u8], there: Option<&[u8]>) -> Option<Zeroizing<Vec<u8>>> {

@@ -2,6 +2,7 @@
 
 mod config;
 mod incomplete;
+mod keeper;
 mod remote;
 mod transfer;
 mod watching;
@@ -26,6 +27,7 @@ use crate::store::directory::Presence;
 use crate::store::helper::BOUNDS;
 use crate::store::{Lease, LockOutcome, Store};
 use crate::sync::dedup_log::DedupLog;
+use crate::sync::keepers_turn::KeepersTurn;
 use crate::sync::refresh_lock::RefreshLock;
 use crate::sync::turn::Overdue;
 use crate::sync::watch_state::{Side, WatchState};
@@ -51,6 +53,8 @@ pub struct SyncSession {
     config: SessionConfig,
     history: History,
     refresh_lock: Option<RefreshLock>,
+    /// The turn of a keeper, which refreshes the login itself.
+    keepers_turn: KeepersTurn,
     watch_state: Option<WatchState>,
     /// Marks the capture as in use. Held for as long as the session uses it.
     presence: Option<Presence>,
@@ -128,6 +132,7 @@ impl SyncSession {
         }
         SyncSession {
             refresh_lock,
+            keepers_turn: KeepersTurn::default(),
             watch_state: config.watch_state(now),
             presence,
             config,
@@ -161,6 +166,7 @@ impl SyncSession {
     pub fn due(&self, now: Instant) -> Option<Instant> {
         let refresh_lock = self.refresh_lock.as_ref().and_then(|refresh_lock| refresh_lock.deadline(now));
         let poll = self.watch_state.as_ref().and_then(WatchState::next_poll);
+        let refresh_lock = refresh_lock.or(self.keepers_turn.deadline());
         [self.due, refresh_lock, poll, self.config.store.deadline(now), self.log.deadline()].into_iter().flatten().min()
     }
 
@@ -209,7 +215,7 @@ impl SyncSession {
             // Two intents may come at once. The lease is requested once: a second lock of our own would be refused like
             // anybody else's.
             if refresh_lock.intent_shown(now) {
-                match self.config.store.lease(rule) {
+                match self.config.store.lease(Some(rule)) {
                     Ok(LockOutcome::Granted(lease)) => refresh_lock.granted(lease, now),
                     Ok(LockOutcome::Refused) => refresh_lock.refused(),
                     Ok(LockOutcome::Later) => {}
@@ -272,7 +278,8 @@ impl SyncSession {
             self.sync(now);
             wipe::stack();
         }
-        let mut has_turn = false;
+        self.keepers_turn.beat(now);
+        let mut has_turn = self.keepers_turn.needs_lease();
         if let Some(refresh_lock) = &mut self.refresh_lock {
             match refresh_lock.step(now) {
                 Ok(overdue) => {

@@ -21,6 +21,7 @@ mod follow;
 mod hostile;
 mod identity;
 mod interrupted;
+mod keep;
 mod matrix;
 mod memory;
 mod namespace;

@@ -288,7 +288,7 @@ impl SyncSession {
     }
 
     /// The stored login with the other fields of the agent's file, which stay the agent's.
-    fn with_other_keys_of(&self, bytes: &[u8], working: &LoginFile) -> Option<Zeroizing<Vec<u8>>> {
+    pub(super) fn with_other_keys_of(&self, bytes: &[u8], working: &LoginFile) -> Option<Zeroizing<Vec<u8>>> {
         Document::with_other_keys_of(&self.config.rule, bytes, working.bytes.as_ref().map(|there| there.as_slice()))
     }
 

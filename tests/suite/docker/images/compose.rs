@@ -125,10 +125,10 @@ fn nothing_starts_unasked_and_nothing_gets_our_own_directory() {
         found
     };
     assert_eq!(services(&[]), Vec::<String>::new());
-    for name in ["agent", "fleet", "setup", "token"] {
+    for name in ["agent", "fleet", "keeper", "setup", "token"] {
         assert_eq!(services(&["--profile", name]), [name]);
     }
-    assert_eq!(services(&["--profile", "*"]), ["agent", "fleet", "setup", "token"]);
+    assert_eq!(services(&["--profile", "*"]), ["agent", "fleet", "keeper", "setup", "token"]);
     let config = project.compose(&["--profile", "*", "config", "--format=json"]).unset("WORKSPACE").run().ok().json();
     for (name, service) in config["services"].as_object().unwrap() {
         for volume in service["volumes"].as_array().unwrap() {
