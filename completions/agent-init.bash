@@ -22,7 +22,7 @@ esac
 _agent_init_values() {
 case $1 in
 --agent) compgen -W "auto none $(_agent_init_agents)" -- "$2" ;;
---auth) compgen -W 'auto sync copy token api-key ignore' -- "$2" ;;
+--auth) compgen -W 'auto sync copy follow token api-key ignore' -- "$2" ;;
 --prefer) compgen -W 'oauth-token auth-token api-key session cloud' -- "$2" ;;
 --capture) compgen -d -- "$2" ;;
 --secrets) compgen -d -- "$2" ;;

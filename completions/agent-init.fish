@@ -66,7 +66,7 @@ complete -c agent-init -n __agent_init_first -a completions -d 'Print the comple
 complete -c agent-init -n __agent_init_first -a help -d 'Print the help of a command'
 complete -c agent-init -n __agent_init_first -a version -d 'Print the version'
 complete -c agent-init -n '__agent_init_in run setup keep status plan doctor' -l agent -d 'Agents to log in: names, auto or none' -x -a 'auto none (__agent_init_agents)'
-complete -c agent-init -n '__agent_init_in run status plan doctor' -l auth -d 'How agents log in: a MODE, or NAME=MODE for each' -x -a 'auto sync copy token api-key ignore'
+complete -c agent-init -n '__agent_init_in run status plan doctor' -l auth -d 'How agents log in: a MODE, or NAME=MODE for each' -x -a 'auto sync copy follow token api-key ignore'
 complete -c agent-init -n '__agent_init_in run status plan doctor' -l prefer -d 'Methods to prefer if there are several' -x -a 'oauth-token auth-token api-key session cloud'
 complete -c agent-init -n '__agent_init_in run setup keep status plan doctor' -l capture -d 'The login directory, or NAME=DIR for each agent' -x -a '(__fish_complete_directories)'
 complete -c agent-init -n '__agent_init_in run keep status plan doctor' -l store -d 'Where logins are kept: dir, or exec:CMD ARG...' -x

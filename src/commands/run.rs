@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use anyhow::Context;
 
 use crate::agent::Catalog;
-use crate::config::RunConfig;
+use crate::config::{AuthMode, RunConfig};
 use crate::env::Environment;
 use crate::error::reason;
 use crate::facts::Facts;
@@ -295,6 +295,7 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         }),
         base: None,
         history: previous.map(|previous| previous.history.clone()).unwrap_or_default(),
+        follows: plan.mode == AuthMode::Follow,
         shadowed: plan.shadowed(),
         is_key_over_login: plan.is_key_over_login(),
         last: None,

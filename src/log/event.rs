@@ -26,6 +26,7 @@ word_enum! {
         TurnOverdue = "turn-overdue": "an agent's turn at refreshing took longer than 35 s and was ended",
         OutOfTurn = "out-of-turn": "an agent that shares a login has refreshed although it was not its turn: its \
             version ignores the lock, or somebody logged in again",
+        NotKept = "not-kept": "the access token that a follower uses ends soon, and no keeper has refreshed it",
         NotWatched = "not-watched": "a directory cannot be watched and is polled every 2 s",
         DirectoryGone = "directory-gone": "a directory was removed, renamed or unmounted",
         DirectoryClosed = "directory-closed": "a directory can no longer be opened",

@@ -194,6 +194,11 @@ impl Document {
         Some(rest.finish().unwrap_or_else(|| Zeroizing::new(bytes.to_vec())))
     }
 
+    /// Removes or sets what is at a JSON pointer. A segment `*` stands for every child. Nothing is added.
+    pub fn change(&mut self, pointer: &str, new: Option<&Value>) {
+        change(&mut self.0, pointer, new);
+    }
+
     /// The document as JSON text.
     pub fn bytes(&self) -> Zeroizing<Vec<u8>> {
         to_json(&self.0)
@@ -266,6 +271,28 @@ fn find_value<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
         (Value::Object(map), _) => find_value(map.get(&segment.replace("~1", "/").replace("~0", "~"))?, tail),
         (Value::Array(items), _) => find_value(items.get(segment.parse::<usize>().ok()?)?, tail),
         _ => None,
+    }
+}
+
+fn change(value: &mut Value, pointer: &str, new: Option<&Value>) {
+    let Some(rest) = pointer.strip_prefix('/') else { return };
+    let (segment, tail) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let Value::Object(map) = value else { return };
+    let key = segment.replace("~1", "/").replace("~0", "~");
+    let keys: Vec<String> = if segment == "*" { map.keys().cloned().collect() } else { vec![key] };
+    for key in keys {
+        let Some(child) = map.get_mut(&key) else { continue };
+        match new {
+            _ if !tail.is_empty() => change(child, tail, new),
+            Some(new) => {
+                wipe(child);
+                *child = new.clone();
+            }
+            None => {
+                wipe(child);
+                map.remove(&key);
+            }
+        }
     }
 }
 

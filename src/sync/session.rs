@@ -17,6 +17,7 @@ use crate::error::reason;
 use crate::log::Message;
 use crate::log::event::EventKey;
 use crate::login::file::{FileStamp, LoginFile};
+use crate::login::follower::following;
 use crate::login::history::History;
 use crate::login::merge::{LoginState, Outcome, SyncResult, reconcile};
 use crate::login::{file, merge};
@@ -403,6 +404,12 @@ impl SyncSession {
             self.compared_pair = Some((working.state, stored.state));
             return Ok(());
         }
+        if self.config.beginning == Beginning::Follow {
+            // Nothing is written to the store, which may be read-only: its lock is not needed.
+            self.transfer(outcome, &working, &stored)?;
+            self.compared_pair = None;
+            return Ok(());
+        }
         let act = if matches!(outcome, Outcome::Adopt { .. }) { Act::Adopt } else { Act::Publish };
         if self.config.store.open_expected(true).map_err(act.failed())? {
             self.store_replaced(now);
@@ -427,10 +434,12 @@ impl SyncSession {
     }
 
     fn judge(&self, working: &LoginFile, stored: &LoginFile) -> Outcome {
-        if self.config.beginning == Beginning::LogIn {
-            merge::decide_after_log_in(&working.state, &stored.state)
-        } else {
-            reconcile(self.config.base, &working.state, &stored.state, &self.history)
+        match self.config.beginning {
+            Beginning::LogIn => merge::decide_after_log_in(&working.state, &stored.state),
+            Beginning::Follow => merge::decide_for_follower(self.config.base, &working.state, &stored.state),
+            Beginning::Continue | Beginning::Replace => {
+                reconcile(self.config.base, &working.state, &stored.state, &self.history)
+            }
         }
     }
 
@@ -440,7 +449,7 @@ impl SyncSession {
         // The directories are watched by now. A login that another container published since the start read the stored
         // one has another stamp, and one that it publishes from here on causes an event.
         let known = known.filter(|known| self.config.store.still_holds(&self.config.rule, known));
-        let stored = known.unwrap_or_else(|| self.config.store.read(&self.config.rule));
+        let stored = known.unwrap_or_else(|| self.read_stored());
         for (side, copy) in [(Side::Working, &working), (Side::Stored, &stored)] {
             if let LoginState::Unreadable(why) = &copy.state {
                 let what = format!("{}: {why}", self.login_at(side));
@@ -470,7 +479,13 @@ impl SyncSession {
     }
 
     fn read(&self) -> (LoginFile, LoginFile) {
-        (self.read_working(), self.config.store.read(&self.config.rule))
+        (self.read_working(), self.read_stored())
+    }
+
+    /// The stored login. A follower gets it without its refresh token.
+    fn read_stored(&self) -> LoginFile {
+        let stored = self.config.store.read(&self.config.rule);
+        if self.config.beginning == Beginning::Follow { following(stored, &self.config.rule) } else { stored }
     }
 
     fn read_working(&self) -> LoginFile {

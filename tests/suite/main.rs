@@ -17,6 +17,7 @@ mod dropin;
 mod faults;
 mod first_start;
 mod fleet;
+mod follow;
 mod hostile;
 mod identity;
 mod interrupted;

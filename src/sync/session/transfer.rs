@@ -57,7 +57,9 @@ impl SyncSession {
                 if !matches!(self.last_result, Some(SyncResult::Published | SyncResult::Adopted)) {
                     self.last_result = Some(SyncResult::Unchanged);
                 }
-                if let Some(login) = working.state.login() {
+                // A login that the agent of a follower wrote is nothing that both sides agree on.
+                let is_agreed = self.config.beginning != Beginning::Follow || working.state == stored.state;
+                if let Some(login) = working.state.login().filter(|_| is_agreed) {
                     // Both sides may have got the same login independently.
                     self.config.base = Some(MergeBase::from(login));
                     if self.config.beginning == Beginning::LogIn {
