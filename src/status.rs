@@ -12,7 +12,7 @@ use self::running::Live;
 use crate::agent::Definition;
 use crate::agent::definition::Method;
 use crate::login::merge::{LoginState, SyncResult};
-use crate::plan::{AgentPlan, WriteBack};
+use crate::plan::{AgentPlan, WriteBack, warning};
 use crate::state::{SavedWriteBack, Served, Shadowed};
 use crate::words::spelling::Words;
 
@@ -40,6 +40,9 @@ pub struct AgentStatus {
     /// When the access token expires.
     #[serde(serialize_with = "rfc3339")]
     pub access_expires_at: Option<SystemTime>,
+    /// The login deadline, where the login notes one.
+    #[serde(serialize_with = "rfc3339")]
+    pub login_expires_at: Option<SystemTime>,
     /// Whether there is a refresh token.
     pub refreshable: bool,
     /// The verdict.
@@ -55,6 +58,13 @@ pub struct AgentStatus {
     pub write_back: Option<WriteBackStatus>,
     /// How many containers use the capture now.
     pub shared_by: usize,
+}
+
+impl AgentStatus {
+    /// When the credential ends, which no refresh changes: the login deadline of a session that is refreshed.
+    pub fn ends_at(&self) -> Option<SystemTime> {
+        if self.refreshable { self.login_expires_at } else { self.access_expires_at }
+    }
 }
 
 /// Where refreshed logins go.
@@ -134,6 +144,7 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
         account: login.and_then(|login| login.account.clone()),
         plan: login.and_then(|login| login.plan.clone()),
         access_expires_at: login.map_or(chosen.and_then(|candidate| candidate.expires_at), |login| login.expires_at),
+        login_expires_at: login.and_then(|login| login.ends_at(clock.now)),
         refreshable: login.is_some_and(|login| login.refreshable),
         state,
         problem,
@@ -203,6 +214,7 @@ pub fn served(
         account: login.and_then(|login| login.account.clone()),
         plan: login.and_then(|login| login.plan.clone()),
         access_expires_at: login.map_or(noted, |login| login.expires_at),
+        login_expires_at: login.and_then(|login| login.ends_at(clock.now)),
         refreshable: login.is_some_and(|login| login.refreshable),
         state,
         problem,
@@ -247,6 +259,7 @@ pub fn not_served(definition: &Definition) -> AgentStatus {
         account: None,
         plan: None,
         access_expires_at: None,
+        login_expires_at: None,
         refreshable: false,
         state: Health::Missing,
         problem: Some("the run under way does not serve this agent".to_owned()),
@@ -262,6 +275,18 @@ pub fn complaint(status: &AgentStatus) -> Option<String> {
     let AgentStatus { agent, state, problem, .. } = status;
     (!state.is_healthy())
         .then(|| format!("{agent}: {}: {}", state.word(), problem.as_deref().unwrap_or("no usable login")))
+}
+
+/// How to get a new login or token.
+pub fn how_to_renew(status: &AgentStatus) -> String {
+    let again = warning::log_in(&status.agent);
+    if status.method == Method::OauthToken.word() {
+        format!("make a new token: {again} --token; or provide another one")
+    } else if status.method == Method::Session.word() {
+        format!("log in again: {again}; containers on the same capture adopt the new login")
+    } else {
+        format!("log in: {again}; or provide a token, key or login")
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

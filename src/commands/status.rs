@@ -25,8 +25,9 @@ use crate::{facts, output, plan, status};
 
 pub fn status(config: &StatusConfig, environment: &Environment, reporter: Reporter) -> anyhow::Result<Answer> {
     let catalog = facts::catalog()?;
-    let clock = Clock { now: SystemTime::now(), warn_within: config.warn_within };
     let run = &config.inspection.run;
+    let as_init_was_told = running::with_init(&config.inspection)?;
+    let clock = Clock { now: SystemTime::now(), warn_within: as_init_was_told.warn_within };
     let named = match &run.agent {
         AgentSelection::Named(names) => names.clone(),
         _ => Vec::new(),
@@ -44,10 +45,10 @@ pub fn status(config: &StatusConfig, environment: &Environment, reporter: Report
         let table::Process { pid, uid, gid, .. } = running.agent;
         (format!("Process {pid} runs here as {uid}:{gid}. This is what it has now."), agents)
     } else {
-        let run = running::with_init(&config.inspection)?;
-        let facts = facts::facts(&run, &catalog, environment, None)?;
+        let run = &as_init_was_told;
+        let facts = facts::facts(run, &catalog, environment, None)?;
         reporter.say_all(facts.warnings());
-        let plan = plan::draft(&run, &facts);
+        let plan = plan::draft(run, &facts);
         ("No agent runs here. This is what `run` would use.".to_owned(), planned_agents(&facts, &plan, clock))
     };
     let is_healthy = |status: &AgentStatus| status.state.is_healthy();

@@ -62,8 +62,6 @@ pub struct PlanConfig {
 pub struct StatusConfig {
     /// The run that is looked at.
     pub inspection: Inspection,
-    /// From how long before its end a login counts as expiring.
-    pub warn_within: Duration,
     pub form: StatusForm,
 }
 
@@ -110,6 +108,8 @@ pub struct DoctorConfig {
 pub struct HealthcheckConfig {
     /// Where the run keeps its state, if it was given.
     pub state_dir: Option<PathBuf>,
+    /// From how long before its end a login counts as expiring.
+    pub warn_within: Duration,
 }
 
 /// The configuration of `exec`.

@@ -1,7 +1,5 @@
 //! Everything that options can set, and what they set it to.
 
-use std::time::Duration;
-
 use super::run_config::{LogConfig, RunConfig};
 use super::value::UserChoice;
 use crate::error::Failure;
@@ -20,9 +18,6 @@ pub(crate) enum Origin {
     Words,
 }
 
-/// The default of `--warn-within`, and what the commands without that option go by.
-pub const WARN_WITHIN: Duration = Duration::from_secs(7 * 86_400);
-
 /// Everything that options can set.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -31,8 +26,6 @@ pub(crate) struct Settings {
     pub auto: bool,
     /// `setup --token`.
     pub token: bool,
-    /// From how long before its end a login counts as expiring.
-    pub warn_within: Duration,
     pub json: bool,
     /// `status --short`.
     pub short: bool,
@@ -50,7 +43,6 @@ impl Default for Settings {
             run: RunConfig::default(),
             auto: false,
             token: false,
-            warn_within: WARN_WITHIN,
             json: false,
             short: false,
             verbose: false,

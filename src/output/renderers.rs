@@ -38,6 +38,7 @@ fn agent(text: &str) -> AgentStatus {
         account: some(),
         plan: some(),
         access_expires_at: Some(SystemTime::UNIX_EPOCH),
+        login_expires_at: Some(SystemTime::UNIX_EPOCH),
         refreshable: true,
         state: Health::Unsaved,
         problem: some(),

@@ -90,6 +90,9 @@ impl Verdict {
             Health::Invalid => (Mark::Bad, "not logged in: the credential is not usable".to_owned()),
             Health::Expired => (Mark::Bad, format!("{} expired{}", kind(agent), when(agent, now))),
             Health::Unsaved => (Mark::Attention, format!("{has}; the refreshed login is not saved")),
+            Health::Expiring if has_deadline(agent) => {
+                (Mark::Attention, format!("{has}; the login ends{}", when(agent, now)))
+            }
             Health::Expiring => (Mark::Attention, format!("{has}, expires{}", when(agent, now))),
             Health::Ok if agent.problem.is_some() => (Mark::Attention, "the login cannot be checked".to_owned()),
             Health::Ok if is_left_behind(agent) => (Mark::Attention, format!("{has}; a refreshed login is not saved")),
@@ -133,7 +136,7 @@ fn capitalized(word: &str) -> String {
 }
 
 fn when(agent: &AgentStatus, now: SystemTime) -> String {
-    agent.access_expires_at.map(|at| format!(" {}", from_now(at, now))).unwrap_or_default()
+    agent.ends_at().map(|at| format!(" {}", from_now(at, now))).unwrap_or_default()
 }
 
 fn cannot_be_saved(agent: &AgentStatus) -> bool {
@@ -152,6 +155,7 @@ fn rows(agent: &AgentStatus, now: SystemTime, detail: Detail) -> Vec<(&'static s
     rows.extend(problem(agent).map(|problem| ("problem", problem.into())));
     rows.extend(source(agent));
     rows.extend(token(agent, now, is_verbose).map(|token| ("token", token.into())));
+    rows.extend(deadline(agent, now, is_verbose).map(|deadline| ("login deadline", deadline.into())));
     rows.extend(saved(agent, now).map(|saved| ("saved", saved.into())));
     rows.extend(agent.write_back.iter().flat_map(kept));
     for ignored in &agent.shadowed {
@@ -169,10 +173,11 @@ fn rows(agent: &AgentStatus, now: SystemTime, detail: Detail) -> Vec<(&'static s
     rows
 }
 
-/// What is wrong, unless the row of an ignored source says it.
+/// What is wrong, unless the row of an ignored source or of the login deadline says it.
 fn problem(agent: &AgentStatus) -> Option<&str> {
     let problem = agent.problem.as_deref()?;
-    let is_said = agent.shadowed.iter().any(|ignored| is_the_problem(agent, ignored));
+    let is_deadline = has_deadline(agent) && matches!(agent.state, Health::Expiring | Health::Expired);
+    let is_said = is_deadline || agent.shadowed.iter().any(|ignored| is_the_problem(agent, ignored));
     (!is_said).then_some(problem)
 }
 
@@ -210,14 +215,36 @@ fn token(agent: &AgentStatus, now: SystemTime, is_verbose: bool) -> Option<Strin
     let when = match agent.access_expires_at {
         Some(at) => {
             let verb = if at > now { "expires" } else { "expired" };
-            let exact =
-                if is_verbose { format!(" ({})", humantime::format_rfc3339_seconds(at)) } else { String::new() };
-            format!("{verb} {}{exact}", from_now(at, now))
+            format!("{verb} {}{}", from_now(at, now), exact(at, is_verbose))
         }
         None if is_session(agent) => "does not say when it expires".to_owned(),
         None => return None,
     };
     Some(when + if agent.refreshable { "; the agent refreshes it" } else { "; it cannot be refreshed" })
+}
+
+/// Whether the login ends although it is refreshed.
+fn has_deadline(agent: &AgentStatus) -> bool {
+    agent.refreshable && agent.login_expires_at.is_some()
+}
+
+/// Until when the login can be refreshed. Near the end, the command that logs in anew.
+fn deadline(agent: &AgentStatus, now: SystemTime, is_verbose: bool) -> Option<String> {
+    let at = agent.login_expires_at?;
+    let exact = exact(at, is_verbose);
+    let again = format!("log in again: {}", log_in(&agent.agent));
+    let until = match agent.state {
+        _ if !agent.refreshable => String::new(),
+        Health::Expired => format!("; the vendor may refuse the next refresh; {again}"),
+        Health::Expiring => format!("; no refresh moves it; {again}"),
+        _ => String::new(),
+    };
+    Some(format!("{}{exact}{until}", from_now(at, now)))
+}
+
+/// A time in full, for `-v`.
+fn exact(at: SystemTime, is_verbose: bool) -> String {
+    if is_verbose { format!(" ({})", humantime::format_rfc3339_seconds(at)) } else { String::new() }
 }
 
 /// Where refreshed logins go, and what became of the last one.

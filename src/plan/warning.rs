@@ -6,7 +6,7 @@ use crate::config::{AuthMode, Delivery, RunConfig, Words};
 use crate::facts::{Candidate, Facts};
 use crate::log::Message;
 use crate::log::event::EventKey;
-use crate::login::Unusable;
+use crate::login::{Nearness, Unusable};
 use crate::plan::agent_plan::{AgentPlan, LoginFileStep};
 use crate::plan::condition::Situation;
 use crate::plan::method::Ignored;
@@ -18,6 +18,7 @@ pub fn for_agent(plan: &AgentPlan<'_, '_>, config: &RunConfig, facts: &Facts<'_>
     messages.extend(diverted(plan, config));
     messages.extend(no_such_method(plan, config));
     messages.extend(expired(plan));
+    messages.extend(near_deadline(plan, config, facts));
     messages.extend(unknown_kind(plan));
     messages.extend(invalidates_source(plan));
     messages.extend(not_taking_turns(plan));
@@ -71,6 +72,19 @@ fn expired(plan: &AgentPlan<'_, '_>) -> Option<Message> {
         }
     };
     Some(message.event(EventKey::Expired).agent(agent))
+}
+
+/// The chosen login is refreshed, and ends soon all the same or has ended. It is used, because the vendor alone knows.
+fn near_deadline(plan: &AgentPlan<'_, '_>, config: &RunConfig, facts: &Facts<'_>) -> Option<Message> {
+    let chosen = plan.chosen()?;
+    let login = chosen.session().map(|session| &session.login).filter(|login| login.refreshable)?;
+    let deadline = login.ends_at(facts.now)?;
+    let nearness = Nearness::of(deadline, facts.now, config.warn_within);
+    let agent = &plan.facts.definition.name;
+    let text = format!("{agent}: {} ({})", nearness.of_deadline(deadline)?, chosen.source);
+    let event = if nearness == Nearness::Past { EventKey::Expired } else { EventKey::Expiring };
+    let hint = format!("log in again: {}; containers on the same capture adopt the new login", log_in(agent));
+    Some(Message::warning(text).event(event).agent(agent).hint(hint))
 }
 
 /// A variable names a directory that cannot be the config directory.
