@@ -91,12 +91,13 @@ complete -c agent-init -n '__agent_init_in run plan' -l rewrite -d 'Forward sign
 complete -c agent-init -n '__agent_init_in run setup status plan doctor' -l log-format -d 'Form of messages: text or json' -x -a 'text json'
 complete -c agent-init -n '__agent_init_in run setup status plan' -s v -l verbose -d 'Log each step'
 complete -c agent-init -n '__agent_init_in run setup plan' -s q -l quiet -d 'Log warnings and errors only'
+complete -c agent-init -n '__agent_init_in run status plan doctor' -l warn-within -d 'Report a login as expiring this long before its end' -x
 complete -c agent-init -n '__agent_init_in run setup status plan doctor healthcheck exec agents install completions help version' -s h -l help -d 'Print help: -h is short, --help is long'
 complete -c agent-init -n '__agent_init_in run' -s V -l version -d 'Print the version'
 complete -c agent-init -n '__agent_init_in setup' -l auto -d 'Start the agent itself instead of its login command'
 complete -c agent-init -n '__agent_init_in setup' -l token -d 'Create and capture a long-lived token'
-complete -c agent-init -n '__agent_init_in status' -l warn-within -d 'Report a login as expiring this long before its end' -x
 complete -c agent-init -n '__agent_init_in status' -l short -d 'Print one line for each agent'
+complete -c agent-init -n '__agent_init_in status' -l openmetrics -d 'Print metrics for Prometheus instead of text'
 complete -c agent-init -n '__agent_init_in status plan doctor agents' -l json -d 'Print one JSON object instead of text'
 # status takes only options
 # doctor takes only options

@@ -83,6 +83,17 @@ pub struct WriteBackStatus {
     /// What is kept because it could not be carried.
     #[serde(flatten)]
     pub kept: Kept,
+    #[serde(skip)]
+    pub publishes: Publishes,
+}
+
+/// What metrics tell of publishing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Publishes {
+    /// When a login was last published, by this container or another.
+    pub newest: Option<SystemTime>,
+    /// How many times publishing began to fail in this container.
+    pub failures: u64,
 }
 
 /// Logins that are kept because they could not be carried.
@@ -112,6 +123,7 @@ pub struct Exchange {
     pub shared_by: usize,
     /// What is kept.
     pub kept: Kept,
+    pub publishes: Publishes,
 }
 
 /// What `run` would authenticate the agent with.
@@ -132,6 +144,7 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
         last: exchange.last,
         at: exchange.at,
         kept: exchange.kept,
+        publishes: exchange.publishes,
     });
     let (state, problem) = verdict((state, problem), write_back.as_ref());
     AgentStatus {
@@ -202,6 +215,7 @@ pub fn served(
         last: exchange.last,
         at: exchange.at,
         kept: exchange.kept,
+        publishes: exchange.publishes,
     });
     let (state, problem) = verdict((state, problem), write_back.as_ref());
     AgentStatus {

@@ -300,6 +300,8 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         is_key_over_login: plan.is_key_over_login(),
         last: None,
         at: None,
+        published_at: previous.and_then(|previous| previous.published_at.clone()),
+        publish_failures: previous.map_or(0, |previous| previous.publish_failures),
     };
     if let Some(base) = plan.base {
         served.set_merge_base(base);

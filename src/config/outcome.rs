@@ -69,6 +69,7 @@ pub struct StatusConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusForm {
     Json,
+    OpenMetrics,
     Text(Detail),
 }
 
@@ -87,6 +88,7 @@ impl StatusForm {
     pub(super) fn of(settings: &Settings) -> StatusForm {
         match settings {
             Settings { json: true, .. } => StatusForm::Json,
+            Settings { openmetrics: true, .. } => StatusForm::OpenMetrics,
             Settings { short: true, .. } => StatusForm::Text(Detail::Short),
             Settings { verbose: true, .. } => StatusForm::Text(Detail::Verbose),
             _ => StatusForm::Text(Detail::Normal),

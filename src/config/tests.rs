@@ -548,11 +548,13 @@ fn variables_of_the_commands() {
 
 #[test]
 fn what_commands_refuse() {
-    let rows: [(&[&str], &str); 14] = [
+    let rows: [(&[&str], &str); 16] = [
         (&["status", "--nosuch"], "unknown option --nosuch"),
         (&["status", "--version"], "unknown option --version"),
         (&["status", "x", "-p"], "unknown option -p"),
         (&["status", "--warn-within", "soon"], "--warn-within: 'soon' is not a duration"),
+        (&["status", "--short", "--json"], "--short and --json are both set"),
+        (&["status", "--json", "--openmetrics"], "--json and --openmetrics are both set"),
         (&["doctor", "--json=1"], "--json takes no value"),
         (&["plan"], "no COMMAND"),
         (&["exec"], "no COMMAND"),
@@ -619,7 +621,7 @@ fn the_table_is_sound() {
         assert!(names.insert(long.to_owned()), "--{long} stands twice");
         assert!(flag.short().is_none_or(|short| names.insert(short.to_string())), "{long}");
         assert!(flag.variable.is_none_or(|name| name == variable(long)), "{long}");
-        let is_asked_each_time = matches!(long, "short" | "json" | "help" | "version");
+        let is_asked_each_time = matches!(long, "short" | "openmetrics" | "json" | "help" | "version");
         assert_eq!(flag.variable.is_none(), is_asked_each_time, "{long}");
         assert!(flag.short().is_none() || !matches!(flag.takes, Takes::Value(..)), "{long}");
         let shown: BTreeSet<&str> = flag.taken_by.shown.iter().map(|command| command.word()).collect();

@@ -6,6 +6,7 @@ mod doctor;
 mod exec;
 mod healthcheck;
 mod install;
+mod metrics;
 mod plan;
 mod snapshots;
 mod status;

@@ -74,6 +74,25 @@ pub(super) const FLAGS: &[Flag] = &[
         }),
     },
     Flag {
+        name: Long("openmetrics"),
+        takes: Takes::Nothing,
+        variable: None,
+        group: Group::Output,
+        taken_by: TakenBy::only(&[Status]),
+        about: About {
+            short: "Print metrics for Prometheus instead of text",
+            long: "\
+The form is the OpenMetrics text format, which node-exporter reads from files, too. The metrics name agents, not \
+accounts.",
+            default: "",
+        },
+        about_in: &[],
+        action: Action::Set(|settings, _| {
+            settings.openmetrics = true;
+            Ok(())
+        }),
+    },
+    Flag {
         name: Long("json"),
         takes: Takes::Nothing,
         variable: None,
