@@ -121,7 +121,9 @@ pub fn facts<'c>(
         (state_dir, previous)
     };
     let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    notes.extend(unwritable_home(&home, &identity, current).filter(|_| !served.is_empty()));
+    // A HOME that `--home` names may be meant so.
+    let is_home_found = config.home.is_none() && !served.is_empty();
+    notes.extend(unwritable_home(&home, &identity, current).filter(|_| is_home_found));
     notes.extend(change_of_user(config).filter(|_| !served.is_empty() || catalog_names_argument(config, catalog)));
     let mut agents = Vec::new();
     for agent in served {

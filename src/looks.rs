@@ -240,7 +240,7 @@ mod tests {
         let long = format!("/{}", "x".repeat(NAME_MAX + 1));
         assert!(!is_shown(Path::new(&long)));
         let rows = [
-            ("claude", true),
+            ("program", true),
             ("./run.sh", true),
             ("/opt/a tool/run", true),
             ("python3.13", true),

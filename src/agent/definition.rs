@@ -5,12 +5,14 @@
 mod condition;
 mod locks;
 mod login;
+mod refresh;
 
 use std::collections::BTreeMap;
 
 pub use condition::Condition;
 pub use locks::{RefreshLockRule, SharedLockRule, Sign, WriteLockRule};
 pub use login::{LoginRule, TokenRule};
+pub use refresh::RefreshRule;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -48,6 +50,8 @@ pub struct Definition {
     pub hints: Vec<Hint>,
     /// The agent's own lock around a refresh.
     pub refresh_lock: Option<RefreshLockRule>,
+    /// How `keep` refreshes its login. Without it, nothing keeps a login of this agent.
+    pub refresh: Option<RefreshRule>,
     /// How a person logs in.
     pub login: Option<LoginRule>,
 }

@@ -1,5 +1,7 @@
 //! Everything that options can set, and what they set it to.
 
+use std::time::Duration;
+
 use super::run_config::{LogConfig, RunConfig};
 use super::value::UserChoice;
 use crate::error::Failure;
@@ -26,6 +28,10 @@ pub(crate) struct Settings {
     pub auto: bool,
     /// `setup --token`.
     pub token: bool,
+    /// `keep --before`.
+    pub before: Duration,
+    /// `keep --once`.
+    pub once: bool,
     pub json: bool,
     /// `status --short`.
     pub short: bool,
@@ -45,6 +51,8 @@ impl Default for Settings {
             run: RunConfig::default(),
             auto: false,
             token: false,
+            before: Duration::from_secs(30 * 60),
+            once: false,
             json: false,
             short: false,
             openmetrics: false,

@@ -76,7 +76,7 @@ pub struct ConfigDirFacts {
     pub writable: bool,
     /// Its variable names it; otherwise it is the default.
     pub is_named: bool,
-    /// It is not the agent's alone ([`placement::is_for_others`]).
+    /// It is not the agent's alone (see `placement::is_for_others`).
     pub holds_other_files: bool,
     pub is_in_working_directory: bool,
     /// It is the agent's capture, too.

@@ -11,7 +11,7 @@ use crate::login::Source;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteBack {
     pub target: WriteBackTarget,
-    /// The target is writable now.
+    /// The target is writable now. A follower never writes.
     pub writable: bool,
     /// Saved after each refresh; otherwise only at the end.
     pub live: bool,

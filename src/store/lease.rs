@@ -1,7 +1,7 @@
 //! The lease of a store: the right to let an agent refresh the login in it.
 //!
 //! Runs of agent-init exclude each other by flock(2), which ends with its holder. An agent outside of any container,
-//! whose config directory the capture is (`-v ~/.claude:/capture/claude`), knows nothing of that: it honours its own
+//! whose config directory the capture is (`-v ~/.x:/capture/x`), knows nothing of that: it honours its own
 //! lock only, a directory in its config directory. So the lease of a directory is both, taken in this order.
 
 use std::ffi::{OsStr, OsString};

@@ -183,9 +183,9 @@ fn what_the_user_may_not_write_or_read_is_named_with_its_cause() {
     let cases = [
         Case {
             name: "a HOME of root for another user",
-            given: |_, run| run.env("AGENT_INIT_USER", "1099"),
+            given: |_, run| run.env("AGENT_INIT_USER", "node").unset("AGENT_INIT_HOME").pid1(),
             event: Some("working-copy"),
-            named: &["HOME", "1099"],
+            named: &["HOME", "1000"],
             ..Case::QUIET
         },
         Case {
