@@ -6,7 +6,7 @@ _agent_init_options() {
 case $1 in
 run) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --state-dir --drop-caps --no-new-privs --stop-signal --grace --forward-to --rewrite --log-format --verbose --quiet --warn-within --help --version' -- "$2" ;;
 setup) compgen -W '--agent --auto --token --capture --user --user-from --home --work-dir --scope --first-run --trust --state-dir --grace --log-format --verbose --quiet --help' -- "$2" ;;
-keep) compgen -W '--agent --capture --store --before --once --secrets --user --user-from --home --state-dir --drop-caps --no-new-privs --stop-signal --grace --log-format --verbose --quiet --help' -- "$2" ;;
+keep) compgen -W '--agent --capture --store --before --once --secrets --user --user-from --home --state-dir --drop-caps --no-new-privs --stop-signal --grace --log-format --verbose --quiet --warn-within --help' -- "$2" ;;
 status) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --user --user-from --home --work-dir --state-dir --log-format --verbose --warn-within --short --openmetrics --json --help' -- "$2" ;;
 plan) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --state-dir --drop-caps --no-new-privs --stop-signal --grace --forward-to --rewrite --log-format --verbose --quiet --warn-within --json --help' -- "$2" ;;
 doctor) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --user --user-from --home --work-dir --state-dir --log-format --warn-within --json --help' -- "$2" ;;

@@ -92,7 +92,7 @@ complete -c agent-init -n '__agent_init_in run plan' -l rewrite -d 'Forward sign
 complete -c agent-init -n '__agent_init_in run setup keep status plan doctor' -l log-format -d 'Form of messages: text or json' -x -a 'text json'
 complete -c agent-init -n '__agent_init_in run setup keep status plan' -s v -l verbose -d 'Log each step'
 complete -c agent-init -n '__agent_init_in run setup keep plan' -s q -l quiet -d 'Log warnings and errors only'
-complete -c agent-init -n '__agent_init_in run status plan doctor' -l warn-within -d 'Report a login as expiring this long before its end' -x
+complete -c agent-init -n '__agent_init_in run keep status plan doctor' -l warn-within -d 'Report a login as expiring this long before its end' -x
 complete -c agent-init -n '__agent_init_in run setup keep status plan doctor healthcheck exec agents install completions help version' -s h -l help -d 'Print help: -h is short, --help is long'
 complete -c agent-init -n '__agent_init_in run' -s V -l version -d 'Print the version'
 complete -c agent-init -n '__agent_init_in setup' -l auto -d 'Start the agent itself instead of its login command'

@@ -5,7 +5,7 @@ pub mod running;
 
 use std::time::SystemTime;
 
-pub use health::{Clock, Health};
+pub use health::{Clock, End, Health, Judgement};
 use serde::{Serialize, Serializer};
 
 use self::running::Live;
@@ -50,6 +50,9 @@ pub struct AgentStatus {
     pub state: Health,
     /// What is wrong.
     pub problem: Option<String>,
+    /// What ends soon or has ended.
+    #[serde(skip)]
+    pub end: Option<End>,
     /// What was found beside the source, and why it is not used.
     pub shadowed: Vec<Shadowed>,
     /// An API key, which is billed by use, is used although there is a login.
@@ -62,9 +65,9 @@ pub struct AgentStatus {
 }
 
 impl AgentStatus {
-    /// When the credential ends, which no refresh changes: the login deadline of a session that is refreshed.
-    pub fn ends_at(&self) -> Option<SystemTime> {
-        if self.refreshable { self.login_expires_at } else { self.access_expires_at }
+    /// Whether a keeper refreshes the login.
+    pub fn is_followed(&self) -> bool {
+        self.write_back.as_ref().is_some_and(|write_back| write_back.mode == FOLLOW)
     }
 }
 
@@ -132,8 +135,8 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
     let definition = plan.facts.definition;
     let chosen = plan.chosen();
     let login = chosen.and_then(|candidate| candidate.session()).map(|session| &session.login);
-    let (state, problem) = match (chosen, login) {
-        (Some(_), Some(login)) => clock.judge(login),
+    let judgement = match (chosen, login) {
+        (Some(_), Some(login)) => clock.judge(login, plan.mode == AuthMode::Follow),
         (Some(chosen), None) => clock.judge_token(chosen.expires_at),
         (None, _) => nothing_usable(plan),
     };
@@ -147,7 +150,7 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
         kept: exchange.kept,
         publishes: exchange.publishes,
     });
-    let (state, problem) = verdict((state, problem), write_back.as_ref());
+    let Judgement { health: state, problem, end } = verdict(judgement, write_back.as_ref());
     AgentStatus {
         agent: definition.name.clone(),
         title: definition.title.clone(),
@@ -162,6 +165,7 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
         refreshable: login.is_some_and(|login| login.refreshable),
         state,
         problem,
+        end,
         shadowed: plan.shadowed(),
         is_key_over_login: plan.is_key_over_login(),
         write_back,
@@ -169,18 +173,20 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
     }
 }
 
-fn nothing_usable(plan: &AgentPlan<'_, '_>) -> (Health, Option<String>) {
+fn nothing_usable(plan: &AgentPlan<'_, '_>) -> Judgement {
     let defect = plan.facts.candidates.iter().find_map(|candidate| Some((candidate, candidate.found.as_ref().err()?)));
     match (defect, plan.shadowed().first()) {
-        (Some((candidate, why)), _) => (Health::Invalid, Some(format!("{}: {why}", candidate.source))),
-        (None, Some(aside)) => (Health::Missing, Some(format!("{} is not used: {}", aside.source, aside.why))),
-        (None, None) => (Health::Missing, Some("nothing was found".to_owned())),
+        (Some((candidate, why)), _) => Judgement::new(Health::Invalid, format!("{}: {why}", candidate.source)),
+        (None, Some(aside)) => Judgement::new(Health::Missing, format!("{} is not used: {}", aside.source, aside.why)),
+        (None, None) => Judgement::new(Health::Missing, "nothing was found"),
     }
 }
 
+const FOLLOW: &str = "follow";
+
 fn mode(is_carried: bool, follows: bool) -> &'static str {
     match (is_carried, follows) {
-        (true, true) => "follow",
+        (true, true) => FOLLOW,
         (true, false) => "sync",
         (false, _) => "copy",
     }
@@ -200,12 +206,12 @@ pub fn served(
         _ => None,
     };
     let noted = served.expires_at.as_deref().and_then(|text| humantime::parse_rfc3339(text).ok());
-    let (state, problem) = match (login, live) {
-        (Some(login), _) => clock.judge(login),
-        (None, _) if served.method == "none" => (Health::Missing, Some("nobody has logged in".to_owned())),
+    let judgement = match (login, live) {
+        (Some(login), _) => clock.judge(login, served.follows),
+        (None, _) if served.method == "none" => Judgement::new(Health::Missing, "nobody has logged in"),
         (None, Some(Live::Seen(version))) if is_session => lost(version),
         (None, Some(Live::Hidden)) if is_session => {
-            (Health::Ok, Some(format!("{} cannot be looked into by this user", served.place.display())))
+            Judgement::new(Health::Ok, format!("{} cannot be looked into by this user", served.place.display()))
         }
         (None, _) => clock.judge_token(noted),
     };
@@ -222,7 +228,7 @@ pub fn served(
         kept: exchange.kept,
         publishes: exchange.publishes,
     });
-    let (state, problem) = verdict((state, problem), write_back.as_ref());
+    let Judgement { health: state, problem, end } = verdict(judgement, write_back.as_ref());
     AgentStatus {
         agent: served.agent.clone(),
         title: definition.map_or(&served.agent, |definition| &definition.title).clone(),
@@ -237,6 +243,7 @@ pub fn served(
         refreshable: login.is_some_and(|login| login.refreshable),
         state,
         problem,
+        end,
         shadowed: served.shadowed.clone(),
         is_key_over_login: served.is_key_over_login,
         write_back,
@@ -246,24 +253,26 @@ pub fn served(
 
 /// The one verdict on an agent: the worst of its login's and its write-back's. Everything that says or judges how an agent
 /// is goes by it.
-fn verdict(login: (Health, Option<String>), write_back: Option<&WriteBackStatus>) -> (Health, Option<String>) {
+fn verdict(login: Judgement, write_back: Option<&WriteBackStatus>) -> Judgement {
     let is_failed = write_back.is_some_and(|write_back| write_back.last == Some(SyncResult::Failed));
-    if !is_failed || login.0 >= Health::Unsaved {
+    if !is_failed || login.health >= Health::Unsaved {
         return login;
     }
-    (Health::Unsaved, Some("the last publish failed: a refreshed login is in this container alone".to_owned()))
+    let unsaved =
+        Judgement::new(Health::Unsaved, "the last publish failed: a refreshed login is in this container alone");
+    Judgement { end: login.end, ..unsaved }
 }
 
 /// What became of the login that the agent had.
-fn lost(version: &LoginState) -> (Health, Option<String>) {
+fn lost(version: &LoginState) -> Judgement {
     let problem = match version {
         LoginState::LoggedOut => "logged out by the vendor".to_owned(),
         LoginState::Absent => "its login is gone: someone logged out".to_owned(),
         LoginState::Damaged(why) => format!("its login is damaged: {why}"),
         LoginState::Unreadable(why) => format!("its login cannot be read: {why}"),
-        LoginState::Valid(_) => return (Health::Ok, None),
+        LoginState::Valid(_) => return Judgement::default(),
     };
-    (Health::Invalid, Some(problem))
+    Judgement::new(Health::Invalid, problem)
 }
 
 /// An agent that was asked for and is not served by the run under way.
@@ -282,6 +291,7 @@ pub fn not_served(definition: &Definition) -> AgentStatus {
         refreshable: false,
         state: Health::Missing,
         problem: Some("the run under way does not serve this agent".to_owned()),
+        end: None,
         shadowed: Vec::new(),
         is_key_over_login: false,
         write_back: None,
@@ -299,7 +309,9 @@ pub fn complaint(status: &AgentStatus) -> Option<String> {
 /// How to get a new login or token.
 pub fn how_to_renew(status: &AgentStatus) -> String {
     let again = warning::log_in(&status.agent);
-    if status.method == Method::OauthToken.word() {
+    if status.is_followed() && matches!(status.end, Some(End::Token(_))) {
+        warning::RUN_KEEPER.to_owned()
+    } else if status.method == Method::OauthToken.word() {
         format!("make a new token: {again} --token; or provide another one")
     } else if status.method == Method::Session.word() {
         format!("log in again: {again}; containers on the same capture adopt the new login")

@@ -13,6 +13,7 @@ use crate::keep::schedule::{Due, Schedule};
 use crate::log::Message;
 use crate::log::event::EventKey;
 use crate::login::{Digest, Login};
+use crate::plan::warning;
 use crate::plan::warning::log_in;
 use crate::process::children::Children;
 use crate::process::task::Task;
@@ -38,6 +39,8 @@ pub struct KeptLogin {
     has_moved: bool,
     /// There may be an unfinished refresh, of this keeper or an earlier one.
     may_be_unfinished: bool,
+    /// How long before its login deadline a login is warned of.
+    warn_within: Duration,
     /// A login must be there: it is the only one, or the operator named the agent.
     is_expected: bool,
     /// `--once`: what became of it.
@@ -52,6 +55,8 @@ pub struct Options {
     /// How long before its end the access token is refreshed.
     pub before: Duration,
     pub once: bool,
+    /// How long before its login deadline a login is warned of.
+    pub warn_within: Duration,
     /// A login must be there: it is the only one, or the operator named the agent.
     pub is_expected: bool,
 }
@@ -89,7 +94,7 @@ enum Stage {
 
 impl KeptLogin {
     pub fn new(agent: &str, copy: RefreshCopy, command: RefreshCommand, options: Options) -> KeptLogin {
-        let Options { before, once, is_expected } = options;
+        let Options { before, once, warn_within, is_expected } = options;
         let schedule = Schedule::new(before, command.limit());
         let once = once.then(|| Once { until: Instant::now() + ONCE_PATIENCE, is_ok: None });
         KeptLogin {
@@ -100,6 +105,7 @@ impl KeptLogin {
             stage: Stage::Idle,
             has_moved: false,
             may_be_unfinished: true,
+            warn_within,
             is_expected,
             once,
             missing: Missing::No,
@@ -206,7 +212,10 @@ impl KeptLogin {
                 Message::warning(text).hint("is it an API key? a key needs no keeper")
             }
         };
+        let now = SystemTime::now();
+        let near = login.ends_at(now).and_then(|end| warning::deadline(agent, &at, end, now, self.warn_within));
         self.messages.push(message.event(EventKey::Keeping).agent(agent));
+        self.messages.extend(near);
     }
 
     fn say_missing(&mut self, session: &mut SyncSession, now: Instant) {

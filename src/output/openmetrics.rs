@@ -161,6 +161,7 @@ mod tests {
             refreshable: true,
             state: Health::Ok,
             problem: Some("FAKE problem".to_owned()),
+            end: None,
             shadowed: Vec::new(),
             is_key_over_login: false,
             write_back: None,

@@ -14,7 +14,7 @@ use crate::login::merge::SyncResult;
 use crate::output::style::Style;
 use crate::output::{agents, doctor, json_line, openmetrics, plan, status};
 use crate::state::Shadowed;
-use crate::status::{AgentStatus, Health, Kept, Publishes, WriteBackStatus};
+use crate::status::{AgentStatus, End, Health, Kept, Publishes, WriteBackStatus};
 
 /// Text with many characters that are obeyed.
 fn text() -> impl Strategy<Value = String> {
@@ -42,6 +42,7 @@ fn agent(text: &str) -> AgentStatus {
         refreshable: true,
         state: Health::Unsaved,
         problem: some(),
+        end: Some(End::Login(SystemTime::UNIX_EPOCH)),
         shadowed: vec![Shadowed { source: text.to_owned(), why: text.to_owned() }],
         is_key_over_login: true,
         write_back: Some(WriteBackStatus {

@@ -51,7 +51,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("DURATION", Values::Anything),
         variable: Some("AGENT_INIT_WARN_WITHIN"),
         group: Group::Output,
-        taken_by: TakenBy { shown: &[Run, Plan, Status, Doctor], hidden: &[Healthcheck] },
+        taken_by: TakenBy { shown: &[Run, Keep, Plan, Status, Doctor], hidden: &[Healthcheck] },
         about: About {
             short: "Report a login as expiring this long before its end",
             long: "A login that is refreshed may have a login deadline, which no refresh moves.",

@@ -169,3 +169,61 @@ fn the_command_of_a_running_container_warns_as_its_run_does() {
     gate.open();
     live.wait().ok();
 }
+
+/// What a keeper refreshes is healthy for its followers until its deadline. What none has refreshed is not.
+#[test]
+fn a_follower_is_healthy_as_long_as_its_login_is_kept() {
+    struct Row {
+        what: &'static str,
+        /// Of the access token.
+        minutes: i64,
+        /// Until the deadline.
+        days: i64,
+        state: &'static str,
+        says: &'static str,
+    }
+    let rows = [
+        Row { what: "kept", minutes: 180, days: 20, state: "ok", says: "a keeper refreshes it" },
+        Row { what: "kept until its end", minutes: 180, days: 3, state: "expiring", says: LOG_IN },
+        Row { what: "not kept", minutes: 10, days: 20, state: "expiring", says: "no keeper has refreshed it" },
+        Row {
+            what: "not kept, and expired",
+            minutes: -10,
+            days: 20,
+            state: "expired",
+            says: "no keeper has refreshed it",
+        },
+        Row { what: "past its deadline", minutes: 180, days: -1, state: "expired", says: LOG_IN },
+    ];
+    for Row { what, minutes, days, state, says } in rows {
+        let sandbox = Sandbox::new();
+        let login = Session::new("a").expires_ms(from_now(minutes * 60) * 1000);
+        captured(&sandbox, &login.deadline_ms(from_now(days * DAY + 60) * 1000));
+        let ask = |words: &[&str]| {
+            let run = sandbox.raw(words.iter().copied()).env("AGENT_INIT_AUTH", "follow").env("COLUMNS", "1000");
+            run.run()
+        };
+        let code = i32::from(state == "expired");
+        let mut gate = sandbox.gate("gate");
+        for is_running in [false, true] {
+            let live = is_running.then(|| {
+                let run = sandbox.claude("say ready; hold \"$1\"").arguments([gate.to_string()]);
+                ready(&sandbox, run.env("AGENT_INIT_AUTH", "follow"))
+            });
+            let json = only(&ask(&["status", "--json"]).code(code));
+            assert_eq!(
+                (&json["state"], &json["write_back"]["mode"]),
+                (&state.into(), &"follow".into()),
+                "{what}: {json}"
+            );
+            ask(&["status"]).code(code).prints(&[says]);
+            let doctor = ask(&["doctor"]);
+            assert_eq!(doctor.stdout.contains("agent-init keep"), what.starts_with("not kept"), "{what}\n{doctor}");
+            if let Some(live) = live {
+                assert_eq!(ask(&["healthcheck"]).code, Some(code), "{what}");
+                gate.open();
+                live.wait().ok();
+            }
+        }
+    }
+}
