@@ -301,7 +301,7 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         is_key_over_login: plan.is_key_over_login(),
         last: None,
         at: None,
-        published_at: previous.and_then(|previous| previous.published_at.clone()),
+        last_publish_at: previous.and_then(|previous| previous.last_publish_at.clone()),
         publish_failures: previous.map_or(0, |previous| previous.publish_failures),
     };
     if let Some(base) = plan.base {

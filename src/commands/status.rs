@@ -96,7 +96,7 @@ fn running_exchange(served: &Served, session: Option<&SessionFile>, recovery: Op
 
 /// `recorded`: when the capture's login was published, RFC 3339, by whichever container.
 fn publishes(served: Option<&Served>, recorded: Option<&str>) -> Publishes {
-    let ours = served.and_then(|served| served.published_at.as_deref());
+    let ours = served.and_then(|served| served.last_publish_at.as_deref());
     let times = [ours, recorded].into_iter().flatten().filter_map(|text| humantime::parse_rfc3339(text).ok());
     Publishes { newest: times.max(), failures: served.map_or(0, |served| served.publish_failures) }
 }
