@@ -15,7 +15,7 @@ case --
 echo rest $name (math $i + 1)
 return
 case '--*=*'
-case --agent --auth --prefer --capture --store --secrets --deliver --sync --wait --user --user-from --home --work-dir --scope --first-run --trust --state-dir --drop-caps --no-new-privs --stop-signal --grace --forward-to --rewrite --log-format --before --warn-within
+case --agent --auth --prefer --capture --store --secrets --deliver --sync --wait --user --user-from --home --work-dir --scope --first-run --trust --state-dir --drop-caps --no-new-privs --stop-signal --grace --forward-to --rewrite --log-format --warn-within --before
 set i (math $i + 1)
 case '-*'
 case '*'
@@ -92,14 +92,15 @@ complete -c agent-init -n '__agent_init_in run plan' -l rewrite -d 'Forward sign
 complete -c agent-init -n '__agent_init_in run setup keep status plan doctor' -l log-format -d 'Form of messages: text or json' -x -a 'text json'
 complete -c agent-init -n '__agent_init_in run setup keep status plan' -s v -l verbose -d 'Log each step'
 complete -c agent-init -n '__agent_init_in run setup keep plan' -s q -l quiet -d 'Log warnings and errors only'
+complete -c agent-init -n '__agent_init_in run keep status plan doctor' -l warn-within -d 'Report a login as expiring this long before its end' -x
 complete -c agent-init -n '__agent_init_in run setup keep status plan doctor healthcheck exec agents install completions help version' -s h -l help -d 'Print help: -h is short, --help is long'
 complete -c agent-init -n '__agent_init_in run' -s V -l version -d 'Print the version'
 complete -c agent-init -n '__agent_init_in setup' -l auto -d 'Start the agent itself instead of its login command'
 complete -c agent-init -n '__agent_init_in setup' -l token -d 'Create and capture a long-lived token'
 complete -c agent-init -n '__agent_init_in keep' -l before -d 'Refresh a login this long before it expires' -x
 complete -c agent-init -n '__agent_init_in keep' -l once -d 'Refresh what is due, then exit'
-complete -c agent-init -n '__agent_init_in status' -l warn-within -d 'Report a login as expiring this long before its end' -x
 complete -c agent-init -n '__agent_init_in status' -l short -d 'Print one line for each agent'
+complete -c agent-init -n '__agent_init_in status' -l openmetrics -d 'Print metrics for Prometheus instead of text'
 complete -c agent-init -n '__agent_init_in status plan doctor agents' -l json -d 'Print one JSON object instead of text'
 # keep takes only options
 # status takes only options

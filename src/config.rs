@@ -37,7 +37,6 @@ pub use outcome::{
 };
 pub use parse::{Parsed, parse};
 pub use run_config::{LogConfig, RunConfig};
-pub use settings::WARN_WITHIN;
 pub use value::{
     AgentSelection, CaptureDirs, PerAgent, Requirement, Rewrite, StoreChoice, StoreSpec, UserChoice, boolean,
 };

@@ -1,5 +1,6 @@
 //! Credentials: secrets, the sources they come from, and the content of login documents.
 
+mod deadline;
 mod defect;
 mod digest;
 pub mod document;
@@ -19,6 +20,7 @@ mod unusable;
 pub mod wrapped;
 pub mod yaml;
 
+pub use deadline::{Deadline, Nearness};
 pub use defect::Defect;
 pub use digest::Digest;
 pub use document::{Document, Login};

@@ -82,6 +82,12 @@ pub struct Served {
     /// When `last` or the merge base changed, RFC 3339.
     #[serde(default)]
     pub at: Option<String>,
+    /// When a login was last published from this working copy, RFC 3339.
+    #[serde(default)]
+    pub last_publish_at: Option<String>,
+    /// How many times publishing began to fail. Retries of the same login do not count.
+    #[serde(default)]
+    pub publish_failures: u64,
 }
 
 /// Where refreshed logins go.
@@ -125,6 +131,11 @@ impl Served {
         }
         if is_changed {
             self.at = Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
+            if last == Some(SyncResult::Published) {
+                self.last_publish_at.clone_from(&self.at);
+            }
+            let began_to_fail = last == Some(SyncResult::Failed) && self.last != last;
+            self.publish_failures = self.publish_failures.saturating_add(began_to_fail.into());
             self.last = last;
         }
         is_changed
@@ -247,8 +258,18 @@ mod tests {
             assert_eq!(served, known);
         }
         // A sync without an agreement keeps the merge base.
+        let last_publish_at = served.last_publish_at.clone();
+        assert!(last_publish_at.is_some());
         assert!(served.remember(None, Some(SyncResult::Failed)));
         assert_eq!((served.base, served.last), (base(2), Some(SyncResult::Failed)));
         assert!(served.history.is_ancestor(base(1).unwrap().digest));
+        // A retry that fails, too, is not a new failure.
+        assert!(!served.remember(None, Some(SyncResult::Failed)));
+        assert_eq!((served.publish_failures, &served.last_publish_at), (1, &last_publish_at));
+        for last in [SyncResult::Published, SyncResult::Failed, SyncResult::Unreadable, SyncResult::Adopted] {
+            served.remember(None, Some(last));
+        }
+        assert_eq!(served.publish_failures, 2);
+        assert!(served.last_publish_at >= last_publish_at);
     }
 }

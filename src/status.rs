@@ -5,7 +5,7 @@ pub mod running;
 
 use std::time::SystemTime;
 
-pub use health::{Clock, Health};
+pub use health::{Clock, End, Health, Judgement};
 use serde::{Serialize, Serializer};
 
 use self::running::Live;
@@ -13,7 +13,7 @@ use crate::agent::Definition;
 use crate::agent::definition::Method;
 use crate::config::AuthMode;
 use crate::login::merge::{LoginState, SyncResult};
-use crate::plan::{AgentPlan, WriteBack};
+use crate::plan::{AgentPlan, WriteBack, warning};
 use crate::state::{SavedWriteBack, Served, Shadowed};
 use crate::words::spelling::Words;
 
@@ -41,12 +41,18 @@ pub struct AgentStatus {
     /// When the access token expires.
     #[serde(serialize_with = "rfc3339")]
     pub access_expires_at: Option<SystemTime>,
+    /// The login deadline, where the login notes one.
+    #[serde(serialize_with = "rfc3339")]
+    pub login_expires_at: Option<SystemTime>,
     /// Whether there is a refresh token.
     pub refreshable: bool,
     /// The verdict.
     pub state: Health,
     /// What is wrong.
     pub problem: Option<String>,
+    /// What ends soon or has ended.
+    #[serde(skip)]
+    pub end: Option<End>,
     /// What was found beside the source, and why it is not used.
     pub shadowed: Vec<Shadowed>,
     /// An API key, which is billed by use, is used although there is a login.
@@ -56,6 +62,13 @@ pub struct AgentStatus {
     pub write_back: Option<WriteBackStatus>,
     /// How many containers use the capture now.
     pub shared_by: usize,
+}
+
+impl AgentStatus {
+    /// Whether a keeper refreshes the login.
+    pub fn is_followed(&self) -> bool {
+        self.write_back.as_ref().is_some_and(|write_back| write_back.mode == FOLLOW)
+    }
 }
 
 /// Where refreshed logins go.
@@ -74,6 +87,17 @@ pub struct WriteBackStatus {
     /// What is kept because it could not be carried.
     #[serde(flatten)]
     pub kept: Kept,
+    #[serde(skip)]
+    pub publishes: Publishes,
+}
+
+/// What metrics tell of publishing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Publishes {
+    /// When a login was last published, by this container or another.
+    pub newest: Option<SystemTime>,
+    /// How many times publishing began to fail in this container.
+    pub failures: u64,
 }
 
 /// Logins that are kept because they could not be carried.
@@ -103,6 +127,7 @@ pub struct Exchange {
     pub shared_by: usize,
     /// What is kept.
     pub kept: Kept,
+    pub publishes: Publishes,
 }
 
 /// What `run` would authenticate the agent with.
@@ -110,8 +135,8 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
     let definition = plan.facts.definition;
     let chosen = plan.chosen();
     let login = chosen.and_then(|candidate| candidate.session()).map(|session| &session.login);
-    let (state, problem) = match (chosen, login) {
-        (Some(_), Some(login)) => clock.judge(login),
+    let judgement = match (chosen, login) {
+        (Some(_), Some(login)) => clock.judge(login, plan.mode == AuthMode::Follow),
         (Some(chosen), None) => clock.judge_token(chosen.expires_at),
         (None, _) => nothing_usable(plan),
     };
@@ -123,8 +148,9 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
         last: exchange.last,
         at: exchange.at,
         kept: exchange.kept,
+        publishes: exchange.publishes,
     });
-    let (state, problem) = verdict((state, problem), write_back.as_ref());
+    let Judgement { health: state, problem, end } = verdict(judgement, write_back.as_ref());
     AgentStatus {
         agent: definition.name.clone(),
         title: definition.title.clone(),
@@ -135,9 +161,11 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
         account: login.and_then(|login| login.account.clone()),
         plan: login.and_then(|login| login.plan.clone()),
         access_expires_at: login.map_or(chosen.and_then(|candidate| candidate.expires_at), |login| login.expires_at),
+        login_expires_at: login.and_then(|login| login.ends_at(clock.now)),
         refreshable: login.is_some_and(|login| login.refreshable),
         state,
         problem,
+        end,
         shadowed: plan.shadowed(),
         is_key_over_login: plan.is_key_over_login(),
         write_back,
@@ -145,18 +173,20 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
     }
 }
 
-fn nothing_usable(plan: &AgentPlan<'_, '_>) -> (Health, Option<String>) {
+fn nothing_usable(plan: &AgentPlan<'_, '_>) -> Judgement {
     let defect = plan.facts.candidates.iter().find_map(|candidate| Some((candidate, candidate.found.as_ref().err()?)));
     match (defect, plan.shadowed().first()) {
-        (Some((candidate, why)), _) => (Health::Invalid, Some(format!("{}: {why}", candidate.source))),
-        (None, Some(aside)) => (Health::Missing, Some(format!("{} is not used: {}", aside.source, aside.why))),
-        (None, None) => (Health::Missing, Some("nothing was found".to_owned())),
+        (Some((candidate, why)), _) => Judgement::new(Health::Invalid, format!("{}: {why}", candidate.source)),
+        (None, Some(aside)) => Judgement::new(Health::Missing, format!("{} is not used: {}", aside.source, aside.why)),
+        (None, None) => Judgement::new(Health::Missing, "nothing was found"),
     }
 }
 
+const FOLLOW: &str = "follow";
+
 fn mode(is_carried: bool, follows: bool) -> &'static str {
     match (is_carried, follows) {
-        (true, true) => "follow",
+        (true, true) => FOLLOW,
         (true, false) => "sync",
         (false, _) => "copy",
     }
@@ -176,12 +206,12 @@ pub fn served(
         _ => None,
     };
     let noted = served.expires_at.as_deref().and_then(|text| humantime::parse_rfc3339(text).ok());
-    let (state, problem) = match (login, live) {
-        (Some(login), _) => clock.judge(login),
-        (None, _) if served.method == "none" => (Health::Missing, Some("nobody has logged in".to_owned())),
+    let judgement = match (login, live) {
+        (Some(login), _) => clock.judge(login, served.follows),
+        (None, _) if served.method == "none" => Judgement::new(Health::Missing, "nobody has logged in"),
         (None, Some(Live::Seen(version))) if is_session => lost(version),
         (None, Some(Live::Hidden)) if is_session => {
-            (Health::Ok, Some(format!("{} cannot be looked into by this user", served.place.display())))
+            Judgement::new(Health::Ok, format!("{} cannot be looked into by this user", served.place.display()))
         }
         (None, _) => clock.judge_token(noted),
     };
@@ -196,8 +226,9 @@ pub fn served(
         last: exchange.last,
         at: exchange.at,
         kept: exchange.kept,
+        publishes: exchange.publishes,
     });
-    let (state, problem) = verdict((state, problem), write_back.as_ref());
+    let Judgement { health: state, problem, end } = verdict(judgement, write_back.as_ref());
     AgentStatus {
         agent: served.agent.clone(),
         title: definition.map_or(&served.agent, |definition| &definition.title).clone(),
@@ -208,9 +239,11 @@ pub fn served(
         account: login.and_then(|login| login.account.clone()),
         plan: login.and_then(|login| login.plan.clone()),
         access_expires_at: login.map_or(noted, |login| login.expires_at),
+        login_expires_at: login.and_then(|login| login.ends_at(clock.now)),
         refreshable: login.is_some_and(|login| login.refreshable),
         state,
         problem,
+        end,
         shadowed: served.shadowed.clone(),
         is_key_over_login: served.is_key_over_login,
         write_back,
@@ -220,24 +253,26 @@ pub fn served(
 
 /// The one verdict on an agent: the worst of its login's and its write-back's. Everything that says or judges how an agent
 /// is goes by it.
-fn verdict(login: (Health, Option<String>), write_back: Option<&WriteBackStatus>) -> (Health, Option<String>) {
+fn verdict(login: Judgement, write_back: Option<&WriteBackStatus>) -> Judgement {
     let is_failed = write_back.is_some_and(|write_back| write_back.last == Some(SyncResult::Failed));
-    if !is_failed || login.0 >= Health::Unsaved {
+    if !is_failed || login.health >= Health::Unsaved {
         return login;
     }
-    (Health::Unsaved, Some("the last publish failed: a refreshed login is in this container alone".to_owned()))
+    let unsaved =
+        Judgement::new(Health::Unsaved, "the last publish failed: a refreshed login is in this container alone");
+    Judgement { end: login.end, ..unsaved }
 }
 
 /// What became of the login that the agent had.
-fn lost(version: &LoginState) -> (Health, Option<String>) {
+fn lost(version: &LoginState) -> Judgement {
     let problem = match version {
         LoginState::LoggedOut => "logged out by the vendor".to_owned(),
         LoginState::Absent => "its login is gone: someone logged out".to_owned(),
         LoginState::Damaged(why) => format!("its login is damaged: {why}"),
         LoginState::Unreadable(why) => format!("its login cannot be read: {why}"),
-        LoginState::Valid(_) => return (Health::Ok, None),
+        LoginState::Valid(_) => return Judgement::default(),
     };
-    (Health::Invalid, Some(problem))
+    Judgement::new(Health::Invalid, problem)
 }
 
 /// An agent that was asked for and is not served by the run under way.
@@ -252,9 +287,11 @@ pub fn not_served(definition: &Definition) -> AgentStatus {
         account: None,
         plan: None,
         access_expires_at: None,
+        login_expires_at: None,
         refreshable: false,
         state: Health::Missing,
         problem: Some("the run under way does not serve this agent".to_owned()),
+        end: None,
         shadowed: Vec::new(),
         is_key_over_login: false,
         write_back: None,
@@ -267,6 +304,20 @@ pub fn complaint(status: &AgentStatus) -> Option<String> {
     let AgentStatus { agent, state, problem, .. } = status;
     (!state.is_healthy())
         .then(|| format!("{agent}: {}: {}", state.word(), problem.as_deref().unwrap_or("no usable login")))
+}
+
+/// How to get a new login or token.
+pub fn how_to_renew(status: &AgentStatus) -> String {
+    let again = warning::log_in(&status.agent);
+    if status.is_followed() && matches!(status.end, Some(End::Token(_))) {
+        warning::RUN_KEEPER.to_owned()
+    } else if status.method == Method::OauthToken.word() {
+        format!("make a new token: {again} --token; or provide another one")
+    } else if status.method == Method::Session.word() {
+        format!("log in again: {again}; containers on the same capture adopt the new login")
+    } else {
+        format!("log in: {again}; or provide a token, key or login")
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use crate::agent::Catalog;
 use crate::commands::Answer;
 use crate::commands::status::{planned_agents, running_agents};
-use crate::config::{AgentSelection, DoctorConfig, Requirement, RunConfig, WARN_WITHIN};
+use crate::config::{AgentSelection, DoctorConfig, Requirement, RunConfig};
 use crate::doctor::{Finding, Sources, input};
 use crate::env::Environment;
 use crate::facts::Facts;
@@ -88,7 +88,7 @@ fn each_agent(config: &RunConfig, catalog: &Catalog) -> Vec<String> {
 }
 
 fn check_sources(config: &RunConfig, facts: &Facts<'_>, running: Option<&Running>, catalog: &Catalog) -> Vec<Finding> {
-    let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
+    let clock = Clock { now: SystemTime::now(), warn_within: config.warn_within };
     let plan = plan::draft(config, facts);
     let status = match running {
         Some(running) => running_agents(running, catalog, clock),

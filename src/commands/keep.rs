@@ -232,7 +232,12 @@ fn kept_logins(
         let user = AgentsUser::new(facts.identity.clone(), &plan.privilege);
         let command = RefreshCommand::new(&rule.command, environment, rule.limit(), inherited, user)
             .context("the environment contains a NUL byte")?;
-        let options = Options { before: config.before, once: config.once, is_expected: !has_any || is_named };
+        let options = Options {
+            before: config.before,
+            once: config.once,
+            warn_within: config.run.warn_within,
+            is_expected: !has_any || is_named,
+        };
         logins.push(KeptLogin::new(&definition.name, copy, command, options));
     }
     Ok(logins)

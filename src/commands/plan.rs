@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use crate::commands::Answer;
 use crate::commands::status::planned_agents;
-use crate::config::{PlanConfig, WARN_WITHIN};
+use crate::config::PlanConfig;
 use crate::env::Environment;
 use crate::error::EXIT_FAILURE;
 use crate::log::{Message, Reporter};
@@ -20,7 +20,7 @@ pub fn plan(config: &PlanConfig, environment: &Environment, reporter: Reporter) 
     let facts = facts::facts(&config.run, &catalog, environment, None)?;
     let plan = plan::draft(&config.run, &facts);
     let refusal = plan::required(&config.run, &plan.agents).err();
-    let clock = Clock { now: SystemTime::now(), warn_within: WARN_WITHIN };
+    let clock = Clock { now: SystemTime::now(), warn_within: config.run.warn_within };
     let auth = planned_agents(&facts, &plan, clock);
     let view = View::of(&facts, &plan, refusal.as_ref(), &auth);
     let text = if config.json {

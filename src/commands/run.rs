@@ -3,6 +3,7 @@
 mod session;
 
 use std::ffi::OsString;
+use std::time::SystemTime;
 
 use anyhow::Context;
 
@@ -59,7 +60,7 @@ fn start(config: &RunConfig, environment: &Environment) -> anyhow::Result<Superv
     // They may explain why the plan is refused.
     reporter.say_all(facts.warnings());
     let plan = plan::plan(config, &facts)?;
-    announce(reporter, &plan);
+    announce(reporter, &plan, facts.now);
     let mut engine = install_working_copies(&facts, &plan, &mut helpers, reporter)?;
     let launched = launch(&facts, &plan, inherited, &interrupt, reporter);
     let (agent, foreground) = launched.inspect_err(|_| engine.agent_not_started(&mut children))?;
@@ -116,10 +117,10 @@ fn read_facts<'c>(
     }
 }
 
-fn announce(reporter: Reporter, plan: &Plan<'_, '_>) {
+fn announce(reporter: Reporter, plan: &Plan<'_, '_>, now: SystemTime) {
     for agent in &plan.agents {
         reporter.say_all(&agent.warnings);
-        reporter.say(&plan::auth_line(agent));
+        reporter.say(&plan::auth_line(agent, now));
     }
 }
 
@@ -300,6 +301,8 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         is_key_over_login: plan.is_key_over_login(),
         last: None,
         at: None,
+        last_publish_at: previous.and_then(|previous| previous.last_publish_at.clone()),
+        publish_failures: previous.map_or(0, |previous| previous.publish_failures),
     };
     if let Some(base) = plan.base {
         served.set_merge_base(base);

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::io::IsTerminal;
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::Context;
 
@@ -262,7 +263,7 @@ fn conclude_logins(
                 kept = scratch_dir.keep().join(file);
             }
         }
-        let message = say::verdict(definition, &outcome, &target.capture_dir.path, Some(&kept));
+        let message = say::verdict(definition, &outcome, &target.capture_dir.path, Some(&kept), SystemTime::now());
         has_reported |= message.is_some();
         reporter.say_all(message.iter());
         if outcome.is_captured() {

@@ -10,6 +10,7 @@ use crate::config::{AgentSelection, StatusConfig, StatusForm};
 use crate::env::Environment;
 use crate::facts::Facts;
 use crate::log::Reporter;
+use crate::login::format::SessionFile;
 use crate::login::merge::SyncResult;
 use crate::output::json_line;
 use crate::output::status::Document;
@@ -18,15 +19,16 @@ use crate::plan::{AgentPlan, Plan};
 use crate::process::table;
 use crate::state::Served;
 use crate::status::running::Running;
-use crate::status::{AgentStatus, Clock, Exchange, Kept, running};
+use crate::status::{AgentStatus, Clock, Exchange, Kept, Publishes, running};
 use crate::store::{Capture, Recovery};
 use crate::sys::dir::Dir;
 use crate::{facts, output, plan, status};
 
 pub fn status(config: &StatusConfig, environment: &Environment, reporter: Reporter) -> anyhow::Result<Answer> {
     let catalog = facts::catalog()?;
-    let clock = Clock { now: SystemTime::now(), warn_within: config.warn_within };
     let run = &config.inspection.run;
+    let as_init_was_told = running::with_init(&config.inspection)?;
+    let clock = Clock { now: SystemTime::now(), warn_within: as_init_was_told.warn_within };
     let named = match &run.agent {
         AgentSelection::Named(names) => names.clone(),
         _ => Vec::new(),
@@ -44,16 +46,17 @@ pub fn status(config: &StatusConfig, environment: &Environment, reporter: Report
         let table::Process { pid, uid, gid, .. } = running.agent;
         (format!("Process {pid} runs here as {uid}:{gid}. This is what it has now."), agents)
     } else {
-        let run = running::with_init(&config.inspection)?;
-        let facts = facts::facts(&run, &catalog, environment, None)?;
+        let run = &as_init_was_told;
+        let facts = facts::facts(run, &catalog, environment, None)?;
         reporter.say_all(facts.warnings());
-        let plan = plan::draft(&run, &facts);
+        let plan = plan::draft(run, &facts);
         ("No agent runs here. This is what `run` would use.".to_owned(), planned_agents(&facts, &plan, clock))
     };
     let is_healthy = |status: &AgentStatus| status.state.is_healthy();
     let is_success = if named.is_empty() { agents.iter().any(is_healthy) } else { agents.iter().all(is_healthy) };
     let text = match config.form {
         StatusForm::Json => json_line(&Document::of(&agents))?,
+        StatusForm::OpenMetrics => output::openmetrics::metrics(&agents),
         StatusForm::Text(detail) => {
             output::status::page(&context, &agents, clock.now, detail).written(Style::of_stdout(environment))
         }
@@ -68,24 +71,34 @@ pub fn running_agents(running: &Running, catalog: &Catalog, clock: Clock) -> Vec
         let session = definition.and_then(|definition| definition.session.as_ref());
         let live = session.map(|session| running::live(served, session, &running.agent));
         let recovery = session.map(|session| Recovery::new(&running.state_dir, &served.agent, &session.file));
-        status::served(served, definition, live.as_ref(), clock, running_exchange(served, recovery.as_ref()))
+        let exchange = running_exchange(served, session, recovery.as_ref());
+        status::served(served, definition, live.as_ref(), clock, exchange)
     };
     running.state.agents.iter().map(one).collect()
 }
 
-fn running_exchange(served: &Served, recovery: Option<&Recovery>) -> Exchange {
+fn running_exchange(served: &Served, session: Option<&SessionFile>, recovery: Option<&Recovery>) -> Exchange {
     let (last, at) = (served.last, served.at.clone());
     let Some(target) = served.write_back.as_ref().map(|to| to.path.as_path()) else {
-        return Exchange { last, at, ..Exchange::default() };
+        return Exchange { last, at, publishes: publishes(Some(served), None), ..Exchange::default() };
     };
     let capture = Capture::open(target).ok();
+    let published = capture.as_ref().and_then(|capture| capture.record(session?).ok()?.published_at);
     Exchange {
         last,
         at,
         writable: is_writable(target),
         shared_by: capture.as_ref().map_or(0, Capture::users),
         kept: kept(capture.as_ref(), recovery),
+        publishes: publishes(Some(served), published.as_deref()),
     }
+}
+
+/// `recorded`: when the capture's login was published, RFC 3339, by whichever container.
+fn publishes(served: Option<&Served>, recorded: Option<&str>) -> Publishes {
+    let ours = served.and_then(|served| served.last_publish_at.as_deref());
+    let times = [ours, recorded].into_iter().flatten().filter_map(|text| humantime::parse_rfc3339(text).ok());
+    Publishes { newest: times.max(), failures: served.map_or(0, |served| served.publish_failures) }
 }
 
 fn kept(capture: Option<&Capture>, recovery: Option<&Recovery>) -> Kept {
@@ -117,6 +130,7 @@ fn last_exchange(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Exchange {
     let published =
         capture.as_ref().and_then(|capture| capture.record(plan.facts.definition.session.as_ref()?).ok()?.published_at);
     let remembered = facts.remembered(plan.facts);
+    let publishes = publishes(remembered, published.as_deref());
     let (last, at) = match remembered.filter(|remembered| remembered.last.is_some()) {
         Some(remembered) => (remembered.last, remembered.at.clone()),
         None => (published.as_ref().map(|_| SyncResult::Published), published),
@@ -130,5 +144,6 @@ fn last_exchange(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Exchange {
         writable,
         shared_by: capture.as_ref().map_or(0, Capture::users),
         kept: kept(capture.as_ref(), recovery.as_ref()),
+        publishes,
     }
 }

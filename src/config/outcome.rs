@@ -75,8 +75,6 @@ pub struct PlanConfig {
 pub struct StatusConfig {
     /// The run that is looked at.
     pub inspection: Inspection,
-    /// From how long before its end a login counts as expiring.
-    pub warn_within: Duration,
     pub form: StatusForm,
 }
 
@@ -84,6 +82,7 @@ pub struct StatusConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusForm {
     Json,
+    OpenMetrics,
     Text(Detail),
 }
 
@@ -102,6 +101,7 @@ impl StatusForm {
     pub(super) fn of(settings: &Settings) -> StatusForm {
         match settings {
             Settings { json: true, .. } => StatusForm::Json,
+            Settings { openmetrics: true, .. } => StatusForm::OpenMetrics,
             Settings { short: true, .. } => StatusForm::Text(Detail::Short),
             Settings { verbose: true, .. } => StatusForm::Text(Detail::Verbose),
             _ => StatusForm::Text(Detail::Normal),
@@ -123,6 +123,8 @@ pub struct DoctorConfig {
 pub struct HealthcheckConfig {
     /// Where the run keeps its state, if it was given.
     pub state_dir: Option<PathBuf>,
+    /// From how long before its end a login counts as expiring.
+    pub warn_within: Duration,
 }
 
 /// The configuration of `exec`.

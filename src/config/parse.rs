@@ -130,17 +130,17 @@ impl Read {
         let operand = self.operand()?;
         settings.run.command.clone_from(&self.words);
         let form = StatusForm::of(&settings);
-        let Settings { run, auto, token, before, once, warn_within, json, .. } = settings;
+        let Settings { run, auto, token, before, once, json, .. } = settings;
         Ok(match self.name {
             CommandName::Run => Command::Run(run),
             CommandName::Setup => Command::Setup(SetupConfig { run, auto, token }),
             CommandName::Keep => Command::Keep(KeepConfig { run, before, once }),
-            CommandName::Status => {
-                Command::Status(StatusConfig { inspection: self.inspection(run), warn_within, form })
-            }
+            CommandName::Status => Command::Status(StatusConfig { inspection: self.inspection(run), form }),
             CommandName::Plan => Command::Plan(PlanConfig { run, json }),
             CommandName::Doctor => Command::Doctor(DoctorConfig { inspection: self.inspection(run), json }),
-            CommandName::Healthcheck => Command::Healthcheck(HealthcheckConfig { state_dir: run.state_dir }),
+            CommandName::Healthcheck => {
+                Command::Healthcheck(HealthcheckConfig { state_dir: run.state_dir, warn_within: run.warn_within })
+            }
             CommandName::Exec => Command::Exec(ExecConfig { state_dir: run.state_dir, command: run.command }),
             CommandName::Agents => {
                 Command::Agents(AgentsConfig { name: operand.map(|name| self.text(name)).transpose()?, json })

@@ -63,6 +63,8 @@ pub struct RunConfig {
     pub stop_signal: Signal,
     /// The time from the stop signal to our exit.
     pub grace: Duration,
+    /// From how long before its end a login counts as expiring.
+    pub warn_within: Duration,
     /// What is said, and how.
     pub log: LogConfig,
     /// What is different under the name of another init.
@@ -70,6 +72,9 @@ pub struct RunConfig {
     /// The agent's command and its arguments; empty only for `status`, `doctor` and `setup`.
     pub command: Vec<OsString>,
 }
+
+/// The default of `--warn-within`.
+const WARN_WITHIN: Duration = Duration::from_secs(7 * 86_400);
 
 impl Default for RunConfig {
     fn default() -> RunConfig {
@@ -99,6 +104,7 @@ impl Default for RunConfig {
             stop_signal: Signal::TERM,
             // Docker kills after 10 s.
             grace: Duration::from_secs(8),
+            warn_within: WARN_WITHIN,
             log: LogConfig::default(),
             compat: Compat::default(),
             command: Vec::new(),

@@ -20,9 +20,6 @@ pub(crate) enum Origin {
     Words,
 }
 
-/// The default of `--warn-within`, and what the commands without that option go by.
-pub const WARN_WITHIN: Duration = Duration::from_secs(7 * 86_400);
-
 /// Everything that options can set.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -35,11 +32,11 @@ pub(crate) struct Settings {
     pub before: Duration,
     /// `keep --once`.
     pub once: bool,
-    /// From how long before its end a login counts as expiring.
-    pub warn_within: Duration,
     pub json: bool,
     /// `status --short`.
     pub short: bool,
+    /// `status --openmetrics`.
+    pub openmetrics: bool,
     pub verbose: bool,
     pub quiet: bool,
     /// As tini counts: 0 fatal errors, 1 warnings, 2 and 3 more.
@@ -56,9 +53,9 @@ impl Default for Settings {
             token: false,
             before: Duration::from_secs(30 * 60),
             once: false,
-            warn_within: WARN_WITHIN,
             json: false,
             short: false,
+            openmetrics: false,
             verbose: false,
             quiet: false,
             tini_verbosity: 1,
@@ -100,8 +97,10 @@ impl Settings {
         if self.has_two_users {
             return Err(Failure::new("--user and --user-from are both set").hint("use one of them"));
         }
-        if self.short && self.json {
-            return Err(Failure::new("--short and --json are both set").hint("use one of them"));
+        let forms = [("--short", self.short), ("--json", self.json), ("--openmetrics", self.openmetrics)];
+        let mut forms = forms.iter().filter(|(_, is_set)| *is_set);
+        if let (Some((first, _)), Some((second, _))) = (forms.next(), forms.next()) {
+            return Err(Failure::new(format!("{first} and {second} are both set")).hint("use one of them"));
         }
         if self.run.store.helper().is_some() && self.run.capture.is_given() {
             let failure = Failure::new("--store exec: and --capture are both set, but a login is kept in one place");

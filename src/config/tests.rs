@@ -87,6 +87,7 @@ fn every_default() {
     assert_eq!((&run.agent, run.auth.of("a")), (&AgentSelection::Auto, &AuthMode::Auto));
     assert_eq!((run.store, run.deliver, run.sync), (StoreChoice::Directory, Delivery::Env, SyncMode::Live));
     assert_eq!((run.wait, run.grace), (Duration::ZERO, Duration::from_secs(8)));
+    assert_eq!(run.warn_within, Duration::from_secs(7 * 86_400));
     assert_eq!((run.require, run.user), (Requirement::Nobody, UserChoice::Unchanged));
     assert_eq!((run.scope, run.first_run), (Scope::Settings, true));
     assert_eq!((run.drop_caps, run.no_new_privs, run.forward_to), (Switch::Auto, Switch::Auto, Forwarding::Group));
@@ -124,6 +125,7 @@ fn every_option_of_run() {
         ("forward-to", "process", |run| run.forward_to == Forwarding::Process),
         ("rewrite", "15:2,1:0", |run| run.rewrite.len() == 2),
         ("log-format", "json", |run| run.log.format == LogFormat::Json),
+        ("warn-within", "3d", |run| run.warn_within == Duration::from_secs(3 * 86_400)),
     ];
     for (long, value, is_set) in rows {
         let (option, variable) = (format!("--{long}"), variable(long));
@@ -229,7 +231,7 @@ fn who_the_user_is() {
 #[test]
 fn what_is_refused_and_what_the_error_names() {
     let rows: &[(&[&str], &[(&str, &str)], &str, &str)] = &[
-        (&["--grace", "soon", "x"], &[], "--grace: 'soon' is not a duration", "500ms, 8s, 2m or 1h"),
+        (&["--grace", "soon", "x"], &[], "--grace: 'soon' is not a duration", "500ms, 8s, 2m, 1h or 7d"),
         (&["--grace", "2M", "x"], &[], "--grace: '2M' is not a duration", "2m"),
         (&["--grace=", "x"], &[], "--grace: '' is not a duration", "8s"),
         (&["--grace=-1", "x"], &[], "--grace: '-1' is not a duration", "8s"),
@@ -476,7 +478,7 @@ fn options_before_a_command_mean_to_it_what_they_mean_to_run() {
     assert_eq!((doctor.inspection.run.user, doctor.inspection.run.user_is_preset), (user("third"), true));
     for words in [&["exec", "x"][..], &["healthcheck"]] {
         let state_dir = |words: &[&str]| match before(words) {
-            Command::Exec(ExecConfig { state_dir, .. }) | Command::Healthcheck(HealthcheckConfig { state_dir }) => {
+            Command::Exec(ExecConfig { state_dir, .. }) | Command::Healthcheck(HealthcheckConfig { state_dir, .. }) => {
                 state_dir.unwrap()
             }
             other => panic!("{other:?}"),
@@ -518,10 +520,13 @@ fn bad_options_before_a_command() {
 fn variables_of_the_commands() {
     let variables = [("AGENT_INIT_WARN_WITHIN", "2h"), ("AGENT_INIT_STATE_DIR", "/s"), ("AGENT_INIT_JSON", "1")];
     let Command::Status(status) = command(&["status"], &variables).unwrap() else { panic!("no status") };
-    assert_eq!((status.warn_within, status.form), (Duration::from_secs(7200), StatusForm::Text(Detail::Normal)));
+    assert_eq!(
+        (status.inspection.run.warn_within, status.form),
+        (Duration::from_secs(7200), StatusForm::Text(Detail::Normal))
+    );
     assert_eq!(status.inspection.run.state_dir, Some("/s".into()));
     let parsed = parsed(&["healthcheck"], &variables).unwrap();
-    assert!(matches!(parsed.command, Command::Healthcheck(HealthcheckConfig { state_dir: Some(_) })));
+    assert!(matches!(parsed.command, Command::Healthcheck(HealthcheckConfig { state_dir: Some(_), .. })));
     assert!(parsed.warnings.is_empty());
     // What another command takes is known to `run`.
     let (_, warnings) = run_and_warnings(&["x"], &variables).unwrap();
@@ -538,16 +543,18 @@ fn variables_of_the_commands() {
     };
     assert_eq!((setup.auto, setup.token), (true, false));
     let Command::Status(status) = command(&["status"], &[]).unwrap() else { panic!("no status") };
-    assert_eq!(status.warn_within.as_secs(), 7 * 86_400);
+    assert_eq!(status.inspection.run.warn_within.as_secs(), 7 * 86_400);
 }
 
 #[test]
 fn what_commands_refuse() {
-    let rows: [(&[&str], &str); 14] = [
+    let rows: [(&[&str], &str); 16] = [
         (&["status", "--nosuch"], "unknown option --nosuch"),
         (&["status", "--version"], "unknown option --version"),
         (&["status", "x", "-p"], "unknown option -p"),
         (&["status", "--warn-within", "soon"], "--warn-within: 'soon' is not a duration"),
+        (&["status", "--short", "--json"], "--short and --json are both set"),
+        (&["status", "--json", "--openmetrics"], "--json and --openmetrics are both set"),
         (&["doctor", "--json=1"], "--json takes no value"),
         (&["plan"], "no COMMAND"),
         (&["exec"], "no COMMAND"),
@@ -614,7 +621,7 @@ fn the_table_is_sound() {
         assert!(names.insert(long.to_owned()), "--{long} stands twice");
         assert!(flag.short().is_none_or(|short| names.insert(short.to_string())), "{long}");
         assert!(flag.variable.is_none_or(|name| name == variable(long)), "{long}");
-        let is_asked_each_time = matches!(long, "short" | "json" | "help" | "version");
+        let is_asked_each_time = matches!(long, "short" | "openmetrics" | "json" | "help" | "version");
         assert_eq!(flag.variable.is_none(), is_asked_each_time, "{long}");
         assert!(flag.short().is_none() || !matches!(flag.takes, Takes::Value(..)), "{long}");
         let shown: BTreeSet<&str> = flag.taken_by.shown.iter().map(|command| command.word()).collect();

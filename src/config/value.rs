@@ -320,7 +320,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Invalid> {
         _ if text.contains('M') => None,
         _ => humantime::parse_duration(text).ok(),
     };
-    let hint = "use a number with a unit, such as 500ms, 8s, 2m or 1h; a number without one is seconds";
+    let hint = "use a number with a unit, such as 500ms, 8s, 2m, 1h or 7d; a number without one is seconds";
     match parsed {
         Some(duration) if duration <= LONGEST => Ok(duration),
         Some(_) => Err(Invalid::new(format!("{} is longer than a year", quoted(OsStr::new(text))), hint)),
@@ -347,7 +347,15 @@ mod tests {
 
     #[test]
     fn durations() {
-        let rows = [("8", 8000), ("0", 0), ("500ms", 500), ("8s", 8000), ("2m", 120_000), ("1h", 3_600_000)];
+        let rows = [
+            ("8", 8000),
+            ("0", 0),
+            ("500ms", 500),
+            ("8s", 8000),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+            ("7d", 604_800_000),
+        ];
         for (text, millis) in rows {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }

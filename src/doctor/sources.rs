@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use crate::agent::definition::Method;
 use crate::config::{AgentSelection, AuthMode, RunConfig, Words};
 use crate::doctor::finding::Finding;
 use crate::log::Message;
 use crate::login::Source;
 use crate::plan::{AgentPlan, Plan, warning};
-use crate::status::{AgentStatus, Health, complaint};
+use crate::status::{AgentStatus, Health, complaint, how_to_renew};
 
 pub struct Sources<'s, 'f, 'c> {
     pub config: &'s RunConfig,
@@ -97,25 +96,13 @@ fn unhealthy(status: &AgentStatus) -> Option<Finding> {
     Some(Finding::problem("login", status.agent.as_str(), what, fix))
 }
 
-/// A login or token that cannot be refreshed and expires soon.
+/// A login or token that ends soon.
 fn expiring(status: &AgentStatus) -> Option<Finding> {
     if status.state != Health::Expiring {
         return None;
     }
     let what = status.problem.clone()?;
     Some(Finding::note("login", status.agent.as_str(), what, how_to_renew(status)))
-}
-
-/// How to get a new login or token.
-fn how_to_renew(status: &AgentStatus) -> String {
-    let again = warning::log_in(&status.agent);
-    if status.method == Method::OauthToken.word() {
-        format!("make a new token: {again} --token; or provide another one")
-    } else if status.method == Method::Session.word() {
-        format!("log in again: {again}; containers on the same capture adopt the new login")
-    } else {
-        format!("log in: {again}; or provide a token, key or login")
-    }
 }
 
 /// Agents without any credential. This is a problem if `--agent` names them.

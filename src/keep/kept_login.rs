@@ -13,6 +13,7 @@ use crate::keep::message::About;
 use crate::keep::schedule::Schedule;
 use crate::log::Message;
 use crate::login::{Digest, Login};
+use crate::plan::warning;
 use crate::process::children::Children;
 use crate::process::task::Task;
 use crate::sync::keepers_turn::Turn;
@@ -37,6 +38,8 @@ pub struct KeptLogin {
     has_moved: bool,
     /// There may be an unfinished refresh, of this keeper or an earlier one.
     may_be_unfinished: bool,
+    /// How long before its login deadline a login is warned of.
+    warn_within: Duration,
     /// A login must be there: it is the only one, or the operator named the agent.
     is_expected: bool,
     /// `--once`: what became of it.
@@ -51,6 +54,8 @@ pub struct Options {
     /// How long before its end the access token is refreshed.
     pub before: Duration,
     pub once: bool,
+    /// How long before its login deadline a login is warned of.
+    pub warn_within: Duration,
     /// A login must be there: it is the only one, or the operator named the agent.
     pub is_expected: bool,
 }
@@ -88,7 +93,7 @@ enum Stage {
 
 impl KeptLogin {
     pub fn new(agent: &str, copy: RefreshCopy, command: RefreshCommand, options: Options) -> KeptLogin {
-        let Options { before, once, is_expected } = options;
+        let Options { before, once, warn_within, is_expected } = options;
         let schedule = Schedule::new(before, command.limit());
         let once = once.then(|| Once { until: Instant::now() + ONCE_PATIENCE, is_ok: None });
         KeptLogin {
@@ -99,6 +104,7 @@ impl KeptLogin {
             stage: Stage::Idle,
             has_moved: false,
             may_be_unfinished: true,
+            warn_within,
             is_expected,
             once,
             missing: Missing::No,
@@ -189,9 +195,12 @@ impl KeptLogin {
     }
 
     fn plan(&mut self, login: &Login, session: &SyncSession) {
-        if let Some(due) = self.schedule.observe(login, SystemTime::now(), random()) {
-            self.messages.push(about(&self.agent, session).planned(due, SystemTime::now()));
-        }
+        let now = SystemTime::now();
+        let Some(due) = self.schedule.observe(login, now, random()) else { return };
+        self.messages.push(about(&self.agent, session).planned(due, now));
+        let end = login.ends_at(now);
+        let near = end.and_then(|end| warning::deadline(&self.agent, &session.location(), end, now, self.warn_within));
+        self.messages.extend(near);
     }
 
     fn say_missing(&mut self, session: &mut SyncSession, now: Instant) {

@@ -142,6 +142,7 @@ mod tests {
             content: digest,
             refreshable: true,
             expires_at: expires_at.map(at),
+            deadline: None,
             account: None,
             plan: None,
             is_unknown_kind: false,

@@ -7,9 +7,10 @@ use serde_json::Value;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::fs::untrusted::LIMIT;
+use crate::login::deadline::Deadline;
 use crate::login::defect::Defect;
 use crate::login::digest::Digest;
-use crate::login::format::{ExpiryUnit, Field, Form, Format, Required, SessionFile};
+use crate::login::format::{Expiry, ExpiryUnit, Field, Form, Format, Required, SessionFile};
 use crate::login::limits::Unparsed;
 use crate::login::splice::{New, Splice, without_comment_lines};
 use crate::login::{jwt, limits, yaml};
@@ -25,11 +26,20 @@ pub struct Login {
     pub refreshable: bool,
     /// When the access token expires. `None` if the document does not say.
     pub expires_at: Option<SystemTime>,
+    /// The login deadline, if the document notes one. See [`Login::ends_at`].
+    pub deadline: Option<Deadline>,
     pub account: Option<String>,
     /// What the account has subscribed to.
     pub plan: Option<String>,
     /// The login is of a kind that the definition does not know, so its tokens were not found.
     pub is_unknown_kind: bool,
+}
+
+impl Login {
+    /// When the login ends, although it is refreshed: the vendor may then refuse the next refresh.
+    pub fn ends_at(&self, now: SystemTime) -> Option<SystemTime> {
+        self.deadline?.at(now)
+    }
 }
 
 /// A parsed document. Its strings are wiped when it is dropped.
@@ -88,11 +98,13 @@ impl Document {
             self.check_required(required)?;
         }
         let refresh = refresh.filter(|token| !token.trim().is_empty());
+        let expires_at = self.time(rule.expiry.as_ref());
         Ok(Login {
             digest: Digest::of_parts(&[access.as_bytes(), refresh.unwrap_or_default().as_bytes()]),
             content: self.content(rule),
             refreshable: refresh.is_some(),
-            expires_at: rule.expiry.as_ref().and_then(|expiry| expiry_time(&self.field(&expiry.field)?, expiry.unit)),
+            expires_at,
+            deadline: self.time(rule.deadline.as_ref()).and_then(|at| Deadline::noted(at, expires_at)),
             account: rule.account.iter().filter(|field| field.file.is_none()).find_map(|field| self.text(field)),
             plan: rule.plan.iter().find_map(|field| self.text(field)),
             is_unknown_kind: false,
@@ -114,6 +126,7 @@ impl Document {
             content,
             refreshable: false,
             expires_at: None,
+            deadline: None,
             account: None,
             plan: None,
             is_unknown_kind: true,
@@ -215,6 +228,11 @@ impl Document {
 
     fn token(&self, fields: &[Field]) -> Option<&str> {
         fields.iter().find_map(|field| find_value(&self.0, &field.pointer)?.as_str())
+    }
+
+    fn time(&self, rule: Option<&Expiry>) -> Option<SystemTime> {
+        let rule = rule?;
+        expiry_time(&self.field(&rule.field)?, rule.unit)
     }
 
     fn field(&self, field: &Field) -> Option<Value> {

@@ -20,6 +20,8 @@ pub struct SessionFile {
     pub refresh_token: Vec<Field>,
     /// When the access token expires.
     pub expiry: Option<Expiry>,
+    /// When the refresh token ends: the login deadline. No refresh moves it.
+    pub deadline: Option<Expiry>,
     /// The account that the login belongs to. The first field that exists counts.
     #[serde(default)]
     pub account: Vec<Field>,

@@ -218,6 +218,7 @@ mod tests {
             refreshable: true,
             is_unknown_kind: false,
             expires_at: Some(UNIX_EPOCH + Duration::from_secs(expires)),
+            deadline: None,
             account: account.map(str::to_owned),
             plan: None,
         })

@@ -12,9 +12,9 @@ use crate::log::safe::is_safe;
 use crate::log::{Level, LogFormat, Message, Reporter};
 use crate::login::merge::SyncResult;
 use crate::output::style::Style;
-use crate::output::{agents, doctor, json_line, plan, status};
+use crate::output::{agents, doctor, json_line, openmetrics, plan, status};
 use crate::state::Shadowed;
-use crate::status::{AgentStatus, Health, Kept, WriteBackStatus};
+use crate::status::{AgentStatus, End, Health, Kept, Publishes, WriteBackStatus};
 
 /// Text with many characters that are obeyed.
 fn text() -> impl Strategy<Value = String> {
@@ -38,9 +38,11 @@ fn agent(text: &str) -> AgentStatus {
         account: some(),
         plan: some(),
         access_expires_at: Some(SystemTime::UNIX_EPOCH),
+        login_expires_at: Some(SystemTime::UNIX_EPOCH),
         refreshable: true,
         state: Health::Unsaved,
         problem: some(),
+        end: Some(End::Login(SystemTime::UNIX_EPOCH)),
         shadowed: vec![Shadowed { source: text.to_owned(), why: text.to_owned() }],
         is_key_over_login: true,
         write_back: Some(WriteBackStatus {
@@ -50,6 +52,7 @@ fn agent(text: &str) -> AgentStatus {
             last: Some(SyncResult::Unknown),
             at: some(),
             kept: Kept { recovery: some(), conflicts: 2, conflicts_in: some() },
+            publishes: Publishes { newest: Some(SystemTime::UNIX_EPOCH), failures: 2 },
         }),
         shared_by: 2,
     }
@@ -84,6 +87,9 @@ proptest! {
         let other = status::page("x", &[agent("x")], SystemTime::now(), Detail::Verbose);
         prop_assert_eq!(lines(&page), lines(&other));
         prop_assert!(is_safe(&json_line(&status::Document::of(&status)).unwrap()));
+        let metrics = openmetrics::metrics(&status);
+        prop_assert!(is_safe(&metrics));
+        prop_assert_eq!(metrics.lines().count(), openmetrics::metrics(&[agent("x")]).lines().count());
 
         let finding = |text: &str| Finding {
             source: None,

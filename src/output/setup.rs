@@ -1,6 +1,7 @@
 //! Pure. What `setup` says to a person: before the login, and what came of it.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::agent::Definition;
 use crate::log::event::EventKey;
@@ -36,10 +37,16 @@ pub fn beginning(login_command: &LoginCommand<'_>, place: Option<&Path>, manual:
 }
 
 /// What became of one agent's login. `recovered`: where a copy is of one that could not be stored.
-pub fn verdict(definition: &Definition, verdict: &LoginOutcome, at: &Path, kept: Option<&Path>) -> Option<Message> {
+pub fn verdict(
+    definition: &Definition,
+    verdict: &LoginOutcome,
+    at: &Path,
+    kept: Option<&Path>,
+    now: SystemTime,
+) -> Option<Message> {
     let (title, at) = (&definition.title, at.display());
     Some(match verdict {
-        LoginOutcome::Captured(login) => notice(format!("captured the login of {title}{}: {at}", whose(login))),
+        LoginOutcome::Captured(login) => notice(format!("captured the login of {title}{}: {at}", whose(login, now))),
         LoginOutcome::Setting(label) => notice(format!("captured the settings of {title}, with its {label}: {at}")),
         LoginOutcome::LoggedOut => warning(format!(
             "{title}: a login was captured, and then the agent logged out: the vendor may refuse it now ({at})"
@@ -65,11 +72,13 @@ pub fn verdict(definition: &Definition, verdict: &LoginOutcome, at: &Path, kept:
 }
 
 /// Whose login it is, and until when.
-fn whose(login: &Login) -> String {
+fn whose(login: &Login, now: SystemTime) -> String {
     let account = login.account.as_ref().map(|account| format!(" ({account})")).unwrap_or_default();
-    let end = match (login.expires_at, login.refreshable) {
-        (_, true) => ", which the agent refreshes".to_owned(),
-        (Some(at), false) => format!(", until {}", humantime::format_rfc3339_seconds(at)),
+    let end = if login.refreshable { login.ends_at(now) } else { login.expires_at };
+    let until = end.map(|end| format!(" until {}", humantime::format_rfc3339_seconds(end)));
+    let end = match (until, login.refreshable) {
+        (until, true) => format!(", which the agent refreshes{}", until.unwrap_or_default()),
+        (Some(until), false) => format!(",{until}"),
         (None, false) => String::new(),
     };
     account + &end

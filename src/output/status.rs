@@ -11,7 +11,7 @@ use crate::output::page::{Line, Page, marked, toned};
 use crate::output::style::{Mark, Tone, from_now};
 use crate::plan::warning::log_in;
 use crate::state::Shadowed;
-use crate::status::{AgentStatus, Health, WriteBackStatus};
+use crate::status::{AgentStatus, End, Health, WriteBackStatus};
 use crate::words::spelling::Words;
 
 /// The object of `status --json`, and of `auth` in `plan --json`.
@@ -90,6 +90,9 @@ impl Verdict {
             Health::Invalid => (Mark::Bad, "not logged in: the credential is not usable".to_owned()),
             Health::Expired => (Mark::Bad, format!("{} expired{}", kind(agent), when(agent, now))),
             Health::Unsaved => (Mark::Attention, format!("{has}; the refreshed login is not saved")),
+            Health::Expiring if is_at_deadline(agent) => {
+                (Mark::Attention, format!("{has}; the login ends{}", when(agent, now)))
+            }
             Health::Expiring => (Mark::Attention, format!("{has}, expires{}", when(agent, now))),
             Health::Ok if agent.problem.is_some() => (Mark::Attention, "the login cannot be checked".to_owned()),
             Health::Ok if is_left_behind(agent) => (Mark::Attention, format!("{has}; a refreshed login is not saved")),
@@ -133,7 +136,10 @@ fn capitalized(word: &str) -> String {
 }
 
 fn when(agent: &AgentStatus, now: SystemTime) -> String {
-    agent.access_expires_at.map(|at| format!(" {}", from_now(at, now))).unwrap_or_default()
+    let at = agent.end.map(|end| match end {
+        End::Token(at) | End::Login(at) => at,
+    });
+    at.map(|at| format!(" {}", from_now(at, now))).unwrap_or_default()
 }
 
 fn cannot_be_saved(agent: &AgentStatus) -> bool {
@@ -152,6 +158,7 @@ fn rows(agent: &AgentStatus, now: SystemTime, detail: Detail) -> Vec<(&'static s
     rows.extend(problem(agent).map(|problem| ("problem", problem.into())));
     rows.extend(source(agent));
     rows.extend(token(agent, now, is_verbose).map(|token| ("token", token.into())));
+    rows.extend(deadline(agent, now, is_verbose).map(|deadline| ("login deadline", deadline.into())));
     rows.extend(saved(agent, now).map(|saved| ("saved", saved.into())));
     rows.extend(agent.write_back.iter().flat_map(kept));
     for ignored in &agent.shadowed {
@@ -169,10 +176,11 @@ fn rows(agent: &AgentStatus, now: SystemTime, detail: Detail) -> Vec<(&'static s
     rows
 }
 
-/// What is wrong, unless the row of an ignored source says it.
+/// What is wrong, unless the row of an ignored source or of the login deadline says it.
 fn problem(agent: &AgentStatus) -> Option<&str> {
     let problem = agent.problem.as_deref()?;
-    let is_said = agent.shadowed.iter().any(|ignored| is_the_problem(agent, ignored));
+    let is_deadline = is_at_deadline(agent) && matches!(agent.state, Health::Expiring | Health::Expired);
+    let is_said = is_deadline || agent.shadowed.iter().any(|ignored| is_the_problem(agent, ignored));
     (!is_said).then_some(problem)
 }
 
@@ -210,14 +218,38 @@ fn token(agent: &AgentStatus, now: SystemTime, is_verbose: bool) -> Option<Strin
     let when = match agent.access_expires_at {
         Some(at) => {
             let verb = if at > now { "expires" } else { "expired" };
-            let exact =
-                if is_verbose { format!(" ({})", humantime::format_rfc3339_seconds(at)) } else { String::new() };
-            format!("{verb} {}{exact}", from_now(at, now))
+            format!("{verb} {}{}", from_now(at, now), exact(at, is_verbose))
         }
         None if is_session(agent) => "does not say when it expires".to_owned(),
         None => return None,
     };
-    Some(when + if agent.refreshable { "; the agent refreshes it" } else { "; it cannot be refreshed" })
+    let who = match agent {
+        _ if agent.refreshable => "; the agent refreshes it",
+        _ if agent.is_followed() => "; a keeper refreshes it",
+        _ => "; it cannot be refreshed",
+    };
+    Some(when + who)
+}
+
+/// Whether the login ends soon or has ended, although it is refreshed.
+fn is_at_deadline(agent: &AgentStatus) -> bool {
+    matches!(agent.end, Some(End::Login(_)))
+}
+
+/// Until when the login can be refreshed. Near the end, the command that logs in anew.
+fn deadline(agent: &AgentStatus, now: SystemTime, is_verbose: bool) -> Option<String> {
+    let at = agent.login_expires_at?;
+    let left = format!("{}{}", from_now(at, now), exact(at, is_verbose));
+    if !is_at_deadline(agent) {
+        return Some(left);
+    }
+    let means = if at > now { "no refresh moves it" } else { "the vendor may refuse the next refresh" };
+    Some(format!("{left}; {means}; log in again: {}", log_in(&agent.agent)))
+}
+
+/// A time in full, for `-v`.
+fn exact(at: SystemTime, is_verbose: bool) -> String {
+    if is_verbose { format!(" ({})", humantime::format_rfc3339_seconds(at)) } else { String::new() }
 }
 
 /// Where refreshed logins go, and what became of the last one.

@@ -1,13 +1,15 @@
 //! Pure. The auth line: what authenticates an agent, said at its start.
 
+use std::time::SystemTime;
+
 use crate::config::AuthMode;
 use crate::log::Message;
 use crate::log::event::EventKey;
 use crate::plan::agent_plan::{AgentPlan, LoginFileStep};
 use crate::plan::warning;
 
-/// `NAME auth: LABEL (MODE), SOURCE, ACCOUNT, access token expires TIME`; without a credential a hint says how to get one.
-pub fn auth_line(plan: &AgentPlan<'_, '_>) -> Message {
+/// `NAME auth: LABEL (MODE), SOURCE, ACCOUNT, access token expires TIME, login expires TIME`; without a credential a hint says how to get one.
+pub fn auth_line(plan: &AgentPlan<'_, '_>, now: SystemTime) -> Message {
     let agent = &plan.facts.definition.name;
     let line = |text: String| Message::notice(format!("{agent} auth: {text}")).event(EventKey::Auth).agent(agent);
     let Some(chosen) = plan.chosen() else {
@@ -25,6 +27,8 @@ pub fn auth_line(plan: &AgentPlan<'_, '_>) -> Message {
         words.extend(session.login.account.clone());
         let expiry = |expires| format!("access token expires {}", humantime::format_rfc3339_seconds(expires));
         words.extend(session.login.expires_at.map(expiry));
+        let deadline = |ends| format!("login expires {}", humantime::format_rfc3339_seconds(ends));
+        words.extend(session.login.ends_at(now).map(deadline));
     }
     let expiry = |expires| format!("expires {}", humantime::format_rfc3339_seconds(expires));
     words.extend(chosen.expires_at.map(expiry));

@@ -1,6 +1,6 @@
 //! Pure. The warnings of a plan: what was ignored, what will be lost, and the known problems that a definition lists.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::agent::Definition;
 use crate::agent::definition::Method;
@@ -8,7 +8,7 @@ use crate::config::{AuthMode, Delivery, RunConfig, Words};
 use crate::facts::{Candidate, Facts};
 use crate::log::Message;
 use crate::log::event::EventKey;
-use crate::login::Unusable;
+use crate::login::{Nearness, Unusable};
 use crate::plan::agent_plan::{AgentPlan, LoginFileStep};
 use crate::plan::condition::Situation;
 use crate::plan::method::Ignored;
@@ -20,6 +20,7 @@ pub fn for_agent(plan: &AgentPlan<'_, '_>, config: &RunConfig, facts: &Facts<'_>
     messages.extend(diverted(plan, config));
     messages.extend(no_such_method(plan, config));
     messages.extend(expired(plan));
+    messages.extend(near_deadline(plan, config, facts));
     messages.extend(unknown_kind(plan));
     if plan.mode == AuthMode::Follow {
         messages.extend(not_kept(plan, facts));
@@ -77,6 +78,31 @@ fn expired(plan: &AgentPlan<'_, '_>) -> Option<Message> {
         }
     };
     Some(message.event(EventKey::Expired).agent(agent))
+}
+
+/// The chosen login is refreshed, and ends soon all the same or has ended. It is used: only the vendor knows.
+fn near_deadline(plan: &AgentPlan<'_, '_>, config: &RunConfig, facts: &Facts<'_>) -> Option<Message> {
+    let chosen = plan.chosen()?;
+    let login = &chosen.session()?.login;
+    let is_refreshed = login.refreshable || plan.mode == AuthMode::Follow;
+    let agent = &plan.facts.definition.name;
+    deadline(agent, &chosen.source.to_string(), login.ends_at(facts.now)?, facts.now, config.warn_within)
+        .filter(|_| is_refreshed)
+}
+
+/// The login in `place` ends soon, or has ended.
+pub fn deadline(
+    agent: &str,
+    place: &str,
+    deadline: SystemTime,
+    now: SystemTime,
+    warn_within: Duration,
+) -> Option<Message> {
+    let nearness = Nearness::of(deadline, now, warn_within);
+    let text = format!("{agent}: {} ({place})", nearness.of_deadline(deadline)?);
+    let event = if nearness == Nearness::Past { EventKey::Expired } else { EventKey::Expiring };
+    let hint = format!("log in again: {}; containers on the same capture adopt the new login", log_in(agent));
+    Some(Message::warning(text).event(event).agent(agent).hint(hint))
 }
 
 /// A variable names a directory that cannot be the config directory.
@@ -181,7 +207,10 @@ pub fn invalidates_source(plan: &AgentPlan<'_, '_>) -> Option<Message> {
 }
 
 /// A keeper refreshes a login this long before it expires, at the latest.
-const KEPT_BEFORE: Duration = Duration::from_secs(20 * 60);
+pub const KEPT_BEFORE: Duration = Duration::from_secs(20 * 60);
+
+/// What to do about a login that a follower uses and that nobody refreshes.
+pub const RUN_KEEPER: &str = "run a keeper on that login: agent-init keep; a follower cannot refresh it";
 
 /// Nobody has refreshed the login that a follower uses.
 pub fn not_kept(plan: &AgentPlan<'_, '_>, facts: &Facts<'_>) -> Option<Message> {
@@ -192,8 +221,7 @@ pub fn not_kept(plan: &AgentPlan<'_, '_>, facts: &Facts<'_>) -> Option<Message> 
         let (agent, time) = (&plan.facts.definition.name, humantime::format_rfc3339_seconds(expires_at));
         let text =
             format!("{agent}: the access token of {} ends {time}, and no keeper has refreshed it", chosen.source);
-        let hint = "run a keeper on that login: agent-init keep; a follower cannot refresh it";
-        Message::warning(text).event(EventKey::NotKept).agent(agent).hint(hint)
+        Message::warning(text).event(EventKey::NotKept).agent(agent).hint(RUN_KEEPER)
     })
 }
 

@@ -68,6 +68,7 @@ mod tests {
             content: digest,
             refreshable: true,
             expires_at: None,
+            deadline: None,
             account: None,
             plan: None,
             is_unknown_kind: false,

@@ -130,6 +130,7 @@ fn no_output_and_no_bookkeeping_shows_a_secret() {
 const LOOKING: &[&[&str]] = &[
     &["status"],
     &["status", "--json"],
+    &["status", "--openmetrics"],
     &["status", "--agent", "claude,codex"],
     &["plan", "--", "claude", "FAKE-prompt"],
     &["plan", "--json", "--require", "--", "claude", "FAKE-prompt"],

@@ -1,10 +1,12 @@
 //! The commands beside `run`: what they say is what `run` does, and what they look at stays as it is.
 
 mod completions;
+mod deadline;
 mod doctor;
 mod exec;
 mod healthcheck;
 mod install;
+mod metrics;
 mod plan;
 mod snapshots;
 mod status;
@@ -39,9 +41,14 @@ fn captured(sandbox: &Sandbox, session: &Session) {
     sandbox.captured("claude", ".credentials.json", &session.json());
 }
 
+/// Unix time so many seconds from now.
+fn from_now(seconds: i64) -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    now.as_secs().checked_add_signed(seconds).unwrap()
+}
+
 /// A session without a refresh token, which ends so many seconds from now.
 fn token_only(seconds: i64) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let millis = (i64::try_from(now.as_secs()).unwrap() + seconds) * 1000;
+    let millis = from_now(seconds) * 1000;
     format!(r#"{{"claudeAiOauth":{{"accessToken":"FAKE-a","expiresAt":{millis},"scopes":["user:inference"]}}}}"#)
 }

@@ -112,6 +112,35 @@ fn a_login_that_is_due_is_refreshed_and_another_is_not() {
     }
 }
 
+/// A refresh does not move the deadline, so that somebody has to log in, and the keeper is who is always there to say it.
+#[test]
+fn a_login_that_ends_although_it_is_kept_is_warned_of() {
+    const DAY: u64 = 86_400_000;
+    let millis = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+    let now = u64::try_from(millis).unwrap();
+    let rows = [
+        (now + 20 * DAY, None, None),
+        (now + 20 * DAY, Some("30d"), Some("the login deadline is ")),
+        (now + 3 * DAY, None, Some("the login deadline is ")),
+        (now - 3 * DAY, None, Some("the login deadline was ")),
+    ];
+    for (deadline, within, says) in rows {
+        let sandbox = Sandbox::new();
+        let login = Session::new("a").expires_ms(deadline.min(now + 7_200_000)).deadline_ms(deadline);
+        sandbox.captured("claude", ".credentials.json", &login.json());
+        let run = keeper(&sandbox, REFRESH).arguments(["--once"]);
+        let run = match within {
+            Some(within) => run.arguments(["--warn-within", within]),
+            None => run,
+        };
+        let outcome = run.run().ok();
+        match says {
+            Some(says) => drop(outcome.warns_once(&["claude: ", says, &sandbox.text("capture/claude")])),
+            None => drop(outcome.quiet()),
+        }
+    }
+}
+
 /// The command sees a private copy whose access token has ended, the definition's variables, and no other credential.
 #[test]
 fn the_command_runs_in_a_private_copy_of_the_login() {

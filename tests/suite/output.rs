@@ -146,6 +146,7 @@ fn control_sequences_in_data_are_not_written_to_the_terminal() {
     for words in [
         &["status"][..],
         &["status", "--json"],
+        &["status", "--openmetrics"],
         &["plan", "--prefer=session", "--", "claude"],
         &["plan", "--prefer=session", "--json", "--", "claude"],
         &["doctor"],

@@ -126,6 +126,7 @@ fn every_script_says_what_it_lacks() {
         ("bench", "tini", true),
         ("build", "gcc", false),
         ("deploy-tools", "python3-venv", false),
+        ("metrics-parsers", "python3-venv", false),
         ("store-servers", "jq", false),
         ("test", "strace", true),
         ("test-arm64", "cpio", false),

@@ -1,7 +1,7 @@
 //! The options for what is printed.
 
 use crate::config::choices::Boolean;
-use crate::config::command_name::CommandName::{self, Agents, Doctor, Keep, Plan, Run, Setup, Status};
+use crate::config::command_name::CommandName::{self, Agents, Doctor, Healthcheck, Keep, Plan, Run, Setup, Status};
 use crate::config::flag::Name::{Both, Long};
 use crate::config::flag::{About, Action, Flag, Group, Printed, TakenBy, Takes, Values, put_text};
 use crate::config::{value, words};
@@ -51,14 +51,14 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("DURATION", Values::Anything),
         variable: Some("AGENT_INIT_WARN_WITHIN"),
         group: Group::Output,
-        taken_by: TakenBy::only(&[Status]),
+        taken_by: TakenBy { shown: &[Run, Keep, Plan, Status, Doctor], hidden: &[Healthcheck] },
         about: About {
             short: "Report a login as expiring this long before its end",
-            long: "Logins that can be refreshed never count as expiring.",
+            long: "A login that is refreshed may have a login deadline, which no refresh moves.",
             default: "7d",
         },
         about_in: &[],
-        action: Action::Set(|settings, text| put_text(&mut settings.warn_within, text, value::duration)),
+        action: Action::Set(|settings, text| put_text(&mut settings.run.warn_within, text, value::duration)),
     },
     Flag {
         name: Long("short"),
@@ -70,6 +70,25 @@ pub(super) const FLAGS: &[Flag] = &[
         about_in: &[],
         action: Action::Set(|settings, _| {
             settings.short = true;
+            Ok(())
+        }),
+    },
+    Flag {
+        name: Long("openmetrics"),
+        takes: Takes::Nothing,
+        variable: None,
+        group: Group::Output,
+        taken_by: TakenBy::only(&[Status]),
+        about: About {
+            short: "Print metrics for Prometheus instead of text",
+            long: "\
+The form is the OpenMetrics text format, which node-exporter reads from files, too. The metrics name agents, not \
+accounts.",
+            default: "",
+        },
+        about_in: &[],
+        action: Action::Set(|settings, _| {
+            settings.openmetrics = true;
             Ok(())
         }),
     },

@@ -15,6 +15,7 @@ fn nested() -> SessionFile {
         "access-token": ["/oauth/access", "/key"],
         "refresh-token": ["/oauth/refresh"],
         "expiry": { "field": "/oauth/expires", "unit": "milliseconds" },
+        "deadline": { "field": "/oauth/ends", "unit": "milliseconds" },
         "required": [{ "pointer": "/oauth/scopes", "contains": "run", "when": "/oauth" }],
         "travels": ["oauth"]
     }))
@@ -46,6 +47,21 @@ fn a_login_needs_a_token_and_the_required_values() {
         assert_eq!(login(&document, &rule), Err(defect), "{document}");
     }
     assert!(!login(&json!({ "key": "FAKE" }), &rule).unwrap().refreshable);
+}
+
+#[test]
+fn a_login_deadline_is_read_in_its_unit() {
+    let time = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+    let ends = |noted: Value| {
+        let expires = 1_800_000_000_000_u64;
+        let document = json!({ "oauth": { "access": "FAKE", "expires": expires, "ends": noted, "scopes": ["run"] } });
+        login(&document, &nested()).unwrap().ends_at(time(1_800_000_000))
+    };
+    assert_eq!(ends(json!(1_802_000_000_000_u64)), Some(time(1_802_000_000)));
+    assert_eq!(ends(json!(1_802_000_000_000.5)), Some(time(1_802_000_000)));
+    for noted in [json!(null), json!("2027-01-01"), json!(1_802_000_000_u64), json!(9e14), json!(-1), json!([])] {
+        assert_eq!(ends(noted.clone()), None, "{noted}");
+    }
 }
 
 #[test]
@@ -159,9 +175,11 @@ proptest! {
     #[test]
     fn any_expiry_is_read_without_panic(fraction in any::<f64>(), whole in any::<u64>()) {
         for number in [json!(fraction), json!(whole)] {
-            let document = json!({ "oauth": { "access": "FAKE", "expires": number, "scopes": ["run"] } });
-            let expires = login(&document, &nested()).unwrap().expires_at;
-            let _ = expires.map(|at| humantime::format_rfc3339_seconds(at).to_string());
+            let times = json!({ "access": "FAKE", "expires": number, "ends": number, "scopes": ["run"] });
+            let login = login(&json!({ "oauth": times }), &nested()).unwrap();
+            for at in [login.expires_at, login.ends_at(SystemTime::now())] {
+                let _ = at.map(|at| humantime::format_rfc3339_seconds(at).to_string());
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ fn the_json_of_a_captured_session_is_as_documented() {
     let expected = json!({
         "agent": "claude", "title": "Claude Code", "detected": true, "method": "session",
         "source": format!("capture:{}", sandbox.text("capture/claude")),
-        "account": "user@example.com", "access_expires_at": "2100-01-01T00:00:00Z", "refreshable": true,
+        "account": "user@example.com", "access_expires_at": "2100-01-01T00:00:00Z", "login_expires_at": null, "refreshable": true,
         "state": "ok", "problem": null, "shadowed": [],
         "write_back": { "mode": "sync", "target": sandbox.text("capture/claude"), "writable": true, "last": null, "at": null },
         "shared_by": 0,

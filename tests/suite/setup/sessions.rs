@@ -27,6 +27,19 @@ fn a_login_is_captured_while_its_agent_still_runs_and_a_run_uses_it() {
     }
 }
 
+/// Somebody who has just logged in learns when to do so again.
+#[test]
+fn a_captured_login_is_named_with_its_deadline() {
+    let sandbox = Sandbox::new();
+    let login = Session::expired("new").deadline_ms(1_800_000_000_000).json();
+    let pty = Pty::new();
+    let live = pty.leads(claude(&sandbox, &format!("replace '{login}'"), "-")).start();
+    let shown = pty.all();
+    live.wait().ok();
+    let said = "captured the login of Claude Code, which the agent refreshes until 2027-01-15T08:00:00Z";
+    assert!(shown.contains(said), "{shown}");
+}
+
 #[test]
 fn settings_that_would_override_the_login_stay_in_the_capture() {
     let sandbox = Sandbox::new();

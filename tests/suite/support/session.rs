@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 pub struct Session {
     name: String,
     expires_ms: u64,
+    deadline_ms: Option<u64>,
 }
 
 impl Session {
     /// Far from expiry.
     pub fn new(name: &str) -> Self {
-        Self { name: name.into(), expires_ms: 4_102_444_800_000 }
+        Self { name: name.into(), expires_ms: 4_102_444_800_000, deadline_ms: None }
     }
 
     /// Access token long expired, refresh token there.
@@ -27,6 +28,12 @@ impl Session {
         self
     }
 
+    /// With a login deadline, as newer versions note one.
+    pub fn deadline_ms(mut self, at: u64) -> Self {
+        self.deadline_ms = Some(at);
+        self
+    }
+
     pub fn access(&self) -> String {
         format!("FAKE-access-{}", self.name)
     }
@@ -36,8 +43,9 @@ impl Session {
     }
 
     pub fn json(&self) -> String {
+        let deadline = self.deadline_ms.map(|at| format!(r#","refreshTokenExpiresAt":{at}"#)).unwrap_or_default();
         format!(
-            r#"{{"claudeAiOauth":{{"accessToken":"{}","refreshToken":"{}","expiresAt":{},"scopes":["user:inference","user:profile"],"subscriptionType":"max"}}}}"#,
+            r#"{{"claudeAiOauth":{{"accessToken":"{}","refreshToken":"{}","expiresAt":{}{deadline},"scopes":["user:inference","user:profile"],"subscriptionType":"max"}}}}"#,
             self.access(),
             self.refresh(),
             self.expires_ms
