@@ -15,6 +15,7 @@ pub mod placement;
 mod probe;
 pub mod select;
 mod settings;
+mod site;
 mod stored;
 pub mod wait;
 

@@ -282,6 +282,7 @@ fn settings(definition: &Definition) -> Option<Broken> {
     let mut outside = settings.outside.iter();
     listed("settings.take", &settings.take, component)
         .or_else(|| listed("settings.leave", &settings.leave, component))
+        .or_else(|| listed("settings.state", settings.state.iter().map(|entry| &entry.name), component))
         .or_else(|| {
             outside.find_map(|(path, name)| {
                 let key = format!("settings.outside.{path}");

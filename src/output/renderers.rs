@@ -14,7 +14,7 @@ use crate::login::merge::SyncResult;
 use crate::output::style::Style;
 use crate::output::{agents, doctor, json_line, plan, status};
 use crate::state::Shadowed;
-use crate::status::{AgentStatus, Health, Kept, WriteBackStatus};
+use crate::status::{AgentStatus, Health, Kept, PlaceStatus, WriteBackStatus};
 
 /// Text with many characters that are obeyed.
 fn text() -> impl Strategy<Value = String> {
@@ -52,6 +52,7 @@ fn agent(text: &str) -> AgentStatus {
             kept: Kept { recovery: some(), conflicts: 2, conflicts_in: some() },
         }),
         shared_by: 2,
+        place: Some(PlaceStatus { path: text.to_owned(), why: some() }),
     }
 }
 

@@ -159,6 +159,17 @@ impl Dir {
         self.write_whole_staged_in(self, name, bytes, attributes)
     }
 
+    /// Makes the entry `name` an empty file. An entry that is there stays as it is.
+    pub fn make_file(&self, name: &OsStr, attributes: Attributes) -> io::Result<()> {
+        check_component(name)?;
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        match openat(&self.0, name, flags, Mode::from_bits_truncate(0o600)) {
+            Ok(made) => set_mode_and_owner(File::from(made), attributes),
+            Err(Errno::EEXIST) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
     /// Makes the entry `name` a symbolic link, which belongs to `owner`.
     pub fn make_link(&self, target: &Path, name: &OsStr, owner: Option<(u32, u32)>) -> io::Result<()> {
         check_component(name)?;
