@@ -160,7 +160,7 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
         working_copy_why: working_copy_why(agent),
         scope: config.scope,
         settings,
-        mounted: mounted::entries(agent),
+        mounted: mounted::entries(agent, facts.identity.uid),
         first_run: None,
         chosen_why: chosen_why(config, agent, chosen),
         no_write_back_why: no_write_back_why(config, agent, login),

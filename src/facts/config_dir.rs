@@ -98,6 +98,8 @@ pub struct ConfigMounts {
 pub enum MountAccess {
     /// It stays, and outlives the container.
     Kept,
+    /// The same, in an empty directory that is given to the agent: docker makes a new volume root's.
+    New,
     /// It is in memory (a tmpfs).
     InMemory,
     /// This process may not write there.
@@ -126,12 +128,19 @@ pub enum EntryOrigin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryAccess {
     Usable,
-    /// It is an empty directory of this process's user, who may give it away: docker makes a new volume root's.
-    Unclaimed,
+    /// It is an empty directory of this process's user, and is given to the agent.
+    New,
     ReadOnly,
     /// Owner, group or mode keep the agent out of this directory: the entry, or one on the way to it.
     Closed(PathBuf),
     InMemory,
+}
+
+impl MountAccess {
+    /// Whether what is written there outlives the container.
+    pub fn is_kept(self) -> bool {
+        matches!(self, MountAccess::Kept | MountAccess::New)
+    }
 }
 
 impl ConfigDirFacts {

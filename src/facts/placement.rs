@@ -160,22 +160,20 @@ impl Site {
             (_, Role::Workspace) => Some(Obstacle::InWorkingDirectory),
             // The default is the agent's own, whatever is in it.
             (Occupant::Missing | Occupant::Directory { .. }, role) => {
-                let named = (self.naming == Naming::Variable).then(|| self.obstacle_if_named(role)).flatten();
+                let named = if self.naming == Naming::Variable { obstacle_if_named(self.occupant, role) } else { None };
                 named.or((!self.writable).then_some(Obstacle::NotWritable))
             }
         }
     }
+}
 
-    fn obstacle_if_named(&self, role: Role) -> Option<Obstacle> {
-        match (role, self.occupant) {
-            (Role::System, _) => Some(Obstacle::System),
-            (Role::Home, _) => Some(Obstacle::HoldsHome),
-            (_, Occupant::Directory { contents: Contents::Anybodys, .. }) => Some(Obstacle::OpenToAll),
-            (_, Occupant::Directory { owner: Owner::Init, contents: Contents::Others }) => {
-                Some(Obstacle::HoldsOtherFiles)
-            }
-            _ => None,
-        }
+fn obstacle_if_named(occupant: Occupant, role: Role) -> Option<Obstacle> {
+    match (role, occupant) {
+        (Role::System, _) => Some(Obstacle::System),
+        (Role::Home, _) => Some(Obstacle::HoldsHome),
+        (_, Occupant::Directory { contents: Contents::Anybodys, .. }) => Some(Obstacle::OpenToAll),
+        (_, Occupant::Directory { owner: Owner::Init, contents: Contents::Others }) => Some(Obstacle::HoldsOtherFiles),
+        _ => None,
     }
 }
 

@@ -104,20 +104,25 @@ impl SiteProbe<'_> {
     fn config_mounts(&self, path: &Path) -> ConfigMounts {
         let login = self.definition.session.as_ref().map(|session| OsStr::new(&session.file));
         let dir = || Dir::open(path);
-        let directory = self.mounts.at(path).map(|mount| access_to(mount, dir().is_ok_and(|dir| dir.is_writable())));
+        let directory = self.mounts.at(path).map(|mount| match dir().and_then(|dir| dir.stat()) {
+            Ok(found) if self.is_new(path, &found) => access_to(mount, MountAccess::New),
+            Ok(_) if dir().is_ok_and(|dir| dir.is_writable()) => access_to(mount, MountAccess::Kept),
+            _ => MountAccess::ReadOnly,
+        });
         let login_file = login.and_then(|login| {
             let mount = self.mounts.at(&path.join(login))?;
-            Some(access_to(mount, dir().is_ok_and(|dir| dir.may_write(login))))
+            let may_write = dir().is_ok_and(|dir| dir.may_write(login));
+            Some(if may_write { access_to(mount, MountAccess::Kept) } else { MountAccess::ReadOnly })
         });
         let first_name = |mount: &Mount| Some(mount.point.strip_prefix(path).ok()?.iter().next()?.to_owned());
         let mounted: BTreeSet<OsString> =
             self.mounts.below(path).filter_map(first_name).filter(|name| Some(name.as_os_str()) != login).collect();
         let mut entries: Vec<EntryFacts> =
-            mounted.into_iter().map(|name| self.entry(path, name, EntryOrigin::Mount)).collect();
+            mounted.into_iter().map(|name| self.entry(path, name, EntryOrigin::Mount, directory)).collect();
         if directory.is_some() {
             for name in self.state_names(path) {
                 if !entries.iter().any(|entry| entry.name == name) {
-                    entries.push(self.entry(path, name, EntryOrigin::State));
+                    entries.push(self.entry(path, name, EntryOrigin::State, directory));
                 }
             }
         }
@@ -139,33 +144,60 @@ impl SiteProbe<'_> {
         named.chain(found).collect()
     }
 
-    fn entry(&self, config_dir: &Path, name: OsString, origin: EntryOrigin) -> EntryFacts {
+    fn entry(
+        &self,
+        config_dir: &Path,
+        name: OsString,
+        origin: EntryOrigin,
+        directory: Option<MountAccess>,
+    ) -> EntryFacts {
         let path = config_dir.join(&name);
         let found = access::entry(&path).ok();
-        let on = self.mounts.holding(&path);
-        let access = match (on, self.closed_to_agent(config_dir)) {
+        let will_be_agents = directory == Some(MountAccess::New);
+        let access = match (self.mounts.holding(&path), self.closed_to_agent(config_dir, will_be_agents)) {
             (Some(mount), _) if is_in_memory(mount) => EntryAccess::InMemory,
             (_, Some(closed)) => EntryAccess::Closed(closed),
             (Some(mount), None) if mount.read_only => EntryAccess::ReadOnly,
+            _ if will_be_agents && origin == EntryOrigin::State => EntryAccess::Usable,
             _ => self.access_to_entry(config_dir, &path, found.as_ref()),
         };
         EntryFacts { name, origin, kind: found.map(|found| found.kind), access }
     }
 
     fn access_to_entry(&self, config_dir: &Path, path: &Path, found: Option<&Stat>) -> EntryAccess {
-        let is_ours = |found: &Stat| found.uid == self.current.0 && self.identity.differs_from(self.current);
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let is_file_of_state =
+            self.definition.settings.state.iter().any(|entry| entry.kind == Kind::File && entry.matches(name));
+        // Agents make a lock beside a file that they write.
+        let may_be_beside = || {
+            let beside = Dir::open(config_dir).and_then(|dir| dir.stat());
+            beside.is_ok_and(|stat| self.may_write(config_dir, &stat))
+        };
         match found {
+            _ if is_file_of_state && !self.mounts.at(path).is_some() && !may_be_beside() => {
+                EntryAccess::Closed(config_dir.to_owned())
+            }
             // It will be made for the agent.
             None if access::may_write(config_dir) => EntryAccess::Usable,
             None => EntryAccess::Closed(config_dir.to_owned()),
             Some(found) if self.may_write(path, found) => EntryAccess::Usable,
-            Some(found) if found.kind == Kind::Directory && is_ours(found) && is_empty(path) => EntryAccess::Unclaimed,
+            Some(found) if self.is_new(path, found) => EntryAccess::New,
             Some(_) => EntryAccess::Closed(path.to_owned()),
         }
     }
 
+    /// Whether it is an empty directory of ours that can be given to the agent.
+    fn is_new(&self, path: &Path, found: &Stat) -> bool {
+        let is_ours = found.uid == self.current.0 && self.identity.uid != self.current.0;
+        let dir = || Dir::open(path);
+        found.kind == Kind::Directory
+            && is_ours
+            && dir().is_ok_and(|dir| dir.is_writable())
+            && dir().and_then(|dir| dir.names_up_to(1, &|_| true)).is_ok_and(|found| found.names.is_empty())
+    }
+
     /// The directory on the way to the entries that the agent may not pass.
-    fn closed_to_agent(&self, config_dir: &Path) -> Option<PathBuf> {
+    fn closed_to_agent(&self, config_dir: &Path, will_be_agents: bool) -> Option<PathBuf> {
         let may_pass_as_agent = |path: &Path| {
             if self.identity.differs_from(self.current) {
                 Dir::open_search_only(path).and_then(|dir| dir.stat()).is_ok_and(|stat| may_pass(&stat, self.identity))
@@ -173,7 +205,8 @@ impl SiteProbe<'_> {
                 access::may_pass(path)
             }
         };
-        config_dir.ancestors().find(|above| !may_pass_as_agent(above)).map(Path::to_owned)
+        let mut above = config_dir.ancestors().skip(usize::from(will_be_agents));
+        above.find(|above| !may_pass_as_agent(above)).map(Path::to_owned)
     }
 
     fn may_write(&self, path: &Path, found: &Stat) -> bool {
@@ -191,16 +224,8 @@ fn is_in_memory(mount: &Mount) -> bool {
     matches!(mount.kind.as_str(), "tmpfs" | "ramfs")
 }
 
-fn access_to(mount: &Mount, is_writable: bool) -> MountAccess {
-    match is_writable {
-        false => MountAccess::ReadOnly,
-        true if is_in_memory(mount) => MountAccess::InMemory,
-        true => MountAccess::Kept,
-    }
-}
-
-fn is_empty(path: &Path) -> bool {
-    Dir::open(path).and_then(|dir| dir.names_up_to(1, &|_| true)).is_ok_and(|found| found.names.is_empty())
+fn access_to(mount: &Mount, access: MountAccess) -> MountAccess {
+    if is_in_memory(mount) { MountAccess::InMemory } else { access }
 }
 
 /// The path without links, as far as it exists.

@@ -278,8 +278,8 @@ fn mounted(plan: &AgentPlan<'_, '_>, entry: &MountedEntry) -> Step {
         MountedStep::Copied => ("copied", "it is mounted there, and replaces what was captured".to_owned()),
         MountedStep::Linked(_) => ("linked", "what the agent writes there stays in the mount".to_owned()),
         MountedStep::NotKept(NotKept::ReadOnly) => ("not kept", "it is mounted read-only".to_owned()),
-        MountedStep::NotKept(NotKept::Closed(at)) => {
-            ("not kept", format!("the agent's user may not use {}", shown(at)))
+        MountedStep::NotKept(NotKept::Closed { at, uid }) => {
+            ("not kept", format!("the agent (uid {uid}) may not use {}", shown(at)))
         }
     };
     Step { what, path: Some(shown(&plan.facts.config_dir.path.join(&entry.name))), why }

@@ -40,23 +40,26 @@ pub enum Preparation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotKept {
     ReadOnly,
-    /// The agent may not use this directory.
-    Closed(PathBuf),
+    /// The agent, with this uid, may not use this file or directory.
+    Closed {
+        at: PathBuf,
+        uid: u32,
+    },
 }
 
 /// The entries that the operator mounted, and the state that stays in a mounted directory.
-pub(super) fn entries(agent: &AgentFacts<'_>) -> Vec<MountedEntry> {
+pub(super) fn entries(agent: &AgentFacts<'_>, uid: u32) -> Vec<MountedEntry> {
     let config_dir = &agent.config_dir;
     if agent.working_copy == config_dir.path {
         return Vec::new();
     }
     let settings = &agent.definition.settings;
-    let entry = |entry: &EntryFacts| Some(MountedEntry { name: entry.name.clone(), step: step(entry, settings)? });
+    let entry = |entry: &EntryFacts| Some(MountedEntry { name: entry.name.clone(), step: step(entry, settings, uid)? });
     config_dir.mounts.entries.iter().filter_map(entry).collect()
 }
 
 /// What becomes of an entry. `None`: nothing.
-fn step(entry: &EntryFacts, settings: &Settings) -> Option<MountedStep> {
+fn step(entry: &EntryFacts, settings: &Settings, uid: u32) -> Option<MountedStep> {
     let name = entry.name.to_str()?;
     // Kubernetes keeps the files of a volume in `..data`.
     if name == BOOKKEEPING || name.starts_with("..") {
@@ -72,18 +75,18 @@ fn step(entry: &EntryFacts, settings: &Settings) -> Option<MountedStep> {
         (EntryOrigin::Mount, Some(Kind::Directory)) if state.is_none() && entry.access == EntryAccess::ReadOnly => {
             Some(MountedStep::Linked(Preparation::None))
         }
-        (_, kind) => kept(entry, kind, state.map(|state| state.kind)),
+        (_, kind) => kept(entry, kind, state.map(|state| state.kind), uid),
     }
 }
 
-fn kept(entry: &EntryFacts, kind: Option<Kind>, kind_to_make: Option<Kind>) -> Option<MountedStep> {
+fn kept(entry: &EntryFacts, kind: Option<Kind>, kind_to_make: Option<Kind>, uid: u32) -> Option<MountedStep> {
     let not_kept = |why| Some(MountedStep::NotKept(why));
     match (&entry.access, kind, kind_to_make) {
         (EntryAccess::Usable, None, Some(kind)) => Some(MountedStep::Linked(Preparation::Made(kind))),
         (EntryAccess::Usable, Some(_), _) => Some(MountedStep::Linked(Preparation::None)),
-        (EntryAccess::Unclaimed, ..) => Some(MountedStep::Linked(Preparation::Given)),
+        (EntryAccess::New, ..) => Some(MountedStep::Linked(Preparation::Given)),
         (EntryAccess::ReadOnly, ..) => not_kept(NotKept::ReadOnly),
-        (EntryAccess::Closed(at), ..) => not_kept(NotKept::Closed(at.clone())),
+        (EntryAccess::Closed(at), ..) => not_kept(NotKept::Closed { at: at.clone(), uid }),
         // It ends with the container wherever it is.
         (EntryAccess::InMemory, ..) | (EntryAccess::Usable, None, None) => None,
     }
@@ -118,15 +121,15 @@ mod tests {
             mount("unknown", file, EntryAccess::Usable, Some(MountedStep::Copied)),
             mount("unknown", directory, EntryAccess::Usable, linked(Preparation::None)),
             mount("unknown", directory, EntryAccess::ReadOnly, linked(Preparation::None)),
-            mount("unknown", directory, closed(), not_kept(NotKept::Closed("/h".into()))),
-            mount("log", directory, EntryAccess::Unclaimed, linked(Preparation::Given)),
+            mount("unknown", directory, closed(), not_kept(NotKept::Closed { at: "/h".into(), uid: 7 })),
+            mount("log", directory, EntryAccess::New, linked(Preparation::Given)),
             mount("log", file, EntryAccess::Usable, linked(Preparation::None)),
             mount("chats", directory, EntryAccess::Usable, linked(Preparation::None)),
-            mount("chats", directory, EntryAccess::Unclaimed, linked(Preparation::Given)),
+            mount("chats", directory, EntryAccess::New, linked(Preparation::Given)),
             mount("chats", directory, EntryAccess::ReadOnly, not_kept(NotKept::ReadOnly)),
             mount("chats", directory, EntryAccess::InMemory, None),
             mount("history.jsonl", file, EntryAccess::Usable, linked(Preparation::None)),
-            mount("history.jsonl", file, closed(), not_kept(NotKept::Closed("/h".into()))),
+            mount("history.jsonl", file, closed(), not_kept(NotKept::Closed { at: "/h".into(), uid: 7 })),
             mount(".agent-init", directory, EntryAccess::Usable, None),
             mount("..data", directory, EntryAccess::Usable, None),
             state("chats", None, EntryAccess::Usable, linked(Preparation::Made(Kind::Directory))),
@@ -138,7 +141,7 @@ mod tests {
         ];
         for Row { name, origin, kind, access, expected } in rows {
             let entry = EntryFacts { name: name.into(), origin, kind, access };
-            assert_eq!(step(&entry, &settings), expected, "{entry:?}");
+            assert_eq!(step(&entry, &settings, 7), expected, "{entry:?}");
         }
     }
 }

@@ -114,9 +114,9 @@ pub fn not_kept(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
                 format!("{what}: it is mounted read-only"),
                 format!("mount it writable, or a volume there: docker run -v VOLUME:{config_dir}/{example}"),
             ),
-            NotKept::Closed(at) => (
-                format!("{what}: the agent's user may not use {}", at.display()),
-                format!("give it to the agent's user (chown -R USER, here {})", at.display()),
+            NotKept::Closed { at, uid } => (
+                format!("{what}: the agent (uid {uid}) may not use {}", at.display()),
+                format!("give it to the agent: chown -R {uid} {} (on the host: the mounted directory)", at.display()),
             ),
         };
         Message::warning(text).event(EventKey::WorkingCopy).agent(agent).hint(hint)

@@ -82,7 +82,7 @@ pub(super) fn for_login(config: &RunConfig, agent: &AgentFacts<'_>, chosen: &Can
     }
     let digest = |candidate: &Candidate<'_>| candidate.session().map(|session| session.login.digest);
     let find = |test: fn(&Source) -> bool| {
-        agent.candidates.iter().filter(|candidate| test(&candidate.source)).find_map(|candidate| digest(candidate))
+        agent.candidates.iter().filter(|candidate| test(&candidate.source)).find_map(digest)
     };
     let replaces = !(chosen.source.is_store() || matches!(chosen.source, Source::Home(_)))
         && find(Source::is_store) != digest(chosen);
@@ -109,9 +109,9 @@ fn volume(agent: &AgentFacts<'_>, live: bool) -> Option<WriteBack> {
     let session = agent.definition.session.as_ref()?;
     let path = &agent.config_dir.path;
     let mounts = &agent.config_dir.mounts;
-    let target = if mounts.login_file == Some(MountAccess::Kept) {
+    let target = if mounts.login_file.is_some_and(MountAccess::is_kept) {
         WriteBackTarget::File(path.join(&session.file))
-    } else if mounts.login_file.is_none() && mounts.directory == Some(MountAccess::Kept) {
+    } else if mounts.login_file.is_none() && mounts.directory.is_some_and(MountAccess::is_kept) {
         WriteBackTarget::Directory(path.clone())
     } else {
         return None;

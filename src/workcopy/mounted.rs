@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 
 use crate::error::reason;
+use crate::facts::config_dir::MountAccess;
 use crate::fs::tree;
 use crate::log::event::EventKey;
 use crate::log::{Message, Reporter};
@@ -37,6 +38,11 @@ pub(super) fn install(
         Ok(dir) => dir,
         Err(error) => return warn(OsStr::new(""), &reason(&error)),
     };
+    if plan.facts.config_dir.mounts.directory == Some(MountAccess::New)
+        && let Err(error) = give(&config_dir, working_copy)
+    {
+        warn(OsStr::new(""), &reason(&error));
+    }
     for MountedEntry { name, step } in &plan.mounted {
         let done = match step {
             MountedStep::Copied => copy(plan, &config_dir, name, working_copy, is_stopped, reporter),
@@ -82,15 +88,17 @@ fn prepare(config_dir: &Dir, name: &OsStr, preparation: Preparation, working_cop
             made => made.map(drop),
         },
         Preparation::Made(_) => config_dir.make_file(name, Attributes { mode: 0o600, owner }),
-        Preparation::Given => {
-            let dir = config_dir.sub(name)?;
-            let is_ours = dir.stat()?.uid == privilege::current().0;
-            if is_ours && dir.names_up_to(1, &|_| true)?.names.is_empty() {
-                dir.set_mode_and_owner(Attributes { mode: 0o700, owner })?;
-            }
-            Ok(())
-        }
+        Preparation::Given => give(&config_dir.sub(name)?, working_copy),
     }
+}
+
+/// Gives an empty directory of ours to the agent.
+fn give(dir: &Dir, working_copy: &WorkingCopy) -> io::Result<()> {
+    let is_ours = dir.stat()?.uid == privilege::current().0;
+    if is_ours && dir.names_up_to(1, &|_| true)?.names.is_empty() {
+        dir.set_mode_and_owner(Attributes { mode: 0o700, owner: working_copy.owner })?;
+    }
+    Ok(())
 }
 
 /// Makes the entry of the working copy a link to the mount.

@@ -1,9 +1,9 @@
-//! Where the working copy is, and what stays there.
+//! Where the working copy is, and what the users may do there.
 
 use super::Case;
-use crate::support::{NODE, Outcome, Run, Sandbox, Session, needs_root};
+use crate::support::{NODE, Outcome, Sandbox, Session, needs_root};
 
-fn has_login(_: &Sandbox, run: &Outcome) {
+pub fn has_login(_: &Sandbox, run: &Outcome) {
     assert!(run.variable("FILE").is_some_and(|file| file.contains("FAKE-refresh-a")), "{run}");
 }
 
@@ -14,7 +14,7 @@ fn is_diverted(sandbox: &Sandbox, run: &Outcome) {
     assert_eq!(run.variable("CLAUDE_CONFIG_DIR"), Some(expected.as_str()), "{run}");
 }
 
-fn captured(sandbox: &Sandbox) {
+pub fn captured(sandbox: &Sandbox) {
     sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
 }
 
@@ -96,6 +96,37 @@ fn a_directory_that_is_not_the_agents_alone_is_left_alone() {
             ..diverted
         },
         Case {
+            name: "one that an image made for the agent",
+            given: |s, run| {
+                captured(s);
+                s.write("config/settings.json", "{}");
+                s.mkdir("config/projects");
+                run.env("CLAUDE_CONFIG_DIR", s.text("config")).options(["--user=1000"])
+            },
+            event: None,
+            named: &[],
+            after: |s, run| {
+                has_login(s, run);
+                assert_eq!(run.variable("CLAUDE_CONFIG_DIR"), Some(s.text("config").as_str()), "{run}");
+            },
+            ..diverted
+        },
+    ];
+    cases.iter().for_each(Case::check);
+}
+
+#[test]
+fn what_is_used_for_something_else_is_left_alone() {
+    needs_root!();
+    let diverted = Case {
+        method: "session",
+        event: Some("working-copy"),
+        named: &["CLAUDE_CONFIG_DIR"],
+        after: is_diverted,
+        ..Case::QUIET
+    };
+    let cases = [
+        Case {
             name: "HOME",
             given: |s, run| {
                 captured(s);
@@ -139,36 +170,6 @@ fn a_directory_that_is_not_the_agents_alone_is_left_alone() {
             ..diverted
         },
         Case {
-            name: "the root of captures",
-            given: |s, run| {
-                captured(s);
-                run.env("CLAUDE_CONFIG_DIR", s.text("capture"))
-            },
-            event: None,
-            named: &[],
-            after: |s, run| {
-                is_diverted(s, run);
-                assert!(!s.exists("capture/.credentials.json"), "the capture is flat now");
-            },
-            ..diverted
-        },
-        Case {
-            name: "one that an image made for the agent",
-            given: |s, run| {
-                captured(s);
-                s.write("config/settings.json", "{}");
-                s.mkdir("config/projects");
-                run.env("CLAUDE_CONFIG_DIR", s.text("config")).options(["--user=1000"])
-            },
-            event: None,
-            named: &[],
-            after: |s, run| {
-                has_login(s, run);
-                assert_eq!(run.variable("CLAUDE_CONFIG_DIR"), Some(s.text("config").as_str()), "{run}");
-            },
-            ..diverted
-        },
-        Case {
             name: "the capture",
             given: |s, run| {
                 s.write("home/.claude/.credentials.json", Session::new("a").json());
@@ -183,252 +184,22 @@ fn a_directory_that_is_not_the_agents_alone_is_left_alone() {
             },
             ..diverted
         },
-    ];
-    cases.iter().for_each(Case::check);
-}
-
-/// A run of the stand-in as `node` with a volume at its config directory, and without a capture.
-fn with_volume(sandbox: &Sandbox, script: &str) -> Run {
-    sandbox.mkdir("home/.claude");
-    sandbox.mkdir("volume");
-    let run = sandbox.claude(script).options(["--user=node"]).unset("AGENT_INIT_CAPTURE").pid1();
-    run.bind(sandbox.path("volume"), sandbox.path("home/.claude"))
-}
-
-/// A volume at the config directory that holds no login yet: whoever logs in by hand finds the login there next time.
-#[test]
-fn a_volume_at_the_config_directory_keeps_a_login_made_by_hand() {
-    needs_root!();
-    for content in ["", "{}", "{\"claudeAiOauth\":{\"accessToken\":\"\",\"refreshToken\":\"\"}}"] {
-        let sandbox = Sandbox::new();
-        if !content.is_empty() {
-            sandbox.write("volume/.credentials.json", content);
-        }
-        with_volume(&sandbox, "refresh a").run().ok();
-        assert!(sandbox.read("volume/.credentials.json").contains("FAKE-refresh-a"), "{content}");
-        has_login(&sandbox, &with_volume(&sandbox, "seen").run().ok());
-    }
-}
-
-/// The same where only the login file is a mount, or where the capture cannot be written.
-#[test]
-fn a_mounted_file_and_a_volume_beside_a_closed_capture_keep_a_login_made_by_hand() {
-    needs_root!();
-    let sandbox = Sandbox::new();
-    sandbox.write("login.json", "");
-    sandbox.write("home/.claude/.credentials.json", "");
-    let run = sandbox.claude("refresh a").unset("AGENT_INIT_CAPTURE").pid1();
-    run.bind(sandbox.path("login.json"), sandbox.path("home/.claude/.credentials.json")).run().ok();
-    assert!(sandbox.read("login.json").contains("FAKE-refresh-a"));
-    let sandbox = Sandbox::new();
-    let run = with_volume(&sandbox, "refresh a").env("AGENT_INIT_CAPTURE", sandbox.text("capture"));
-    run.bind_read_only(sandbox.path("capture"), sandbox.path("capture")).run().ok();
-    assert!(sandbox.read("volume/.credentials.json").contains("FAKE-refresh-a"));
-}
-
-/// A login that a variable gives is saved to a volume that holds none, and does not replace what was refreshed from it.
-#[test]
-fn a_login_of_a_variable_is_saved_to_the_volume() {
-    needs_root!();
-    let sandbox = Sandbox::new();
-    let start = |script: &str, login: &str| {
-        let _ = std::fs::remove_dir_all(sandbox.path("state"));
-        sandbox.mkdir("state");
-        with_volume(&sandbox, script).env("CLAUDE_CREDENTIALS", Session::new(login).json()).run().ok()
-    };
-    start("refresh b", "a").says(&["(sync)"]);
-    assert!(sandbox.read("volume/.credentials.json").contains("FAKE-refresh-b"));
-    let second = start("seen", "a").says(&["the mount holds this login or one that was refreshed from it"]);
-    assert!(second.variable("FILE").is_some_and(|file| file.contains("FAKE-refresh-b")), "{second}");
-    // Somebody's other login stays, and it is said that nothing is saved.
-    let third = start("refresh d", "c").says(&["refreshed logins are not saved"]);
-    assert!(sandbox.read("volume/.credentials.json").contains("FAKE-refresh-b"), "{third}");
-}
-
-/// What is in memory ends with the container: it is no volume.
-#[test]
-fn a_tmpfs_at_the_config_directory_keeps_nothing() {
-    needs_root!();
-    let sandbox = Sandbox::new();
-    sandbox.mkdir("home/.claude");
-    let run = sandbox.claude("tree").unset("AGENT_INIT_CAPTURE").env("CLAUDE_CREDENTIALS", Session::new("a").json());
-    let outcome = run.pid1().tmpfs(sandbox.path("home/.claude")).run().ok();
-    outcome.says(&["refreshed logins are not saved"]).says_no(&["not kept"]).prints_no(&["projects"]);
-}
-
-/// What an operator mounts in the config directory counts, wherever the working copy is.
-#[test]
-fn settings_that_are_mounted_win_over_captured_ones() {
-    needs_root!();
-    let sandbox = Sandbox::new();
-    captured(&sandbox);
-    sandbox.write("capture/claude/settings.json", "{\"from\":\"capture\"}");
-    sandbox.write("capture/claude/CLAUDE.md", "captured");
-    sandbox.write("home/.claude/settings.json", "");
-    let start = |content: &str| {
-        sandbox.write("mounted.json", content);
-        let run = sandbox.claude("cat \"$C/settings.json\" \"$C/CLAUDE.md\"").pid1();
-        run.bind_read_only(sandbox.path("mounted.json"), sandbox.path("home/.claude/settings.json")).run().ok()
-    };
-    start("{\"from\":\"mount\"}").prints(&["\"mount\"", "captured"]).prints_no(&["\"capture\""]);
-    // The next start in this container finds what is mounted then.
-    start("{\"from\":\"another\"}").prints(&["\"another\""]).prints_no(&["\"mount\""]);
-    // A key helper in them is taken out like any other, at each start.
-    for _ in 0..2 {
-        let outcome = start("{\"apiKeyHelper\":\"echo FAKE\"}");
-        outcome.says(&["apiKeyHelper"]).prints(&["captured"]).prints_no(&["apiKeyHelper"]);
-    }
-}
-
-/// The settings of the image are the agent's own, and a mount beside them changes nothing about that.
-#[test]
-fn settings_of_the_image_win_over_captured_ones_wherever_the_working_copy_is() {
-    needs_root!();
-    for is_mounted in [false, true] {
-        let sandbox = Sandbox::new();
-        captured(&sandbox);
-        sandbox.write("capture/claude/settings.json", "{\"from\":\"capture\"}");
-        sandbox.write("capture/claude/CLAUDE.md", "captured");
-        sandbox.write("home/.claude/settings.json", "{\"from\":\"image\"}");
-        sandbox.mkdir("home/.claude/projects");
-        sandbox.mkdir("history");
-        let run = sandbox.claude("cat \"$C/settings.json\" \"$C/CLAUDE.md\"").pid1();
-        let run =
-            if is_mounted { run.bind(sandbox.path("history"), sandbox.path("home/.claude/projects")) } else { run };
-        run.run().ok().prints(&["\"image\"", "captured"]).prints_no(&["\"capture\""]);
-    }
-}
-
-/// A file that the agent reads from HOME itself is no exception.
-#[test]
-fn a_mounted_file_in_home_wins_over_a_captured_one() {
-    needs_root!();
-    let sandbox = Sandbox::new();
-    captured(&sandbox);
-    sandbox.write("capture/claude/.claude.json", "{\"from\":\"capture\",\"primaryApiKey\":\"FAKE-captured\"}");
-    sandbox.write("mounted.json", "{\"from\":\"mount\",\"primaryApiKey\":\"FAKE-mounted\"}");
-    sandbox.write("home/.claude.json", "");
-    let run = sandbox.claude("cat \"$C/.claude.json\"").pid1();
-    let outcome = run.bind_read_only(sandbox.path("mounted.json"), sandbox.path("home/.claude.json")).run().ok();
-    outcome.prints(&["\"mount\""]).prints_no(&["\"capture\"", "primaryApiKey"]);
-    assert!(sandbox.read("mounted.json").contains("primaryApiKey"));
-}
-
-/// Conversations of an agent whose config directory is a volume stay in the volume.
-#[test]
-fn conversations_stay_in_a_mounted_config_directory() {
-    needs_root!();
-    for owner in [0, NODE] {
-        let sandbox = Sandbox::new();
-        sandbox.write("volume/.credentials.json", Session::new("a").json());
-        sandbox.give("volume", owner);
-        let start = |script: &str| {
-            let _ = std::fs::remove_dir_all(sandbox.path("state"));
-            sandbox.mkdir("state");
-            with_volume(&sandbox, script).run().ok().quiet()
-        };
-        start("mkdir -p \"$C/projects/p\"; echo kept >\"$C/projects/p/session\"; echo first >>\"$C/history.jsonl\"");
-        assert_eq!(sandbox.read("volume/projects/p/session"), "kept\n");
-        start("cat \"$C/projects/p/session\" \"$C/history.jsonl\"; echo second >>\"$C/history.jsonl\"")
-            .prints(&["kept", "first"]);
-        assert_eq!(sandbox.read("volume/history.jsonl"), "first\nsecond\n");
-    }
-    // A directory of them that is mounted by itself, beside a capture. docker makes a new volume root's.
-    for owner in [0, NODE] {
-        let sandbox = Sandbox::new();
-        captured(&sandbox);
-        sandbox.mkdir("history");
-        sandbox.give("history", owner);
-        sandbox.mkdir("home/.claude/projects");
-        let run = sandbox.claude("echo kept >\"$C/projects/session\"").options(["--user=node"]).pid1();
-        run.bind(sandbox.path("history"), sandbox.path("home/.claude/projects")).run().ok().quiet();
-        assert_eq!(sandbox.read("history/session"), "kept\n");
-    }
-}
-
-/// Where they cannot be kept, the start says so, and the agent works all the same.
-#[test]
-fn what_cannot_be_kept_is_said() {
-    needs_root!();
-    let not_kept = Case {
-        method: "session",
-        event: Some("working-copy"),
-        named: &["projects"],
-        after: |s, run| {
-            has_login(s, run);
-            assert!(!s.exists("state/work/claude/projects"), "{run}");
-        },
-        ..Case::QUIET
-    };
-    let cases = [
         Case {
-            name: "a volume that is read-only",
-            given: |s, run| {
-                s.write("volume/.credentials.json", Session::new("a").json());
-                s.mkdir("home/.claude");
-                let run = run.options(["--user=node"]).pid1().unset("AGENT_INIT_CAPTURE");
-                run.bind_read_only(s.path("volume"), s.path("home/.claude"))
-            },
-            ..not_kept
-        },
-        Case {
-            name: "a volume that another user keeps to himself",
-            given: |s, run| {
-                s.write("volume/.credentials.json", Session::new("a").json());
-                s.give("volume", 1001);
-                s.chmod("volume", 0o700);
-                s.mkdir("home/.claude");
-                let run = run.options(["--user=node"]).pid1().unset("AGENT_INIT_CAPTURE");
-                run.bind(s.path("volume"), s.path("home/.claude"))
-            },
-            ..not_kept
-        },
-        Case {
-            name: "conversations of another user",
+            name: "the root of captures",
             given: |s, run| {
                 captured(s);
-                s.write("history/theirs", "");
-                s.give("history", 1001);
-                s.mkdir("home/.claude/projects");
-                let run = run.options(["--user=node"]).pid1();
-                run.bind(s.path("history"), s.path("home/.claude/projects"))
+                run.env("CLAUDE_CONFIG_DIR", s.text("capture"))
             },
+            event: None,
+            named: &[],
             after: |s, run| {
-                has_login(s, run);
-                let owner = std::os::unix::fs::MetadataExt::uid(&s.path("history").metadata().unwrap());
-                assert_eq!(owner, 1001, "a directory with other contents was taken over");
+                is_diverted(s, run);
+                assert!(!s.exists("capture/.credentials.json"), "the capture is flat now");
             },
-            ..not_kept
+            ..diverted
         },
     ];
     cases.iter().for_each(Case::check);
-}
-
-/// The agent owns the volume, and may have planted anything in it: PID 1 follows none of it.
-#[test]
-fn traps_in_a_mounted_config_directory_catch_nobody() {
-    needs_root!();
-    let sandbox = Sandbox::new();
-    sandbox.write("volume/.credentials.json", Session::new("a").json());
-    sandbox.mkdir("victim");
-    sandbox.write("victim-file", "root's");
-    let link = |target: &str, name: &str| std::os::unix::fs::symlink(sandbox.path(target), sandbox.path(name)).unwrap();
-    link("victim", "volume/projects");
-    link("victim-file", "volume/history.jsonl");
-    link("missing", "volume/todos");
-    sandbox.gate("volume/plans");
-    sandbox.write("volume/tasks", "a file");
-    sandbox.give("volume", NODE);
-    let meta = |name: &str| {
-        let found = sandbox.path(name).metadata().unwrap();
-        (std::os::unix::fs::MetadataExt::uid(&found), std::os::unix::fs::MetadataExt::mode(&found))
-    };
-    let before = [meta("victim"), meta("victim-file")];
-    let outcome = with_volume(&sandbox, "echo x >\"$C/projects/x\"; echo y >>\"$C/history.jsonl\"; seen").run().ok();
-    has_login(&sandbox, &outcome);
-    assert_eq!([meta("victim"), meta("victim-file")], before, "{outcome}");
-    assert!(!sandbox.exists("missing") && !sandbox.exists("victim/x"), "{outcome}");
-    assert_eq!(sandbox.read("victim-file"), "root's");
 }
 
 #[test]
@@ -459,7 +230,8 @@ fn what_the_user_may_not_write_or_read_is_named_with_its_cause() {
             given: |s, run| {
                 captured(s);
                 s.chmod("capture/claude", 0o755);
-                ["home", "state"].iter().for_each(|name| s.give(name, NODE));
+                s.give("home", NODE);
+                s.give("state", NODE);
                 run.uid(NODE)
             },
             event: Some("source-ignored"),
