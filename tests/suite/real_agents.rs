@@ -256,27 +256,86 @@ fn codex_with_a_key_leaves_the_session_beside_it_unspent() {
     assert!(vendor.requests(CODEX_TOKEN).is_empty());
 }
 
-/// A volume at the config directory: a second container resumes the conversation of the first.
+/// A volume at the config directory, or one at its conversations beside a capture, both new and so root's: a second
+/// container resumes the conversation of the first. Without the volume there is none.
+fn claude_resumes_in_a_second_container(bin: &str) {
+    for (at, has_capture) in [("home/.claude", false), ("home/.claude/projects", true)] {
+        let vendor = Vendor::start();
+        let login = vendor.login("claude", FRESH);
+        let store = Sandbox::new();
+        store.mkdir("volume");
+        let container = |arguments: &[&str], has_volume: bool| {
+            // Nothing of the first container is left but the volume and the capture.
+            let sandbox = Sandbox::new();
+            sandbox.mkdir(at);
+            let words: Vec<&str> =
+                ["claude", "-p", "--output-format", "json"].iter().chain(arguments).copied().collect();
+            let path = format!("{}:/usr/local/bin:/usr/bin:/bin", sandbox.text(&format!("agents/{bin}")));
+            // Conversations are filed by the working directory.
+            let run =
+                vendor.run(&sandbox, &words).env("PATH", path).setup("mkdir -p /run/workspace; cd /run/workspace");
+            let run = if has_capture {
+                run.env("AGENT_INIT_CAPTURE", store.text("capture"))
+            } else {
+                run.unset("AGENT_INIT_CAPTURE")
+            };
+            let run = if !has_capture && !store.exists("volume/.credentials.json") || !has_volume {
+                run.env("CLAUDE_CREDENTIALS", &login)
+            } else {
+                run
+            };
+            let run = if has_volume { run.bind(store.path("volume"), sandbox.path(at)) } else { run };
+            run.run()
+        };
+        if has_capture {
+            store.captured("claude", ".credentials.json", &login);
+        }
+        let first = container(&["hello"], true).ok().prints(&[ANSWER]);
+        let session = text(&first.json()["session_id"]);
+        container(&["--resume", &session, "again"], true).ok().prints(&[ANSWER, &session]);
+        container(&["--continue", "once more"], true).ok().prints(&[ANSWER, &session]);
+        let without = container(&["--resume", &session, "again"], false);
+        assert_ne!(without.code, Some(0), "{at}\n{without}");
+    }
+}
+
 #[test]
 fn claude_resumes_a_conversation_of_another_container() {
     needs_root!();
-    let (sandbox, vendor) = (Sandbox::new(), Vendor::start());
-    sandbox.write("volume/.credentials.json", vendor.login("claude", FRESH));
-    sandbox.give("volume", crate::support::NODE);
-    sandbox.mkdir("home/.claude");
-    let container = |arguments: &[&str], has_volume: bool| {
-        // Nothing of the first container is left but the volume.
-        let _ = std::fs::remove_dir_all(sandbox.path("state"));
-        sandbox.mkdir("state");
-        let words: Vec<&str> = ["claude", "-p", "--output-format", "json"].iter().chain(arguments).copied().collect();
-        let run = vendor.run(&sandbox, &words).unset("AGENT_INIT_CAPTURE");
-        if has_volume { run.bind(sandbox.path("volume"), sandbox.path("home/.claude")).run() } else { run.run() }
+    claude_resumes_in_a_second_container("bin");
+}
+
+#[test]
+fn the_newest_claude_resumes_a_conversation_of_another_container() {
+    needs_root!();
+    claude_resumes_in_a_second_container("claude-latest/node_modules/.bin");
+}
+
+/// The same for Codex, whose conversations are in `sessions`.
+#[test]
+fn codex_resumes_a_conversation_of_another_container() {
+    needs_root!();
+    let vendor = Vendor::start();
+    let store = Sandbox::new();
+    store.captured("codex", "auth.json", &vendor.login("codex", FRESH));
+    store.mkdir("volume");
+    let container = |words: &[&str], has_volume: bool| {
+        let sandbox = Sandbox::new();
+        sandbox.mkdir("home/.codex/sessions");
+        let run = vendor.run(&sandbox, &["codex", "exec", "--skip-git-repo-check"]);
+        let run = run.arguments(vendor.codex_arguments()).arguments(words.iter().copied());
+        let run = run.env("AGENT_INIT_CAPTURE", store.text("capture"));
+        let run = if has_volume { run.bind(store.path("volume"), sandbox.path("home/.codex/sessions")) } else { run };
+        run.run()
+    };
+    let id = |outcome: &crate::support::Outcome| {
+        let line = outcome.stderr.lines().find_map(|line| line.strip_prefix("session id: ").map(str::to_owned));
+        line.unwrap_or_else(|| panic!("no session id\n{outcome}"))
     };
     let first = container(&["hello"], true).ok().prints(&[ANSWER]);
-    let session = text(&first.json()["session_id"]);
-    container(&["--resume", &session, "again"], true).ok().prints(&[ANSWER, &session]);
-    let login = std::fs::read_to_string(sandbox.path("volume/.credentials.json")).unwrap();
-    sandbox.write("capture/claude/.credentials.json", login);
-    let without = container(&["--resume", &session, "again"], false);
-    assert_ne!(without.code, Some(0), "{without}");
+    let session = id(&first);
+    let second = container(&["resume", &session, "again"], true).ok().prints(&[ANSWER]);
+    assert_eq!(id(&second), session, "{second}");
+    let without = container(&["resume", &session, "again"], false);
+    assert!(without.code != Some(0) || id(&without) != session, "{without}");
 }
