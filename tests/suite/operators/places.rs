@@ -214,6 +214,16 @@ fn what_the_user_may_not_write_or_read_is_named_with_its_cause() {
             ..Case::QUIET
         },
         Case {
+            name: "a HOME of root for a user that stays the same",
+            given: |s, run| {
+                s.give("state", 1099);
+                run.unset("AGENT_INIT_HOME").uid(1099)
+            },
+            event: Some("working-copy"),
+            named: &["HOME", "1099"],
+            ..Case::QUIET
+        },
+        Case {
             name: "a login that root may not read without DAC_OVERRIDE",
             given: |s, run| {
                 captured(s);
