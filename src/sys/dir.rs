@@ -179,6 +179,17 @@ impl Dir {
         Ok(nix::unistd::fchownat(&self.0, name, Some(uid), Some(gid), nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW)?)
     }
 
+    /// Renames an entry within this directory. Nothing is replaced: fails with EEXIST. Nobody else may write here
+    /// meanwhile.
+    pub fn rename_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        check_component(from)?;
+        check_component(to)?;
+        if self.stat_entry(to).is_ok() {
+            return Err(Errno::EEXIST.into());
+        }
+        Ok(renameat(&self.0, from, &self.0, to)?)
+    }
+
     /// Where the entry `name` leads, if it is a symbolic link.
     pub fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
         check_component(name)?;

@@ -3,7 +3,7 @@
 //! The mount is the operator's, but an agent may write in it: nothing in it is followed, and only a directory is made
 //! there. The links are for the agent, which follows them with its own rights.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 
@@ -47,13 +47,23 @@ pub(super) fn install(
         let done = match step {
             MountedStep::Copied => copy(plan, &config_dir, name, working_copy, is_stopped, reporter),
             MountedStep::Linked(preparation) => prepare(&config_dir, name, *preparation, working_copy)
-                .and_then(|()| link(&path.join(name), name, working_copy)),
+                .and_then(|()| link(&path.join(name), name, working_copy))
+                .map(|kept| kept.iter().for_each(|kept| say_kept(plan, name, &working_copy.path.join(kept), reporter))),
             MountedStep::NotKept(_) => unlink(name, working_copy),
         };
         if let Err(error) = done {
             warn(name, &reason(&error));
         }
     }
+}
+
+fn say_kept(plan: &AgentPlan<'_, '_>, name: &OsStr, kept: &Path, reporter: Reporter) {
+    let agent = &plan.facts.definition.name;
+    let (name, kept) = (name.display(), kept.display());
+    let text =
+        format!("{agent}: {name} is in the mount now; what an earlier run kept in the working copy is in {kept}");
+    let hint = "copy what you need into the mount: it ends with the container";
+    reporter.say(&Message::warning(text).event(EventKey::WorkingCopy).agent(agent).hint(hint));
 }
 
 /// Copies an entry over what an earlier run copied: the operator may have changed it since.
@@ -101,13 +111,31 @@ fn give(dir: &Dir, working_copy: &WorkingCopy) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the entry of the working copy a link to the mount.
-fn link(target: &Path, name: &OsStr, working_copy: &WorkingCopy) -> io::Result<()> {
-    if working_copy.dir.read_link(name).is_ok_and(|there| there == target) {
-        return Ok(());
+/// Makes the entry of the working copy a link to the mount. Returns the name under which is kept what an earlier run of
+/// this container wrote there, because it could not be kept in the mount then.
+fn link(target: &Path, name: &OsStr, working_copy: &WorkingCopy) -> io::Result<Option<OsString>> {
+    let dir = &working_copy.dir;
+    if dir.read_link(name).is_ok_and(|there| there == target) {
+        return Ok(None);
     }
-    make_room(&working_copy.dir, name)?;
-    working_copy.dir.make_link(target, name, working_copy.owner)
+    let has_content = match dir.stat_entry(name) {
+        Ok(there) if there.kind == Kind::Directory => {
+            !dir.sub(name).and_then(|sub| sub.names_up_to(1, &|_| true))?.names.is_empty()
+        }
+        Ok(there) => there.kind == Kind::File && there.size > 0,
+        Err(_) => false,
+    };
+    let mut kept = None;
+    if has_content {
+        let mut aside = name.to_owned();
+        aside.push(".before-mount");
+        dir.rename_new(name, &aside)?;
+        kept = Some(aside);
+    } else {
+        make_room(dir, name)?;
+    }
+    dir.make_link(target, name, working_copy.owner)?;
+    Ok(kept)
 }
 
 /// Removes the link that an earlier run made: it leads where the agent may not write any more.

@@ -258,3 +258,19 @@ fn traps_in_a_mounted_config_directory_catch_nobody() {
     assert!(!sandbox.exists("missing") && !sandbox.exists("victim/x"), "{outcome}");
     assert_eq!(sandbox.read("victim-file"), "root's");
 }
+
+/// A volume that became writable after the first run of a container: what that run could not keep is not thrown away.
+#[test]
+fn what_an_earlier_run_could_not_keep_stays() {
+    needs_root!();
+    let sandbox = Sandbox::new();
+    sandbox.write("volume/.credentials.json", Session::new("a").json());
+    sandbox.give("volume", 1001);
+    sandbox.chmod("volume", 0o700);
+    with_volume(&sandbox, "mkdir \"$C/projects\"; echo first >\"$C/projects/session\"").run().ok().says(&["not kept"]);
+    sandbox.give("volume", NODE);
+    let second = with_volume(&sandbox, "echo second >\"$C/projects/session\"; tree").run().ok();
+    second.says(&["projects.before-mount"]).prints(&["projects.before-mount/session"]);
+    assert_eq!(sandbox.read("volume/projects/session"), "second\n");
+    assert_eq!(sandbox.read("state/work/claude/projects.before-mount/session"), "first\n");
+}
