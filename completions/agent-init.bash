@@ -6,6 +6,7 @@ _agent_init_options() {
 case $1 in
 run) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --state-dir --drop-caps --no-new-privs --stop-signal --grace --forward-to --rewrite --log-format --verbose --quiet --help --version' -- "$2" ;;
 setup) compgen -W '--agent --auto --token --capture --user --user-from --home --work-dir --scope --first-run --trust --state-dir --grace --log-format --verbose --quiet --help' -- "$2" ;;
+keep) compgen -W '--agent --capture --store --before --once --secrets --user --user-from --home --state-dir --drop-caps --no-new-privs --stop-signal --grace --log-format --verbose --quiet --help' -- "$2" ;;
 status) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --user --user-from --home --work-dir --state-dir --log-format --verbose --warn-within --short --json --help' -- "$2" ;;
 plan) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --state-dir --drop-caps --no-new-privs --stop-signal --grace --forward-to --rewrite --log-format --verbose --quiet --json --help' -- "$2" ;;
 doctor) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --user --user-from --home --work-dir --state-dir --log-format --json --help' -- "$2" ;;
@@ -21,7 +22,7 @@ esac
 _agent_init_values() {
 case $1 in
 --agent) compgen -W "auto none $(_agent_init_agents)" -- "$2" ;;
---auth) compgen -W 'auto sync copy token api-key ignore' -- "$2" ;;
+--auth) compgen -W 'auto sync copy follow token api-key ignore' -- "$2" ;;
 --prefer) compgen -W 'oauth-token auth-token api-key session cloud' -- "$2" ;;
 --capture) compgen -d -- "$2" ;;
 --secrets) compgen -d -- "$2" ;;
@@ -45,6 +46,7 @@ case $1 in
 --quiet) compgen -W 'on off' -- "$2" ;;
 --auto) compgen -W 'on off' -- "$2" ;;
 --token) compgen -W 'on off' -- "$2" ;;
+--once) compgen -W 'on off' -- "$2" ;;
 esac
 }
 _agent_init_rest() {
@@ -56,7 +58,7 @@ exec) compgen -c -- "$2" ;;
 agents) compgen -W " $(_agent_init_agents)" -- "$2" ;;
 install) compgen -f -- "$2" ;;
 completions) compgen -W 'bash zsh fish' -- "$2" ;;
-help) compgen -W 'run setup status plan doctor healthcheck exec agents install completions help version' -- "$2" ;;
+help) compgen -W 'run setup keep status plan doctor healthcheck exec agents install completions help version' -- "$2" ;;
 esac
 }
 _agent_init() {
@@ -73,7 +75,7 @@ fi
 done
 [[ $cur == [=:] ]] && cur=''
 last=$((${#words[@]} - 1)) i=1
-if ((last > 1)) && [[ " run setup status plan doctor healthcheck exec agents install completions help version " == *" ${words[1]} "* ]]; then
+if ((last > 1)) && [[ " run setup keep status plan doctor healthcheck exec agents install completions help version " == *" ${words[1]} "* ]]; then
 command=${words[1]} i=2
 fi
 COMPREPLY=()
@@ -81,7 +83,7 @@ while ((i < last)); do
 case ${words[i]} in
 --) ((i++)); break ;;
 --*=*) ((i++)) ;;
---agent|--auth|--prefer|--capture|--store|--secrets|--deliver|--sync|--wait|--user|--user-from|--home|--work-dir|--scope|--first-run|--trust|--state-dir|--drop-caps|--no-new-privs|--stop-signal|--grace|--forward-to|--rewrite|--log-format|--warn-within)
+--agent|--auth|--prefer|--capture|--store|--secrets|--deliver|--sync|--wait|--user|--user-from|--home|--work-dir|--scope|--first-run|--trust|--state-dir|--drop-caps|--no-new-privs|--stop-signal|--grace|--forward-to|--rewrite|--log-format|--before|--warn-within)
 if ((i + 1 == last)); then
 mapfile -t COMPREPLY < <(_agent_init_values "${words[i]}" "$cur")
 return
@@ -103,7 +105,7 @@ mapfile -t COMPREPLY < <(_agent_init_values "${words[i]%%=*}" "$cur")
 elif [[ ${words[i]} == -* && ${words[i-1]} != -- ]]; then
 mapfile -t COMPREPLY < <(_agent_init_options "$command" "$cur")
 else
-mapfile -t COMPREPLY < <(((last == 1)) && compgen -W 'run setup status plan doctor healthcheck exec agents install completions help version' -- "$cur"; _agent_init_rest "$command" "$cur")
+mapfile -t COMPREPLY < <(((last == 1)) && compgen -W 'run setup keep status plan doctor healthcheck exec agents install completions help version' -- "$cur"; _agent_init_rest "$command" "$cur")
 fi
 }
 complete -o default -F _agent_init agent-init

@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod exec;
 pub mod healthcheck;
 pub mod install;
+pub mod keep;
 pub mod plan;
 pub mod run;
 pub mod setup;
@@ -33,6 +34,7 @@ pub fn perform(command: Command, environment: Environment, reporter: Reporter) -
     let answer = match command {
         Command::Run(config) => return run::run(&config, environment),
         Command::Setup(config) => return setup::setup(&config, environment, reporter),
+        Command::Keep(config) => return keep::keep(&config, &environment, reporter),
         Command::Healthcheck(config) => return Ok(healthcheck::healthcheck(&config, &environment, reporter)),
         Command::Exec(config) => return exec::exec(&config, &environment, reporter),
         Command::Install(path) => return install::install(&path, reporter),

@@ -32,8 +32,8 @@ pub use choices::{AuthMode, Delivery, Forwarding, Scope, Shell, Switch, SyncMode
 pub use compat::Compat;
 pub use invalid::Invalid;
 pub use outcome::{
-    AgentsConfig, Command, Detail, DoctorConfig, ExecConfig, HealthcheckConfig, InitConfig, Inspection, PlanConfig,
-    SetupConfig, StatusConfig, StatusForm,
+    AgentsConfig, Command, Detail, DoctorConfig, ExecConfig, HealthcheckConfig, InitConfig, Inspection, KeepConfig,
+    PlanConfig, SetupConfig, StatusConfig, StatusForm,
 };
 pub use parse::{Parsed, parse};
 pub use run_config::{LogConfig, RunConfig};

@@ -13,7 +13,7 @@
 //! - [`plan`] decides what will be done and why, and touches nothing;
 //! - [`workcopy`] installs the working copy, [`launch`] forks and becomes the agent's user;
 //! - [`sync`] syncs logins between the working copy and the store;
-//! - [`init`] is PID 1: signals, children, the stop;
+//! - [`init`] is PID 1: signals, children, the stop; [`keep`] refreshes logins for others;
 //! - [`status`], [`doctor`] and [`setup`] judge what was found and log in, [`output`] renders it;
 //! - [`commands`] composes them, one file a command.
 //!
@@ -31,6 +31,7 @@ pub mod error;
 pub mod facts;
 pub mod fs;
 pub mod init;
+pub mod keep;
 pub mod launch;
 pub mod log;
 pub mod login;

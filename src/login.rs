@@ -4,6 +4,8 @@ mod defect;
 mod digest;
 pub mod document;
 pub mod file;
+pub mod follower;
+pub mod forced;
 pub mod format;
 pub mod history;
 mod jwt;

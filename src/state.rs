@@ -62,6 +62,9 @@ pub struct Served {
     pub expires_at: Option<String>,
     #[serde(flatten)]
     pub write_back: Option<SavedWriteBack>,
+    /// It has no refresh token, and nothing is saved to the store.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follows: bool,
     /// Candidates that are ignored.
     #[serde(default)]
     pub shadowed: Vec<Shadowed>,

@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 use self::running::Live;
 use crate::agent::Definition;
 use crate::agent::definition::Method;
+use crate::config::AuthMode;
 use crate::login::merge::{LoginState, SyncResult};
 use crate::plan::{AgentPlan, WriteBack};
 use crate::state::{SavedWriteBack, Served, Shadowed};
@@ -71,7 +72,7 @@ pub struct PlaceStatus {
 /// Where refreshed logins go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WriteBackStatus {
-    /// `sync`, or `copy` when they stay in the container.
+    /// `sync`, `copy` when they stay in the container, or `follow` when nothing is refreshed here.
     pub mode: &'static str,
     /// The capture, or the file.
     pub target: Option<String>,
@@ -127,7 +128,7 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
     };
     let target = plan.write_back.as_ref();
     let write_back = login.map(|_| WriteBackStatus {
-        mode: mode(target.is_some()),
+        mode: mode(target.is_some(), plan.mode == AuthMode::Follow),
         target: target.map(WriteBack::location),
         writable: target.is_some_and(|target| target.writable),
         last: exchange.last,
@@ -168,8 +169,12 @@ fn nothing_usable(plan: &AgentPlan<'_, '_>) -> (Health, Option<String>) {
     }
 }
 
-fn mode(is_carried: bool) -> &'static str {
-    if is_carried { "sync" } else { "copy" }
+fn mode(is_carried: bool, follows: bool) -> &'static str {
+    match (is_carried, follows) {
+        (true, true) => "follow",
+        (true, false) => "sync",
+        (false, _) => "copy",
+    }
 }
 
 /// What authenticates the agent that runs.
@@ -200,7 +205,7 @@ pub fn served(
     let rule = definition.and_then(|known| known.methods.iter().find(|rule| rule.method.word() == method));
     let target = served.write_back.as_ref();
     let write_back = (is_session || by_hand).then(|| WriteBackStatus {
-        mode: mode(target.is_some()),
+        mode: mode(target.is_some(), served.follows),
         target: target.map(SavedWriteBack::location),
         writable: target.is_some() && exchange.writable,
         last: exchange.last,

@@ -115,7 +115,7 @@ impl Store {
     }
 
     /// The right to let the agent refresh. A directory on a file system without locks grants it to everybody.
-    pub fn lease(&mut self, rule: &RefreshLockRule) -> io::Result<LockOutcome<Lease>> {
+    pub fn lease(&mut self, rule: Option<&RefreshLockRule>) -> io::Result<LockOutcome<Lease>> {
         match self {
             Store::Directory(capture) => Ok(capture.lease(rule)?.map_or(LockOutcome::Refused, LockOutcome::Granted)),
             Store::Expected(_) => Ok(LockOutcome::Granted(Lease::of_store())),

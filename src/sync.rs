@@ -3,6 +3,7 @@
 
 pub mod dedup_log;
 pub mod engine;
+pub mod keepers_turn;
 pub mod refresh_lock;
 pub mod session;
 pub mod turn;

@@ -6,6 +6,7 @@ mod condition;
 mod locks;
 mod login;
 mod pattern;
+mod refresh;
 mod state;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ pub use condition::Condition;
 pub use locks::{RefreshLockRule, SharedLockRule, Sign, WriteLockRule};
 pub use login::{LoginRule, TokenRule};
 pub use pattern::matches;
+pub use refresh::RefreshRule;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 pub use state::StateEntry;
@@ -52,6 +54,8 @@ pub struct Definition {
     pub hints: Vec<Hint>,
     /// The agent's own lock around a refresh.
     pub refresh_lock: Option<RefreshLockRule>,
+    /// How `keep` refreshes its login. Without it, nothing keeps a login of this agent.
+    pub refresh: Option<RefreshRule>,
     /// How a person logs in.
     pub login: Option<LoginRule>,
 }

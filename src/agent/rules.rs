@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::agent::definition::{Condition, Definition, Method, RefreshLockRule};
+use crate::agent::definition::{Condition, Definition, Method, RefreshLockRule, RefreshRule};
 use crate::agent::keys::Keys;
 use crate::login::format::{Field, Format, SessionFile};
 use crate::login::limits;
@@ -120,6 +120,7 @@ fn broken(definition: &Definition) -> Option<Broken> {
         .or_else(|| settings(definition))
         .or_else(|| environment(definition))
         .or_else(|| definition.refresh_lock.as_ref().and_then(refresh_lock))
+        .or_else(|| refresh(definition, definition.refresh.as_ref()?))
         .or_else(|| conditions(definition).find_map(|(key, when)| condition(&key, when)))
 }
 
@@ -142,6 +143,29 @@ fn refresh_lock(lock: &RefreshLockRule) -> Option<Broken> {
         .or_else(|| seconds("refresh-lock.shared.dead-after", shared?.dead_after, 3600))
         .or_else(|| component("refresh-lock.write.name", &write?.name))
         .or_else(|| seconds("refresh-lock.write.dead-after", write?.dead_after, 3600))
+}
+
+fn refresh(definition: &Definition, rule: &RefreshRule) -> Option<Broken> {
+    let Some(session) = &definition.session else { return Some(breaks("refresh", "it needs a 'session'")) };
+    if session.format != Format::Json {
+        return Some(breaks("refresh", "only a login in JSON can be refreshed by a keeper"));
+    }
+    if rule.program().is_empty() || rule.program().contains('/') {
+        return Some(breaks("refresh.command", "it must begin with the name of a program"));
+    }
+    if rule.force.is_empty() {
+        return Some(breaks("refresh.force", "it is empty: the agent would not refresh"));
+    }
+    if !(1..=600).contains(&rule.limit) {
+        let what = format!("{} is not a number of seconds from 1 to 600", rule.limit);
+        return Some(breaks("refresh.limit", what));
+    }
+    let field = |text: &String| {
+        let key = format!("refresh.force.{text}");
+        let names_none = || breaks(key.as_str(), "it names no field");
+        pointer(key.as_str(), text).or_else(|| (text.len() < 2).then(names_none))
+    };
+    rule.force.keys().find_map(field).or_else(|| listed("refresh.environment", rule.environment.keys(), variable))
 }
 
 fn listed<'n>(
@@ -345,9 +369,16 @@ mod tests {
         r#"["mine"], "token": { "command": ["mine"], "prefix": "tok-", "alphabet": "a-z", "least": 20, "days": 365 } }"#,
     );
 
+    /// A keeper's command.
+    const REFRESH: (&str, &str) = (
+        "\"hints\": [",
+        r#""refresh": { "command": ["mine", "mcp"], "environment": { "A": "1" }, "force": { "/expiry": 1 }, "limit": 30 }, "hints": ["#,
+    );
+
     #[test]
     fn each_rule_names_key_and_line() {
         assert!(changed("", "").is_ok());
+        assert!(changed(REFRESH.0, REFRESH.1).is_ok());
         let rows = [
             ("\"title\"", "\"titel\"", "line 3: titel: unknown field `titel`"),
             ("\"Mine\"", "3", "line 3: title: invalid type: integer `3`"),
@@ -418,6 +449,12 @@ mod tests {
                 "\"environment\": [{ \"set\": { \"A=B\": \"1\" } }], \"hints\": [",
                 "line 12: environment[0].set: 'A=B'",
             ),
+            (REFRESH.0, &REFRESH.1.replace("[\"mine\", \"mcp\"]", "[]"), "line 12: refresh.command: it must begin"),
+            (REFRESH.0, &REFRESH.1.replace("\"mine\", \"mcp", "\"/bin/mine\", \"mcp"), "line 12: refresh.command: "),
+            (REFRESH.0, &REFRESH.1.replace("\"/expiry\": 1", ""), "line 12: refresh.force: it is empty"),
+            (REFRESH.0, &REFRESH.1.replace("/expiry", "expiry"), "line 12: refresh.force.expiry: 'expiry' is not a"),
+            (REFRESH.0, &REFRESH.1.replace("30", "0"), "line 12: refresh.limit: 0 is not"),
+            (REFRESH.0, &REFRESH.1.replace("A\": \"1", "A=B\": \"1"), "line 12: refresh.environment[0]: 'A=B'"),
             ("\"hints\"", "hints", "line 12: key must be a string"),
         ];
         for (from, to, expected) in rows {

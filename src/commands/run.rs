@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use anyhow::Context;
 
 use crate::agent::Catalog;
-use crate::config::RunConfig;
+use crate::config::{AuthMode, RunConfig};
 use crate::env::Environment;
 use crate::error::reason;
 use crate::facts::Facts;
@@ -127,7 +127,7 @@ fn announce(reporter: Reporter, plan: &Plan<'_, '_>) {
 ///
 /// A failure stops the start only if a login was to be installed or the operator named the directory. Otherwise the
 /// agent may do without.
-fn install_working_copies(
+pub(super) fn install_working_copies(
     facts: &Facts<'_>,
     plan: &Plan<'_, '_>,
     helpers: &mut Helpers<'_>,
@@ -295,6 +295,7 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         }),
         base: None,
         history: previous.map(|previous| previous.history.clone()).unwrap_or_default(),
+        follows: plan.mode == AuthMode::Follow,
         shadowed: plan.shadowed(),
         is_key_over_login: plan.is_key_over_login(),
         last: None,

@@ -10,6 +10,7 @@ word_enum! {
         Auto = "auto": "the first usable method in the agent's order",
         Sync = "sync": "a login; refreshed tokens are saved to where it came from",
         Copy = "copy": "a login; refreshed tokens stay in the container",
+        Follow = "follow": "a captured login without its refresh token; a keeper refreshes it",
         Token = "token": "a long-lived or bearer token, and nothing else",
         ApiKey = "api-key": "an API key, and nothing else",
         Ignore = "ignore": "no credential at all, even if there is one",

@@ -100,6 +100,7 @@ impl CommandName {
         match self {
             CommandName::Run => &RUN,
             CommandName::Setup => &SETUP,
+            CommandName::Keep => &KEEP,
             CommandName::Status => &STATUS,
             CommandName::Plan => &PLAN,
             CommandName::Doctor => &DOCTOR,
@@ -161,6 +162,31 @@ Most options have an environment variable: --work-dir is AGENT_INIT_WORK_DIR. Th
         "docker run -it --rm -v login:/capture IMAGE setup",
         "docker run -it --rm -v login:/capture IMAGE setup --token",
         "docker compose run --rm setup",
+    ],
+};
+
+static KEEP: CommandSpec = CommandSpec {
+    program: "agent-init keep",
+    flags: Flags::Of(CommandName::Keep),
+    summary: "Refresh logins shortly before they expire, for containers that follow",
+    long: "\
+keep refreshes each login of the login directory (--capture) or the store (--store) when its access token is about to \
+expire, and saves the new one. Containers that only follow adopt it. It runs the agent's own command in a private copy \
+of the login, so the agent must be installed. It asks no model anything. Only one keeper, or container, refreshes a \
+login at a time.
+
+It runs until a stop signal. A refresh that is under way is finished first, within --grace.
+
+Most options have an environment variable: --state-dir is AGENT_INIT_STATE_DIR. The option wins over its variable.",
+    usage: "agent-init keep [OPTIONS]",
+    operand: Operand::None,
+    variables: Variables::OwnAndWarn,
+    exit_status: "\
+0 after a stop signal; 125 if there is nothing to keep, or nothing could be started. With --once: 0 if every login is \
+valid for long enough or was refreshed, else 1.",
+    examples: &[
+        "docker run -d -v login:/capture -v state:/run IMAGE keep",
+        "agent-init keep --capture /srv/logins --once",
     ],
 };
 

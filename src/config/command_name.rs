@@ -7,6 +7,7 @@ word_enum! {
     pub enum CommandName("command") {
         Run = "run": "Run COMMAND with its agent's login (the default command)",
         Setup = "setup": "Log in at the terminal and save the login for other containers",
+        Keep = "keep": "Refresh logins shortly before they expire, for containers that follow",
         Status = "status": "Show how each agent is logged in, and until when",
         Plan = "plan": "Show what `run` would do and why, without doing it",
         Doctor = "doctor": "Look for problems and show how to fix each of them",

@@ -17,6 +17,8 @@ pub enum Command {
     Run(RunConfig),
     /// Log in, and capture the login.
     Setup(SetupConfig),
+    /// Refresh logins for others.
+    Keep(KeepConfig),
     /// Show how the agents are logged in.
     Status(StatusConfig),
     /// Show what `run` would do.
@@ -46,6 +48,17 @@ pub struct SetupConfig {
     pub auto: bool,
     /// Create a long-lived token.
     pub token: bool,
+}
+
+/// The configuration of `keep`.
+#[derive(Debug)]
+pub struct KeepConfig {
+    /// Agents, stores, user and files, as for a run.
+    pub run: RunConfig,
+    /// How long before its end an access token is refreshed.
+    pub before: Duration,
+    /// Refresh what is due, then exit.
+    pub once: bool,
 }
 
 /// The configuration of `plan`.
@@ -167,6 +180,7 @@ impl Command {
             Command::Run(run)
             | Command::Plan(PlanConfig { run, .. })
             | Command::Setup(SetupConfig { run, .. })
+            | Command::Keep(KeepConfig { run, .. })
             | Command::Status(StatusConfig { inspection: Inspection { run, .. }, .. })
             | Command::Doctor(DoctorConfig { inspection: Inspection { run, .. }, .. }) => run.log,
             _ => LogConfig::default(),

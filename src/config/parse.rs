@@ -10,7 +10,7 @@ use super::compat::Compat;
 use super::flag::Printed;
 use super::layers::{Layers, refuse_store};
 use super::outcome::{
-    AgentsConfig, Command, DoctorConfig, ExecConfig, HealthcheckConfig, InitConfig, Inspection, PlanConfig,
+    AgentsConfig, Command, DoctorConfig, ExecConfig, HealthcheckConfig, InitConfig, Inspection, KeepConfig, PlanConfig,
     SetupConfig, StatusConfig, StatusForm,
 };
 use super::profile::Profile;
@@ -130,10 +130,11 @@ impl Read {
         let operand = self.operand()?;
         settings.run.command.clone_from(&self.words);
         let form = StatusForm::of(&settings);
-        let Settings { run, auto, token, warn_within, json, .. } = settings;
+        let Settings { run, auto, token, before, once, warn_within, json, .. } = settings;
         Ok(match self.name {
             CommandName::Run => Command::Run(run),
             CommandName::Setup => Command::Setup(SetupConfig { run, auto, token }),
+            CommandName::Keep => Command::Keep(KeepConfig { run, before, once }),
             CommandName::Status => {
                 Command::Status(StatusConfig { inspection: self.inspection(run), warn_within, form })
             }

@@ -31,6 +31,10 @@ pub(crate) struct Settings {
     pub auto: bool,
     /// `setup --token`.
     pub token: bool,
+    /// `keep --before`.
+    pub before: Duration,
+    /// `keep --once`.
+    pub once: bool,
     /// From how long before its end a login counts as expiring.
     pub warn_within: Duration,
     pub json: bool,
@@ -50,6 +54,8 @@ impl Default for Settings {
             run: RunConfig::default(),
             auto: false,
             token: false,
+            before: Duration::from_secs(30 * 60),
+            once: false,
             warn_within: WARN_WITHIN,
             json: false,
             short: false,

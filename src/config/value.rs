@@ -384,7 +384,7 @@ mod tests {
         }
         let unknown = auth("synch").unwrap_err();
         assert_eq!(unknown.what, "unknown mode 'synch'");
-        assert_eq!(unknown.hint, "use auto, sync, copy, token, api-key or ignore");
+        assert_eq!(unknown.hint, "use auto, sync, copy, follow, token, api-key or ignore");
     }
 
     #[test]

@@ -31,8 +31,11 @@ pub fn check_sources(sources: &Sources<'_, '_, '_>) -> Vec<Finding> {
             findings.extend(ignored(agent));
             findings.extend(warning::unknown_kind(agent).iter().map(note_of_message));
             findings.extend(warning::diverted(agent).iter().map(note_of_message));
-            findings.extend(warning::not_kept(agent).iter().map(note_of_message));
-            findings.extend(warning::invalidates_source(agent).iter().map(|message| of_message("stranded", message)));
+            findings.extend(warning::state_not_kept(agent).iter().map(note_of_message));
+            if agent.mode != AuthMode::Follow {
+                let stranded = warning::invalidates_source(agent);
+                findings.extend(stranded.iter().map(|message| of_message("stranded", message)));
+            }
         }
     }
     // If no agent runs, every unusable source already has a finding.

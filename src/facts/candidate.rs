@@ -19,6 +19,7 @@ use crate::fs::untrusted::{LIMIT, Owners, Unreadable};
 use crate::log::Message;
 use crate::log::event::EventKey;
 use crate::login::file::{FileStamp, LoginFile};
+use crate::login::follower::following;
 use crate::login::format::SessionFile;
 use crate::login::merge::LoginState;
 use crate::login::names::Suffix;
@@ -92,6 +93,21 @@ impl Candidate<'_> {
             None => self.expires_at,
         };
         expires_at.is_some_and(|expires_at| expires_at <= now)
+    }
+
+    /// Takes the refresh token out of a login ([`following`]).
+    pub(super) fn follow(&mut self, session: &SessionFile) {
+        let Some(found) = self.session() else { return };
+        let bytes = Zeroizing::new(found.bytes.expose_secret().to_vec());
+        let state = LoginState::Valid(found.login.clone());
+        let file = following(LoginFile { state, bytes: Some(bytes), stamp: found.stamp }, session);
+        self.found = match (file.state, file.bytes) {
+            (LoginState::Valid(login), Some(bytes)) => {
+                Ok(CandidateValue::Session(Session { bytes: Secret::new(bytes), login, stamp: file.stamp }))
+            }
+            (LoginState::Damaged(why), _) => Err(Unusable::Damaged(why)),
+            _ => Err(Unusable::LoggedOut),
+        };
     }
 
     /// The login, if this is a usable one.

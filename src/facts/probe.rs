@@ -11,7 +11,7 @@ use crate::account::Identity;
 use crate::agent::catalog::Whereabouts;
 use crate::agent::definition::{Home, Parent};
 use crate::agent::{Catalog, Definition};
-use crate::config::{RunConfig, StoreSpec};
+use crate::config::{AuthMode, RunConfig, StoreSpec};
 use crate::env::Environment;
 use crate::error::Failure;
 use crate::facts::agent_facts::{AgentFacts, CaptureFacts, OutsideFile, Reader};
@@ -156,7 +156,14 @@ impl<'c> AgentProbe<'c, '_> {
             },
         );
         let working_copy = placement.path;
-        candidates.extend(self.logins(definition, &config_dir, &working_copy, capture.as_ref(), state_dir)?);
+        let mut logins = self.logins(definition, &config_dir, &working_copy, capture.as_ref(), state_dir)?;
+        if let Some(session) = definition.session.as_ref().filter(|_| self.follows(definition)) {
+            // The refresh token goes no further than this.
+            for candidate in &mut logins {
+                candidate.follow(session);
+            }
+        }
+        candidates.extend(logins);
         let mount_history = mount_history(definition, &config_dir)?;
         let users = files::Users {
             environment: self.environment,
@@ -182,6 +189,11 @@ impl<'c> AgentProbe<'c, '_> {
         facts.candidates.extend(settings::find(&facts, self.config.scope, self.identity, self.home));
         facts.files = files::for_another_user(definition, &facts.candidates, &mut facts.explicit, &users);
         Ok(facts)
+    }
+
+    /// Whether the agent gets its login without the refresh token.
+    fn follows(&self, definition: &Definition) -> bool {
+        *self.config.auth.of(&definition.name) == AuthMode::Follow
     }
 
     /// The logins in directories, and the long-lived token of the capture.
@@ -298,6 +310,7 @@ impl<'c> AgentProbe<'c, '_> {
                     &definition.name,
                     state_dir,
                     self.environment.for_helpers(|name| self.catalog.is_agents_own(name)),
+                    definition.session.as_ref().filter(|_| self.follows(definition)),
                     helpers,
                 )?;
                 explicit.warnings.extend(warnings);

@@ -5,11 +5,16 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::Context;
+use zeroize::Zeroizing;
 
 use crate::config::StoreSpec;
 use crate::error::Failure;
 use crate::log::Message;
 use crate::log::event::EventKey;
+use crate::login::Secret;
+use crate::login::file::LoginFile;
+use crate::login::follower::following;
+use crate::login::format::SessionFile;
 use crate::process::helpers::Helpers;
 use crate::store::directory::BOOKKEEPING;
 use crate::store::protocol::{Stored, Verb};
@@ -33,9 +38,13 @@ pub(super) fn fetch(
     agent: &str,
     state_dir: &Path,
     environment: Vec<OsString>,
+    followed: Option<&SessionFile>,
     helpers: &mut Helpers<'_>,
 ) -> anyhow::Result<(Option<Stored>, Option<Capture>, Vec<Message>)> {
-    let answered = ask(spec, agent, environment, helpers);
+    let mut answered = ask(spec, agent, environment, helpers);
+    if let (Ok(Some(stored)), Some(session)) = (&mut answered, followed) {
+        without_refresh_token(stored, session);
+    }
     helpers.signals.check(&format!("{} ran", helper::request_name(&spec.text, Verb::Get)))?;
     let mirrored = answered.and_then(|stored| {
         let mirror = remote::install_mirror(state_dir, agent, stored.as_ref());
@@ -52,6 +61,16 @@ pub(super) fn fetch(
         Err(error) => (None, vec![Message::error(&error).as_warning().event(EventKey::StoreFailed).agent(agent)]),
     };
     Ok((stored, remote::mirror(state_dir, agent).ok(), warnings))
+}
+
+/// Takes the refresh token out of an answer before it is written anywhere.
+fn without_refresh_token(stored: &mut Stored, session: &SessionFile) {
+    let read = |name: &str| stored.files.get(name).map(|file| Zeroizing::new(file.expose_secret().to_vec()));
+    let file = following(LoginFile::from_files(read, session), session);
+    match file.bytes {
+        Some(bytes) => drop(stored.files.insert(session.file.clone(), Secret::new(bytes))),
+        None => drop(stored.files.remove(&session.file)),
+    }
 }
 
 fn reserved_name(spec: &StoreSpec, agent: &str) -> Message {

@@ -14,6 +14,9 @@ word_enum! {
         NotPublished = "not-published": "agent-init ends, and a login was not saved to the capture",
         Conflict = "conflict": "the capture holds another account's login",
         LoggedOut = "logged-out": "the agent's login is blank or gone",
+        Keeping = "keeping": "when the keeper refreshes a login next, or why it cannot (`keep`)",
+        Refreshed = "refreshed": "the keeper refreshed a login and saved it",
+        RefreshFailed = "refresh-failed": "the keeper could not refresh a login; it tries again",
         Overwritten = "overwritten": "the agent's login was overwritten by an older one, which was replaced again",
         DamagedLogin = "damaged-login": "the agent's file is not a login",
         RecoveryNotRemoved = "recovery-not-removed": "a recovery copy that is no longer needed is still there",
@@ -23,6 +26,7 @@ word_enum! {
         TurnOverdue = "turn-overdue": "an agent's turn at refreshing took longer than 35 s and was ended",
         OutOfTurn = "out-of-turn": "an agent that shares a login has refreshed although it was not its turn: its \
             version ignores the lock, or somebody logged in again",
+        NotKept = "not-kept": "the access token that a follower uses ends soon, and no keeper has refreshed it",
         NotWatched = "not-watched": "a directory cannot be watched and is polled every 2 s",
         DirectoryGone = "directory-gone": "a directory was removed, renamed or unmounted",
         DirectoryClosed = "directory-closed": "a directory can no longer be opened",
@@ -39,7 +43,7 @@ word_enum! {
         SharedEnvironment = "shared-environment": "agents, or `exec`, receive another agent's variables or lack their \
             own",
         WorkingCopy = "working-copy": "the working copy, and what was not copied into it",
-        Waiting = "waiting": "agent-init waits for a login (`--wait`)",
+        Waiting = "waiting": "agent-init waits for a login (`--wait`, `keep`)",
         UnknownVariable = "unknown-variable": "an `AGENT_INIT_*` variable that nothing reads",
         Reaped = "reaped": "orphaned processes were reaped (only under the name `tini` with `-w`)",
         SignalNotSent = "signal-not-sent": "a signal could not be sent",

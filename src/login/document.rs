@@ -157,6 +157,11 @@ impl Document {
         find_value(&self.0, pointer).is_some()
     }
 
+    /// Whether this value is at this pointer.
+    pub fn is_at(&self, pointer: &str, value: &Value) -> bool {
+        find_value(&self.0, pointer) == Some(value)
+    }
+
     /// The login file `bytes` as it is to be written over the file `there`: the synced keys of `bytes` with the other
     /// keys of `there`. Both keep their bytes. `None` if `bytes` is to be written unchanged.
     pub fn with_other_keys_of(rule: &SessionFile, bytes: &[u8], there: Option<&[u8]>) -> Option<Zeroizing<Vec<u8>>> {
@@ -187,6 +192,11 @@ impl Document {
         let mut rest = Splice::new(bytes);
         rest.remove(&[], &is_synced);
         Some(rest.finish().unwrap_or_else(|| Zeroizing::new(bytes.to_vec())))
+    }
+
+    /// Removes or sets what is at a JSON pointer. A segment `*` stands for every child. Nothing is added.
+    pub fn change(&mut self, pointer: &str, new: Option<&Value>) {
+        change(&mut self.0, pointer, new);
     }
 
     /// The document as JSON text.
@@ -261,6 +271,28 @@ fn find_value<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
         (Value::Object(map), _) => find_value(map.get(&segment.replace("~1", "/").replace("~0", "~"))?, tail),
         (Value::Array(items), _) => find_value(items.get(segment.parse::<usize>().ok()?)?, tail),
         _ => None,
+    }
+}
+
+fn change(value: &mut Value, pointer: &str, new: Option<&Value>) {
+    let Some(rest) = pointer.strip_prefix('/') else { return };
+    let (segment, tail) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let Value::Object(map) = value else { return };
+    let key = segment.replace("~1", "/").replace("~0", "~");
+    let keys: Vec<String> = if segment == "*" { map.keys().cloned().collect() } else { vec![key] };
+    for key in keys {
+        let Some(child) = map.get_mut(&key) else { continue };
+        match new {
+            _ if !tail.is_empty() => change(child, tail, new),
+            Some(new) => {
+                wipe(child);
+                *child = new.clone();
+            }
+            None => {
+                wipe(child);
+                map.remove(&key);
+            }
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! The part of an agent's definition that describes its login file. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use serde_json::Value;
 
 /// The file that holds a login.
 #[derive(Debug, Clone, Deserialize)]
@@ -23,6 +26,8 @@ pub struct SessionFile {
     /// What the account has subscribed to, shown to people. The first field that exists counts.
     #[serde(default)]
     pub plan: Vec<Field>,
+    /// The form without a refresh token. Without it, the agent cannot follow a keeper.
+    pub follower: Option<FollowerForm>,
     /// The field that tells the kind of the login.
     pub kind: Option<Kind>,
     /// What a usable login has besides its tokens.
@@ -111,6 +116,18 @@ pub enum ExpiryUnit {
     /// Since 1970.
     Seconds,
     Rfc3339,
+}
+
+/// What is changed in a login file. Which form an agent accepts, without contacting its vendor, is measured.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FollowerForm {
+    /// Pointers to what is removed. A segment `*` stands for every child.
+    #[serde(default)]
+    pub remove: Vec<String>,
+    /// Pointers to what is set, with the values. Only what is there is set.
+    #[serde(default)]
+    pub set: BTreeMap<String, Value>,
 }
 
 /// The kinds of login that a file may hold. A newer version of the agent may have others.

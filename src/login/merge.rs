@@ -161,6 +161,22 @@ pub fn decide_after_log_in(working: &LoginState, stored: &LoginState) -> Outcome
     }
 }
 
+/// Decides for a working copy that follows the store: nothing is published. A login that the agent wrote stays until there
+/// is another stored one.
+pub fn decide_for_follower(base: Option<MergeBase>, working: &LoginState, stored: &LoginState) -> Outcome {
+    match (working, stored) {
+        (LoginState::Unreadable(_), _) | (_, LoginState::Unreadable(_)) => Outcome::Unknown,
+        (LoginState::Valid(ours), LoginState::Valid(theirs)) if MergeBase::from(ours) == MergeBase::from(theirs) => {
+            Outcome::Unchanged
+        }
+        (LoginState::Damaged(_), LoginState::Valid(_)) => Outcome::Adopt { keep_other: false },
+        (_, LoginState::Valid(theirs)) if base != Some(MergeBase::from(theirs)) => Outcome::Adopt { keep_other: false },
+        (LoginState::LoggedOut | LoginState::Absent, _) => Outcome::LoggedOut,
+        (LoginState::Damaged(_), _) => Outcome::Damaged,
+        (LoginState::Valid(_), _) => Outcome::Unchanged,
+    }
+}
+
 /// Whether two logins belong to one account. Logins that do not name one are taken to: they came by one capture.
 fn is_same_account(ours: &Login, theirs: &Login) -> bool {
     match (&ours.account, &theirs.account) {
@@ -215,6 +231,27 @@ mod tests {
         history.push(digest(4));
         history.push(digest(BASE));
         reconcile(Some(base), working, stored, &history)
+    }
+
+    #[test]
+    fn a_follower_adopts_what_is_new_and_publishes_nothing() {
+        let base = Some(MergeBase { digest: digest(BASE), content: digest(BASE + 1000) });
+        let valid = |number| login(number, 1, None);
+        let rows = [
+            (valid(BASE), valid(BASE), Outcome::Unchanged),
+            (valid(BASE), valid(6), Outcome::Adopt { keep_other: false }),
+            (valid(7), valid(BASE), Outcome::Unchanged),
+            (valid(7), valid(6), Outcome::Adopt { keep_other: false }),
+            (valid(BASE), LoginState::Absent, Outcome::Unchanged),
+            (LoginState::LoggedOut, valid(BASE), Outcome::LoggedOut),
+            (LoginState::LoggedOut, valid(6), Outcome::Adopt { keep_other: false }),
+            (LoginState::Absent, valid(6), Outcome::Adopt { keep_other: false }),
+            (LoginState::Damaged(String::new()), valid(BASE), Outcome::Adopt { keep_other: false }),
+            (LoginState::Unreadable(String::new()), valid(6), Outcome::Unknown),
+        ];
+        for (working, stored, expected) in rows {
+            assert_eq!(decide_for_follower(base, &working, &stored), expected, "{working:?} {stored:?}");
+        }
     }
 
     #[test]

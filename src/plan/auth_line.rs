@@ -17,6 +17,7 @@ pub fn auth_line(plan: &AgentPlan<'_, '_>) -> Message {
     let mut mode = "";
     if let Some(session) = chosen.session() {
         mode = match (plan.login, &plan.write_back) {
+            _ if plan.mode == AuthMode::Follow => " (follow)",
             (_, Some(_)) => " (sync)",
             (LoginFileStep::Stays, None) => " (in place)",
             _ => " (copy)",
@@ -39,7 +40,9 @@ fn how_to_authenticate(plan: &AgentPlan<'_, '_>) -> Option<String> {
     let can_make_token = definition.login.as_ref().is_some_and(|login| login.token.is_some());
     match plan.mode {
         AuthMode::Ignore => None,
-        AuthMode::Auto | AuthMode::Sync | AuthMode::Copy if can_log_in => Some(format!("log in: {log_in}")),
+        AuthMode::Auto | AuthMode::Sync | AuthMode::Copy | AuthMode::Follow if can_log_in => {
+            Some(format!("log in: {log_in}"))
+        }
         AuthMode::Token if can_make_token => Some(format!("make a token: {log_in} --token")),
         _ => Some(format!("agent-init agents {} shows what it takes", definition.name)),
     }

@@ -118,7 +118,9 @@ pub fn choose(input: &SelectionInput<'_, '_>) -> Selection {
             // The earlier run has already warned about a login that it left unusable.
             Err(_) if input.is_from_earlier_run(candidate) => {}
             Err(reason) => selection.ignore(index, IgnoreReason::Unusable(reason.clone()), true),
-            Ok(_) if !allows(input.mode, candidate.rule.method) => {
+            // What an earlier run of this container left is replaced.
+            Ok(_) if input.mode == AuthMode::Follow && input.is_from_earlier_run(candidate) => {}
+            Ok(_) if !allows(input.mode, candidate.rule.method) || !input.may_be_followed(candidate) => {
                 selection.ignore(index, IgnoreReason::Mode(input.mode), true);
             }
             Ok(_) => usable.push(index),
@@ -186,6 +188,11 @@ impl SelectionInput<'_, '_> {
             Source::Home(_) => 3,
         };
         (candidate.has_ended(self.now), preferred, position(self.rules, candidate.rule), source_rank)
+    }
+
+    /// Whether somebody refreshes the login where it comes from. A follower cannot refresh any other.
+    fn may_be_followed(&self, candidate: &Candidate<'_>) -> bool {
+        self.mode != AuthMode::Follow || candidate.source.is_store() || matches!(candidate.source, Source::Mount(_))
     }
 
     /// Whether ignoring a usable candidate deserves a warning. `None` if it accompanies the chosen one and is not
@@ -293,7 +300,7 @@ pub(super) fn agent_prefers(rules: &[MethodRule], mode: AuthMode, chosen: &Metho
 pub fn allows(mode: AuthMode, method: Method) -> bool {
     match mode {
         AuthMode::Auto => true,
-        AuthMode::Sync | AuthMode::Copy => method == Method::Session,
+        AuthMode::Sync | AuthMode::Copy | AuthMode::Follow => method == Method::Session,
         AuthMode::Token => matches!(method, Method::OauthToken | Method::AuthToken),
         AuthMode::ApiKey => method == Method::ApiKey,
         AuthMode::Ignore => false,

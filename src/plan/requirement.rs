@@ -11,6 +11,9 @@ use crate::plan::{method, warning};
 pub(super) fn check_modes(config: &RunConfig, agents: &[AgentPlan<'_, '_>]) -> anyhow::Result<()> {
     for plan in agents {
         let definition = plan.facts.definition;
+        if plan.mode == AuthMode::Follow {
+            check_follower(plan)?;
+        }
         let is_named = config.auth.of_named(&definition.name).is_some();
         let has = definition.methods.iter().any(|rule| method::allows(plan.mode, rule.method));
         if is_named && !has && plan.mode != AuthMode::Ignore {
@@ -19,6 +22,25 @@ pub(super) fn check_modes(config: &RunConfig, agents: &[AgentPlan<'_, '_>]) -> a
             let hint = format!("its methods are {}", method::words(definition));
             return Err(Failure::new(what).hint(hint).into());
         }
+    }
+    Ok(())
+}
+
+/// A follower needs a login that a keeper refreshes, and an agent that uses one without its refresh token.
+fn check_follower(plan: &AgentPlan<'_, '_>) -> anyhow::Result<()> {
+    let definition = plan.facts.definition;
+    let name = &definition.name;
+    if definition.session.as_ref().is_none_or(|session| session.follower.is_none()) {
+        let what = format!("--auth follow: {} cannot use a login without its refresh token", definition.title);
+        return Err(Failure::new(what).hint(format!("use --auth {name}=sync, or a token or key")).into());
+    }
+    let mounts = &plan.facts.config_dir.mounts;
+    let is_mounted = mounts.directory.is_some() || mounts.login_file.is_some();
+    if plan.facts.capture.is_none() && !is_mounted {
+        let what = format!("--auth follow: there is no capture of {name}");
+        let hint =
+            "mount the login directory that a keeper refreshes at /capture (read-only is enough), or name a --store";
+        return Err(Failure::new(what).hint(hint).into());
     }
     Ok(())
 }

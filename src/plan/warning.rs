@@ -1,5 +1,7 @@
 //! Pure. The warnings of a plan: what was ignored, what will be lost, and the known problems that a definition lists.
 
+use std::time::Duration;
+
 use crate::agent::Definition;
 use crate::agent::definition::Method;
 use crate::config::{AuthMode, Delivery, RunConfig, Words};
@@ -19,12 +21,16 @@ use crate::plan::{environment, method};
 pub fn for_agent(plan: &AgentPlan<'_, '_>, config: &RunConfig, facts: &Facts<'_>) -> Vec<Message> {
     let mut messages = ignored(plan);
     messages.extend(diverted(plan));
-    messages.extend(not_kept(plan));
+    messages.extend(state_not_kept(plan));
     messages.extend(no_such_method(plan, config));
     messages.extend(expired(plan));
     messages.extend(unknown_kind(plan));
-    messages.extend(invalidates_source(plan));
-    messages.extend(not_taking_turns(plan));
+    if plan.mode == AuthMode::Follow {
+        messages.extend(not_kept(plan, facts));
+    } else {
+        messages.extend(invalidates_source(plan));
+        messages.extend(not_taking_turns(plan));
+    }
     messages.extend(not_delivered_by_descriptor(plan, config));
     messages.extend(hints(plan, facts));
     messages
@@ -95,7 +101,7 @@ pub fn diverted(plan: &AgentPlan<'_, '_>) -> Option<Message> {
 }
 
 /// What the agent would keep in a mount, and cannot.
-pub fn not_kept(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
+pub fn state_not_kept(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
     let mut reasons: Vec<(&NotKept, Vec<String>)> = Vec::new();
     for entry in &plan.mounted {
         let MountedStep::NotKept(why) = &entry.step else { continue };
@@ -222,6 +228,23 @@ pub fn invalidates_source(plan: &AgentPlan<'_, '_>) -> Option<Message> {
         }
         _ => None,
     }
+}
+
+/// A keeper refreshes a login this long before it expires, at the latest.
+const KEPT_BEFORE: Duration = Duration::from_secs(20 * 60);
+
+/// Nobody has refreshed the login that a follower uses.
+pub fn not_kept(plan: &AgentPlan<'_, '_>, facts: &Facts<'_>) -> Option<Message> {
+    let chosen = plan.chosen()?;
+    let expires_at = chosen.session()?.login.expires_at?;
+    let left = expires_at.duration_since(facts.now).unwrap_or_default();
+    (left < KEPT_BEFORE).then(|| {
+        let (agent, time) = (&plan.facts.definition.name, humantime::format_rfc3339_seconds(expires_at));
+        let text =
+            format!("{agent}: the access token of {} ends {time}, and no keeper has refreshed it", chosen.source);
+        let hint = "run a keeper on that login: agent-init keep; a follower cannot refresh it";
+        Message::warning(text).event(EventKey::NotKept).agent(agent).hint(hint)
+    })
 }
 
 /// Other containers use the login, and this one does not take turns with them.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::RunConfig;
+use crate::config::{AuthMode, RunConfig};
 use crate::facts::Candidate;
 use crate::facts::agent_facts::AgentFacts;
 use crate::facts::config_dir::MountAccess;
@@ -12,7 +12,7 @@ use crate::login::Source;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteBack {
     pub target: WriteBackTarget,
-    /// The target is writable now.
+    /// The target is writable now. A follower never writes.
     pub writable: bool,
     /// Saved after each refresh; otherwise only at the end.
     pub live: bool,
@@ -98,8 +98,10 @@ pub(super) fn for_login(config: &RunConfig, agent: &AgentFacts<'_>, chosen: &Can
 pub(super) fn for_no_login(config: &RunConfig, agent: &AgentFacts<'_>) -> Option<WriteBack> {
     let live = config.is_synced_live(&agent.definition.name)?;
     let store = to_store(config, agent, false);
+    let is_follower = *config.auth.of(&agent.definition.name) == AuthMode::Follow;
     match store {
-        Some(store) if store.writable => Some(store),
+        // A follower adopts from a capture that it need not be able to write.
+        Some(store) if store.writable || is_follower => Some(store),
         store => volume(agent, live).or(store),
     }
 }

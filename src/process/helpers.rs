@@ -44,7 +44,8 @@ impl Helpers<'_> {
     ) -> anyhow::Result<Zeroizing<Vec<u8>>> {
         let failed = |error: io::Error| Failure::new(format!("{name}: {}", reason(&error)));
         let program = Program::new(argv, environment).map_err(failed)?;
-        let job = Job { name, program: &program, input, bounds, inherited: &self.inherited };
+        let inherited = &self.inherited;
+        let job = Job { name, program: &program, input, bounds, inherited, prepare: None, ends_with_us: true };
         let mut task = Task::start(&job, self.children)?;
         loop {
             // Signals are read before children are reaped. A SIGCHLD that is read here announces an end that the

@@ -35,6 +35,10 @@ pub struct Job<'j> {
     pub bounds: Bounds,
     /// The signal mask that it gets.
     pub inherited: &'j Inherited,
+    /// Steps of the child before it executes the program, such as a change of user. They must not allocate.
+    pub prepare: Option<&'j dyn Fn() -> io::Result<()>>,
+    /// Whether it is killed when agent-init ends. The end of PID 1 ends everybody.
+    pub ends_with_us: bool,
 }
 
 pub struct Task {
@@ -137,6 +141,11 @@ impl Task {
         children.abandon(self.id);
     }
 
+    /// The last lines that the helper wrote on standard error, on one line.
+    pub fn last_words(&self) -> String {
+        last_words(&self.error_output)
+    }
+
     /// Whether the helper's process is reaped.
     pub fn is_gone(&self, children: &Children) -> bool {
         children.unreaped(self.id).is_none()
@@ -148,6 +157,7 @@ impl Task {
 enum Step {
     Group,
     Streams,
+    Prepare,
     ParentDeath,
     Mask,
     Exec,
@@ -159,9 +169,12 @@ fn become_helper(parent: Pid, job: &Job<'_>, input: BorrowedFd<'_>, output: [&Wr
     let prepare = || {
         process::own_group().map_err(at(Step::Group))?;
         process::standard_streams(input, output[0].as_fd(), output[1].as_fd()).map_err(at(Step::Streams))?;
-        process::on_parent_death(Signal::KILL).map_err(at(Step::ParentDeath))?;
-        if process::parent_id() != parent {
-            process::exit_now(127);
+        job.prepare.map_or(Ok(()), |prepare| prepare()).map_err(at(Step::Prepare))?;
+        if job.ends_with_us {
+            process::on_parent_death(Signal::KILL).map_err(at(Step::ParentDeath))?;
+            if process::parent_id() != parent {
+                process::exit_now(127);
+            }
         }
         job.inherited.restore().map_err(at(Step::Mask))
     };
@@ -176,6 +189,7 @@ fn start_error(job: &Job<'_>, step: Step, error: &io::Error) -> Failure {
     let what = match step {
         Step::Group => "cannot get a process group of its own",
         Step::Streams => "cannot get its standard input and output",
+        Step::Prepare => "cannot become the agent's user in its directory",
         Step::ParentDeath => "cannot be made to end with agent-init",
         Step::Mask => "cannot get its signal mask back",
         Step::Exec if error.kind() == io::ErrorKind::NotFound => return not_found_error(name, &program),
@@ -204,12 +218,16 @@ fn end_error(name: &str, end: End, error_output: &[u8]) -> Failure {
 
 /// Adds the last lines of standard error, on one line, as a hint.
 fn with_error_output(failure: Failure, error_output: &[u8]) -> Failure {
-    let text = String::from_utf8_lossy(error_output);
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let last = lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join(" / ");
+    let last = last_words(error_output);
     if last.is_empty() {
         failure.hint("the command wrote nothing on standard error: run it by hand to see what is wrong")
     } else {
         failure.hint(format!("the command wrote: {last}"))
     }
+}
+
+fn last_words(error_output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(error_output);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join(" / ")
 }

@@ -241,14 +241,15 @@ impl Capture {
     }
 
     /// The lease of this capture: its holder may let its agent refresh. `None` if another container has it, or an agent
-    /// that uses the capture as its home is refreshing. The directory of a single file is not shared with such an agent.
-    pub fn lease(&self, rule: &RefreshLockRule) -> io::Result<Option<Lease>> {
+    /// that uses the capture as its home is refreshing. `rule`: that agent's lock, if it has one. The directory of a
+    /// single file is not shared with such an agent.
+    pub fn lease(&self, rule: Option<&RefreshLockRule>) -> io::Result<Option<Lease>> {
         let owner = self.attributes(0o666).owner;
         let Some(flock) = self.notes()?.lock(OsStr::new("refresh"), owner)? else { return Ok(None) };
-        if self.single_file {
-            return Ok(Some(Lease::of_runs(flock)));
+        match rule {
+            Some(rule) if !self.single_file => Ok(Lease::of_runs_and_agents(flock, &self.dir, owner, rule)),
+            _ => Ok(Some(Lease::of_runs(flock))),
         }
-        Ok(Lease::of_runs_and_agents(flock, &self.dir, owner, rule))
     }
 
     /// Marks the capture as used for as long as the lock in the mark is held. Removes the marks of containers that have

@@ -34,7 +34,8 @@ impl Helper {
         self.program.set_last(verb.word());
         let name = request_name(&self.text, verb);
         let Helper { program, inherited, .. } = self;
-        Task::start(&Job { name: &name, program, input, bounds: BOUNDS, inherited }, children)
+        let (prepare, ends_with_us) = (None, true);
+        Task::start(&Job { name: &name, program, input, bounds: BOUNDS, inherited, prepare, ends_with_us }, children)
     }
 }
 

@@ -97,6 +97,11 @@ impl Engine {
         self.sessions.iter().any(SyncSession::is_refreshing)
     }
 
+    /// The session of an agent.
+    pub fn session(&mut self, agent: &str) -> Option<&mut SyncSession> {
+        self.sessions.iter_mut().find(|session| session.agent() == agent)
+    }
+
     /// Whether a login of this agent's working copy was stored.
     pub fn has_published(&self, agent: &str) -> bool {
         self.sessions.iter().any(|session| session.agent() == agent && session.has_published())

@@ -2,6 +2,7 @@
 
 mod config;
 mod incomplete;
+mod keeper;
 mod remote;
 mod transfer;
 mod watching;
@@ -16,6 +17,7 @@ use crate::error::reason;
 use crate::log::Message;
 use crate::log::event::EventKey;
 use crate::login::file::{FileStamp, LoginFile};
+use crate::login::follower::following;
 use crate::login::history::History;
 use crate::login::merge::{LoginState, Outcome, SyncResult, reconcile};
 use crate::login::{file, merge};
@@ -25,6 +27,7 @@ use crate::store::directory::Presence;
 use crate::store::helper::BOUNDS;
 use crate::store::{Lease, LockOutcome, Store};
 use crate::sync::dedup_log::DedupLog;
+use crate::sync::keepers_turn::KeepersTurn;
 use crate::sync::refresh_lock::RefreshLock;
 use crate::sync::turn::Overdue;
 use crate::sync::watch_state::{Side, WatchState};
@@ -50,6 +53,8 @@ pub struct SyncSession {
     config: SessionConfig,
     history: History,
     refresh_lock: Option<RefreshLock>,
+    /// The turn of a keeper, which refreshes the login itself.
+    keepers_turn: KeepersTurn,
     watch_state: Option<WatchState>,
     /// Marks the capture as in use. Held for as long as the session uses it.
     presence: Option<Presence>,
@@ -127,6 +132,7 @@ impl SyncSession {
         }
         SyncSession {
             refresh_lock,
+            keepers_turn: KeepersTurn::default(),
             watch_state: config.watch_state(now),
             presence,
             config,
@@ -160,6 +166,7 @@ impl SyncSession {
     pub fn due(&self, now: Instant) -> Option<Instant> {
         let refresh_lock = self.refresh_lock.as_ref().and_then(|refresh_lock| refresh_lock.deadline(now));
         let poll = self.watch_state.as_ref().and_then(WatchState::next_poll);
+        let refresh_lock = refresh_lock.or(self.keepers_turn.deadline());
         [self.due, refresh_lock, poll, self.config.store.deadline(now), self.log.deadline()].into_iter().flatten().min()
     }
 
@@ -208,7 +215,7 @@ impl SyncSession {
             // Two intents may come at once. The lease is requested once: a second lock of our own would be refused like
             // anybody else's.
             if refresh_lock.intent_shown(now) {
-                match self.config.store.lease(rule) {
+                match self.config.store.lease(Some(rule)) {
                     Ok(LockOutcome::Granted(lease)) => refresh_lock.granted(lease, now),
                     Ok(LockOutcome::Refused) => refresh_lock.refused(),
                     Ok(LockOutcome::Later) => {}
@@ -271,7 +278,8 @@ impl SyncSession {
             self.sync(now);
             wipe::stack();
         }
-        let mut has_turn = false;
+        self.keepers_turn.beat(now);
+        let mut has_turn = self.keepers_turn.needs_lease();
         if let Some(refresh_lock) = &mut self.refresh_lock {
             match refresh_lock.step(now) {
                 Ok(overdue) => {
@@ -396,6 +404,12 @@ impl SyncSession {
             self.compared_pair = Some((working.state, stored.state));
             return Ok(());
         }
+        if self.config.beginning == Beginning::Follow {
+            // Nothing is written to the store, which may be read-only: its lock is not needed.
+            self.transfer(outcome, &working, &stored)?;
+            self.compared_pair = None;
+            return Ok(());
+        }
         let act = if matches!(outcome, Outcome::Adopt { .. }) { Act::Adopt } else { Act::Publish };
         if self.config.store.open_expected(true).map_err(act.failed())? {
             self.store_replaced(now);
@@ -420,10 +434,12 @@ impl SyncSession {
     }
 
     fn judge(&self, working: &LoginFile, stored: &LoginFile) -> Outcome {
-        if self.config.beginning == Beginning::LogIn {
-            merge::decide_after_log_in(&working.state, &stored.state)
-        } else {
-            reconcile(self.config.base, &working.state, &stored.state, &self.history)
+        match self.config.beginning {
+            Beginning::LogIn => merge::decide_after_log_in(&working.state, &stored.state),
+            Beginning::Follow => merge::decide_for_follower(self.config.base, &working.state, &stored.state),
+            Beginning::Continue | Beginning::Replace => {
+                reconcile(self.config.base, &working.state, &stored.state, &self.history)
+            }
         }
     }
 
@@ -433,7 +449,7 @@ impl SyncSession {
         // The directories are watched by now. A login that another container published since the start read the stored
         // one has another stamp, and one that it publishes from here on causes an event.
         let known = known.filter(|known| self.config.store.still_holds(&self.config.rule, known));
-        let stored = known.unwrap_or_else(|| self.config.store.read(&self.config.rule));
+        let stored = known.unwrap_or_else(|| self.read_stored());
         for (side, copy) in [(Side::Working, &working), (Side::Stored, &stored)] {
             if let LoginState::Unreadable(why) = &copy.state {
                 let what = format!("{}: {why}", self.login_at(side));
@@ -463,7 +479,13 @@ impl SyncSession {
     }
 
     fn read(&self) -> (LoginFile, LoginFile) {
-        (self.read_working(), self.config.store.read(&self.config.rule))
+        (self.read_working(), self.read_stored())
+    }
+
+    /// The stored login. A follower gets it without its refresh token.
+    fn read_stored(&self) -> LoginFile {
+        let stored = self.config.store.read(&self.config.rule);
+        if self.config.beginning == Beginning::Follow { following(stored, &self.config.rule) } else { stored }
     }
 
     fn read_working(&self) -> LoginFile {

@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::fcntl::{AtFlags, FcntlArg, FdFlag, OFlag, fcntl, openat};
 use nix::libc;
 use nix::sys::stat::{Mode, fstatat, futimens, mkdirat};
 use nix::sys::time::TimeSpec;
@@ -17,16 +17,23 @@ use crate::sys::stat::{Kind, Stat};
 
 /// A held flock(2). The kernel releases it when this is dropped or the process ends, for whatever reason.
 ///
-/// close(2) releases it, because nobody else has the descriptor: exec closes it, and a child that shares our memory has
-/// executed its program before we go on. There is no `LOCK_UN`: a network file system that has gone away answers it
+/// close(2) releases it, because nobody else has the descriptor: exec closes it (but see [`Lock::outlive_exec`]), and a
+/// child that shares our memory has executed its program before we go on. There is no `LOCK_UN`: a network file system that has gone away answers it
 /// with an error, at which a destructor could only panic.
 #[derive(Debug)]
-pub struct Lock(#[allow(dead_code, reason = "held for its Drop")] Option<File>);
+pub struct Lock(Option<File>);
 
 impl Lock {
     /// Whether it keeps others out. On a file system without locks it does not.
     pub fn excludes(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// Makes the program that this process executes hold the lock too, for as long as it runs. For a child.
+    pub fn outlive_exec(&self) -> io::Result<()> {
+        let Some(file) = &self.0 else { return Ok(()) };
+        fcntl(file, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        Ok(())
     }
 }
 

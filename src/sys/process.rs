@@ -280,6 +280,16 @@ pub fn standard_streams(stdin: BorrowedFd<'_>, stdout: BorrowedFd<'_>, stderr: B
     Ok(unistd::dup2_stderr(stderr)?)
 }
 
+/// Makes standard output the same as standard error.
+pub fn stdout_to_stderr() -> io::Result<()> {
+    Ok(unistd::dup2_stdout(io::stderr())?)
+}
+
+/// Makes a directory the current one. Does not allocate.
+pub fn enter(directory: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(unistd::fchdir(directory)?)
+}
+
 /// Makes orphans of our descendants our children instead of PID 1's. EINVAL from kernels before 3.4 and from qemu's
 /// emulation; EPERM from a seccomp filter that does not know the call.
 pub fn become_subreaper() -> io::Result<()> {

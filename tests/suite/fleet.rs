@@ -78,6 +78,32 @@ fn a_host_and_its_containers_refresh_once_a_rotation() {
     }
 }
 
+/// The real Claude Code refreshes for a keeper, and stand-in agents follow: none of them asks for tokens, and no turn fails.
+#[test]
+fn a_keeper_refreshes_for_its_followers() {
+    needs_root!();
+    let mut fleet = Fleet::start(Way::Follow, Vendor::strict(), 4, LONG);
+    let keeper = Sandbox::new();
+    let capture = fleet.captured().parent().unwrap().parent().unwrap().display().to_string();
+    for rotation in 1..=3 {
+        fleet.vendor.ask("expire");
+        let words = ["keep", "--agent", "claude", "--once", "--before", "100h"];
+        fleet.vendor.run_of(&keeper, &words).env("AGENT_INIT_CAPTURE", capture.as_str()).run().ok();
+        let stored = Fleet::access(fleet.captured());
+        for member in &fleet.members {
+            let has_it = || Fleet::access(member.working()) == stored;
+            await_path(member.working().parent().unwrap(), "the kept login", has_it);
+            assert!(!std::fs::read_to_string(member.working()).unwrap().contains("refreshToken"));
+        }
+        let turn = fleet.ask();
+        assert_eq!(fleet.failures(turn), [""; 0], "rotation {rotation}");
+        assert_eq!(fleet.refreshes(), vec!["200 granted"; rotation], "rotation {rotation}");
+    }
+    for member in std::mem::take(&mut fleet.members) {
+        member.end().1.ok().quiet();
+    }
+}
+
 /// On a network file system: what another machine writes makes no event, and locks hold for all.
 #[test]
 fn machines_that_share_a_capture_refresh_once_a_rotation() {

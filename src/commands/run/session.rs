@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 
+use crate::config::AuthMode;
 use crate::facts::{Facts, StoreFacts};
 use crate::fs::directories;
 use crate::login::file::LoginFile;
@@ -36,6 +37,7 @@ pub(super) fn open_session(
         _ if plan.chosen().is_none() && !target.exists() => Ok(Store::Expected(target.to_owned())),
         _ => open_capture(facts, plan, write_back).map(Store::Directory),
     };
+    let is_follower = plan.mode == AuthMode::Follow;
     let store = match opened {
         Ok(store) => store,
         Err(_) if !write_back.writable => return Ok(None),
@@ -45,14 +47,18 @@ pub(super) fn open_session(
     let base = if write_back.replaces { stored_base(&store, &rule, known.as_ref()) } else { plan.base };
     Ok(Some(SyncSession::new(SessionConfig {
         agent: definition.name.clone(),
-        refresh_lock: definition.refresh_lock.clone(),
+        refresh_lock: definition.refresh_lock.clone().filter(|_| !is_follower),
         recovery: Recovery::new(&facts.state_dir, &definition.name, &rule.file),
         rule,
         working,
         store,
         base,
         known,
-        beginning: if write_back.replaces { Beginning::Replace } else { Beginning::Continue },
+        beginning: match write_back.replaces {
+            _ if is_follower => Beginning::Follow,
+            true => Beginning::Replace,
+            false => Beginning::Continue,
+        },
         live: write_back.live,
         refusal_is_known: !write_back.writable && plan.chosen().is_some(),
     })))
@@ -71,7 +77,9 @@ fn open_capture(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, write_back: &WriteB
     let opened = if write_back.target.is_file() {
         Capture::of_single_file(target, &facts.state_dir)
     } else {
-        directory::make(target).and_then(|()| plan.facts.open_capture(target))
+        // A follower writes nothing there.
+        let made = if plan.mode == AuthMode::Follow { Ok(()) } else { directory::make(target) };
+        made.and_then(|()| plan.facts.open_capture(target))
     };
     opened.with_context(|| directories::failure("open", target))
 }

@@ -2,7 +2,7 @@
 
 use crate::agent::definition::Method;
 use crate::config::choices::{AuthMode, Boolean, Delivery, SyncMode};
-use crate::config::command_name::CommandName::{Doctor, Plan, Run, Setup, Status};
+use crate::config::command_name::CommandName::{Doctor, Keep, Plan, Run, Setup, Status};
 use crate::config::flag::Name::Long;
 use crate::config::flag::{About, Action, Flag, Group, TakenBy, Takes, Values, put_text};
 use crate::config::{value, words};
@@ -13,7 +13,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("NAME[,NAME]", Values::Agents(&["auto", "none"])),
         variable: Some("AGENT_INIT_AGENT"),
         group: Group::Login,
-        taken_by: TakenBy::FACTS_AND_SETUP,
+        taken_by: TakenBy::FACTS_SETUP_AND_KEEP,
         about: About {
             short: "Agents to log in: names, auto or none",
             long: "\
@@ -22,14 +22,24 @@ COMMAND starts no known agent, it means each agent for which a credential is fou
 nobody: it starts COMMAND, forwards signals and reaps processes.",
             default: "auto",
         },
-        about_in: &[(
-            Setup,
-            About {
-                short: "Agents to log in to",
-                long: "",
-                default: "the agent that COMMAND starts, else the only one that is installed, else any, in a shell",
-            },
-        )],
+        about_in: &[
+            (
+                Setup,
+                About {
+                    short: "Agents to log in to",
+                    long: "",
+                    default: "the agent that COMMAND starts, else the only one that is installed, else any, in a shell",
+                },
+            ),
+            (
+                Keep,
+                About {
+                    short: "Agents whose logins are kept",
+                    long: "auto means each agent whose login is there or which is installed, if its login can be kept.",
+                    default: "auto",
+                },
+            ),
+        ],
         action: Action::Set(|settings, text| put_text(&mut settings.run.agent, text, value::agents)),
     },
     Flag {
@@ -95,7 +105,7 @@ The terminal shows asterisks instead of the token.",
         takes: Takes::Value("DIR", Values::Directory),
         variable: Some("AGENT_INIT_CAPTURE"),
         group: Group::Login,
-        taken_by: TakenBy::FACTS_AND_SETUP,
+        taken_by: TakenBy::FACTS_SETUP_AND_KEEP,
         about: About {
             short: "The login directory, or NAME=DIR for each agent",
             long: "\
@@ -119,7 +129,7 @@ it is that agent's capture. NAME=DIR,... names the capture of each agent.",
         variable: Some("AGENT_INIT_STORE"),
         group: Group::Login,
         // A login is captured into a directory: `setup` takes it to refuse it in words that help.
-        taken_by: TakenBy { shown: &[Run, Plan, Status, Doctor], hidden: &[Setup] },
+        taken_by: TakenBy { shown: &[Run, Keep, Plan, Status, Doctor], hidden: &[Setup] },
         about: About {
             short: "Where logins are kept: dir, or exec:CMD ARG...",
             long: "\
@@ -131,11 +141,41 @@ unlock as its last argument. It reads one JSON object from standard input and wr
         action: Action::Set(|settings, text| put_text(&mut settings.run.store, text, value::store)),
     },
     Flag {
+        name: Long("before"),
+        takes: Takes::Value("DURATION", Values::Anything),
+        variable: Some("AGENT_INIT_BEFORE"),
+        group: Group::Login,
+        taken_by: TakenBy::only(&[Keep]),
+        about: About {
+            short: "Refresh a login this long before it expires",
+            long: "\
+Less a random fifth, so that keepers do not ask the vendor in step. A token that lives for less than twice this time is \
+refreshed halfway.",
+            default: "30m",
+        },
+        about_in: &[],
+        action: Action::Set(|settings, text| put_text(&mut settings.before, text, value::duration)),
+    },
+    Flag {
+        name: Long("once"),
+        takes: Takes::Optional("BOOL", Values::words::<Boolean>()),
+        variable: Some("AGENT_INIT_ONCE"),
+        group: Group::Login,
+        taken_by: TakenBy::only(&[Keep]),
+        about: About {
+            short: "Refresh what is due, then exit",
+            long: "For a job that runs regularly: more often than --before.",
+            default: "off",
+        },
+        about_in: &[],
+        action: Action::Set(|settings, text| put_text(&mut settings.once, text, value::boolean)),
+    },
+    Flag {
         name: Long("secrets"),
         takes: Takes::Value("DIR[:DIR]", Values::Directory),
         variable: Some("AGENT_INIT_SECRETS"),
         group: Group::Login,
-        taken_by: TakenBy::FACTS,
+        taken_by: TakenBy::only(&[Run, Keep, Plan, Status, Doctor]),
         about: About {
             short: "Directories of secret files",
             long: "A file there that has the name of a credential's variable, in upper or lower case, holds its value.",

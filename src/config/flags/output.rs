@@ -1,7 +1,7 @@
 //! The options for what is printed.
 
 use crate::config::choices::Boolean;
-use crate::config::command_name::CommandName::{self, Agents, Doctor, Plan, Run, Setup, Status};
+use crate::config::command_name::CommandName::{self, Agents, Doctor, Keep, Plan, Run, Setup, Status};
 use crate::config::flag::Name::{Both, Long};
 use crate::config::flag::{About, Action, Flag, Group, Printed, TakenBy, Takes, Values, put_text};
 use crate::config::{value, words};
@@ -14,7 +14,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("FORMAT", Values::words::<LogFormat>()),
         variable: Some("AGENT_INIT_LOG_FORMAT"),
         group: Group::Output,
-        taken_by: TakenBy::FACTS_AND_SETUP,
+        taken_by: TakenBy::FACTS_SETUP_AND_KEEP,
         about: About { short: "Form of messages: text or json", long: "", default: "text" },
         about_in: &[],
         action: Action::Set(|settings, text| put_text(&mut settings.run.log.format, text, words::parse)),
@@ -24,7 +24,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Optional("BOOL", Values::words::<Boolean>()),
         variable: Some("AGENT_INIT_VERBOSE"),
         group: Group::Output,
-        taken_by: TakenBy { shown: &[Run, Setup, Plan, Status], hidden: &[Doctor] },
+        taken_by: TakenBy { shown: &[Run, Setup, Keep, Plan, Status], hidden: &[Doctor] },
         about: About { short: "Log each step", long: "", default: "off" },
         about_in: &[(
             Status,
@@ -41,7 +41,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Optional("BOOL", Values::words::<Boolean>()),
         variable: Some("AGENT_INIT_QUIET"),
         group: Group::Output,
-        taken_by: TakenBy::START_AND_SETUP,
+        taken_by: TakenBy::START_SETUP_AND_KEEP,
         about: About { short: "Log warnings and errors only", long: "", default: "off" },
         about_in: &[],
         action: Action::Set(|settings, text| put_text(&mut settings.quiet, text, value::boolean)),

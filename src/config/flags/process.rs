@@ -23,7 +23,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("SWITCH", Values::words::<Switch>()),
         variable: Some("AGENT_INIT_DROP_CAPS"),
         group: Group::Process,
-        taken_by: TakenBy::START,
+        taken_by: TakenBy::START_AND_KEEP,
         about: About {
             short: "Take all capabilities from the agent: on, off, auto",
             long: "This empties its capability sets, including the bounding set.",
@@ -37,7 +37,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("SWITCH", Values::words::<Switch>()),
         variable: Some("AGENT_INIT_NO_NEW_PRIVS"),
         group: Group::Process,
-        taken_by: TakenBy::START,
+        taken_by: TakenBy::START_AND_KEEP,
         about: About {
             short: "Set no_new_privs for the agent: on, off, auto",
             long: "With it, setuid programs such as sudo give the agent no privilege.",
@@ -51,7 +51,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("SIGNAL", Values::Words(SIGNALS)),
         variable: Some("AGENT_INIT_STOP_SIGNAL"),
         group: Group::Process,
-        taken_by: TakenBy::START,
+        taken_by: TakenBy::START_AND_KEEP,
         about: About {
             short: "The signal that stops the container",
             long: "It is forwarded to the agent. What still runs shortly before --grace ends is killed.",
@@ -65,7 +65,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("DURATION", Values::Anything),
         variable: Some("AGENT_INIT_GRACE"),
         group: Group::Process,
-        taken_by: TakenBy::START_AND_SETUP,
+        taken_by: TakenBy::START_SETUP_AND_KEEP,
         about: About {
             short: "Time from the stop signal to the exit",
             long: "\

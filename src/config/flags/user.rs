@@ -24,7 +24,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("USER[:GROUP]", Values::User),
         variable: Some("AGENT_INIT_USER"),
         group: Group::UserAndFiles,
-        taken_by: TakenBy::FACTS_AND_SETUP,
+        taken_by: TakenBy::FACTS_SETUP_AND_KEEP,
         about: About {
             short: "Run the agent as USER, by name or number",
             long: "\
@@ -43,7 +43,7 @@ same number. Only root can change the user. If agent-init does not start as root
         takes: Takes::Value("PATH", Values::Path),
         variable: Some("AGENT_INIT_USER_FROM"),
         group: Group::UserAndFiles,
-        taken_by: TakenBy::FACTS_AND_SETUP,
+        taken_by: TakenBy::FACTS_SETUP_AND_KEEP,
         about: About {
             short: "Run the agent as the owner and group of PATH",
             long: "If PATH is a workspace mounted from the host, new files in it belong to the host's user.",
@@ -60,7 +60,7 @@ same number. Only root can change the user. If agent-init does not start as root
         takes: Takes::Value("DIR", Values::Directory),
         variable: Some("AGENT_INIT_HOME"),
         group: Group::UserAndFiles,
-        taken_by: TakenBy::FACTS_AND_SETUP,
+        taken_by: TakenBy::FACTS_SETUP_AND_KEEP,
         about: About {
             short: "HOME of the agent",
             long: "",

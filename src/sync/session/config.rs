@@ -23,6 +23,8 @@ pub enum Beginning {
     /// Somebody is about to log in. Until then nothing is adopted and nothing is written to the store, not even the
     /// bookkeeping. The new login then replaces the stored one, and the session continues as `Continue`.
     LogIn,
+    /// The agent follows: it gets the stored login without its refresh token, and nothing is ever stored.
+    Follow,
 }
 
 pub struct SessionConfig {
@@ -72,7 +74,7 @@ impl SessionConfig {
     /// Removes temporary files that killed runs left in the store.
     pub(super) fn sweep_store(&self) {
         if let Store::Directory(capture) = &self.store
-            && self.beginning != Beginning::LogIn
+            && !matches!(self.beginning, Beginning::LogIn | Beginning::Follow)
         {
             capture.sweep(&self.rule);
         }

@@ -32,18 +32,23 @@ impl SyncSession {
                     if let Some(remote) = self.config.store.remote() {
                         remote.expect(expires_at);
                     }
+                    self.keepers_turn.stored_login_was_read();
                     self.request_sync(now);
                 }
                 StoreEvent::Stored => self.put_confirmed(now),
                 StoreEvent::Conflict => self.put_lost(),
                 StoreEvent::Turn(granted) => {
+                    self.keepers_turn.answered(granted);
                     if let Some(refresh_lock) = &mut self.refresh_lock {
                         if granted { refresh_lock.granted(Lease::of_store(), now) } else { refresh_lock.refused() }
                     }
                     self.request_sync(now);
                 }
                 StoreEvent::Failed(Verb::Put, why) => self.put_failed(now, &in_words(&why)),
-                StoreEvent::Failed(_, why) => self.say_failed(why),
+                StoreEvent::Failed(_, why) => {
+                    self.keepers_turn.failed(&why.what);
+                    self.say_failed(why);
+                }
             }
         }
     }

@@ -57,7 +57,9 @@ impl SyncSession {
                 if !matches!(self.last_result, Some(SyncResult::Published | SyncResult::Adopted)) {
                     self.last_result = Some(SyncResult::Unchanged);
                 }
-                if let Some(login) = working.state.login() {
+                // A login that the agent of a follower wrote is nothing that both sides agree on.
+                let is_agreed = self.config.beginning != Beginning::Follow || working.state == stored.state;
+                if let Some(login) = working.state.login().filter(|_| is_agreed) {
                     // Both sides may have got the same login independently.
                     self.config.base = Some(MergeBase::from(login));
                     if self.config.beginning == Beginning::LogIn {
@@ -286,7 +288,7 @@ impl SyncSession {
     }
 
     /// The stored login with the other fields of the agent's file, which stay the agent's.
-    fn with_other_keys_of(&self, bytes: &[u8], working: &LoginFile) -> Option<Zeroizing<Vec<u8>>> {
+    pub(super) fn with_other_keys_of(&self, bytes: &[u8], working: &LoginFile) -> Option<Zeroizing<Vec<u8>>> {
         Document::with_other_keys_of(&self.config.rule, bytes, working.bytes.as_ref().map(|there| there.as_slice()))
     }
 

@@ -25,6 +25,8 @@ pub enum Way {
     Store,
     /// `agent-init`, each container on a machine of its own: a mount of the capture that hears nothing of the others.
     Machines,
+    /// `agent-init`, with a login that has no refresh token.
+    Follow,
     /// Nothing: the agent of a host, whose config directory the capture is.
     Host,
     /// A shell that copies the login in, runs the agent, and copies the login back at its end.
@@ -91,6 +93,7 @@ impl Way {
         let agent = || sandbox.raw(["--agent", "claude", "--user", "node", "--"]).arguments(command.clone());
         match self {
             Way::Live | Way::Machines => agent().env("AGENT_INIT_CAPTURE", capture),
+            Way::Follow => agent().env("AGENT_INIT_CAPTURE", capture).env("AGENT_INIT_AUTH", "follow"),
             Way::Store => agent().unset("AGENT_INIT_CAPTURE").env("AGENT_INIT_STORE", StandIn::new(capture).spec()),
             Way::Host => {
                 let home = format!("{capture}/claude");
@@ -224,6 +227,12 @@ impl Fleet {
     pub fn refreshes(&self) -> Vec<String> {
         let answer = |record: &Value| format!("{} {}", record["status"], record["why"].as_str().unwrap_or("granted"));
         self.vendor.requests(TOKEN).iter().map(answer).collect()
+    }
+
+    /// The access token in a login file.
+    pub fn access(path: PathBuf) -> String {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        serde_json::from_str::<Value>(&text).unwrap_or_default()["claudeAiOauth"]["accessToken"].to_string()
     }
 
     pub fn captured(&self) -> PathBuf {

@@ -147,13 +147,17 @@ impl Vendor {
 
     /// A run as PID 1, as the user `node`, in the vendor's network, with the real agents first on PATH.
     pub fn run(&self, sandbox: &Sandbox, command: &[&str]) -> Run {
+        self.run_of(sandbox, &["--user", "node", "--"]).arguments(command.iter().copied())
+    }
+
+    /// The same with these words for agent-init.
+    pub fn run_of(&self, sandbox: &Sandbox, words: &[&str]) -> Run {
         sandbox.give("home", NODE);
         let place = sandbox.mkdir("agents");
         let path = format!("{}/bin:/usr/local/bin:/usr/bin:/bin", place.display());
         let network = format!("--net={}", self.network().display());
         let mut run = sandbox
-            .raw(["--user", "node", "--"])
-            .arguments(command.iter().copied())
+            .raw(words.iter().copied())
             .pid1()
             .bind(agents(), &place)
             .through(["nsenter", &network])

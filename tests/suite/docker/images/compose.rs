@@ -104,6 +104,10 @@ fn logged_in_once_then_agents_one_after_the_other_and_many_at_once() {
     assert_eq!(fleet.stdout.matches("exited with code 0").count(), 5, "{fleet}");
     let all = project.compose(&["--profile", "*", "ps", "--all", "--format={{.Service}}"]).run().ok().stdout;
     assert_eq!(all, "fleet\n".repeat(5), "the others were not asked for");
+
+    // Those that follow have no refresh token, and a capture that they cannot write to.
+    let follower = project.compose(&["run", "--rm", "-T", "followers", "claude", "-p", "cat \"$F\""]).run().ok();
+    follower.prints(&["FAKE-access-four"]).prints_no(&["FAKE-refresh"]);
 }
 
 /// Each service is one that was asked for, and none gets the directory that compose.yaml lies in: that is ours.
@@ -125,10 +129,10 @@ fn nothing_starts_unasked_and_nothing_gets_our_own_directory() {
         found
     };
     assert_eq!(services(&[]), Vec::<String>::new());
-    for name in ["agent", "fleet", "setup", "token"] {
+    for name in ["agent", "fleet", "followers", "keeper", "setup", "token"] {
         assert_eq!(services(&["--profile", name]), [name]);
     }
-    assert_eq!(services(&["--profile", "*"]), ["agent", "fleet", "setup", "token"]);
+    assert_eq!(services(&["--profile", "*"]), ["agent", "fleet", "followers", "keeper", "setup", "token"]);
     let config = project.compose(&["--profile", "*", "config", "--format=json"]).unset("WORKSPACE").run().ok().json();
     for (name, service) in config["services"].as_object().unwrap() {
         for volume in service["volumes"].as_array().unwrap() {
