@@ -209,9 +209,23 @@ impl fmt::Display for Obstacle {
     }
 }
 
-/// What else a config directory is used for. All paths are resolved: they contain no links and no `..`.
-pub fn role(config_dir: &Path, captures: &[PathBuf], working_directory: &Path, home: &Path) -> Role {
-    if captures.iter().any(|capture| config_dir.starts_with(capture)) {
+/// Directories with a meaning of their own. All are resolved: they contain no links and no `..`.
+#[derive(Debug, Clone)]
+pub struct KnownDirectories {
+    /// The capture of the agent.
+    pub capture: Option<PathBuf>,
+    /// The root of captures.
+    pub capture_root: Option<PathBuf>,
+    pub working_directory: PathBuf,
+    pub home: PathBuf,
+}
+
+/// What else a config directory is used for; it is resolved, too.
+pub fn role(config_dir: &Path, known: &KnownDirectories) -> Role {
+    let KnownDirectories { capture, capture_root, working_directory, home } = known;
+    let is_capture =
+        |capture: &PathBuf| config_dir == capture || (config_dir.starts_with(capture) && !home.starts_with(capture));
+    if capture.as_ref().is_some_and(is_capture) || capture_root.as_deref() == Some(config_dir) {
         Role::Capture
     } else if is_in_working_directory(config_dir, working_directory, home) {
         Role::Workspace
@@ -449,16 +463,24 @@ mod tests {
             row("/home/u", "/", "/home/u", Role::Home),
             row("/data", "/", "/data/homes/u", Role::Home),
             row("/data/x", "/", "/home/u", Role::None),
-            row("/capture", "/", "/home/u", Role::Capture),
-            row("/capture/x/y", "/capture", "/home/u", Role::Capture),
             row("/tmp", "/", "/home/u", Role::System),
             row("/tmp", "/tmp", "/home/u", Role::Workspace),
             row("/", "/w", "/home/u", Role::System),
+            row("/captures", "/", "/home/u", Role::Capture),
+            row("/captures/x", "/captures", "/home/u", Role::Capture),
+            row("/captures/x/y", "/", "/home/u", Role::Capture),
+            row("/captures/other", "/", "/home/u", Role::None),
+            // HOME is in the capture: not everything there is the capture's.
+            row("/captures/x/home/.x", "/", "/captures/x/home", Role::None),
         ];
         for Row { config_dir, working_directory, home, expected } in rows {
-            let [config_dir, working_directory, home] = [config_dir, working_directory, home].map(Path::new);
-            let found = role(config_dir, &["/capture".into()], working_directory, home);
-            assert_eq!(found, expected, "{config_dir:?} {working_directory:?} {home:?}");
+            let known = KnownDirectories {
+                capture: Some("/captures/x".into()),
+                capture_root: Some("/captures".into()),
+                working_directory: working_directory.into(),
+                home: home.into(),
+            };
+            assert_eq!(role(Path::new(config_dir), &known), expected, "{config_dir:?} {known:?}");
         }
     }
 

@@ -256,14 +256,15 @@ impl<'c> AgentProbe<'c, '_> {
         }
         let no_mounts = Mounts::default();
         let mounts = self.mounts.as_ref().filter(|_| !is_missing).unwrap_or(&no_mounts);
-        let captures = self.capture_path(definition, owns_file_name)?.into_iter().chain(self.capture_root()).collect();
+        let capture = self.capture_path(definition, owns_file_name)?;
         let probe = SiteProbe {
             definition,
             identity: self.identity,
             current: self.current,
             home: self.home,
             is_home_named: self.config.home.is_some(),
-            captures,
+            capture,
+            capture_root: self.capture_root(),
             mounts,
         };
         let default = config_dir::locate(&definition.home, |_| None, self.home);

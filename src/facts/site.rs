@@ -11,7 +11,7 @@ use crate::agent::definition::StateEntry;
 use crate::facts::config_dir::{
     ConfigDirFacts, ConfigMounts, EntryAccess, EntryFacts, EntryOrigin, MountAccess, may_pass, may_use,
 };
-use crate::facts::placement::{self, Contents, MountSite, Naming, Occupant, Owner, Site};
+use crate::facts::placement::{self, Contents, KnownDirectories, MountSite, Naming, Occupant, Owner, Site};
 use crate::fs::mounts::{Mount, Mounts};
 use crate::sys::access;
 use crate::sys::dir::Dir;
@@ -29,8 +29,8 @@ pub(super) struct SiteProbe<'p> {
     pub(super) home: &'p Path,
     /// `--home` names HOME, which is made then.
     pub(super) is_home_named: bool,
-    /// The capture of the agent, and the root of captures.
-    pub(super) captures: Vec<PathBuf>,
+    pub(super) capture: Option<PathBuf>,
+    pub(super) capture_root: Option<PathBuf>,
     pub(super) mounts: &'p Mounts,
 }
 
@@ -39,8 +39,12 @@ impl SiteProbe<'_> {
         let mounts = self.config_mounts(&path);
         let found = access::entry(&path).ok();
         let naming = if path == default { Naming::Default } else { Naming::Variable };
-        let captures: Vec<PathBuf> = self.captures.iter().map(|capture| resolved(capture)).collect();
-        let working_directory = std::env::current_dir().unwrap_or_default();
+        let known = KnownDirectories {
+            capture: self.capture.as_deref().map(resolved),
+            capture_root: self.capture_root.as_deref().map(resolved),
+            working_directory: std::env::current_dir().unwrap_or_default(),
+            home: resolved(self.home),
+        };
         let site = Site {
             naming,
             mount: match (mounts.directory, mounts.login_file, mounts.entries.is_empty()) {
@@ -49,7 +53,7 @@ impl SiteProbe<'_> {
                 (None, _, _) => MountSite::Below,
             },
             occupant: self.occupant(&path, found.as_ref()),
-            role: placement::role(&resolved(&path), &captures, &working_directory, &resolved(self.home)),
+            role: placement::role(&resolved(&path), &known),
             writable: self.is_writable(&path),
         };
         ConfigDirFacts { path, site, mounts }
@@ -174,7 +178,7 @@ impl SiteProbe<'_> {
             beside.is_ok_and(|stat| self.may_write(config_dir, &stat))
         };
         match found {
-            _ if is_file_of_state && !self.mounts.at(path).is_some() && !may_be_beside() => {
+            _ if is_file_of_state && self.mounts.at(path).is_none() && !may_be_beside() => {
                 EntryAccess::Closed(config_dir.to_owned())
             }
             // It will be made for the agent.
