@@ -218,7 +218,7 @@ fn agent_view(plan: &AgentPlan<'_, '_>) -> AgentView {
             .chain(plan.mounted.iter().map(|entry| mounted(plan, entry)))
             .collect(),
         first_run,
-        write_back: plan.chosen().and_then(|candidate| candidate.session()).map(|_| write_back(plan)),
+        write_back: write_back_if_any(plan),
         warnings: plan.warnings.iter().map(|message| message.text.clone()).collect(),
     }
 }
@@ -283,6 +283,17 @@ fn mounted(plan: &AgentPlan<'_, '_>, entry: &MountedEntry) -> Step {
         }
     };
     Step { what, path: Some(shown(&plan.facts.config_dir.path.join(&entry.name))), why }
+}
+
+/// Where refreshed logins go or, without one, a login that somebody makes while the agent runs.
+fn write_back_if_any(plan: &AgentPlan<'_, '_>) -> Option<Step> {
+    let has_login = plan.chosen().is_some_and(|candidate| candidate.session().is_some());
+    let is_awaited = plan.chosen().is_none() && plan.write_back.is_some();
+    if !has_login && !is_awaited {
+        return None;
+    }
+    let step = write_back(plan);
+    Some(if is_awaited { Step { why: format!("{}, once somebody logs in", step.why), ..step } } else { step })
 }
 
 fn write_back(plan: &AgentPlan<'_, '_>) -> Step {

@@ -21,6 +21,9 @@ fn a_volume_at_the_config_directory_keeps_a_login_made_by_hand() {
         if !content.is_empty() {
             sandbox.write("volume/.credentials.json", content);
         }
+        let plan = with_volume(&sandbox, "refresh a").options(["plan", "--json"]).run().ok().json();
+        let target = &plan["agents"][0]["write_back"];
+        assert_eq!(target["path"], sandbox.text("home/.claude"), "{plan}");
         with_volume(&sandbox, "refresh a").run().ok();
         assert!(sandbox.read("volume/.credentials.json").contains("FAKE-refresh-a"), "{content}");
         has_login(&sandbox, &with_volume(&sandbox, "seen").run().ok());

@@ -185,6 +185,22 @@ fn what_is_used_for_something_else_is_left_alone() {
             ..diverted
         },
         Case {
+            name: "root's, in which an arbitrary uid may write by its group",
+            given: |s, run| {
+                captured(s);
+                s.mkdir("home/.claude");
+                s.chmod("home/.claude", 0o775);
+                s.chmod("home", 0o775);
+                for name in ["capture", "state"] {
+                    s.give(name, 123_456);
+                }
+                run.through(["setpriv", "--reuid=123456", "--regid=0", "--clear-groups"])
+            },
+            event: None,
+            named: &[],
+            ..diverted
+        },
+        Case {
             name: "the root of captures",
             given: |s, run| {
                 captured(s);
