@@ -15,6 +15,7 @@ pub mod placement;
 mod probe;
 pub mod select;
 mod settings;
+mod site;
 mod stored;
 pub mod wait;
 
@@ -157,10 +158,12 @@ pub fn facts<'c>(
     })
 }
 
-/// A warning if another user than ours gets a HOME that it may not write to: agents keep caches and state there.
+/// A warning if owner and mode keep the agent from writing to its HOME: agents keep caches and state there. A read-only
+/// file system is no mistake.
 fn unwritable_home(home: &Path, identity: &Identity, current: (u32, u32)) -> Option<Message> {
-    let stat = Dir::open(home).and_then(|dir| dir.stat()).ok()?;
-    if !identity.differs_from(current) || config_dir::may_use(&stat, identity) {
+    let dir = Dir::open_search_only(home).ok()?;
+    let is_writable = !identity.differs_from(current) && dir.is_writable();
+    if is_writable || config_dir::may_use(&dir.stat().ok()?, identity) {
         return None;
     }
     let text = format!("HOME {} is not writable for the agent (uid {})", home.display(), identity.uid);

@@ -18,16 +18,17 @@ pub use agent_plan::{
     AgentPlan, Enforcement, FirstRunStep, HomeStep, LoginFileStep, Plan, PrivilegeSteps, SignalPolicy, TrustedRoot,
 };
 pub use auth_line::auth_line;
-pub use mounted::{MountedEntry, MountedStep};
+pub use mounted::{MountedEntry, MountedStep, NotKept, Preparation};
 pub use requirement::required;
 pub use write_back::{WriteBack, WriteBackTarget};
 
 use self::condition::Situation;
-use self::method::SelectionInput;
+use self::method::{SelectionInput, StoredHistories};
 use crate::account;
 use crate::agent::definition::Method;
 use crate::config::{AuthMode, Delivery, RunConfig, Switch, SyncMode, UserChoice};
 use crate::facts::agent_facts::AgentFacts;
+use crate::facts::placement::Reason;
 use crate::facts::{Candidate, Facts, config_dir};
 use crate::login::Source;
 use crate::login::format::SessionFile;
@@ -120,7 +121,10 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
         prefer: &config.prefer,
         earlier_sources: &earlier_sources,
         remembered,
-        captured: agent.capture.as_ref().map_or(&no_history, |capture| &capture.history),
+        stored: StoredHistories {
+            captured: agent.capture.as_ref().map_or(&no_history, |capture| &capture.history),
+            mounted: &agent.mount_history,
+        },
         now: facts.now,
     });
     let chosen = selection.chosen.and_then(|index| agent.candidates.get(index));
@@ -143,8 +147,8 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
         session.map(|session| MergeBase::from(&session.login))
     };
     let capture = agent.capture.as_ref().map(|capture| capture.path.as_path());
-    let settings =
-        config_dir::settings_source(&agent.config_dir, &agent.working_copy, capture).map(|(path, _)| path.to_owned());
+    let settings = config_dir::settings_sources(&agent.config_dir, &agent.working_copy, capture);
+    let settings = settings.into_iter().map(|source| source.path.to_owned()).collect();
     let descriptor = match chosen {
         Some(chosen) if config.deliver == Delivery::Fd && !chosen.is_setting() => chosen.rule.descriptor.clone(),
         _ => None,
@@ -153,10 +157,10 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
         facts: agent,
         mode,
         root: trusted_root(config, facts, agent),
-        working_copy_why: working_copy_why(config, agent),
+        working_copy_why: working_copy_why(agent),
         scope: config.scope,
         settings,
-        mounted: mounted::entries(agent),
+        mounted: mounted::entries(agent, facts.identity.uid),
         first_run: None,
         chosen_why: chosen_why(config, agent, chosen),
         no_write_back_why: no_write_back_why(config, agent, login),
@@ -186,11 +190,11 @@ fn trusted_root(config: &RunConfig, facts: &Facts<'_>, agent: &AgentFacts<'_>) -
     }
 }
 
-fn working_copy_why(config: &RunConfig, agent: &AgentFacts<'_>) -> String {
-    match (&config.work_dir, agent.config_dir.obstacle) {
-        (Some(_), _) => "--work-dir names its parent".to_owned(),
-        (None, None) => "the agent's config directory".to_owned(),
-        (None, Some(why)) => format!("not the agent's config directory {}: {why}", agent.config_dir.path.display()),
+fn working_copy_why(agent: &AgentFacts<'_>) -> String {
+    match agent.working_copy_reason {
+        Reason::WorkDir => "--work-dir names its parent".to_owned(),
+        Reason::ConfigDir => "the agent's config directory".to_owned(),
+        Reason::Diverted(why) => format!("not the agent's config directory {}: {why}", agent.config_dir.path.display()),
     }
 }
 

@@ -62,6 +62,17 @@ pub struct AgentStatus {
     pub write_back: Option<WriteBackStatus>,
     /// How many containers use the capture now.
     pub shared_by: usize,
+    /// Where the working copy is, for people.
+    #[serde(skip)]
+    pub place: Option<PlaceStatus>,
+}
+
+/// Where the working copy is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceStatus {
+    pub path: String,
+    /// Why it is there; a run does not keep the reason.
+    pub why: Option<String>,
 }
 
 impl AgentStatus {
@@ -170,6 +181,10 @@ pub fn planned(plan: &AgentPlan<'_, '_>, clock: Clock, exchange: Exchange) -> Ag
         is_key_over_login: plan.is_key_over_login(),
         write_back,
         shared_by: exchange.shared_by,
+        place: Some(PlaceStatus {
+            path: plan.facts.working_copy.display().to_string(),
+            why: Some(plan.working_copy_why.clone()),
+        }),
     }
 }
 
@@ -248,6 +263,7 @@ pub fn served(
         is_key_over_login: served.is_key_over_login,
         write_back,
         shared_by: exchange.shared_by,
+        place: Some(PlaceStatus { path: served.place.display().to_string(), why: None }),
     }
 }
 
@@ -296,6 +312,7 @@ pub fn not_served(definition: &Definition) -> AgentStatus {
         is_key_over_login: false,
         write_back: None,
         shared_by: 0,
+        place: None,
     }
 }
 

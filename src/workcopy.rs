@@ -342,11 +342,12 @@ fn copy_settings(
     if scope == Scope::Login {
         return;
     }
-    if let Some(from) = &plan.settings {
+    let linked: Vec<&OsStr> = plan.linked_entries().collect();
+    for from in &plan.settings {
         match plan.facts.open_settings(from) {
             Ok(source) => {
                 let login = definition.session.as_ref().map(|session| session.file.as_str());
-                let filter = import::SettingsFilter { settings: &definition.settings, scope, login };
+                let filter = import::SettingsFilter { settings: &definition.settings, scope, login, linked: &linked };
                 let skipped =
                     import::copy_settings(&source, &working_copy.dir, &filter, working_copy.owner, is_stopped);
                 for skipped in skipped.into_lines() {
@@ -364,11 +365,13 @@ fn copy_settings(
     }
     for (outside, inside) in &definition.settings.outside {
         let from = under_home(outside, &facts.home);
-        // An error means that the file may exist, and then it must stay.
-        if !is_there(&working_copy.dir, OsStr::new(inside)).is_ok_and(|there| !there) {
+        let is_mounted = plan.facts.mounted_outside.iter().any(|mounted| mounted.from == from);
+        // An error means that the file may exist, and then it must stay. What the operator mounted wins.
+        if !is_mounted && !is_there(&working_copy.dir, OsStr::new(inside)).is_ok_and(|there| !there) {
             continue;
         }
-        let copied = match read_outside_file(&from, facts) {
+        let owners = if is_mounted { Owners::Any } else { Owners::These(vec![facts.identity.uid, 0, facts.current.0]) };
+        let copied = match read_outside_file(&from, &owners) {
             Ok(bytes) => working_copy.write(inside, &bytes).map_err(|error| in_words(&error)),
             Err(why) if why.is_unknown() && !why.is_forbidden() => Err(why.to_string()),
             Err(_) => Ok(()),
@@ -391,10 +394,9 @@ fn is_there(dir: &Dir, name: &OsStr) -> io::Result<bool> {
     }
 }
 
-fn read_outside_file(path: &Path, facts: &Facts<'_>) -> Result<zeroize::Zeroizing<Vec<u8>>, untrusted::Unreadable> {
+fn read_outside_file(path: &Path, owners: &Owners) -> Result<zeroize::Zeroizing<Vec<u8>>, untrusted::Unreadable> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(untrusted::Unreadable::Missing);
     };
-    let owners = Owners::These(vec![facts.identity.uid, 0, facts.current.0]);
-    Ok(untrusted::entry(&Dir::open(parent)?, name, &owners)?.bytes)
+    Ok(untrusted::entry(&Dir::open(parent)?, name, owners)?.bytes)
 }

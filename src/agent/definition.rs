@@ -5,16 +5,20 @@
 mod condition;
 mod locks;
 mod login;
+mod pattern;
 mod refresh;
+mod state;
 
 use std::collections::BTreeMap;
 
 pub use condition::Condition;
 pub use locks::{RefreshLockRule, SharedLockRule, Sign, WriteLockRule};
 pub use login::{LoginRule, TokenRule};
+pub use pattern::matches;
 pub use refresh::RefreshRule;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+pub use state::StateEntry;
 
 use crate::login::format::{Format, SessionFile};
 use crate::login::names::Names;
@@ -169,7 +173,7 @@ pub struct Settings {
     /// Conversations and other state that should outlive a container. In a mounted config directory they stay in the
     /// mount.
     #[serde(default)]
-    pub state: Vec<String>,
+    pub state: Vec<StateEntry>,
     /// Files that the agent reads from outside its home as long as its home variable is not set, and where they
     /// belong once it is: `"~/.x.json": ".x.json"`.
     #[serde(default)]
@@ -292,45 +296,16 @@ impl Definition {
     /// Whether an entry of a config directory is the agent's, or agent-init's.
     pub fn knows_entry(&self, name: &str) -> bool {
         let settings = &self.settings;
-        let mut patterns = settings.take.iter().chain(&settings.leave).chain(&settings.state);
+        let mut patterns = settings.take.iter().chain(&settings.leave);
         name == ".agent-init"
             || self.session.as_ref().is_some_and(|session| session.file == name)
             || self.first_run.iter().any(|entry| entry.file == name)
             || patterns.any(|pattern| matches(pattern, name))
+            || settings.state.iter().any(|entry| entry.matches(name))
     }
 
     /// The rule of the method by which a session authenticates.
     pub fn session_rule(&self) -> Option<&MethodRule> {
         self.methods.iter().find(|rule| rule.method == Method::Session)
-    }
-}
-
-/// Whether `name` matches `pattern`, in which one `*` stands for any characters.
-pub fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((head, tail)) => name.len() >= head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns() {
-        let rows = [
-            ("a", "a", true),
-            ("a", "ab", false),
-            ("*.lock", "x.lock", true),
-            ("*.lock", ".lock", true),
-            ("a*a", "a", false),
-            ("a*a", "aa", true),
-            ("log*", "logs", true),
-            ("*", "", true),
-        ];
-        for (pattern, name, expected) in rows {
-            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
-        }
     }
 }

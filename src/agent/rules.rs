@@ -307,6 +307,7 @@ fn settings(definition: &Definition) -> Option<Broken> {
     let mut outside = settings.outside.iter();
     listed("settings.take", &settings.take, component)
         .or_else(|| listed("settings.leave", &settings.leave, component))
+        .or_else(|| listed("settings.state", settings.state.iter().map(|entry| &entry.name), component))
         .or_else(|| {
             outside.find_map(|(path, name)| {
                 let key = format!("settings.outside.{path}");
@@ -413,6 +414,11 @@ mod tests {
             ("[\"/token\"]", "[{ \"pointer\": \"/a\", \"clam\": \"/b\" }]", "line 10: session.access-token[0]"),
             ("[\"/token\"]", "[3]", "line 10: session.access-token"),
             (", \"variable\": \"MINE_KEY\"", "", "line 7: methods[0].method: 'api-key'"),
+            (
+                "\"hints\": [",
+                "\"settings\": { \"state\": [\"a/\", \"b/c\"] }, \"hints\": [",
+                "line 12: settings.state[1]: 'b/c'",
+            ),
             ("[\"none\"]", "[\"nothing\"]", "line 12: hints[0].when.method[0]: 'nothing'"),
             ("{ \"method\": [", "{ \"methods\": [", "line 12: hints[0].when.methods: unknown field"),
             (",\n    { \"method\": \"session\", \"label\": \"session\" }", "", "session: a method 'session' and"),

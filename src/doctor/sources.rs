@@ -29,7 +29,8 @@ pub fn check_sources(sources: &Sources<'_, '_, '_>) -> Vec<Finding> {
             findings.extend(unusable(agent));
             findings.extend(ignored(agent));
             findings.extend(warning::unknown_kind(agent).iter().map(note_of_message));
-            findings.extend(warning::diverted(agent, sources.config).iter().map(note_of_message));
+            findings.extend(warning::diverted(agent).iter().map(note_of_message));
+            findings.extend(warning::state_not_kept(agent).iter().map(note_of_message));
             if agent.mode != AuthMode::Follow {
                 let stranded = warning::invalidates_source(agent);
                 findings.extend(stranded.iter().map(|message| of_message("stranded", message)));
@@ -60,7 +61,7 @@ fn note_of_message(message: &Message) -> Finding {
 fn unusable(agent: &AgentPlan<'_, '_>) -> impl Iterator<Item = Finding> {
     agent.facts.candidates.iter().filter_map(|candidate| {
         let why = candidate.found.as_ref().err()?;
-        let fix = warning::fix(agent.facts.definition, candidate);
+        let fix = warning::fix(agent.facts, candidate);
         let what = format!("it is not a usable login: {why}");
         let source = candidate.source.path().map(Path::to_owned);
         Some(Finding { source, ..Finding::problem("unusable", candidate.source.to_string(), what, fix) })

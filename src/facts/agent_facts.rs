@@ -8,6 +8,7 @@ use crate::facts::candidate::Candidate;
 use crate::facts::config_dir::ConfigDirFacts;
 use crate::facts::explicit::ExplicitSources;
 use crate::facts::files::ForeignFile;
+use crate::facts::placement::Reason;
 use crate::facts::stored::StoreFacts;
 use crate::login::file::LoginFile;
 use crate::login::history::History;
@@ -25,11 +26,18 @@ pub struct AgentFacts<'c> {
     pub companions: Vec<(String, Secret)>,
     /// Files that accompany a method and that the agent's user could not read.
     pub files: Vec<ForeignFile>,
+    /// Why a file may be closed to this process.
+    pub reader: Reader,
     /// The credentials that the operator gave by variable or secret file.
     pub explicit: ExplicitSources,
     pub config_dir: ConfigDirFacts,
+    /// Files outside of the config directory that the operator mounted, and that belong into the working copy.
+    pub mounted_outside: Vec<OutsideFile>,
     /// The path of the working copy.
     pub working_copy: PathBuf,
+    pub working_copy_reason: Reason,
+    /// The versions of the login that were stored in a mount at the config directory.
+    pub mount_history: History,
     /// `None` without a directory or store for this agent.
     pub capture: Option<CaptureFacts>,
 }
@@ -61,6 +69,25 @@ impl AgentFacts<'_> {
         let source = Source::Capture(self.capture.as_ref()?.path.clone());
         self.candidates.iter().find(|candidate| candidate.source == source)?.session()?.file()
     }
+}
+
+/// What decides which files this process can read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// No mode keeps it out; a network file system may.
+    Privileged,
+    /// Root without the capability to read everybody's files (`docker run --cap-drop ALL`).
+    RootWithoutCapability,
+    /// An ordinary user, with this uid.
+    User(u32),
+}
+
+/// A file that the agent reads from outside its config directory as long as its variable is not set.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OutsideFile {
+    pub from: PathBuf,
+    /// Its name in the config directory.
+    pub name: String,
 }
 
 /// The capture of one agent.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::account::{FALLBACK_HOME, Identity};
 use crate::agent::definition::Home;
-use crate::facts::placement::Obstacle;
+use crate::facts::placement;
+use crate::facts::placement::{Obstacle, Occupant, Role, Site};
 use crate::login::Source;
 use crate::sys::stat::{Kind, Stat};
 
@@ -42,10 +43,25 @@ pub fn agent_home(
     }
 }
 
-/// Whether the permission bits let a user create files in this directory.
+/// Whether the permission bits let a user write to this file, or create files in this directory.
 pub fn may_use(stat: &Stat, identity: &Identity) -> bool {
+    let bits = bits_for(stat, identity);
+    match stat.kind {
+        Kind::Directory => bits & 0o3 == 0o3,
+        Kind::File => bits & 0o2 != 0,
+        Kind::Link | Kind::Special => false,
+    }
+}
+
+/// Whether the permission bits let a user pass through this directory.
+pub fn may_pass(stat: &Stat, identity: &Identity) -> bool {
+    stat.kind == Kind::Directory && bits_for(stat, identity) & 0o1 != 0
+}
+
+/// The permission bits that count for a user.
+fn bits_for(stat: &Stat, identity: &Identity) -> u32 {
     let groups = identity.groups.as_deref().unwrap_or_default();
-    let bits = if identity.uid == 0 {
+    if identity.uid == 0 {
         0o7
     } else if stat.uid == identity.uid {
         stat.mode >> 6
@@ -53,64 +69,94 @@ pub fn may_use(stat: &Stat, identity: &Identity) -> bool {
         stat.mode >> 3
     } else {
         stat.mode
-    };
-    stat.kind == Kind::Directory && bits & 0o3 == 0o3
+    }
 }
 
 /// The agent's config directory.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ConfigDirFacts {
     /// `~/.x`, or what the home variable names.
     pub path: PathBuf,
-    /// It is a mount point.
-    pub mounted: bool,
-    /// That mount, or the mount of the login file in it, is writable.
-    pub mount_writable: bool,
-    /// A mount point below it, the login file first.
-    pub mounted_below: Option<PathBuf>,
-    /// `None` if it does not exist. Symbolic links are not followed.
+    /// What the place of the working copy depends on.
+    pub site: Site,
+    pub mounts: ConfigMounts,
+}
+
+/// The mounts at the config directory and in it.
+#[derive(Debug, Clone, Default)]
+pub struct ConfigMounts {
+    /// The directory is a mount point.
+    pub directory: Option<MountAccess>,
+    /// The login file in it is one.
+    pub login_file: Option<MountAccess>,
+    /// The other entries that are mounts or hold one, and those in which the agent keeps state.
+    pub entries: Vec<EntryFacts>,
+}
+
+/// What becomes of a file that is written to a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MountAccess {
+    /// It stays, and outlives the container.
+    Kept,
+    /// The same, in an empty directory that is given to the agent: docker makes a new volume root's.
+    New,
+    /// It is in memory (a tmpfs).
+    InMemory,
+    /// This process may not write there.
+    ReadOnly,
+}
+
+/// An entry of the config directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryFacts {
+    pub name: OsString,
+    pub origin: EntryOrigin,
+    /// `None` if it does not exist. A symbolic link is not followed.
     pub kind: Option<Kind>,
-    /// It belongs to a user who is neither the agent nor root nor this process, so it must not be taken over.
-    pub foreign: bool,
-    /// The directory is writable or, if it does not exist, the one in which it would be made.
-    pub writable: bool,
-    /// Its variable names it; otherwise it is the default.
-    pub is_named: bool,
-    /// It is not the agent's alone (see `placement::is_for_others`).
-    pub holds_other_files: bool,
-    pub is_in_working_directory: bool,
-    /// It is the agent's capture, too.
-    pub is_capture: bool,
-    /// The entries that are mounts, or hold one.
-    pub mounted_entries: Vec<OsString>,
-    /// Why the working copy cannot be here.
-    pub obstacle: Option<Obstacle>,
+    pub access: EntryAccess,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryOrigin {
+    /// It is a mount point, or holds one.
+    Mount,
+    /// The definition calls it state, and the config directory is a mount.
+    State,
+}
+
+/// Whether the agent can keep something in an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntryAccess {
+    Usable,
+    /// It is an empty directory of this process's user, and is given to the agent.
+    New,
+    ReadOnly,
+    /// Owner, group or mode keep the agent out of this directory: the entry, or one on the way to it.
+    Closed(PathBuf),
+    InMemory,
+}
+
+impl MountAccess {
+    /// Whether what is written there outlives the container.
+    pub fn is_kept(self) -> bool {
+        matches!(self, MountAccess::Kept | MountAccess::New)
+    }
 }
 
 impl ConfigDirFacts {
-    /// These facts, with the obstacle that they come to.
-    pub fn judged(self) -> ConfigDirFacts {
-        ConfigDirFacts { obstacle: self.find_obstacle(), ..self }
-    }
-
-    fn find_obstacle(&self) -> Option<Obstacle> {
-        match self.kind {
-            _ if self.mounted => Some(Obstacle::MountPoint),
-            _ if self.mounted_below.is_some() => Some(Obstacle::HoldsMount),
-            Some(Kind::Link) => Some(Obstacle::Link),
-            Some(Kind::File | Kind::Special) => Some(Obstacle::NotADirectory),
-            _ if self.foreign => Some(Obstacle::OfAnotherUser),
-            _ if self.is_capture => Some(Obstacle::IsCapture),
-            _ if self.holds_other_files => Some(Obstacle::HoldsOtherFiles),
-            _ if self.is_in_working_directory => Some(Obstacle::InWorkingDirectory),
-            _ if !self.writable => Some(Obstacle::NotWritable),
-            None | Some(Kind::Directory) => None,
-        }
-    }
-
     /// Whether the working copy can be here.
     pub fn is_usable(&self) -> bool {
-        self.obstacle.is_none()
+        self.site.obstacle().is_none()
+    }
+
+    /// Whether a directory is at the path.
+    pub fn exists(&self) -> bool {
+        self.site.occupant != Occupant::Missing
+    }
+
+    /// Whether the entry is mounted, or holds a mount.
+    pub fn is_mounted_entry(&self, name: &str) -> bool {
+        self.mounts.entries.iter().any(|entry| entry.origin == EntryOrigin::Mount && entry.name == name)
     }
 }
 
@@ -121,9 +167,10 @@ pub fn locate<'p>(home: &Home, value_of: impl Fn(&str) -> Option<&'p Path>, agen
         let path = value_of(variable).filter(|path| path.is_absolute())?;
         Some(if suffix.is_empty() { path.to_owned() } else { path.join(suffix) })
     };
-    below(&home.variable, &home.suffix)
-        .or_else(|| home.parent.as_ref().and_then(|parent| below(&parent.variable, &parent.suffix)))
-        .unwrap_or_else(|| under_home(&home.default, agent_home))
+    let named = below(&home.variable, &home.suffix)
+        .or_else(|| home.parent.as_ref().and_then(|parent| below(&parent.variable, &parent.suffix)));
+    // The agent gets the path without `..`, too.
+    named.map_or_else(|| under_home(&home.default, agent_home), |named| placement::normal(&named))
 }
 
 /// Expands `~/` in a path of a definition.
@@ -131,41 +178,31 @@ pub fn under_home(path: &str, agent_home: &Path) -> PathBuf {
     path.strip_prefix("~/").map_or_else(|| PathBuf::from(path), |rest| agent_home.join(rest))
 }
 
-/// The path of the working copy: the config directory if that is usable.
-pub fn working_copy(
-    agent: &str,
-    home: &Home,
-    facts: &ConfigDirFacts,
-    work_dir: Option<&Path>,
-    state_dir: &Path,
-) -> PathBuf {
-    let parent = match work_dir {
-        Some(work_dir) => work_dir.join(agent),
-        None if facts.is_usable() => return facts.path.clone(),
-        None => state_dir.join("work").join(agent),
-    };
-    if home.suffix.is_empty() { parent } else { parent.join(&home.suffix) }
-}
-
 /// Where a file that accompanies a method is copied for the agent's user.
 pub fn copied_file(state_dir: &Path, agent: &str, variable: &str) -> PathBuf {
     state_dir.join("work").join(format!("{agent}.files")).join(variable.to_ascii_lowercase())
 }
 
-/// The directory whose settings are copied to the working copy, and what kind of source it is: the operator's mount,
-/// else the capture, else the config directory if that cannot be the working copy.
-pub fn settings_source<'p>(
+/// A directory whose settings are copied to the working copy, and what kind of source it is.
+pub struct SettingsSource<'p> {
+    pub path: &'p Path,
+    pub kind: fn(PathBuf) -> Source,
+}
+
+/// The directories whose settings are copied to the working copy; an entry of the first wins. As in a working copy that
+/// is the config directory itself, what an image or the operator put there wins over what was captured.
+pub fn settings_sources<'p>(
     config_dir: &'p ConfigDirFacts,
     working_copy: &Path,
     capture: Option<&'p Path>,
-) -> Option<(&'p Path, fn(PathBuf) -> Source)> {
-    let is_elsewhere = config_dir.path != working_copy && config_dir.kind.is_some();
-    match capture {
-        _ if config_dir.mounted => Some((&config_dir.path, Source::Mount)),
-        Some(capture) => Some((capture, Source::Capture)),
-        None if is_elsewhere => Some((&config_dir.path, Source::Home)),
-        None => None,
-    }
+) -> Vec<SettingsSource<'p>> {
+    let is_elsewhere = config_dir.path != working_copy && config_dir.exists();
+    let counts = is_elsewhere && config_dir.site.obstacle().is_none_or(Obstacle::lets_settings_count);
+    let is_capture = config_dir.site.role == Role::Capture && capture.is_some();
+    let kind = if config_dir.mounts.directory.is_some() { Source::Mount } else { Source::Home };
+    let in_config_dir = (counts && !is_capture).then_some(SettingsSource { path: &config_dir.path, kind });
+    let captured = capture.map(|path| SettingsSource { path, kind: Source::Capture });
+    in_config_dir.into_iter().chain(captured).collect()
 }
 
 /// The value that makes the agent's variable name this config directory: the path without the suffix.
@@ -223,89 +260,6 @@ mod tests {
     }
 
     #[test]
-    fn the_working_copy_is_in_a_usable_config_directory_or_elsewhere() {
-        let home: Home = serde_json::from_str(r#"{ "variable": "X_HOME", "default": "~/.x" }"#).unwrap();
-        let free = ConfigDirFacts { path: "/h/.x".into(), writable: true, ..ConfigDirFacts::default() };
-        let path = |facts: &ConfigDirFacts, work_dir: Option<&str>| {
-            working_copy("x", &home, facts, work_dir.map(Path::new), Path::new("/s"))
-        };
-        assert_eq!(path(&free, None), Path::new("/h/.x"));
-        assert_eq!(path(&free, Some("/w")), Path::new("/w/x"));
-        let obstructed = ConfigDirFacts { obstacle: Some(Obstacle::Link), ..free };
-        assert_eq!(path(&obstructed, None), Path::new("/s/work/x"));
-    }
-
-    fn config_dir() -> ConfigDirFacts {
-        ConfigDirFacts {
-            path: "/h/.x".into(),
-            kind: Some(Kind::Directory),
-            writable: true,
-            ..ConfigDirFacts::default()
-        }
-    }
-
-    #[test]
-    fn each_obstacle_is_found_and_the_first_one_named() {
-        struct Row {
-            what: &'static str,
-            facts: ConfigDirFacts,
-            expected: Option<Obstacle>,
-        }
-        let rows = [
-            Row { what: "a directory", facts: config_dir(), expected: None },
-            Row { what: "missing", facts: ConfigDirFacts { kind: None, ..config_dir() }, expected: None },
-            Row {
-                what: "a mount at it",
-                facts: ConfigDirFacts { mounted: true, foreign: true, ..config_dir() },
-                expected: Some(Obstacle::MountPoint),
-            },
-            Row {
-                what: "a mount below it",
-                facts: ConfigDirFacts { mounted_below: Some("/h/.x/login".into()), ..config_dir() },
-                expected: Some(Obstacle::HoldsMount),
-            },
-            Row {
-                what: "a link",
-                facts: ConfigDirFacts { kind: Some(Kind::Link), ..config_dir() },
-                expected: Some(Obstacle::Link),
-            },
-            Row {
-                what: "a file",
-                facts: ConfigDirFacts { kind: Some(Kind::File), ..config_dir() },
-                expected: Some(Obstacle::NotADirectory),
-            },
-            Row {
-                what: "another user's",
-                facts: ConfigDirFacts { foreign: true, ..config_dir() },
-                expected: Some(Obstacle::OfAnotherUser),
-            },
-            Row {
-                what: "not the agent's alone",
-                facts: ConfigDirFacts { holds_other_files: true, ..config_dir() },
-                expected: Some(Obstacle::HoldsOtherFiles),
-            },
-            Row {
-                what: "in the working directory",
-                facts: ConfigDirFacts { is_in_working_directory: true, ..config_dir() },
-                expected: Some(Obstacle::InWorkingDirectory),
-            },
-            Row {
-                what: "the capture",
-                facts: ConfigDirFacts { is_capture: true, is_in_working_directory: true, ..config_dir() },
-                expected: Some(Obstacle::IsCapture),
-            },
-            Row {
-                what: "not writable",
-                facts: ConfigDirFacts { writable: false, ..config_dir() },
-                expected: Some(Obstacle::NotWritable),
-            },
-        ];
-        for Row { what, facts, expected } in rows {
-            assert_eq!(facts.judged().obstacle, expected, "{what}");
-        }
-    }
-
-    #[test]
     fn the_variable_of_the_parent_moves_the_default() {
         let home = r#"{ "variable": "X", "default": "~/.config/x", "parent": { "variable": "XDG", "suffix": "x" } }"#;
         let home: Home = serde_json::from_str(home).unwrap();
@@ -315,6 +269,7 @@ mod tests {
             (None, Some("relative"), "/h/.config/x"),
             (Some("/x"), Some("/d"), "/x"),
             (Some("relative"), Some("/d"), "/d/x"),
+            (Some("/a/../x/."), None, "/x"),
         ];
         for (own_variable, parent, expected) in rows {
             let value_of = |name: &str| if name == "X" { own_variable } else { parent }.map(Path::new);
@@ -329,8 +284,6 @@ mod tests {
         for (named, expected) in [(None, "/h/.local/x"), (Some("/d"), "/d/x"), (Some("relative"), "/h/.local/x")] {
             assert_eq!(locate(&home, |_| named.map(Path::new), Path::new("/h")), Path::new(expected), "{named:?}");
         }
-        let path = working_copy("x", &home, &ConfigDirFacts::default().judged(), None, Path::new("/s"));
-        assert_eq!(path, Path::new("/s/work/x/x"));
-        assert_eq!(variable_value(&home, &path), Path::new("/s/work/x"));
+        assert_eq!(variable_value(&home, Path::new("/s/work/x/x")), Path::new("/s/work/x"));
     }
 }

@@ -35,14 +35,18 @@ pub(super) fn in_config_dir<'c>(
     let dir = match Dir::open(&config_dir.path) {
         Err(error) if errno::is_unknown(&error) => {
             let state = LoginState::Unreadable(error::reason(&error));
-            let source = if config_dir.mounted { Source::Mount(config_dir.path.clone()) } else { Source::Home(file) };
+            let source = if config_dir.mounts.directory.is_some() {
+                Source::Mount(config_dir.path.clone())
+            } else {
+                Source::Home(file)
+            };
             return to_candidate(definition, source, LoginFile { state, bytes: None, stamp: None });
         }
         Err(_) => return None,
         Ok(dir) => dir,
     };
-    let is_file_mount = config_dir.mounted_below.as_ref() == Some(&file);
-    let (source, login_file) = if config_dir.mounted || is_file_mount {
+    let is_file_mount = config_dir.mounts.login_file.is_some();
+    let (source, login_file) = if config_dir.mounts.directory.is_some() || is_file_mount {
         let source = if is_file_mount { file } else { config_dir.path.clone() };
         let login_file = file::login_at_start(&dir, session, &Owners::Any, true);
         // A file that is a mount cannot be replaced by rename(2), so a writer that was killed may have left half of it.

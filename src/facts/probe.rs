@@ -1,14 +1,12 @@
 //! Reads the facts about one agent: its config directory, its capture, and the credentials in them.
 
-use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::account;
 use crate::account::Identity;
 use crate::agent::catalog::Whereabouts;
 use crate::agent::definition::{Home, Parent};
@@ -16,25 +14,23 @@ use crate::agent::{Catalog, Definition};
 use crate::config::{AuthMode, RunConfig, StoreSpec};
 use crate::env::Environment;
 use crate::error::Failure;
-use crate::facts::agent_facts::{AgentFacts, CaptureFacts};
+use crate::facts::agent_facts::{AgentFacts, CaptureFacts, OutsideFile, Reader};
 use crate::facts::candidate::{Candidate, SourceReader};
 use crate::facts::config_dir::ConfigDirFacts;
 use crate::facts::explicit::{ExplicitSearch, ExplicitSources};
+use crate::facts::placement::Role;
 use crate::facts::select::{ConsideredAgent, ServedWhen};
+use crate::facts::site::SiteProbe;
 use crate::facts::stored::StoreFacts;
 use crate::facts::{candidate, config_dir, explicit, files, logins, placement, settings, stored};
-use crate::fs::mounts::{Mount, Mounts};
+use crate::fs::mounts::Mounts;
 use crate::fs::untrusted;
 use crate::login::format::SessionFile;
 use crate::login::history::History;
 use crate::process::helpers::Helpers;
 use crate::store::{Capture, Recovery, directory, remote, token};
 use crate::sys::dir::Dir;
-use crate::sys::stat::{Kind, Stat};
 use crate::sys::{access, privilege};
-
-/// How many entries of a config directory are looked at.
-const MAX_ENTRIES: usize = 64;
 
 /// An agent that is served.
 pub(super) struct ServedAgent<'c> {
@@ -139,6 +135,7 @@ impl<'c> AgentProbe<'c, '_> {
             helpers.signals.check("the facts were read")?;
         }
         let config_dir = self.config_dir_facts(definition, owns_file_name)?;
+        let mounted_outside = self.mounted_outside(definition)?;
         let mut reader = SourceReader { helpers, environment: self.environment, catalog: self.catalog };
         let capture = match (self.config.store.helper(), &definition.session) {
             (Some(spec), Some(_)) => {
@@ -148,9 +145,17 @@ impl<'c> AgentProbe<'c, '_> {
         };
         let mut candidates = candidate::read_explicit(definition, &mut explicit, &mut reader)?;
         let companions = candidate::read_companions(&mut explicit, &mut reader)?;
-        let work_dir = self.config.work_dir.as_deref();
-        let working_copy =
-            config_dir::working_copy(&definition.name, &definition.home, &config_dir, work_dir, state_dir);
+        let placement = placement::place(
+            &config_dir.site,
+            &placement::Paths {
+                agent: &definition.name,
+                config_dir: &config_dir.path,
+                suffix: &definition.home.suffix,
+                work_dir: self.config.work_dir.as_deref(),
+                state_dir,
+            },
+        );
+        let working_copy = placement.path;
         let mut logins = self.logins(definition, &config_dir, &working_copy, capture.as_ref(), state_dir)?;
         if let Some(session) = definition.session.as_ref().filter(|_| self.follows(definition)) {
             // The refresh token goes no further than this.
@@ -159,6 +164,7 @@ impl<'c> AgentProbe<'c, '_> {
             }
         }
         candidates.extend(logins);
+        let mount_history = mount_history(definition, &config_dir)?;
         let users = files::Users {
             environment: self.environment,
             home: self.home,
@@ -171,9 +177,13 @@ impl<'c> AgentProbe<'c, '_> {
             candidates,
             companions,
             files: Vec::new(),
+            reader: reader_of(self.current.0),
             explicit,
             config_dir,
+            mounted_outside,
             working_copy,
+            working_copy_reason: placement.reason,
+            mount_history,
             capture,
         };
         facts.candidates.extend(settings::find(&facts, self.config.scope, self.identity, self.home));
@@ -197,7 +207,7 @@ impl<'c> AgentProbe<'c, '_> {
     ) -> anyhow::Result<Vec<Candidate<'c>>> {
         let Some(session) = &definition.session else { return Ok(Vec::new()) };
         let mut candidates = Vec::new();
-        if config_dir.path != working_copy && !config_dir.is_capture {
+        if config_dir.path != working_copy && config_dir.site.role != Role::Capture {
             candidates.extend(logins::in_config_dir(definition, session, config_dir, self.identity, state_dir));
         }
         if let Some(capture) = capture {
@@ -217,77 +227,48 @@ impl<'c> AgentProbe<'c, '_> {
         Ok(candidates)
     }
 
-    fn config_dir_facts(&mut self, definition: &Definition, owns_file_name: bool) -> anyhow::Result<ConfigDirFacts> {
-        let path = self.config_dir(&definition.home);
-        let found = access::entry(&path);
-        // A missing directory is no mount and holds none. The mount table is the longest read of a start.
-        let exists = !found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-        let no_mounts = Mounts::default();
-        if exists && self.mounts.is_none() {
-            self.mounts = Some(Mounts::read()?);
-        }
-        let mounts = self.mounts.as_ref().unwrap_or(&no_mounts);
-        let found = found.ok();
-        let trusted_uids = [self.identity.uid, privilege::current().0, 0];
-        let foreign = self.identity.uid != 0 && found.as_ref().is_some_and(|found| !trusted_uids.contains(&found.uid));
-        // An earlier agent may have made any link below HOME, and it may lead anywhere.
-        let mut above =
-            path.ancestors().skip(1).take_while(|above| above.starts_with(self.home) && *above != self.home);
-        let is_behind_link = above.any(Path::is_symlink);
-        let kind = found.map(|found| if is_behind_link { Kind::Link } else { found.kind });
-        // Missing directories below HOME are made. HOME itself is made only if it is the fallback or `--home` names it.
-        let makes_home = self.home == Path::new(account::FALLBACK_HOME) || self.config.home.is_some();
-        let existing = path.ancestors().find(|ancestor| access::is_directory(ancestor));
-        let writable = existing.is_some_and(|existing| {
-            (makes_home || existing.starts_with(self.home) || !path.starts_with(self.home))
-                && Dir::open(existing).is_ok_and(|dir| dir.is_writable())
-        });
-        let mounted = mounts.at(&path).is_some();
-        let login = definition
-            .session
-            .as_ref()
-            .map(|session| path.join(&session.file))
-            .filter(|file| mounts.at(file).is_some());
-        let mounted_below = login.or_else(|| mounts.below(&path).next().map(|mount| mount.point.clone()));
-        let entry = |mount: &Mount| Some(mount.point.strip_prefix(&path).ok()?.iter().next()?.to_owned());
-        let mounted_entries: BTreeSet<OsString> = mounts.below(&path).filter_map(entry).collect();
-        let mount_writable = Dir::open(&path).is_ok_and(|dir| match (&definition.session, &mounted_below) {
-            (Some(session), Some(below)) if *below == path.join(&session.file) => {
-                dir.may_write(OsStr::new(&session.file))
-            }
-            _ => dir.is_writable(),
-        });
-        let is_named = path != config_dir::locate(&definition.home, |_| None, self.home);
-        let capture = self.capture_path(definition, owns_file_name)?;
-        let is_same = |capture: PathBuf| {
-            capture == path
-                || access::entry(&capture).is_ok_and(|there| found.is_some_and(|found| found.id == there.id))
+    fn read_mounts(&mut self) -> anyhow::Result<&Mounts> {
+        let mounts = match self.mounts.take() {
+            Some(mounts) => mounts,
+            None => Mounts::read()?,
         };
-        let working_directory = std::env::current_dir().unwrap_or_default();
-        let facts = ConfigDirFacts {
-            is_in_working_directory: placement::is_in_working_directory(&path, &working_directory, self.home),
-            holds_other_files: is_named && found.is_some_and(|found| self.is_for_others(definition, &path, &found)),
-            is_capture: capture.is_some_and(is_same),
-            path,
-            mounted,
-            mount_writable,
-            mounted_below,
-            kind,
-            foreign,
-            writable,
-            is_named,
-            mounted_entries: mounted_entries.into_iter().collect(),
-            obstacle: None,
-        };
-        Ok(facts.judged())
+        Ok(self.mounts.insert(mounts))
     }
 
-    /// Whether an existing config directory that a variable names is not the agent's alone.
-    fn is_for_others(&self, definition: &Definition, path: &Path, found: &Stat) -> bool {
-        let is_known = |name: &OsStr| name.to_str().is_some_and(|name| definition.knows_entry(name));
-        let names = Dir::open(path).and_then(|dir| dir.names_up_to(MAX_ENTRIES, &|name| !is_known(name)));
-        let has_other_files = names.is_ok_and(|others| !others.names.is_empty());
-        placement::is_for_others(path, found.mode, found.uid == self.identity.uid, has_other_files)
+    /// The files outside of the config directory that are mounts.
+    fn mounted_outside(&mut self, definition: &Definition) -> anyhow::Result<Vec<OutsideFile>> {
+        let mut mounted = Vec::new();
+        for (path, name) in &definition.settings.outside {
+            let from = config_dir::under_home(path, self.home);
+            if access::is_there(&from) && self.read_mounts()?.at(&from).is_some() {
+                mounted.push(OutsideFile { from, name: name.clone() });
+            }
+        }
+        Ok(mounted)
+    }
+
+    fn config_dir_facts(&mut self, definition: &Definition, owns_file_name: bool) -> anyhow::Result<ConfigDirFacts> {
+        let path = self.config_dir(&definition.home);
+        // A missing directory is no mount and holds none. The mount table is the longest read of a start.
+        let is_missing = access::entry(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        if !is_missing {
+            self.read_mounts()?;
+        }
+        let no_mounts = Mounts::default();
+        let mounts = self.mounts.as_ref().filter(|_| !is_missing).unwrap_or(&no_mounts);
+        let capture = self.capture_path(definition, owns_file_name)?;
+        let probe = SiteProbe {
+            definition,
+            identity: self.identity,
+            current: self.current,
+            home: self.home,
+            is_home_named: self.config.home.is_some(),
+            capture,
+            capture_root: self.capture_root(),
+            mounts,
+        };
+        let default = config_dir::locate(&definition.home, |_| None, self.home);
+        Ok(probe.facts(path, &default))
     }
 
     /// The directory of the agent's capture, which need not exist. `None` if no capture can hold this agent's login.
@@ -380,6 +361,22 @@ impl<'c> AgentProbe<'c, '_> {
             }
         }
     }
+}
+
+fn reader_of(uid: u32) -> Reader {
+    match uid {
+        _ if privilege::may_read_all() => Reader::Privileged,
+        0 => Reader::RootWithoutCapability,
+        uid => Reader::User(uid),
+    }
+}
+
+/// The history of the logins that were stored in a mount at the config directory.
+fn mount_history(definition: &Definition, config_dir: &ConfigDirFacts) -> anyhow::Result<History> {
+    let (Some(session), Some(_)) = (&definition.session, config_dir.mounts.directory) else {
+        return Ok(History::default());
+    };
+    Capture::open(&config_dir.path).map_or_else(|_| Ok(History::default()), |mount| recorded_history(&mount, session))
 }
 
 /// The history in the record of a capture. A record that cannot be read is an error, because it tells which logins are

@@ -25,7 +25,16 @@ pub(super) fn find<'c>(facts: &AgentFacts<'c>, scope: Scope, identity: &Identity
     let definition = facts.definition;
     let places = places(facts, scope, identity);
     let read_document = |file: &str| {
-        for place in &places {
+        if let Some(outside) = facts.mounted_outside.iter().find(|outside| outside.name == file) {
+            let source = Source::Mount(outside.from.clone());
+            return match read_outside(&outside.from, &Owners::Any) {
+                Ok(content) => Ok(Some((Document::parse(&content.bytes, Format::Jsonc).ok(), source))),
+                Err(why) if why.is_unknown() && !why.is_forbidden() => Err((source, why)),
+                Err(_) => Ok(None),
+            };
+        }
+        let is_mounted = facts.config_dir.is_mounted_entry(file) && places.iter().any(|place| place.is_mount);
+        for place in places.iter().filter(|place| !is_mounted || place.is_mount) {
             let source = || (place.kind)(place.path.join(file));
             match place.read(file) {
                 Ok(content) => {
@@ -37,7 +46,7 @@ pub(super) fn find<'c>(facts: &AgentFacts<'c>, scope: Scope, identity: &Identity
         }
         match outside_file(definition, file, home).filter(|_| scope != Scope::Login) {
             None => Ok(None),
-            Some(path) => match read_outside(&path, identity) {
+            Some(path) => match read_outside(&path, &found_owners(identity)) {
                 Ok(content) => Ok(Some((Document::parse(&content.bytes, Format::Jsonc).ok(), Source::Home(path)))),
                 Err(why) if why.is_unknown() && !why.is_forbidden() => Err((Source::Home(path), why)),
                 Err(_) => Ok(None),
@@ -77,9 +86,9 @@ fn outside_file(definition: &Definition, file: &str, home: &Path) -> Option<Path
     Some(config_dir::under_home(outside, home))
 }
 
-fn read_outside(path: &Path, identity: &Identity) -> Result<Content, Unreadable> {
+fn read_outside(path: &Path, owners: &Owners) -> Result<Content, Unreadable> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(Unreadable::Missing) };
-    untrusted::entry(&Dir::open(parent)?, name, &found_owners(identity))
+    untrusted::entry(&Dir::open(parent)?, name, owners)
 }
 
 /// A directory of settings.
@@ -88,6 +97,8 @@ struct Place<'p> {
     opened: io::Result<Dir>,
     kind: fn(PathBuf) -> Source,
     owners: Owners,
+    /// It is the config directory, of which mounted entries replace those of the working copy.
+    is_mount: bool,
 }
 
 impl Place<'_> {
@@ -106,10 +117,17 @@ fn places<'p>(facts: &'p AgentFacts<'_>, scope: Scope, identity: &Identity) -> V
         opened: Dir::open(&facts.working_copy),
         kind: Source::Home,
         owners: found_owners(identity),
+        is_mount: false,
     };
     let capture = facts.capture.as_ref().map(|capture| capture.path.as_path());
-    let captured = config_dir::settings_source(&facts.config_dir, &facts.working_copy, capture)
-        .filter(|_| scope != Scope::Login)
-        .map(|(path, kind)| Place { path, opened: facts.open_settings(path), kind, owners: Owners::Any });
-    std::iter::once(in_working_copy).chain(captured).collect()
+    let sources = config_dir::settings_sources(&facts.config_dir, &facts.working_copy, capture);
+    let place = |source: config_dir::SettingsSource<'p>| Place {
+        path: source.path,
+        opened: facts.open_settings(source.path),
+        kind: source.kind,
+        owners: Owners::Any,
+        is_mount: source.path == facts.config_dir.path,
+    };
+    let copied = sources.into_iter().filter(|_| scope != Scope::Login).map(place);
+    std::iter::once(in_working_copy).chain(copied).collect()
 }

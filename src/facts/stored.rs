@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::Context;
-use zeroize::Zeroizing;
 
 use crate::config::StoreSpec;
 use crate::error::Failure;
@@ -65,7 +64,7 @@ pub(super) fn fetch(
 
 /// Takes the refresh token out of an answer before it is written anywhere.
 fn without_refresh_token(stored: &mut Stored, session: &SessionFile) {
-    let read = |name: &str| stored.files.get(name).map(|file| Zeroizing::new(file.expose_secret().to_vec()));
+    let read = |name: &str| stored.files.get(name).map(|file| file.duplicate().into_bytes());
     let file = following(LoginFile::from_files(read, session), session);
     match file.bytes {
         Some(bytes) => drop(stored.files.insert(session.file.clone(), Secret::new(bytes))),

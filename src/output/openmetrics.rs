@@ -166,6 +166,7 @@ mod tests {
             is_key_over_login: false,
             write_back: None,
             shared_by: 0,
+            place: None,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::config::{Rewrite, Scope, Words};
 use crate::facts::{CandidateValue, Facts};
 use crate::log::Message;
 use crate::output::status::Document;
-use crate::plan::{AgentPlan, Enforcement, LoginFileStep, MountedEntry, MountedStep, Plan, environment};
+use crate::plan::{AgentPlan, Enforcement, LoginFileStep, MountedEntry, MountedStep, NotKept, Plan, environment};
 use crate::status::AgentStatus;
 
 /// The whole plan; its JSON is that of `plan --json`.
@@ -213,9 +213,12 @@ fn agent_view(plan: &AgentPlan<'_, '_>) -> AgentView {
         sources: sources(plan),
         login_file: definition.session.as_ref().map(|session| login_file(plan, &session.file)),
         settings: settings(plan),
-        mounted: plan.mounted.iter().map(|entry| mounted(plan, entry)).collect(),
+        mounted: settings_first(plan)
+            .into_iter()
+            .chain(plan.mounted.iter().map(|entry| mounted(plan, entry)))
+            .collect(),
         first_run,
-        write_back: plan.chosen().and_then(|candidate| candidate.session()).map(|_| write_back(plan)),
+        write_back: write_back_if_any(plan),
         warnings: plan.warnings.iter().map(|message| message.text.clone()).collect(),
     }
 }
@@ -261,15 +264,36 @@ fn settings(plan: &AgentPlan<'_, '_>) -> Option<Step> {
             ("copied", "--scope all: all but what the agent's definition excludes, unless it is there already")
         }
     };
-    plan.settings.as_ref().map(|from| Step { what, path: Some(shown(from)), why: why.to_owned() })
+    plan.settings.last().map(|from| Step { what, path: Some(shown(from)), why: why.to_owned() })
+}
+
+/// The settings of a config directory that is not the working copy, if there are captured ones, too.
+fn settings_first(plan: &AgentPlan<'_, '_>) -> Option<Step> {
+    let (first, _) = plan.settings.split_first().filter(|(_, rest)| !rest.is_empty() && plan.scope != Scope::Login)?;
+    Some(Step { what: "copied", path: Some(shown(first)), why: "its settings win over captured ones".to_owned() })
 }
 
 fn mounted(plan: &AgentPlan<'_, '_>, entry: &MountedEntry) -> Step {
-    let (what, why) = match entry.step {
-        MountedStep::Copied => ("copied", "it is mounted there, and replaces what was captured"),
-        MountedStep::Linked => ("linked", "what the agent writes there stays in the mount"),
+    let (what, why) = match &entry.step {
+        MountedStep::Copied => ("copied", "it is mounted there, and replaces what was captured".to_owned()),
+        MountedStep::Linked(_) => ("linked", "what the agent writes there stays in the mount".to_owned()),
+        MountedStep::NotKept(NotKept::ReadOnly) => ("not kept", "it is mounted read-only".to_owned()),
+        MountedStep::NotKept(NotKept::Closed { at, uid }) => {
+            ("not kept", format!("the agent (uid {uid}) may not use {}", shown(at)))
+        }
     };
-    Step { what, path: Some(shown(&plan.facts.config_dir.path.join(&entry.name))), why: why.to_owned() }
+    Step { what, path: Some(shown(&plan.facts.config_dir.path.join(&entry.name))), why }
+}
+
+/// Where refreshed logins go or, without one, a login that somebody makes while the agent runs.
+fn write_back_if_any(plan: &AgentPlan<'_, '_>) -> Option<Step> {
+    let has_login = plan.chosen().is_some_and(|candidate| candidate.session().is_some());
+    let is_awaited = plan.chosen().is_none() && plan.write_back.is_some();
+    if !has_login && !is_awaited {
+        return None;
+    }
+    let step = write_back(plan);
+    Some(if is_awaited { Step { why: format!("{}, once somebody logs in", step.why), ..step } } else { step })
 }
 
 fn write_back(plan: &AgentPlan<'_, '_>) -> Step {

@@ -14,7 +14,7 @@ use crate::login::merge::SyncResult;
 use crate::output::style::Style;
 use crate::output::{agents, doctor, json_line, openmetrics, plan, status};
 use crate::state::Shadowed;
-use crate::status::{AgentStatus, End, Health, Kept, Publishes, WriteBackStatus};
+use crate::status::{AgentStatus, End, Health, Kept, PlaceStatus, Publishes, WriteBackStatus};
 
 /// Text with many characters that are obeyed.
 fn text() -> impl Strategy<Value = String> {
@@ -55,6 +55,7 @@ fn agent(text: &str) -> AgentStatus {
             publishes: Publishes { newest: Some(SystemTime::UNIX_EPOCH), failures: 2 },
         }),
         shared_by: 2,
+        place: Some(PlaceStatus { path: text.to_owned(), why: some() }),
     }
 }
 

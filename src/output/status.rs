@@ -294,6 +294,10 @@ fn specifications(agent: &AgentStatus) -> Vec<(&'static str, Line)> {
     let label = agent.label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
     rows.push(("method", format!("{}{label}", agent.method).into()));
     rows.extend(agent.source.as_ref().map(|source| ("source", source.into())));
+    rows.extend(agent.place.as_ref().map(|place| {
+        let why = place.why.as_ref().map(|why| format!(" - {why}")).unwrap_or_default();
+        ("working copy", format!("{}{why}", place.path).into())
+    }));
     rows.extend(agent.write_back.as_ref().map(|to| {
         let target = to.target.as_deref().unwrap_or("none");
         let writable = if to.writable { "writable" } else { "not writable" };

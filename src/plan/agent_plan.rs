@@ -1,7 +1,7 @@
 //! The plan: what is done for each agent, and for all of them.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::agent::definition::{FirstRun, Method, Setting};
@@ -12,7 +12,7 @@ use crate::log::Message;
 use crate::login::Source;
 use crate::login::merge::MergeBase;
 use crate::plan::method::{Ignored, Selection};
-use crate::plan::mounted::MountedEntry;
+use crate::plan::mounted::{MountedEntry, MountedStep};
 use crate::plan::write_back::WriteBack;
 use crate::state::Shadowed;
 use crate::store::directory;
@@ -100,8 +100,8 @@ pub struct AgentPlan<'f, 'c> {
     /// Why the working copy is where it is.
     pub working_copy_why: String,
     pub scope: Scope,
-    /// The directory whose settings are copied to the working copy.
-    pub settings: Option<PathBuf>,
+    /// The directories whose settings are copied to the working copy; an entry of the first wins.
+    pub settings: Vec<PathBuf>,
     /// What of a mounted config directory goes into the working copy.
     pub mounted: Vec<MountedEntry>,
     pub first_run: Option<FirstRunStep<'c>>,
@@ -214,6 +214,12 @@ impl<'f, 'c> AgentPlan<'f, 'c> {
             rule.is_some_and(|rule| rule.files.iter().any(|known| known.variable == file.variable))
         };
         self.facts.files.iter().filter(accompanies)
+    }
+
+    /// The entries of the working copy that are links to a mount.
+    pub fn linked_entries(&self) -> impl Iterator<Item = &OsStr> {
+        let linked = self.mounted.iter().filter(|entry| matches!(entry.step, MountedStep::Linked(_)));
+        linked.map(|entry| entry.name.as_os_str())
     }
 
     /// The settings that hold credentials and were not chosen. They are removed from the working copy: the agent would

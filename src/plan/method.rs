@@ -24,9 +24,17 @@ pub struct SelectionInput<'q, 'c> {
     pub earlier_sources: &'q [Source],
     /// The state that the previous run kept of this working copy.
     pub remembered: Option<&'q Served>,
-    /// The history of the capture.
-    pub captured: &'q History,
+    pub stored: StoredHistories<'q>,
     pub now: SystemTime,
+}
+
+/// The versions of a login that were stored between containers.
+#[derive(Clone, Copy)]
+pub struct StoredHistories<'q> {
+    /// In the capture, or the store behind a helper.
+    pub captured: &'q History,
+    /// In the mount at the config directory.
+    pub mounted: &'q History,
 }
 
 /// The result. Candidates are identified by their index.
@@ -65,6 +73,8 @@ pub enum IgnoreReason {
     Preferred(Source),
     /// The capture holds this login or one that was refreshed from it.
     Superseded,
+    /// The mount at the config directory does.
+    SupersededInMount,
     /// The login in the working copy was refreshed from it.
     Refreshed,
     /// The login in the working copy is the chosen one.
@@ -90,6 +100,7 @@ impl fmt::Display for IgnoreReason {
             IgnoreReason::Preferred(source) => return write!(f, "{source} is preferred"),
             IgnoreReason::Ended => "it has expired, and cannot be refreshed",
             IgnoreReason::Superseded => "the capture holds this login or one that was refreshed from it",
+            IgnoreReason::SupersededInMount => "the mount holds this login or one that was refreshed from it",
             IgnoreReason::Refreshed => "the working copy of an earlier run was refreshed from it",
             IgnoreReason::Same => "it is the same login",
             IgnoreReason::Older => "it is older than what was chosen",
@@ -201,12 +212,18 @@ impl SelectionInput<'_, '_> {
             sessions.iter().copied().find(|index| self.candidates.get(*index).is_some_and(test))
         };
         let Some(mut chosen) = sessions.first().copied() else { return };
-        let captured = find(&|candidate| candidate.source.is_store());
-        if let (Some(given), Some(stored)) = (self.session(chosen), captured.filter(|stored| *stored != chosen))
-            && self.captured.contains(given.login.digest)
-        {
-            selection.ignore(chosen, IgnoreReason::Superseded, true);
-            chosen = stored;
+        let stores = [
+            (self.stored.captured, find(&|candidate| candidate.source.is_store()), IgnoreReason::Superseded),
+            (self.stored.mounted, find(&is_mount), IgnoreReason::SupersededInMount),
+        ];
+        for (history, stored, why) in stores {
+            if let (Some(given), Some(stored)) = (self.session(chosen), stored.filter(|stored| *stored != chosen))
+                && history.contains(given.login.digest)
+            {
+                selection.ignore(chosen, why, true);
+                chosen = stored;
+                break;
+            }
         }
         selection.chosen = Some(chosen);
         let Some(earlier) = find(&|candidate| self.is_from_earlier_run(candidate)) else { return };
@@ -239,7 +256,8 @@ impl SelectionInput<'_, '_> {
         }
         let no_history = History::default();
         let remembered = self.remembered.map_or(&no_history, |served| &served.history);
-        let history = if remembered.is_empty() { self.captured } else { remembered };
+        let stored = if self.stored.captured.is_empty() { self.stored.mounted } else { self.stored.captured };
+        let history = if remembered.is_empty() { stored } else { remembered };
         let knows_chosen = history.contains(chosen.login.digest);
         if (is_new && !knows_chosen) || (remembered.is_empty() && !history.contains(earlier.login.digest)) {
             return Relation::Unrelated;
@@ -253,6 +271,10 @@ impl SelectionInput<'_, '_> {
             _ => Relation::Unrelated,
         }
     }
+}
+
+fn is_mount(candidate: &Candidate<'_>) -> bool {
+    matches!(candidate.source, Source::Mount(_))
 }
 
 /// How the login of an earlier run relates to the chosen one.

@@ -34,7 +34,8 @@ fn check_follower(plan: &AgentPlan<'_, '_>) -> anyhow::Result<()> {
         let what = format!("--auth follow: {} cannot use a login without its refresh token", definition.title);
         return Err(Failure::new(what).hint(format!("use --auth {name}=sync, or a token or key")).into());
     }
-    let is_mounted = plan.facts.config_dir.mounted || plan.facts.config_dir.mounted_below.is_some();
+    let mounts = &plan.facts.config_dir.mounts;
+    let is_mounted = mounts.directory.is_some() || mounts.login_file.is_some();
     if plan.facts.capture.is_none() && !is_mounted {
         let what = format!("--auth follow: there is no capture of {name}");
         let hint =

@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 use crate::agent::Definition;
 use crate::agent::definition::Method;
 use crate::config::{AuthMode, Delivery, RunConfig, Words};
+use crate::facts::agent_facts::{AgentFacts, Reader};
+use crate::facts::placement::{Naming, Reason};
 use crate::facts::{Candidate, Facts};
 use crate::log::Message;
 use crate::log::event::EventKey;
@@ -12,12 +14,14 @@ use crate::login::{Nearness, Unusable};
 use crate::plan::agent_plan::{AgentPlan, LoginFileStep};
 use crate::plan::condition::Situation;
 use crate::plan::method::Ignored;
+use crate::plan::mounted::{MountedStep, NotKept};
 use crate::plan::{environment, method};
 
 /// All warnings about one agent.
 pub fn for_agent(plan: &AgentPlan<'_, '_>, config: &RunConfig, facts: &Facts<'_>) -> Vec<Message> {
     let mut messages = ignored(plan);
-    messages.extend(diverted(plan, config));
+    messages.extend(diverted(plan));
+    messages.extend(state_not_kept(plan));
     messages.extend(no_such_method(plan, config));
     messages.extend(expired(plan));
     messages.extend(near_deadline(plan, config, facts));
@@ -106,17 +110,50 @@ pub fn deadline(
 }
 
 /// A variable names a directory that cannot be the config directory.
-pub fn diverted(plan: &AgentPlan<'_, '_>, config: &RunConfig) -> Option<Message> {
+pub fn diverted(plan: &AgentPlan<'_, '_>) -> Option<Message> {
     let config_dir = &plan.facts.config_dir;
-    let why = config_dir.obstacle.filter(|why| config_dir.is_named && why.is_worth_a_warning())?;
-    if config.work_dir.is_some() {
+    let Reason::Diverted(why) = plan.facts.working_copy_reason else { return None };
+    if config_dir.site.naming == Naming::Default || !why.is_worth_a_warning() {
         return None;
     }
     let Definition { name, home, .. } = plan.facts.definition;
+    let variable = &home.variable;
     let (path, copy) = (config_dir.path.display(), plan.facts.working_copy.display());
-    let text = format!("{name}: {} is not used: {path}: {why}; the working copy is {copy}", home.variable);
-    let hint = format!("let {} name a directory of the agent's own, or unset it", home.variable);
-    Some(Message::warning(text).event(EventKey::WorkingCopy).agent(name).about(&home.variable).hint(hint))
+    let text = format!("{name}: {variable} is not used: {path}: {why}; the working copy is {copy}");
+    let hint = format!(
+        "unset it (docker run -e {variable}=), let it name a directory of the agent's own, or choose with --work-dir"
+    );
+    Some(Message::warning(text).event(EventKey::WorkingCopy).agent(name).about(variable).hint(hint))
+}
+
+/// What the agent would keep in a mount, and cannot.
+pub fn state_not_kept(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
+    let mut reasons: Vec<(&NotKept, Vec<String>)> = Vec::new();
+    for entry in &plan.mounted {
+        let MountedStep::NotKept(why) = &entry.step else { continue };
+        let name = entry.name.to_string_lossy().into_owned();
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, names)) => names.push(name),
+            None => reasons.push((why, vec![name])),
+        }
+    }
+    let (agent, config_dir) = (&plan.facts.definition.name, plan.facts.config_dir.path.display());
+    let message = |(why, names): (&NotKept, Vec<String>)| {
+        let example = names.first().cloned().unwrap_or_default();
+        let what = format!("{agent}: not kept when the container ends: {} in {config_dir}", names.join(", "));
+        let (text, hint) = match why {
+            NotKept::ReadOnly => (
+                format!("{what}: it is mounted read-only"),
+                format!("mount it writable, or a volume there: docker run -v VOLUME:{config_dir}/{example}"),
+            ),
+            NotKept::Closed { at, uid } => (
+                format!("{what}: the agent (uid {uid}) may not use {}", at.display()),
+                format!("give it to the agent: chown -R {uid} {} (on the host: the mounted directory)", at.display()),
+            ),
+        };
+        Message::warning(text).event(EventKey::WorkingCopy).agent(agent).hint(hint)
+    };
+    reasons.into_iter().map(message).collect()
 }
 
 /// The chosen login is of a kind that the definition does not know.
@@ -139,11 +176,7 @@ fn ignored(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
         let text =
             format!("{agent}: {}{key} is ignored: {}{}", candidate.source, ignored.why, kept.unwrap_or_default());
         let message = if ignored.is_warning { Message::warning(text) } else { Message::detail(text) };
-        let hint = if ignored.why.is_useless() {
-            Some(fix(plan.facts.definition, candidate))
-        } else {
-            prefer(plan, candidate)
-        };
+        let hint = if ignored.why.is_useless() { Some(fix(plan.facts, candidate)) } else { prefer(plan, candidate) };
         Message { hint: hint.filter(|_| ignored.is_warning), ..message.event(EventKey::Ignored).agent(agent) }
     };
     plan.ignored().map(message).collect()
@@ -155,16 +188,33 @@ pub fn log_in(agent: &str) -> String {
 }
 
 /// What to do about a candidate that is not usable.
-pub fn fix(definition: &Definition, candidate: &Candidate<'_>) -> String {
+pub fn fix(agent: &AgentFacts<'_>, candidate: &Candidate<'_>) -> String {
     if matches!(candidate.found, Err(Unusable::Unreadable(_))) {
-        return "make it readable for agent-init: root without the capability DAC_OVERRIDE reads only what the file's \
-                mode allows (docker run --cap-add DAC_OVERRIDE, or chown it to root)"
-            .to_owned();
+        return make_readable(agent.reader);
     }
+    let definition = agent.definition;
     if candidate.source.is_explicit() || definition.login.is_none() {
         return "replace it with a working credential, or remove it".to_owned();
     }
     format!("log in again: {}; or remove it", log_in(&definition.name))
+}
+
+/// What lets this process read a file that it could not read.
+fn make_readable(reader: Reader) -> String {
+    match reader {
+        Reader::Privileged => {
+            "no permission keeps root out here: a network file system may (root_squash of NFS), or the file is damaged"
+                .to_owned()
+        }
+        Reader::RootWithoutCapability => {
+            "root lacks the capability DAC_OVERRIDE, and reads only what a file's mode allows: docker run --cap-add \
+             DAC_OVERRIDE, or give the file to root (chown 0)"
+                .to_owned()
+        }
+        Reader::User(uid) => {
+            format!("make it readable for uid {uid}: chown -R {uid} on the host; or start as root, with --user {uid}")
+        }
+    }
 }
 
 /// The option that makes a usable candidate the chosen one, if there is one.

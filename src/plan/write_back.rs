@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::RunConfig;
+use crate::config::{AuthMode, RunConfig};
 use crate::facts::Candidate;
 use crate::facts::agent_facts::AgentFacts;
+use crate::facts::config_dir::MountAccess;
 use crate::login::Source;
 
 /// Where and when refreshed logins are saved.
@@ -63,37 +64,65 @@ impl WriteBack {
 pub(super) fn for_login(config: &RunConfig, agent: &AgentFacts<'_>, chosen: &Candidate<'_>) -> Option<WriteBack> {
     let live = config.is_synced_live(&agent.definition.name)?;
     let session = agent.definition.session.as_ref()?;
-    let file = agent.config_dir.path.join(&session.file);
+    let config_dir = &agent.config_dir;
+    let file = config_dir.path.join(&session.file);
     let to_origin = |target, writable| Some(WriteBack { target, writable, live, replaces: false });
     match &chosen.source {
-        Source::Mount(path) if agent.config_dir.mount_writable => {
-            let is_file = *path == file;
-            let target = if is_file { WriteBackTarget::File } else { WriteBackTarget::Directory };
-            return to_origin(target(path.clone()), true);
+        Source::Mount(path) if *path == file && is_writable(config_dir.mounts.login_file) => {
+            return to_origin(WriteBackTarget::File(file), true);
         }
-        // The config directory, if it cannot be the working copy.
-        Source::Home(path) if *path == file && !agent.config_dir.is_usable() => {
-            return to_origin(WriteBackTarget::Directory(agent.config_dir.path.clone()), agent.config_dir.writable);
+        Source::Mount(path) if *path != file && is_writable(config_dir.mounts.directory) => {
+            return to_origin(WriteBackTarget::Directory(path.clone()), true);
+        }
+        // The config directory, if it is not the working copy.
+        Source::Home(path) if *path == file && agent.working_copy != config_dir.path => {
+            return to_origin(WriteBackTarget::Directory(config_dir.path.clone()), config_dir.site.writable);
         }
         _ => {}
     }
-    let stored = agent.candidates.iter().filter(|candidate| candidate.source.is_store()).find_map(Candidate::session);
+    let digest = |candidate: &Candidate<'_>| candidate.session().map(|session| session.login.digest);
+    let find = |test: fn(&Source) -> bool| {
+        agent.candidates.iter().filter(|candidate| test(&candidate.source)).find_map(digest)
+    };
     let replaces = !(chosen.source.is_store() || matches!(chosen.source, Source::Home(_)))
-        && stored.map(|stored| stored.login.digest) != chosen.session().map(|session| session.login.digest);
-    to_store(config, agent, replaces)
+        && find(Source::is_store) != digest(chosen);
+    to_store(config, agent, replaces).or_else(|| {
+        // Another login in the volume stays: somebody uses it.
+        let mounted = find(|source| matches!(source, Source::Mount(_)));
+        let is_free = mounted.is_none() || mounted == digest(chosen);
+        volume(agent, live).filter(|_| is_free)
+    })
 }
 
 /// Where the login goes that somebody makes while the agent runs: to the capture, or to a volume at the config directory.
 pub(super) fn for_no_login(config: &RunConfig, agent: &AgentFacts<'_>) -> Option<WriteBack> {
     let live = config.is_synced_live(&agent.definition.name)?;
-    let is_volume = agent.config_dir.mounted && agent.config_dir.mount_writable && agent.definition.session.is_some();
-    let to_volume = || WriteBack {
-        target: WriteBackTarget::Directory(agent.config_dir.path.clone()),
-        writable: true,
-        live,
-        replaces: false,
+    let store = to_store(config, agent, false);
+    let is_follower = *config.auth.of(&agent.definition.name) == AuthMode::Follow;
+    match store {
+        // A follower adopts from a capture that it need not be able to write.
+        Some(store) if store.writable || is_follower => Some(store),
+        store => volume(agent, live).or(store),
+    }
+}
+
+/// A volume at the config directory or at the login file, which holds no login yet.
+fn volume(agent: &AgentFacts<'_>, live: bool) -> Option<WriteBack> {
+    let session = agent.definition.session.as_ref()?;
+    let path = &agent.config_dir.path;
+    let mounts = &agent.config_dir.mounts;
+    let target = if mounts.login_file.is_some_and(MountAccess::is_kept) {
+        WriteBackTarget::File(path.join(&session.file))
+    } else if mounts.login_file.is_none() && mounts.directory.is_some_and(MountAccess::is_kept) {
+        WriteBackTarget::Directory(path.clone())
+    } else {
+        return None;
     };
-    to_store(config, agent, false).or_else(|| is_volume.then(to_volume))
+    Some(WriteBack { target, writable: true, live, replaces: false })
+}
+
+fn is_writable(access: Option<MountAccess>) -> bool {
+    access.is_some_and(|access| access != MountAccess::ReadOnly)
 }
 
 /// To the capture, or to the store behind a helper.

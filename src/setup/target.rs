@@ -104,7 +104,7 @@ impl LoginTarget<'_, '_> {
             return;
         }
         let login = definition.session.as_ref().map(|session| session.file.as_str());
-        let filter = import::SettingsFilter { settings: &definition.settings, scope, login };
+        let filter = import::SettingsFilter { settings: &definition.settings, scope, login, linked: &[] };
         // The working copy lacks the settings that would have replaced the login. The capture must keep them.
         let transform = |path: &Path, text: &[u8]| {
             match untrusted::beneath(self.capture.handle(), path, &Owners::Any) {

@@ -159,6 +159,17 @@ impl Dir {
         self.write_whole_staged_in(self, name, bytes, attributes)
     }
 
+    /// Makes the entry `name` an empty file. An entry that is there stays as it is.
+    pub fn make_file(&self, name: &OsStr, attributes: Attributes) -> io::Result<()> {
+        check_component(name)?;
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        match openat(&self.0, name, flags, Mode::from_bits_truncate(0o600)) {
+            Ok(made) => set_mode_and_owner(File::from(made), attributes),
+            Err(Errno::EEXIST) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
     /// Makes the entry `name` a symbolic link, which belongs to `owner`.
     pub fn make_link(&self, target: &Path, name: &OsStr, owner: Option<(u32, u32)>) -> io::Result<()> {
         check_component(name)?;
@@ -166,6 +177,17 @@ impl Dir {
         let Some((uid, gid)) = owner else { return Ok(()) };
         let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
         Ok(nix::unistd::fchownat(&self.0, name, Some(uid), Some(gid), nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW)?)
+    }
+
+    /// Renames an entry within this directory. Nothing is replaced: fails with EEXIST. Nobody else may write here
+    /// meanwhile.
+    pub fn rename_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        check_component(from)?;
+        check_component(to)?;
+        if self.stat_entry(to).is_ok() {
+            return Err(Errno::EEXIST.into());
+        }
+        Ok(renameat(&self.0, from, &self.0, to)?)
     }
 
     /// Where the entry `name` leads, if it is a symbolic link.

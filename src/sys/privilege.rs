@@ -98,3 +98,10 @@ pub fn no_new_privileges() -> io::Result<()> {
 pub fn may_chown() -> bool {
     caps::has_cap(None, CapSet::Effective, Capability::CAP_CHOWN).unwrap_or_else(|_| current().0 == 0)
 }
+
+/// Whether we may read files whatever their mode: `CAP_DAC_OVERRIDE` or `CAP_DAC_READ_SEARCH`. If the kernel does not
+/// tell, root is assumed to.
+pub fn may_read_all() -> bool {
+    let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or_else(|_| current().0 == 0);
+    has(Capability::CAP_DAC_OVERRIDE) || has(Capability::CAP_DAC_READ_SEARCH)
+}

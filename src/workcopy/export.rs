@@ -99,7 +99,7 @@ mod tests {
             trusted: PathBuf::new(),
             owner: None,
         };
-        let filter = SettingsFilter { settings: &settings, scope: Scope::Settings, login: Some("login") };
+        let filter = SettingsFilter { settings: &settings, scope: Scope::Settings, login: Some("login"), linked: &[] };
         let target = Dir::open(to.path()).unwrap();
         let mut skipped = super::copy_settings(&copy, &target, &filter, None, &|_, _| Ok(None)).into_lines();
         skipped.sort();

@@ -21,11 +21,13 @@ pub struct SettingsFilter<'s> {
     pub scope: Scope,
     /// The login file, which is never copied with the settings.
     pub login: Option<&'s str>,
+    /// The entries of the working copy that are links to a mount.
+    pub linked: &'s [&'s OsStr],
 }
 
 impl SettingsFilter<'_> {
     pub(super) fn takes_os(&self, name: &OsStr) -> bool {
-        name.to_str().is_some_and(|name| self.takes(name))
+        !self.linked.contains(&name) && name.to_str().is_some_and(|name| self.takes(name))
     }
 
     /// Whether this entry of the config directory is copied.
@@ -119,7 +121,9 @@ mod tests {
     #[test]
     fn scope_and_lists_select_entries() {
         let settings = settings();
-        let takes = |scope, name: &str| SettingsFilter { settings: &settings, scope, login: Some("login") }.takes(name);
+        let takes = |scope, name: &str| {
+            SettingsFilter { settings: &settings, scope, login: Some("login"), linked: &[] }.takes(name)
+        };
         let rows = [
             ("keep", true, true),
             ("other", false, true),
@@ -153,7 +157,7 @@ mod tests {
         let skipped = super::copy_settings(
             &source,
             &target,
-            &SettingsFilter { settings: &settings(), scope: Scope::Settings, login: None },
+            &SettingsFilter { settings: &settings(), scope: Scope::Settings, login: None, linked: &[] },
             None,
             &|| false,
         );

@@ -40,7 +40,7 @@ fn codex_key(sandbox: &Sandbox, vendor: &Vendor, run: Run) -> Run {
     run.arguments(vendor.codex_arguments())
 }
 
-fn gemini_key(_: &Sandbox, vendor: &Vendor, run: Run) -> Run {
+pub fn gemini_key(_: &Sandbox, vendor: &Vendor, run: Run) -> Run {
     run.env("GEMINI_API_KEY", vendor.key("codex", "key")).env("GOOGLE_GEMINI_BASE_URL", vendor.url(""))
 }
 
@@ -58,19 +58,19 @@ fn qwen_key(_: &Sandbox, vendor: &Vendor, run: Run) -> Run {
 }
 
 /// The model tells it what kind of key it has.
-fn qwen_model(sandbox: &Sandbox, vendor: &Vendor, run: Run) -> Run {
+pub fn qwen_model(sandbox: &Sandbox, vendor: &Vendor, run: Run) -> Run {
     qwen_key(sandbox, vendor, run).env("OPENAI_MODEL", "fake")
 }
 
 /// A model provider of one's own: a token would be asked about at GitHub first.
-fn copilot_provider(_: &Sandbox, vendor: &Vendor, run: Run) -> Run {
+pub fn copilot_provider(_: &Sandbox, vendor: &Vendor, run: Run) -> Run {
     run.env("COPILOT_PROVIDER_BASE_URL", vendor.url("/v1"))
         .env("COPILOT_PROVIDER_API_KEY", vendor.key("codex", "key"))
         .env("COPILOT_MODEL", "fake")
         .env("COPILOT_OFFLINE", "true")
 }
 
-fn opencode_provider(_: &Sandbox, vendor: &Vendor, run: Run) -> Run {
+pub fn opencode_provider(_: &Sandbox, vendor: &Vendor, run: Run) -> Run {
     let options = format!(r#"{{"baseURL":"{}","apiKey":"{}"}}"#, vendor.url("/v1"), vendor.key("codex", "key"));
     let fake = format!(r#"{{"npm":"@ai-sdk/openai-compatible","options":{options},"models":{{"fake":{{}}}}}}"#);
     let content = format!(r#"{{"model":"fake/fake","small_model":"fake/fake","provider":{{"fake":{fake}}}}}"#);

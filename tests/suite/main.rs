@@ -32,6 +32,7 @@ mod process;
 mod publish;
 mod real_agents;
 mod remote;
+mod resume;
 mod scripts;
 mod setup;
 mod sources;

@@ -2,6 +2,7 @@
 //! `doctor` must agree on it.
 
 mod elsewhere;
+mod mounts;
 mod places;
 mod values;
 

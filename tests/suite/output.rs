@@ -215,6 +215,6 @@ fn a_login_that_could_not_be_saved_is_reported_as_unsaved() {
     gate.open();
     live.wait();
     // Beside no run it is what was left behind.
-    let json = sandbox.raw(["plan", "--json", "--", "claude"]).pid1().run().json();
+    let json = sandbox.raw(["plan", "--json", "--user", "1000", "--", "claude"]).pid1().run().json();
     assert_eq!(json["auth"]["agents"][0]["state"], "unsaved", "{json}");
 }

@@ -255,28 +255,3 @@ fn codex_with_a_key_leaves_the_session_beside_it_unspent() {
     assert_eq!(vendor.credentials(), [format!("bearer {key}")].into());
     assert!(vendor.requests(CODEX_TOKEN).is_empty());
 }
-
-/// A volume at the config directory: a second container resumes the conversation of the first.
-#[test]
-fn claude_resumes_a_conversation_of_another_container() {
-    needs_root!();
-    let (sandbox, vendor) = (Sandbox::new(), Vendor::start());
-    sandbox.write("volume/.credentials.json", vendor.login("claude", FRESH));
-    sandbox.give("volume", crate::support::NODE);
-    sandbox.mkdir("home/.claude");
-    let container = |arguments: &[&str], has_volume: bool| {
-        // Nothing of the first container is left but the volume.
-        let _ = std::fs::remove_dir_all(sandbox.path("state"));
-        sandbox.mkdir("state");
-        let words: Vec<&str> = ["claude", "-p", "--output-format", "json"].iter().chain(arguments).copied().collect();
-        let run = vendor.run(&sandbox, &words).unset("AGENT_INIT_CAPTURE");
-        if has_volume { run.bind(sandbox.path("volume"), sandbox.path("home/.claude")).run() } else { run.run() }
-    };
-    let first = container(&["hello"], true).ok().prints(&[ANSWER]);
-    let session = text(&first.json()["session_id"]);
-    container(&["--resume", &session, "again"], true).ok().prints(&[ANSWER, &session]);
-    let login = std::fs::read_to_string(sandbox.path("volume/.credentials.json")).unwrap();
-    sandbox.write("capture/claude/.credentials.json", login);
-    let without = container(&["--resume", &session, "again"], false);
-    assert_ne!(without.code, Some(0), "{without}");
-}

@@ -1,9 +1,9 @@
-//! Where the working copy is, and what stays there.
+//! Where the working copy is, and what the users may do there.
 
 use super::Case;
 use crate::support::{NODE, Outcome, Sandbox, Session, needs_root};
 
-fn has_login(_: &Sandbox, run: &Outcome) {
+pub fn has_login(_: &Sandbox, run: &Outcome) {
     assert!(run.variable("FILE").is_some_and(|file| file.contains("FAKE-refresh-a")), "{run}");
 }
 
@@ -14,7 +14,7 @@ fn is_diverted(sandbox: &Sandbox, run: &Outcome) {
     assert_eq!(run.variable("CLAUDE_CONFIG_DIR"), Some(expected.as_str()), "{run}");
 }
 
-fn captured(sandbox: &Sandbox) {
+pub fn captured(sandbox: &Sandbox) {
     sandbox.captured("claude", ".credentials.json", &Session::new("a").json());
 }
 
@@ -79,6 +79,23 @@ fn a_directory_that_is_not_the_agents_alone_is_left_alone() {
             ..diverted
         },
         Case {
+            name: "one in the working directory, by another path",
+            given: |s, run| {
+                captured(s);
+                std::os::unix::fs::symlink("cwd", s.path("link")).unwrap();
+                run.env("CLAUDE_CONFIG_DIR", s.text("link/.claude"))
+            },
+            ..diverted
+        },
+        Case {
+            name: "one in the working directory, with dots",
+            given: |s, run| {
+                captured(s);
+                run.env("CLAUDE_CONFIG_DIR", s.text("home/../cwd/.claude"))
+            },
+            ..diverted
+        },
+        Case {
             name: "one that an image made for the agent",
             given: |s, run| {
                 captured(s);
@@ -91,6 +108,64 @@ fn a_directory_that_is_not_the_agents_alone_is_left_alone() {
             after: |s, run| {
                 has_login(s, run);
                 assert_eq!(run.variable("CLAUDE_CONFIG_DIR"), Some(s.text("config").as_str()), "{run}");
+            },
+            ..diverted
+        },
+    ];
+    cases.iter().for_each(Case::check);
+}
+
+#[test]
+fn what_is_used_for_something_else_is_left_alone() {
+    needs_root!();
+    let diverted = Case {
+        method: "session",
+        event: Some("working-copy"),
+        named: &["CLAUDE_CONFIG_DIR"],
+        after: is_diverted,
+        ..Case::QUIET
+    };
+    let cases = [
+        Case {
+            name: "HOME",
+            given: |s, run| {
+                captured(s);
+                run.env("CLAUDE_CONFIG_DIR", s.text("home"))
+            },
+            after: |s, run| {
+                is_diverted(s, run);
+                assert_eq!(std::os::unix::fs::MetadataExt::mode(&s.path("home").metadata().unwrap()) & 0o777, 0o755);
+            },
+            ..diverted
+        },
+        Case {
+            name: "one of root with other files, for an agent that is root",
+            given: |s, run| {
+                captured(s);
+                s.write("tools/compiler", "");
+                s.chmod("tools", 0o755);
+                run.env("CLAUDE_CONFIG_DIR", s.text("tools"))
+            },
+            after: |s, run| {
+                is_diverted(s, run);
+                assert_eq!(std::os::unix::fs::MetadataExt::mode(&s.path("tools").metadata().unwrap()) & 0o777, 0o755);
+            },
+            ..diverted
+        },
+        Case {
+            name: "a user's own, for an agent that is root",
+            given: |s, run| {
+                captured(s);
+                s.write("home/.claude/settings.json", "{}");
+                s.give("home", NODE);
+                run
+            },
+            event: None,
+            named: &[],
+            after: |s, run| {
+                is_diverted(s, run);
+                let entries = std::fs::read_dir(s.path("home/.claude")).unwrap().count();
+                assert_eq!(entries, 1, "root wrote into a user's directory");
             },
             ..diverted
         },
@@ -109,72 +184,38 @@ fn a_directory_that_is_not_the_agents_alone_is_left_alone() {
             },
             ..diverted
         },
+        Case {
+            name: "root's, in which an arbitrary uid may write by its group",
+            given: |s, run| {
+                captured(s);
+                s.mkdir("home/.claude");
+                s.chmod("home/.claude", 0o775);
+                s.chmod("home", 0o775);
+                for name in ["capture", "state"] {
+                    s.give(name, 123_456);
+                }
+                run.through(["setpriv", "--reuid=123456", "--regid=0", "--clear-groups"])
+            },
+            event: None,
+            named: &[],
+            ..diverted
+        },
+        Case {
+            name: "the root of captures",
+            given: |s, run| {
+                captured(s);
+                run.env("CLAUDE_CONFIG_DIR", s.text("capture"))
+            },
+            event: None,
+            named: &[],
+            after: |s, run| {
+                is_diverted(s, run);
+                assert!(!s.exists("capture/.credentials.json"), "the capture is flat now");
+            },
+            ..diverted
+        },
     ];
     cases.iter().for_each(Case::check);
-}
-
-/// A volume at the config directory that holds no login yet: whoever logs in by hand finds the login there next time.
-#[test]
-fn a_volume_at_the_config_directory_keeps_a_login_made_by_hand() {
-    needs_root!();
-    let sandbox = Sandbox::new();
-    sandbox.mkdir("home/.claude");
-    sandbox.mkdir("volume");
-    let mounted = |script: &str| {
-        let run = sandbox.claude(script).unset("AGENT_INIT_CAPTURE").pid1();
-        run.bind(sandbox.path("volume"), sandbox.path("home/.claude"))
-    };
-    mounted("refresh a").run().ok();
-    assert!(sandbox.read("volume/.credentials.json").contains("FAKE-refresh-a"));
-    let outcome = mounted("seen").run().ok();
-    assert!(outcome.variable("FILE").is_some_and(|file| file.contains("FAKE-refresh-a")), "{outcome}");
-}
-
-/// What an operator mounts in the config directory counts, wherever the working copy is.
-#[test]
-fn settings_that_are_mounted_win_over_captured_ones() {
-    needs_root!();
-    let sandbox = Sandbox::new();
-    captured(&sandbox);
-    sandbox.write("capture/claude/settings.json", "{\"from\":\"capture\"}");
-    sandbox.write("capture/claude/CLAUDE.md", "captured");
-    sandbox.write("home/.claude/settings.json", "");
-    let start = |content: &str| {
-        sandbox.write("mounted.json", content);
-        let run = sandbox.claude("cat \"$C/settings.json\" \"$C/CLAUDE.md\"").pid1();
-        run.bind_read_only(sandbox.path("mounted.json"), sandbox.path("home/.claude/settings.json")).run().ok()
-    };
-    start("{\"from\":\"mount\"}").prints(&["\"mount\"", "captured"]).prints_no(&["\"capture\""]);
-    // The next start in this container finds what is mounted then.
-    start("{\"from\":\"another\"}").prints(&["\"another\""]).prints_no(&["\"mount\""]);
-}
-
-/// Conversations of an agent whose config directory is a volume stay in the volume.
-#[test]
-fn conversations_stay_in_a_mounted_config_directory() {
-    needs_root!();
-    for owner in [0, NODE] {
-        let sandbox = Sandbox::new();
-        sandbox.mkdir("home/.claude");
-        sandbox.write("volume/.credentials.json", Session::new("a").json());
-        sandbox.give("volume", owner);
-        let start = |script: &str| {
-            let run = sandbox.claude(script).options(["--user=node"]).unset("AGENT_INIT_CAPTURE").pid1();
-            run.bind(sandbox.path("volume"), sandbox.path("home/.claude")).run().ok()
-        };
-        start("mkdir -p \"$C/projects/p\" && echo kept >\"$C/projects/p/session\"");
-        assert_eq!(sandbox.read("volume/projects/p/session"), "kept\n");
-        start("cat \"$C/projects/p/session\"").prints(&["kept"]);
-    }
-    // A directory of them that is mounted by itself, beside a capture.
-    let sandbox = Sandbox::new();
-    captured(&sandbox);
-    sandbox.mkdir("history");
-    sandbox.give("history", NODE);
-    sandbox.mkdir("home/.claude/projects");
-    let run = sandbox.claude("echo kept >\"$C/projects/session\"").options(["--user=node"]).pid1();
-    run.bind(sandbox.path("history"), sandbox.path("home/.claude/projects")).run().ok();
-    assert_eq!(sandbox.read("history/session"), "kept\n");
 }
 
 #[test]
@@ -189,6 +230,16 @@ fn what_the_user_may_not_write_or_read_is_named_with_its_cause() {
             ..Case::QUIET
         },
         Case {
+            name: "a HOME of root for a user that stays the same",
+            given: |s, run| {
+                s.give("state", 1099);
+                run.unset("AGENT_INIT_HOME").uid(1099)
+            },
+            event: Some("working-copy"),
+            named: &["HOME", "1099"],
+            ..Case::QUIET
+        },
+        Case {
             name: "a login that root may not read without DAC_OVERRIDE",
             given: |s, run| {
                 captured(s);
@@ -198,6 +249,22 @@ fn what_the_user_may_not_write_or_read_is_named_with_its_cause() {
             event: Some("source-ignored"),
             named: &["capture/claude"],
             after: |_, run| assert!(run.stderr.contains("DAC_OVERRIDE"), "{run}"),
+            ..Case::QUIET
+        },
+        Case {
+            name: "a login of root for an agent-init that is not root",
+            given: |s, run| {
+                captured(s);
+                s.chmod("capture/claude", 0o755);
+                s.give("home", NODE);
+                s.give("state", NODE);
+                run.uid(NODE)
+            },
+            event: Some("source-ignored"),
+            named: &["capture/claude"],
+            after: |_, run| {
+                assert!(run.stderr.contains("chown -R 1000") && !run.stderr.contains("DAC_OVERRIDE"), "{run}");
+            },
             ..Case::QUIET
         },
     ];

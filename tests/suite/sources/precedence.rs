@@ -48,7 +48,7 @@ const ORDER: &[Source] = &[
             run.bind_read_only(s.path("host"), s.path("home/.claude"))
         },
         title: "subscription login",
-        says: "home/.claude",
+        says: "mount:",
     },
     Source {
         name: "captured",
