@@ -5,6 +5,7 @@ pub mod completions;
 pub mod doctor;
 pub mod exec;
 pub mod healthcheck;
+pub mod history;
 pub mod install;
 pub mod keep;
 pub mod plan;
@@ -39,6 +40,7 @@ pub fn perform(command: Command, environment: Environment, reporter: Reporter) -
         Command::Exec(config) => return exec::exec(&config, &environment, reporter),
         Command::Install(path) => return install::install(&path, reporter),
         Command::Status(config) => status::status(&config, &environment, reporter)?,
+        Command::History(config) => history::history(&config, &environment, reporter)?,
         Command::Plan(config) => plan::plan(&config, &environment, reporter)?,
         Command::Doctor(config) => doctor::doctor(&config, &environment)?,
         Command::Agents(config) => agents::agents(&config, &environment)?,

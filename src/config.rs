@@ -29,11 +29,12 @@ mod words;
 
 pub use crate::words::spelling::{Word, Words};
 pub use choices::{AuthMode, Delivery, Forwarding, Scope, Shell, Switch, SyncMode};
+pub use command_name::CommandName;
 pub use compat::Compat;
 pub use invalid::Invalid;
 pub use outcome::{
-    AgentsConfig, Command, Detail, DoctorConfig, ExecConfig, HealthcheckConfig, InitConfig, Inspection, KeepConfig,
-    PlanConfig, SetupConfig, StatusConfig, StatusForm,
+    AgentsConfig, Command, Detail, DoctorConfig, ExecConfig, HealthcheckConfig, HistoryConfig, InitConfig, Inspection,
+    KeepConfig, PlanConfig, SetupConfig, StatusConfig, StatusForm,
 };
 pub use parse::{Parsed, parse};
 pub use run_config::{LogConfig, RunConfig};

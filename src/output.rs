@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod doctor;
+pub mod history;
 pub mod openmetrics;
 pub mod page;
 pub mod plan;

@@ -3,6 +3,7 @@
 pub mod breach;
 pub mod directory;
 pub mod helper;
+pub mod journal;
 pub mod lease;
 mod poll_interval;
 pub mod protocol;
@@ -27,6 +28,7 @@ use crate::login::file::LoginFile;
 use crate::login::format::SessionFile;
 use crate::login::history::History;
 use crate::login::merge::LoginState;
+use crate::store::journal::Event;
 use crate::sys::lock::Lock;
 use crate::sys::replace::Exclusion;
 
@@ -156,6 +158,15 @@ impl Store {
         match self {
             Store::Directory(capture) => capture.keep_conflict(rule, bytes),
             Store::Remote(remote) => remote.mirror().keep_conflict(rule, bytes),
+            Store::Expected(_) => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// Adds an event to the journal. `is_locked`: the right to write is ours.
+    pub fn note(&self, event: &Event, is_locked: bool) -> io::Result<()> {
+        match self {
+            Store::Directory(capture) => capture.note(event, is_locked),
+            Store::Remote(remote) => remote.mirror().note(event, is_locked),
             Store::Expected(_) => Err(io::ErrorKind::NotFound.into()),
         }
     }

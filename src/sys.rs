@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod access;
+mod append;
 mod beneath;
 pub mod descriptors;
 pub mod dir;

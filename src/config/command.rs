@@ -102,6 +102,7 @@ impl CommandName {
             CommandName::Setup => &SETUP,
             CommandName::Keep => &KEEP,
             CommandName::Status => &STATUS,
+            CommandName::History => &HISTORY,
             CommandName::Plan => &PLAN,
             CommandName::Doctor => &DOCTOR,
             CommandName::Healthcheck => &HEALTHCHECK,
@@ -202,6 +203,24 @@ options. It accepts every option of `run`. Credentials are not checked with the 
     variables: Variables::OwnAndWarn,
     exit_status: "0 if every agent of --agent (without it: any agent) is logged in, else 1.",
     examples: &["docker run --rm -v login:/capture IMAGE status", "docker exec CONTAINER agent-init status --json"],
+};
+
+static HISTORY: CommandSpec = CommandSpec {
+    program: "agent-init history",
+    flags: Flags::Of(CommandName::History),
+    summary: "Show who refreshed, saved, adopted or lost a login, and when",
+    long: "\
+history prints the newest 1,000 events of each login in the login directory (--capture): when, which container, what it \
+did, and the beginning of the digests of the login before and after it. A digest tells versions of a login apart and \
+reveals nothing of it. Containers that only follow, or cannot write to the login directory, leave no events.",
+    usage: "agent-init history [OPTIONS]",
+    operand: Operand::CommandToLookAt,
+    variables: Variables::OwnAndWarn,
+    exit_status: "0, or 1 if there are no events.",
+    examples: &[
+        "docker run --rm -v login:/capture IMAGE history --agent AGENT",
+        "docker exec CONTAINER agent-init history --json",
+    ],
 };
 
 static PLAN: CommandSpec = CommandSpec {

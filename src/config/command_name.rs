@@ -9,6 +9,7 @@ word_enum! {
         Setup = "setup": "Log in at the terminal and save the login for other containers",
         Keep = "keep": "Refresh logins shortly before they expire, for containers that follow",
         Status = "status": "Show how each agent is logged in, and until when",
+        History = "history": "Show who refreshed, saved, adopted or lost a login, and when",
         Plan = "plan": "Show what `run` would do and why, without doing it",
         Doctor = "doctor": "Look for problems and show how to fix each of them",
         Healthcheck = "healthcheck": "Exit with 0 if the running agent is healthy, else with 1",

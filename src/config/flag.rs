@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 
-use super::command_name::CommandName::{self, Doctor, Exec, Healthcheck, Keep, Plan, Run, Setup, Status};
+use super::command_name::CommandName::{self, Doctor, Exec, Healthcheck, History, Keep, Plan, Run, Setup, Status};
 use super::invalid::{Invalid, text};
 use super::settings::{Origin, Settings};
 use crate::words::spelling::{Word, Words};
@@ -93,21 +93,25 @@ pub(crate) struct TakenBy {
 
 impl TakenBy {
     /// What a run depends on. `status` and `doctor` take it too, so that the same words give the same answer.
-    pub const FACTS: TakenBy = TakenBy::only(&[Run, Plan, Status, Doctor]);
+    pub const FACTS: TakenBy = TakenBy { shown: &[Run, Plan, Status, Doctor], hidden: &[History] };
     /// The same, where it also matters to a login.
-    pub const FACTS_AND_SETUP: TakenBy = TakenBy::only(&[Run, Setup, Plan, Status, Doctor]);
+    pub const FACTS_AND_SETUP: TakenBy = TakenBy { shown: &[Run, Setup, Plan, Status, Doctor], hidden: &[History] };
     /// The same, where it also matters to the keeper.
-    pub const FACTS_SETUP_AND_KEEP: TakenBy = TakenBy::only(&[Run, Setup, Keep, Plan, Status, Doctor]);
-    /// What `run` does once it starts: `status` and `doctor` accept it, and it means nothing to them.
-    pub const START: TakenBy = TakenBy { shown: &[Run, Plan], hidden: &[Status, Doctor] };
+    pub const FACTS_SETUP_AND_KEEP: TakenBy =
+        TakenBy { shown: &[Run, Setup, Keep, Plan, Status, Doctor], hidden: &[History] };
+    /// Whose logins, and where they are stored.
+    pub const LOGINS: TakenBy = TakenBy::only(&[Run, Setup, Keep, Plan, Status, History, Doctor]);
+    /// What `run` does once it starts: `status`, `history` and `doctor` accept it, and it means nothing to them.
+    pub const START: TakenBy = TakenBy { shown: &[Run, Plan], hidden: &[Status, History, Doctor] };
     /// The same, where it also matters to a login.
-    pub const START_AND_SETUP: TakenBy = TakenBy { shown: &[Run, Setup, Plan], hidden: &[Status, Doctor] };
+    pub const START_AND_SETUP: TakenBy = TakenBy { shown: &[Run, Setup, Plan], hidden: &[Status, History, Doctor] };
     /// What `run` and the keeper do once they start.
-    pub const START_AND_KEEP: TakenBy = TakenBy { shown: &[Run, Keep, Plan], hidden: &[Status, Doctor] };
+    pub const START_AND_KEEP: TakenBy = TakenBy { shown: &[Run, Keep, Plan], hidden: &[Status, History, Doctor] };
     /// What `run`, `setup` and the keeper do.
-    pub const START_SETUP_AND_KEEP: TakenBy = TakenBy { shown: &[Run, Setup, Keep, Plan], hidden: &[Status, Doctor] };
+    pub const START_SETUP_AND_KEEP: TakenBy =
+        TakenBy { shown: &[Run, Setup, Keep, Plan], hidden: &[Status, History, Doctor] };
     /// Where a run keeps its state matters to whoever looks for it.
-    pub const STATE: TakenBy = TakenBy::only(&[Run, Setup, Keep, Plan, Status, Doctor, Healthcheck, Exec]);
+    pub const STATE: TakenBy = TakenBy::only(&[Run, Setup, Keep, Plan, Status, History, Doctor, Healthcheck, Exec]);
 
     pub const fn only(shown: &'static [CommandName]) -> TakenBy {
         TakenBy { shown, hidden: &[] }

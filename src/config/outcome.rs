@@ -21,6 +21,8 @@ pub enum Command {
     Keep(KeepConfig),
     /// Show how the agents are logged in.
     Status(StatusConfig),
+    /// Show what happened to logins.
+    History(HistoryConfig),
     /// Show what `run` would do.
     Plan(PlanConfig),
     /// Show what is wrong.
@@ -109,6 +111,15 @@ impl StatusForm {
     }
 }
 
+/// The configuration of `history`.
+#[derive(Debug)]
+pub struct HistoryConfig {
+    /// The run whose logins are looked at.
+    pub inspection: Inspection,
+    /// JSON instead of text.
+    pub json: bool,
+}
+
 /// The configuration of `doctor`.
 #[derive(Debug)]
 pub struct DoctorConfig {
@@ -184,6 +195,7 @@ impl Command {
             | Command::Setup(SetupConfig { run, .. })
             | Command::Keep(KeepConfig { run, .. })
             | Command::Status(StatusConfig { inspection: Inspection { run, .. }, .. })
+            | Command::History(HistoryConfig { inspection: Inspection { run, .. }, .. })
             | Command::Doctor(DoctorConfig { inspection: Inspection { run, .. }, .. }) => run.log,
             _ => LogConfig::default(),
         }

@@ -10,8 +10,8 @@ use super::compat::Compat;
 use super::flag::Printed;
 use super::layers::{Layers, refuse_store};
 use super::outcome::{
-    AgentsConfig, Command, DoctorConfig, ExecConfig, HealthcheckConfig, InitConfig, Inspection, KeepConfig, PlanConfig,
-    SetupConfig, StatusConfig, StatusForm,
+    AgentsConfig, Command, DoctorConfig, ExecConfig, HealthcheckConfig, HistoryConfig, InitConfig, Inspection,
+    KeepConfig, PlanConfig, SetupConfig, StatusConfig, StatusForm,
 };
 use super::profile::Profile;
 use super::reader::{Line, Request};
@@ -136,6 +136,7 @@ impl Read {
             CommandName::Setup => Command::Setup(SetupConfig { run, auto, token }),
             CommandName::Keep => Command::Keep(KeepConfig { run, before, once }),
             CommandName::Status => Command::Status(StatusConfig { inspection: self.inspection(run), form }),
+            CommandName::History => Command::History(HistoryConfig { inspection: self.inspection(run), json }),
             CommandName::Plan => Command::Plan(PlanConfig { run, json }),
             CommandName::Doctor => Command::Doctor(DoctorConfig { inspection: self.inspection(run), json }),
             CommandName::Healthcheck => {

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::agent::definition::MethodRule;
-use crate::config::Scope;
+use crate::config::{CommandName, Scope};
 use crate::error::Failure;
 use crate::facts::Facts;
 use crate::fs::untrusted::Owners;
@@ -130,6 +130,7 @@ pub fn open_sessions(targets: &[LoginTarget<'_, '_>]) -> anyhow::Result<Vec<Sync
         let Some(rule) = definition.session.clone() else { return Ok(None) };
         Ok(Some(SyncSession::new(SessionConfig {
             agent: definition.name.clone(),
+            command: CommandName::Setup,
             refresh_lock: definition.refresh_lock.clone(),
             rule,
             working: target.copy.duplicate().context("cannot open the working copy")?,

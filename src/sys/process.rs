@@ -263,6 +263,21 @@ pub fn id() -> Pid {
     unistd::getpid().as_raw()
 }
 
+/// What tells this process from every other one of the machine: its pid namespace, its id in it, and when it started.
+/// What /proc does not tell is left out.
+pub fn identity() -> String {
+    let namespace = stat::stat("/proc/self/ns/pid").map_or(0, |found| found.st_ino);
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The 22nd field of proc_pid_stat(5). The second one may hold spaces, and ends with the last parenthesis.
+    let started = text.rsplit(')').next().and_then(|fields| fields.split_ascii_whitespace().nth(19)).unwrap_or("");
+    format!("{namespace} {} {started}", id())
+}
+
+/// The host name: in a container its own, which is the container's id or the pod's name unless somebody chose another.
+pub fn host_name() -> String {
+    nix::sys::utsname::uname().map(|names| names.nodename().to_string_lossy().into_owned()).unwrap_or_default()
+}
+
 /// Our parent's process id, which is 0 if it is outside our namespace.
 pub fn parent_id() -> Pid {
     unistd::getppid().as_raw()

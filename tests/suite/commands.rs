@@ -5,6 +5,7 @@ mod deadline;
 mod doctor;
 mod exec;
 mod healthcheck;
+mod history;
 mod install;
 mod metrics;
 mod plan;

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 
-use crate::config::AuthMode;
+use crate::config::{AuthMode, CommandName};
 use crate::facts::{Facts, StoreFacts};
 use crate::fs::directories;
 use crate::login::file::LoginFile;
@@ -47,6 +47,7 @@ pub(super) fn open_session(
     let base = if write_back.replaces { stored_base(&store, &rule, known.as_ref()) } else { plan.base };
     Ok(Some(SyncSession::new(SessionConfig {
         agent: definition.name.clone(),
+        command: CommandName::Run,
         refresh_lock: definition.refresh_lock.clone().filter(|_| !is_follower),
         recovery: Recovery::new(&facts.state_dir, &definition.name, &rule.file),
         rule,

@@ -2,7 +2,7 @@
 
 use crate::agent::definition::Method;
 use crate::config::choices::{AuthMode, Boolean, Delivery, SyncMode};
-use crate::config::command_name::CommandName::{Doctor, Keep, Plan, Run, Setup, Status};
+use crate::config::command_name::CommandName::{Doctor, History, Keep, Plan, Run, Setup, Status};
 use crate::config::flag::Name::Long;
 use crate::config::flag::{About, Action, Flag, Group, TakenBy, Takes, Values, put_text};
 use crate::config::{value, words};
@@ -13,7 +13,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("NAME[,NAME]", Values::Agents(&["auto", "none"])),
         variable: Some("AGENT_INIT_AGENT"),
         group: Group::Login,
-        taken_by: TakenBy::FACTS_SETUP_AND_KEEP,
+        taken_by: TakenBy::LOGINS,
         about: About {
             short: "Agents to log in: names, auto or none",
             long: "\
@@ -105,7 +105,7 @@ The terminal shows asterisks instead of the token.",
         takes: Takes::Value("DIR", Values::Directory),
         variable: Some("AGENT_INIT_CAPTURE"),
         group: Group::Login,
-        taken_by: TakenBy::FACTS_SETUP_AND_KEEP,
+        taken_by: TakenBy::LOGINS,
         about: About {
             short: "The login directory, or NAME=DIR for each agent",
             long: "\
@@ -129,7 +129,7 @@ it is that agent's capture. NAME=DIR,... names the capture of each agent.",
         variable: Some("AGENT_INIT_STORE"),
         group: Group::Login,
         // A login is captured into a directory: `setup` takes it to refuse it in words that help.
-        taken_by: TakenBy { shown: &[Run, Keep, Plan, Status, Doctor], hidden: &[Setup] },
+        taken_by: TakenBy { shown: &[Run, Keep, Plan, Status, History, Doctor], hidden: &[Setup] },
         about: About {
             short: "Where logins are kept: dir, or exec:CMD ARG...",
             long: "\
@@ -175,7 +175,7 @@ refreshed halfway.",
         takes: Takes::Value("DIR[:DIR]", Values::Directory),
         variable: Some("AGENT_INIT_SECRETS"),
         group: Group::Login,
-        taken_by: TakenBy::only(&[Run, Keep, Plan, Status, Doctor]),
+        taken_by: TakenBy { shown: &[Run, Keep, Plan, Status, Doctor], hidden: &[History] },
         about: About {
             short: "Directories of secret files",
             long: "A file there that has the name of a credential's variable, in upper or lower case, holds its value.",

@@ -1,7 +1,9 @@
 //! The options for what is printed.
 
 use crate::config::choices::Boolean;
-use crate::config::command_name::CommandName::{self, Agents, Doctor, Healthcheck, Keep, Plan, Run, Setup, Status};
+use crate::config::command_name::CommandName::{
+    self, Agents, Doctor, Healthcheck, History, Keep, Plan, Run, Setup, Status,
+};
 use crate::config::flag::Name::{Both, Long};
 use crate::config::flag::{About, Action, Flag, Group, Printed, TakenBy, Takes, Values, put_text};
 use crate::config::{value, words};
@@ -24,7 +26,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Optional("BOOL", Values::words::<Boolean>()),
         variable: Some("AGENT_INIT_VERBOSE"),
         group: Group::Output,
-        taken_by: TakenBy { shown: &[Run, Setup, Keep, Plan, Status], hidden: &[Doctor] },
+        taken_by: TakenBy { shown: &[Run, Setup, Keep, Plan, Status], hidden: &[History, Doctor] },
         about: About { short: "Log each step", long: "", default: "off" },
         about_in: &[(
             Status,
@@ -51,7 +53,7 @@ pub(super) const FLAGS: &[Flag] = &[
         takes: Takes::Value("DURATION", Values::Anything),
         variable: Some("AGENT_INIT_WARN_WITHIN"),
         group: Group::Output,
-        taken_by: TakenBy { shown: &[Run, Keep, Plan, Status, Doctor], hidden: &[Healthcheck] },
+        taken_by: TakenBy { shown: &[Run, Keep, Plan, Status, Doctor], hidden: &[History, Healthcheck] },
         about: About {
             short: "Report a login as expiring this long before its end",
             long: "A login that is refreshed may have a login deadline, which no refresh moves.",
@@ -97,9 +99,12 @@ accounts.",
         takes: Takes::Nothing,
         variable: None,
         group: Group::Output,
-        taken_by: TakenBy::only(&[Plan, Status, Doctor, Agents]),
+        taken_by: TakenBy::only(&[Plan, Status, History, Doctor, Agents]),
         about: About { short: "Print one JSON object instead of text", long: "", default: "" },
-        about_in: &[],
+        about_in: &[(
+            History,
+            About { short: "Print a JSON object for each event, one a line", long: "", default: "" },
+        )],
         action: Action::Set(|settings, _| {
             settings.json = true;
             Ok(())

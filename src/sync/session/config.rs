@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::agent::definition::RefreshLockRule;
+use crate::config::CommandName;
 use crate::login::file::LoginFile;
 use crate::login::format::SessionFile;
 use crate::login::merge::MergeBase;
@@ -29,6 +30,8 @@ pub enum Beginning {
 
 pub struct SessionConfig {
     pub agent: String,
+    /// The command that syncs, for the journal.
+    pub command: CommandName,
     /// The format of the login file.
     pub rule: SessionFile,
     /// How the agent shows that it refreshes.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use zeroize::Zeroizing;
 
+use crate::config::CommandName;
 use crate::error::{in_words, reason};
 use crate::login::file::LoginFile;
 use crate::login::{Digest, Login, file};
@@ -15,6 +16,7 @@ use crate::sync::session::SyncSession;
 impl SyncSession {
     /// No agent uses the working copy, so its refresh lock is not needed.
     pub fn keep(&mut self) {
+        self.config.command = CommandName::Keep;
         if let Some(mut refresh_lock) = self.refresh_lock.take() {
             refresh_lock.remove();
         }

@@ -7,15 +7,17 @@ use std::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::agent::definition::RefreshLockRule;
+use crate::config::CommandName;
 use crate::error::{in_words, reason};
 use crate::log::event::EventKey;
 use crate::log::{Level, Message};
 use crate::login::file::LoginFile;
 use crate::login::history::History;
 use crate::login::merge::{LoginState, MergeBase, Outcome, SyncResult};
-use crate::login::{Document, Login, file};
+use crate::login::{Digest, Document, Login, file};
 use crate::plan::warning::log_in;
 use crate::store::Put;
+use crate::store::journal::{Author, Event};
 use crate::sync::dedup_log::Subject;
 use crate::sync::refresh_lock::RefreshLock;
 use crate::sync::session::config::{Beginning, SessionConfig};
@@ -29,6 +31,8 @@ use crate::words::spelling::Words;
 pub(super) struct UnconfirmedPut {
     login: Login,
     history: History,
+    /// The stored login that it replaces.
+    before: Option<Digest>,
 }
 
 impl SyncSession {
@@ -38,6 +42,7 @@ impl SyncSession {
             Outcome::LoggedOut if self.config.base.is_none() => {}
             Outcome::LoggedOut => {
                 self.last_result = Some(SyncResult::LoggedOut);
+                self.note(EventKey::LoggedOut, self.config.base.map(|base| base.digest), None, false);
                 let text = format!(
                     "{}: the agent's login is blank or gone; the stored login stays as it is",
                     self.config.agent
@@ -85,7 +90,7 @@ impl SyncSession {
                 if keep_other || self.config.beginning == Beginning::Replace {
                     self.keep_conflict(stored)?;
                 }
-                self.publish(ours, working)
+                self.publish(ours, working, stored)
             }
             (Outcome::Adopt { keep_other }, ours, Some(theirs)) => {
                 self.say_damaged(working);
@@ -98,6 +103,8 @@ impl SyncSession {
             (Outcome::Kept, ..) => {
                 self.keep_conflict(working)?;
                 self.last_result = Some(SyncResult::Kept);
+                let [lost, stays] = [working, stored].map(|copy| copy.state.login().map(|login| login.digest));
+                self.note(EventKey::Conflict, lost, stays, true);
                 let (agent, at) = (&self.config.agent, self.config.store.location());
                 let text = format!(
                     "{agent}: {at} holds another account's login: it stays, and the agent's is kept under conflicts/"
@@ -109,11 +116,12 @@ impl SyncSession {
         }
     }
 
-    fn publish(&mut self, ours: &Login, working: &LoginFile) -> Result<(), Incomplete> {
+    fn publish(&mut self, ours: &Login, working: &LoginFile, stored: &LoginFile) -> Result<(), Incomplete> {
         let Some(bytes) = &working.bytes else { return Ok(()) };
         let mut history = self.history.clone();
         history.push(ours.digest);
-        let put = UnconfirmedPut { login: ours.clone(), history };
+        let before = stored.state.login().map(|login| login.digest);
+        let put = UnconfirmedPut { login: ours.clone(), history, before };
         let blocked_since = self.blocked_since(Blocked::LoginLocked);
         let SessionConfig { store, rule, refresh_lock, .. } = &mut self.config;
         let exclusion = exclusion(refresh_lock.as_ref(), self.phase, blocked_since);
@@ -133,6 +141,9 @@ impl SyncSession {
     }
 
     fn published(&mut self, put: UnconfirmedPut) {
+        // Those of a keeper are its refreshes.
+        let event = if self.config.command == CommandName::Keep { EventKey::Refreshed } else { EventKey::Published };
+        self.note(event, put.before, Some(put.login.digest), true);
         self.history = put.history;
         self.config.beginning = Beginning::Continue;
         self.has_published = true;
@@ -142,6 +153,15 @@ impl SyncSession {
         self.record_agreement(&put.login, SyncResult::Published, EventKey::Published);
         if let Some(refresh_lock) = &mut self.refresh_lock {
             refresh_lock.renewed();
+        }
+    }
+
+    /// Adds an event to the journal of the store. Nothing depends on it: a store that cannot be written to says so when
+    /// a login is to be stored.
+    fn note(&self, event: EventKey, before: Option<Digest>, after: Option<Digest>, is_locked: bool) {
+        if self.config.beginning != Beginning::Follow {
+            let event = Event::now(&Author::here(self.config.command.word()), &self.config.agent, event, before, after);
+            let _ = self.config.store.note(&event, is_locked);
         }
     }
 
@@ -273,6 +293,8 @@ impl SyncSession {
             Replaced::Unexpected => return Err(Incomplete::OtherWriter),
             Replaced::Locked => return Err(Incomplete::LoginLocked),
         }
+        let before = working.state.login().map(|login| login.digest);
+        self.note(EventKey::Adopted, before, Some(theirs.digest), true);
         self.history.push(theirs.digest);
         self.record_agreement(theirs, SyncResult::Adopted, EventKey::Adopted);
         self.has_adopted = true;

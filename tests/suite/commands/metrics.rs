@@ -148,7 +148,7 @@ fn metrics_count_what_was_published_and_what_was_not() {
         let run = sandbox.claude("say ready; hold \"$1\"; refresh b 4102531200000; hold \"$1\"");
         run.arguments([sandbox.text("gate")]).options(["--user", "1000"])
     };
-    let metrics = || sandbox.raw(["status", "--openmetrics", "--agent", "claude"]);
+    let metrics = || sandbox.raw(["status", "--openmetrics", "--agent", "claude", "--user", "1000"]);
     let await_result = |result: &str| {
         let result = format!("\"last\": \"{result}\"");
         await_path(&sandbox.path("state"), &result, || sandbox.read("state/state.json").contains(&result));
