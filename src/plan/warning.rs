@@ -148,7 +148,10 @@ pub fn state_not_kept(plan: &AgentPlan<'_, '_>) -> Vec<Message> {
             ),
             NotKept::Closed { at, uid } => (
                 format!("{what}: the agent (uid {uid}) may not use {}", at.display()),
-                format!("give it to the agent: chown -R {uid} {} (on the host: the mounted directory)", at.display()),
+                format!(
+                    "run the agent as the owner: --user-from {at}; or give it to the agent: chown -R {uid} {at}",
+                    at = at.display()
+                ),
             ),
         };
         Message::warning(text).event(EventKey::WorkingCopy).agent(agent).hint(hint)

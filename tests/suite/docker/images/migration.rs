@@ -61,7 +61,8 @@ fn migration_from_a_mounted_config_directory_works() {
     super::super::own(&sandbox, "own", "4242:4243");
     let script = "cat \"$F\"; refresh two; echo theirs >\"$C/history.jsonl\"; ls -A \"$C\"";
     let container = Container::of(&sandbox, STAND_IN).bind("own", "/home/agent/.claude");
-    container.arguments(&["claude", "-p", script]).run().ok().prints(&["FAKE-access-one"]).quiet();
+    let outcome = container.arguments(&["claude", "-p", script]).run().ok().prints(&["FAKE-access-one"]);
+    outcome.warns_once(&["not kept when the container ends: history.jsonl"]).says(&["--user-from /home/agent/.claude"]);
     assert_eq!(super::super::login(&sandbox, "own/.credentials.json"), Session::new("two").value());
     super::super::assert_private(&sandbox, "own/.credentials.json", "4242:4243");
     assert_eq!(sandbox.read("own/history.jsonl"), "mine");
