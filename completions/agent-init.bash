@@ -4,12 +4,12 @@ agent-init agents 2>/dev/null | sed -n 's/^  \([a-z][a-z0-9-]*\)  .*/\1/p'
 }
 _agent_init_options() {
 case $1 in
-run) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --state-dir --drop-caps --no-new-privs --stop-signal --grace --forward-to --rewrite --log-format --verbose --quiet --warn-within --help --version' -- "$2" ;;
+run) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --state-dir --drop-caps --no-new-privs --stop-signal --grace --forward-to --rewrite --log-format --verbose --quiet --warn-within --on-event --help --version' -- "$2" ;;
 setup) compgen -W '--agent --auto --token --capture --user --user-from --home --work-dir --scope --first-run --trust --state-dir --grace --log-format --verbose --quiet --help' -- "$2" ;;
-keep) compgen -W '--agent --capture --store --before --once --secrets --user --user-from --home --state-dir --drop-caps --no-new-privs --stop-signal --grace --log-format --verbose --quiet --warn-within --help' -- "$2" ;;
+keep) compgen -W '--agent --capture --store --before --once --secrets --user --user-from --home --state-dir --drop-caps --no-new-privs --stop-signal --grace --log-format --verbose --quiet --warn-within --on-event --help' -- "$2" ;;
 status) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --user --user-from --home --work-dir --state-dir --log-format --verbose --warn-within --short --openmetrics --json --help' -- "$2" ;;
 history) compgen -W '--agent --capture --store --state-dir --json --help' -- "$2" ;;
-plan) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --state-dir --drop-caps --no-new-privs --stop-signal --grace --forward-to --rewrite --log-format --verbose --quiet --warn-within --json --help' -- "$2" ;;
+plan) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --state-dir --drop-caps --no-new-privs --stop-signal --grace --forward-to --rewrite --log-format --verbose --quiet --warn-within --on-event --json --help' -- "$2" ;;
 doctor) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --user --user-from --home --work-dir --state-dir --log-format --warn-within --json --help' -- "$2" ;;
 healthcheck) compgen -W '--state-dir --help' -- "$2" ;;
 exec) compgen -W '--state-dir --help' -- "$2" ;;
@@ -84,7 +84,7 @@ while ((i < last)); do
 case ${words[i]} in
 --) ((i++)); break ;;
 --*=*) ((i++)) ;;
---agent|--auth|--prefer|--capture|--store|--secrets|--deliver|--sync|--wait|--user|--user-from|--home|--work-dir|--scope|--first-run|--trust|--state-dir|--drop-caps|--no-new-privs|--stop-signal|--grace|--forward-to|--rewrite|--log-format|--warn-within|--before)
+--agent|--auth|--prefer|--capture|--store|--secrets|--deliver|--sync|--wait|--user|--user-from|--home|--work-dir|--scope|--first-run|--trust|--state-dir|--drop-caps|--no-new-privs|--stop-signal|--grace|--forward-to|--rewrite|--log-format|--warn-within|--on-event|--before)
 if ((i + 1 == last)); then
 mapfile -t COMPREPLY < <(_agent_init_values "${words[i]}" "$cur")
 return

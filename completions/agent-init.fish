@@ -15,7 +15,7 @@ case --
 echo rest $name (math $i + 1)
 return
 case '--*=*'
-case --agent --auth --prefer --capture --store --secrets --deliver --sync --wait --user --user-from --home --work-dir --scope --first-run --trust --state-dir --drop-caps --no-new-privs --stop-signal --grace --forward-to --rewrite --log-format --warn-within --before
+case --agent --auth --prefer --capture --store --secrets --deliver --sync --wait --user --user-from --home --work-dir --scope --first-run --trust --state-dir --drop-caps --no-new-privs --stop-signal --grace --forward-to --rewrite --log-format --warn-within --on-event --before
 set i (math $i + 1)
 case '-*'
 case '*'
@@ -94,6 +94,7 @@ complete -c agent-init -n '__agent_init_in run setup keep status plan doctor' -l
 complete -c agent-init -n '__agent_init_in run setup keep status plan' -s v -l verbose -d 'Log each step'
 complete -c agent-init -n '__agent_init_in run setup keep plan' -s q -l quiet -d 'Log warnings and errors only'
 complete -c agent-init -n '__agent_init_in run keep status plan doctor' -l warn-within -d 'Report a login as expiring this long before its end' -x
+complete -c agent-init -n '__agent_init_in run keep plan' -l on-event -d 'Run CMD when something happens to a login' -x
 complete -c agent-init -n '__agent_init_in run setup keep status history plan doctor healthcheck exec agents install completions help version' -s h -l help -d 'Print help: -h is short, --help is long'
 complete -c agent-init -n '__agent_init_in run' -s V -l version -d 'Print the version'
 complete -c agent-init -n '__agent_init_in setup' -l auto -d 'Start the agent itself instead of its login command'

@@ -18,6 +18,7 @@ use crate::log::event::EventKey;
 use crate::log::{Message, Reporter};
 use crate::process::children;
 use crate::process::children::Children;
+use crate::process::hook;
 use crate::sync::Engine;
 use crate::sync::dedup_log::{DedupLog, Subject};
 use crate::sys::poll::Interest;
@@ -131,6 +132,18 @@ impl Supervisor {
             self.read_signals();
         }
         self.engine.finish(&mut self.children);
+        self.run_last_hooks();
+    }
+
+    /// Gives the command of `--on-event` a moment for what happened at the end.
+    fn run_last_hooks(&mut self) {
+        let until = Instant::now() + hook::LAST_WAIT;
+        let until = self.stop.ends_at().map_or(until, |ends_at| ends_at.min(until));
+        while self.engine.last_hook_step(Instant::now(), &mut self.children) && Instant::now() < until {
+            self.sleep_until(Some(until));
+            self.read_signals();
+        }
+        self.engine.abandon_hook(&mut self.children);
     }
 
     fn sleep(&mut self) {

@@ -19,6 +19,7 @@ use crate::keep::message::About;
 use crate::log::event::EventKey;
 use crate::log::{Message, Reporter};
 use crate::process::children::Children;
+use crate::process::hook;
 use crate::sync::Engine;
 use crate::sync::dedup_log::{DedupLog, Subject};
 use crate::sys::poll;
@@ -104,7 +105,8 @@ impl Keeper {
         for login in &mut self.logins {
             let Some(session) = self.engine.session(&login.agent) else { continue };
             login.step(session, !self.stop.has_begun(), &mut self.children);
-            self.reporter.say_all(&login.take_messages());
+            let messages = login.take_messages();
+            self.engine.say(&messages);
         }
     }
 
@@ -130,10 +132,23 @@ impl Keeper {
             self.reap();
         }
         self.engine.finish(&mut self.children);
+        self.run_last_hooks();
         self.reporter.say_all(&self.log.take_last(Instant::now()));
         self.reporter.finish(self.stop.ends_at());
         let has_failed = self.logins.iter().any(|login| login.is_done() == Some(false));
         u8::from(has_failed)
+    }
+
+    /// Gives the command of `--on-event` a moment for what happened at the end.
+    fn run_last_hooks(&mut self) {
+        let until = Instant::now() + hook::LAST_WAIT;
+        let until = self.stop.ends_at().map_or(until, |ends_at| ends_at.min(until));
+        while self.engine.last_hook_step(Instant::now(), &mut self.children) && Instant::now() < until {
+            self.sleep_until(Some(until));
+            self.read_signals();
+            self.reap();
+        }
+        self.engine.abandon_hook(&mut self.children);
     }
 
     fn sleep_until(&mut self, deadline: Option<Instant>) {

@@ -6,6 +6,8 @@ pub mod safe;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use self::event::EventKey;
 use self::safe::sanitized;
 use crate::error::{Failure, in_words, without_number};
@@ -96,6 +98,22 @@ impl Message {
     pub fn hint(mut self, hint: impl Into<String>) -> Message {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The message for programs. Its text may hold anything: [`safe::escaped`] makes it one safe line.
+    pub fn object(&self) -> Value {
+        let mut object = json!({
+            "level": self.level.word(),
+            "event": self.event.word(),
+            "message": without_number(&self.text),
+        });
+        if let Some(agent) = &self.agent {
+            object["agent"] = agent.as_str().into();
+        }
+        if let Some(hint) = &self.hint {
+            object["hint"] = without_number(hint).into();
+        }
+        object
     }
 }
 
@@ -193,11 +211,10 @@ impl Reporter {
     }
 
     pub(crate) fn render(self, message: &Message) -> String {
-        // All messages pass here, wherever their text comes from.
-        let text = without_number(&message.text);
-        let hint = message.hint.as_deref().map(without_number);
         match self.format {
             LogFormat::Text => {
+                let text = without_number(&message.text);
+                let hint = message.hint.as_deref().map(without_number);
                 let prefix = match message.level {
                     Level::Error => "error: ",
                     Level::Warning => "warning: ",
@@ -206,20 +223,7 @@ impl Reporter {
                 let hint = hint.map(|hint| format!("  hint: {}\n", sanitized(&hint))).unwrap_or_default();
                 format!("agent-init: {prefix}{}\n{hint}", sanitized(&text))
             }
-            LogFormat::Json => {
-                let mut line = serde_json::json!({
-                    "level": message.level.word(),
-                    "event": message.event.word(),
-                    "message": text,
-                });
-                if let Some(agent) = &message.agent {
-                    line["agent"] = agent.as_str().into();
-                }
-                if let Some(hint) = hint {
-                    line["hint"] = hint.into();
-                }
-                safe::escaped(&line.to_string()) + "\n"
-            }
+            LogFormat::Json => safe::escaped(&message.object().to_string()) + "\n",
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod argv;
 pub mod children;
 pub mod helpers;
+pub mod hook;
 pub mod interrupt;
 pub mod programs;
 pub mod table;

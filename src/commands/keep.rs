@@ -59,7 +59,8 @@ fn start(config: &KeepConfig, environment: &Environment, reporter: Reporter) -> 
     let plan = plan::plan(&run, &facts)?;
     check_stores(&plan)?;
     directories::state_directory(facts.state_dir.parent().unwrap_or(&facts.state_dir))?;
-    let mut engine = run::install_working_copies(&facts, &plan, &mut helpers, reporter)?;
+    let hook = run::hook(&run, &facts, inherited, reporter)?;
+    let mut engine = run::install_working_copies(&facts, &plan, &mut helpers, reporter, hook)?;
     run::become_reaper(reporter);
     let logins = kept_logins(config, &facts, &plan, inherited, &mut engine, reporter)?;
 

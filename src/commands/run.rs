@@ -22,6 +22,7 @@ use crate::log::{Message, Reporter};
 use crate::plan::{AgentPlan, LoginFileStep, Plan, PrivilegeSteps, environment};
 use crate::process::children::Children;
 use crate::process::helpers::Helpers;
+use crate::process::hook::Hook;
 use crate::process::interrupt::Interrupt;
 use crate::state::{SavedWriteBack, Served, State};
 use crate::sync::Engine;
@@ -61,7 +62,8 @@ fn start(config: &RunConfig, environment: &Environment) -> anyhow::Result<Superv
     reporter.say_all(facts.warnings());
     let plan = plan::plan(config, &facts)?;
     announce(reporter, &plan, facts.now);
-    let mut engine = install_working_copies(&facts, &plan, &mut helpers, reporter)?;
+    let hook = hook(config, &facts, inherited, reporter)?;
+    let mut engine = install_working_copies(&facts, &plan, &mut helpers, reporter, hook)?;
     let launched = launch(&facts, &plan, inherited, &interrupt, reporter);
     let (agent, foreground) = launched.inspect_err(|_| engine.agent_not_started(&mut children))?;
 
@@ -124,6 +126,22 @@ fn announce(reporter: Reporter, plan: &Plan<'_, '_>, now: SystemTime) {
     }
 }
 
+/// The command of `--on-event`.
+pub(super) fn hook(
+    config: &RunConfig,
+    facts: &Facts<'_>,
+    inherited: Inherited,
+    reporter: Reporter,
+) -> anyhow::Result<Option<Hook>> {
+    let Some(argv) = &config.on_event else { return Ok(None) };
+    let environment = facts.environment.for_helpers(|name| facts.catalog.is_agents_own(name));
+    let hook = Hook::new(argv, environment, inherited);
+    let mut hook = hook.context("--on-event: the command contains a NUL byte")?;
+    let missing = argv.first().and_then(|program| hook.check(facts.environment.get("PATH"), program));
+    reporter.say_all(&missing);
+    Ok(Some(hook))
+}
+
 /// Installs the working copies and connects them to their stores.
 ///
 /// A failure stops the start only if a login was to be installed or the operator named the directory. Otherwise the
@@ -133,6 +151,7 @@ pub(super) fn install_working_copies(
     plan: &Plan<'_, '_>,
     helpers: &mut Helpers<'_>,
     reporter: Reporter,
+    hook: Option<Hook>,
 ) -> anyhow::Result<Engine> {
     let interrupt = helpers.signals;
     if let Some(home) = &plan.home {
@@ -151,7 +170,7 @@ pub(super) fn install_working_copies(
             return Err(error);
         }
     }
-    let mut engine = installer.into_engine(plan);
+    let mut engine = installer.into_engine(plan, hook);
     engine.sync_before_start(interrupt);
     Ok(engine)
 }
@@ -200,7 +219,7 @@ impl Installer<'_, '_, '_> {
         }
     }
 
-    fn into_engine(self, plan: &Plan<'_, '_>) -> Engine {
+    fn into_engine(self, plan: &Plan<'_, '_>, hook: Option<Hook>) -> Engine {
         let state = State {
             version: 1,
             pid: process::id(),
@@ -212,7 +231,8 @@ impl Installer<'_, '_, '_> {
         if let Some(state_dir) = &self.state_dir {
             directories::sweep(state_dir);
         }
-        let mut engine = Engine::new(self.sessions, self.state_dir.map(|dir| (dir, state)), self.reporter);
+        let mut engine = Engine::new(self.sessions, self.state_dir.map(|dir| (dir, state)), self.reporter, hook);
+        engine.observe(plan.agents.iter().flat_map(|agent| &agent.warnings));
         if self.facts.previous.agent_pid.is_some() {
             // `status` and `exec` must not find the agent of the previous run in the meantime.
             engine.save_state();

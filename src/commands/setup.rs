@@ -183,7 +183,7 @@ impl InteractiveSession<'_, '_, '_> {
         let reporter = Reporter { on_raw_terminal: io::stderr().is_terminal(), ..self.reporter };
         let sessions =
             if self.login_command.kind == CommandKind::Token { Vec::new() } else { target::open_sessions(targets)? };
-        let mut engine = Engine::new(sessions, None, reporter);
+        let mut engine = Engine::new(sessions, None, reporter, None);
         let mut children = Children::default();
         engine.sync_before_start(&interrupt);
         let started = self.start(outer, &interrupt, reporter);

@@ -65,6 +65,8 @@ pub struct RunConfig {
     pub grace: Duration,
     /// From how long before its end a login counts as expiring.
     pub warn_within: Duration,
+    /// The words of the command that is run for events.
+    pub on_event: Option<Vec<OsString>>,
     /// What is said, and how.
     pub log: LogConfig,
     /// What is different under the name of another init.
@@ -105,6 +107,7 @@ impl Default for RunConfig {
             // Docker kills after 10 s.
             grace: Duration::from_secs(8),
             warn_within: WARN_WITHIN,
+            on_event: None,
             log: LogConfig::default(),
             compat: Compat::default(),
             command: Vec::new(),

@@ -125,6 +125,7 @@ fn every_option_of_run() {
         ("forward-to", "process", |run| run.forward_to == Forwarding::Process),
         ("rewrite", "15:2,1:0", |run| run.rewrite.len() == 2),
         ("log-format", "json", |run| run.log.format == LogFormat::Json),
+        ("on-event", "notify 'a b'", |run| run.on_event == Some(vec!["notify".into(), "a b".into()])),
         ("warn-within", "3d", |run| run.warn_within == Duration::from_secs(3 * 86_400)),
     ];
     for (long, value, is_set) in rows {

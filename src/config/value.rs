@@ -205,6 +205,11 @@ pub(crate) fn store(text: &str) -> Result<StoreChoice, Invalid> {
     }
 }
 
+/// Reads the command of `--on-event`.
+pub(crate) fn command(text: &OsStr) -> Result<Vec<OsString>, Invalid> {
+    argv::argv(text).ok_or_else(|| Invalid::new("the command is empty", "leave the option out to run nothing"))
+}
+
 /// Who runs the agent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum UserChoice {

@@ -11,6 +11,7 @@ use crate::fs::directories;
 use crate::log::event::EventKey;
 use crate::log::{Message, Reporter};
 use crate::process::children::Children;
+use crate::process::hook::Hook;
 use crate::process::interrupt::Interrupt;
 use crate::state;
 use crate::state::State;
@@ -41,13 +42,20 @@ pub struct Engine {
     /// Messages that belong to no single session.
     log: DedupLog,
     reporter: Reporter,
+    /// The command that is run for events.
+    hook: Option<Hook>,
 }
 
 impl Engine {
     /// Starts to watch for the live sessions. `state`: the state directory, and what is saved there about this run.
-    pub fn new(sessions: Vec<SyncSession>, state: Option<(Dir, State)>, reporter: Reporter) -> Engine {
-        let mut engine =
-            Engine { sessions, watcher: None, watches: Vec::new(), state, log: DedupLog::default(), reporter };
+    pub fn new(
+        sessions: Vec<SyncSession>,
+        state: Option<(Dir, State)>,
+        reporter: Reporter,
+        hook: Option<Hook>,
+    ) -> Engine {
+        let (watches, log) = (Vec::new(), DedupLog::default());
+        let mut engine = Engine { sessions, watcher: None, watches, state, log, reporter, hook };
         engine.watch(Instant::now());
         engine
     }
@@ -83,13 +91,15 @@ impl Engine {
 
     /// The descriptors that become readable when something has changed.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.watcher.iter().map(AsFd::as_fd).chain(self.sessions.iter().flat_map(SyncSession::fds))
+        let sessions = self.sessions.iter().flat_map(SyncSession::fds);
+        self.watcher.iter().map(AsFd::as_fd).chain(sessions).chain(self.hook.iter().flat_map(Hook::fds))
     }
 
     /// When the next step is due.
     pub fn deadline(&self) -> Option<Instant> {
         let now = Instant::now();
-        self.sessions.iter().filter_map(|session| session.due(now)).chain(self.log.deadline()).min()
+        let sessions = self.sessions.iter().filter_map(|session| session.due(now));
+        sessions.chain(self.log.deadline()).chain(self.hook.as_ref().and_then(Hook::deadline)).min()
     }
 
     /// Whether an agent is in the middle of a refresh, so that killing it now would lose a token.
@@ -136,6 +146,7 @@ impl Engine {
         self.step_helpers(now, children);
         self.step_sessions(now, Phase::AgentLives);
         self.watch(now);
+        self.step_hook(now, children);
     }
 
     /// Begins the final sync of every session, when no agent lives any more. Returns when it must end.
@@ -152,6 +163,7 @@ impl Engine {
     pub fn final_sync_step(&mut self, now: Instant, children: &mut Children) -> Option<Instant> {
         self.step_helpers(now, children);
         self.step_sessions(now, Phase::End);
+        self.step_hook(now, children);
         self.sessions.iter().filter_map(|session| session.next_final_step(now)).min()
     }
 
@@ -159,11 +171,44 @@ impl Engine {
         let now = Instant::now();
         for session in &mut self.sessions {
             session.finish(children);
-            self.reporter.say_all(&session.last_messages(now));
+            say(self.reporter, &mut self.hook, &session.last_messages(now));
         }
         self.reporter.say_all(&self.log.take_last(now));
         if let Some((dir, _)) = &self.state {
             directories::sweep(dir);
+        }
+    }
+
+    /// Writes messages, and runs the command of `--on-event` for those that it is for.
+    pub fn say(&mut self, messages: &[Message]) {
+        say(self.reporter, &mut self.hook, messages);
+    }
+
+    /// The same for messages that were written already.
+    pub fn observe<'m>(&mut self, messages: impl IntoIterator<Item = &'m Message>) {
+        if let Some(hook) = &mut self.hook {
+            for message in messages {
+                hook.observe(message);
+            }
+        }
+    }
+
+    fn step_hook(&mut self, now: Instant, children: &mut Children) {
+        if let Some(hook) = &mut self.hook {
+            self.reporter.say_all(&hook.step(now, children));
+        }
+    }
+
+    /// A step after the end of the last sync: events that happened then may still be told. Returns whether that is so.
+    pub fn last_hook_step(&mut self, now: Instant, children: &mut Children) -> bool {
+        self.step_hook(now, children);
+        self.hook.as_ref().is_some_and(Hook::is_busy)
+    }
+
+    /// Ends the command of `--on-event`.
+    pub fn abandon_hook(&mut self, children: &mut Children) {
+        if let Some(hook) = &mut self.hook {
+            hook.abandon(children);
         }
     }
 
@@ -218,7 +263,7 @@ impl Engine {
     fn step_sessions(&mut self, now: Instant, phase: Phase) {
         for session in &mut self.sessions {
             session.step(now, phase);
-            self.reporter.say_all(&session.messages(now));
+            say(self.reporter, &mut self.hook, &session.messages(now));
         }
         self.save_if_changed();
         self.reporter.say_all(&self.log.take(now));
@@ -257,6 +302,15 @@ impl Engine {
         match state::save(dir, state) {
             Ok(()) => self.log.recovered(),
             Err(error) => self.log.once(Message::error(&error).as_warning().event(EventKey::StateNotSaved)),
+        }
+    }
+}
+
+fn say(reporter: Reporter, hook: &mut Option<Hook>, messages: &[Message]) {
+    reporter.say_all(messages);
+    if let Some(hook) = hook {
+        for message in messages {
+            hook.observe(message);
         }
     }
 }

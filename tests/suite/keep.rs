@@ -112,6 +112,26 @@ fn a_login_that_is_due_is_refreshed_and_another_is_not() {
     }
 }
 
+#[test]
+fn events_of_a_keeper_are_told() {
+    let sandbox = captured(-3600);
+    let command = format!("cat >>'{}'", sandbox.text("told"));
+    keeper(&sandbox, REFRESH).arguments(["--once", "--on-event", &command]).run().ok().quiet();
+    let told = |sandbox: &Sandbox| -> Vec<Value> {
+        sandbox.read("told").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let words = |events: &[Value]| events.iter().map(|event| event["event"].clone()).collect::<Vec<_>>();
+    let events = told(&sandbox);
+    assert_eq!(words(&events), ["published", "refreshed"]);
+    assert!(events.iter().all(|event| event["agent"] == "claude"), "{events:?}");
+    // The vendor refuses the next refresh.
+    sandbox.write("told", "");
+    sandbox.write("vendor/name", "other\n");
+    sandbox.write(STORED, Session::expired("b").json());
+    keeper(&sandbox, REFRESH).arguments(["--once", "--on-event", &command]).run().code(1);
+    assert_eq!(words(&told(&sandbox)), ["logged-out"]);
+}
+
 /// A refresh does not move the deadline, so that somebody has to log in, and the keeper is who is always there to say it.
 #[test]
 fn a_login_that_ends_although_it_is_kept_is_warned_of() {

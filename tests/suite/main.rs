@@ -14,6 +14,7 @@ mod commands;
 mod crash;
 mod docker;
 mod dropin;
+mod events;
 mod faults;
 mod first_start;
 mod fleet;

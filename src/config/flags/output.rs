@@ -63,6 +63,26 @@ pub(super) const FLAGS: &[Flag] = &[
         action: Action::Set(|settings, text| put_text(&mut settings.run.warn_within, text, value::duration)),
     },
     Flag {
+        name: Long("on-event"),
+        takes: Takes::Value("CMD", Values::Anything),
+        variable: Some("AGENT_INIT_ON_EVENT"),
+        group: Group::Output,
+        taken_by: TakenBy { shown: &[Run, Keep, Plan], hidden: &[Setup, Status, History, Doctor] },
+        about: About {
+            short: "Run CMD when something happens to a login",
+            long: "\
+CMD reads the event, one JSON object, from standard input. It runs as agent-init's user, for 10 s at most, and delays \
+nothing. The events are expiring, expired, logged-out, publish-failed, not-published, recovered, conflict, published, \
+adopted, refreshed, refresh-failed and not-kept.",
+            default: "",
+        },
+        about_in: &[],
+        action: Action::Set(|settings, text| {
+            settings.run.on_event = Some(value::command(text)?);
+            Ok(())
+        }),
+    },
+    Flag {
         name: Long("short"),
         takes: Takes::Nothing,
         variable: None,

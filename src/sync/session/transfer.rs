@@ -148,6 +148,10 @@ impl SyncSession {
         self.config.beginning = Beginning::Continue;
         self.has_published = true;
         self.log.recovered();
+        if self.last_result == Some(SyncResult::Failed) {
+            let text = format!("{}: the login is saved to {} again", self.config.agent, self.config.store.location());
+            self.log.say(Message::notice(text).event(EventKey::Recovered).agent(&self.config.agent));
+        }
         self.config.refusal_is_known = false;
         self.warn_if_out_of_turn(&put.login);
         self.record_agreement(&put.login, SyncResult::Published, EventKey::Published);
