@@ -188,7 +188,14 @@ pub fn save(state_dir: &Dir, state: &State) -> anyhow::Result<()> {
         return Err(Failure::new(format!("cannot write {FILE}: it would be larger than {LIMIT} bytes")).into());
     }
     let attributes = Attributes { mode: 0o644, owner: None };
-    state_dir.write_whole(OsStr::new(FILE), &text, attributes).with_context(|| {
+    // Without it the next start knows as much as after the first one.
+    let is_new = state_dir.stat_entry(OsStr::new(FILE)).is_err();
+    let written = if is_new {
+        state_dir.write_copy(OsStr::new(FILE), &text, attributes)
+    } else {
+        state_dir.write_whole(OsStr::new(FILE), &text, attributes)
+    };
+    written.with_context(|| {
         let hint = "exec, healthcheck and the next start of this container read it; --state-dir sets another directory";
         Failure::new(format!("cannot write {FILE} to the state directory")).hint(hint)
     })

@@ -32,7 +32,7 @@ use crate::login::merge::LoginState;
 use crate::plan::{AgentPlan, LoginFileStep, Plan, TrustedRoot};
 use crate::process::interrupt::Interrupt;
 use crate::store::directory::{BOOKKEEPING, keep_conflict};
-use crate::sys::dir::{Attributes, Dir};
+use crate::sys::dir::{Attributes, Dir, Durability};
 use crate::sys::replace::{Exclusion, Replaced};
 use crate::sys::stat::Kind;
 use crate::sys::{access, privilege};
@@ -81,7 +81,7 @@ pub fn install(
         if let (LoginFileStep::Written, Some(Ok(CandidateValue::Session(login)))) =
             (plan.login, plan.chosen().map(|candidate| &candidate.found))
         {
-            working_copy.write(&session.file, login.bytes.expose_secret())?;
+            working_copy.write_copy(&session.file, login.bytes.expose_secret())?;
         }
     }
     overrides::remove(plan, &working_copy, reporter);
@@ -129,14 +129,26 @@ fn trusted_path(root: &TrustedRoot, path: &Path, owner: Option<(u32, u32)>) -> a
 impl WorkingCopy {
     /// Writes a file of the working copy atomically, with mode 0600 and the agent as its owner.
     pub fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        self.write_as(name, bytes, Durability::Synced)
+    }
+
+    /// The same for a copy of what is kept elsewhere, and for what the next start would write again.
+    pub fn write_copy(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        self.write_as(name, bytes, Durability::Later)
+    }
+
+    fn write_as(&self, name: &str, bytes: &[u8], durability: Durability) -> anyhow::Result<()> {
         if bytes.len() as u64 > LIMIT {
             let what =
                 format!("cannot write {}: it would be larger than {LIMIT} bytes", self.path.join(name).display());
             return Err(Failure::new(what).hint("make the file smaller: larger files are not read").into());
         }
-        self.dir
-            .write_whole(OsStr::new(name), bytes, Attributes { mode: 0o600, owner: self.owner })
-            .with_context(|| directories::failure("write", &self.path.join(name)))
+        let (entry, attributes) = (OsStr::new(name), Attributes { mode: 0o600, owner: self.owner });
+        let written = match durability {
+            Durability::Synced => self.dir.write_whole(entry, bytes, attributes),
+            Durability::Later => self.dir.write_copy(entry, bytes, attributes),
+        };
+        written.with_context(|| directories::failure("write", &self.path.join(name)))
     }
 
     /// Keeps a version of a file in `conflicts/`, readable only for this process.
@@ -176,7 +188,7 @@ impl WorkingCopy {
         let is_there = there.state != LoginState::Absent;
         if is_there && there.bytes.is_none() {
             // A link, a FIFO or another user's file contains no login of the agent.
-            return self.write(name, bytes).map(|()| Replaced::Done);
+            return self.write_copy(name, bytes).map(|()| Replaced::Done);
         }
         let owners = self.owners();
         let is_same = |moved: &OsStr| {
@@ -229,7 +241,7 @@ fn copy_credential_files(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>, reporter: 
         let path = copied_file(&facts.state_dir, &plan.facts.definition.name, &file.variable);
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
         let (dir, _) = directories::private_directory(parent, &facts.state_dir, owner)?;
-        dir.write_whole(name, file.bytes.expose_secret(), Attributes { mode: 0o600, owner })
+        dir.write_copy(name, file.bytes.expose_secret(), Attributes { mode: 0o600, owner })
             .with_context(|| directories::failure("write", &path))?;
         if let Some(cache) = &file.cache
             && let Err(error) = install_cache(cache, &facts.home, owner)
@@ -254,7 +266,7 @@ fn install_cache(cache: &Cache, home: &Path, owner: Option<(u32, u32)>) -> anyho
             Err(error) => return Err(error).with_context(|| directories::failure("look at", &path.join(&file.name))),
         };
         if is_outdated {
-            dir.write_whole(&file.name, file.bytes.expose_secret(), Attributes { mode: 0o600, owner })
+            dir.write_copy(&file.name, file.bytes.expose_secret(), Attributes { mode: 0o600, owner })
                 .with_context(|| directories::failure("write", &path.join(&file.name)))?;
         }
     }
@@ -372,7 +384,7 @@ fn copy_settings(
         }
         let owners = if is_mounted { Owners::Any } else { Owners::These(vec![facts.identity.uid, 0, facts.current.0]) };
         let copied = match read_outside_file(&from, &owners) {
-            Ok(bytes) => working_copy.write(inside, &bytes).map_err(|error| in_words(&error)),
+            Ok(bytes) => working_copy.write_copy(inside, &bytes).map_err(|error| in_words(&error)),
             Err(why) if why.is_unknown() && !why.is_forbidden() => Err(why.to_string()),
             Err(_) => Ok(()),
         };

@@ -243,7 +243,7 @@ impl Found {
     /// The same as a [`Stat`]. Only kind, mode, uid and gid are meaningful.
     pub fn stat(self) -> Stat {
         let Found { kind, mode, uid, gid, .. } = self;
-        Stat { kind, mode, uid, gid, links: 1, size: 0, id: (0, 0), changed: (0, 0) }
+        Stat { kind, mode, uid, gid, links: 1, size: 0, id: (0, 0), changed: (0, 0), modified: (0, 0) }
     }
 
     fn of(metadata: &std::fs::Metadata) -> Found {

@@ -220,7 +220,17 @@ mod tests {
     }
 
     fn directory(path: &str, uid: u32, mode: u32) -> ExistingHome {
-        let stat = Stat { kind: Kind::Directory, mode, uid, gid: uid, links: 2, size: 0, id: (0, 0), changed: (0, 0) };
+        let stat = Stat {
+            kind: Kind::Directory,
+            mode,
+            uid,
+            gid: uid,
+            links: 2,
+            size: 0,
+            id: (0, 0),
+            changed: (0, 0),
+            modified: (0, 0),
+        };
         ExistingHome { path: path.into(), stat: Some(stat) }
     }
 

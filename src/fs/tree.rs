@@ -1,6 +1,7 @@
 //! Copies directory trees that somebody else wrote, within limits; removes them, and gives them to an owner.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::error::reason;
 use crate::sys::dir::{Attributes, Dir, Names, set_mode_and_owner, stat_file};
-use crate::sys::stat::Kind;
+use crate::sys::stat::{Kind, Stat};
 
 /// How deep a tree is followed: a loop of links beneath the source ends here.
 const DEPTH: usize = 24;
@@ -53,13 +54,24 @@ pub struct EntryPath<'e> {
 /// An entry that was opened.
 pub enum Opened {
     Directory(Dir),
-    File { bytes: Zeroizing<Vec<u8>>, mode: u32 },
+    /// It stays where it is, so its copy can be made again.
+    File {
+        file: File,
+        stat: Stat,
+    },
+    /// The new content, which exists nowhere else.
+    Content {
+        bytes: Zeroizing<Vec<u8>>,
+        mode: u32,
+    },
 }
 
 /// How the entries of a tree are opened, by the trust that it deserves.
 pub trait Source {
     /// The largest sum of all files, in bytes.
-    const BYTES: usize;
+    const BYTES: u64;
+    /// The largest file, in bytes.
+    const FILE_BYTES: u64;
     /// What happened to an entry that is refused: "not copied".
     const REFUSED: &'static str;
 
@@ -100,7 +112,7 @@ struct TreeCopy<'c, S> {
     /// How many more entries may be copied.
     entries: usize,
     /// How many more bytes may be copied.
-    bytes: usize,
+    bytes: u64,
     skipped: Skipped,
 }
 
@@ -144,13 +156,30 @@ impl<S: Source> TreeCopy<'_, S> {
                 }
                 Ok(())
             }
-            Some(Opened::File { bytes, mode }) => {
-                let left = self.bytes.checked_sub(bytes.len());
-                self.bytes = left.ok_or_else(|| format!("all files together have more than {} bytes", S::BYTES))?;
-                let attributes = Attributes { mode: 0o600 | (mode & 0o100), owner: self.owner };
-                to.write_whole(entry.name, &bytes, attributes).map_err(in_words)
+            Some(Opened::File { file, stat }) => {
+                self.take_bytes(stat.size)?;
+                let attributes = self.attributes(stat.mode);
+                let copied = to.copy_file(entry.name, &file, S::FILE_BYTES, stat.modified, attributes);
+                copied.map(drop).map_err(in_words)
+            }
+            Some(Opened::Content { bytes, mode }) => {
+                self.take_bytes(bytes.len() as u64)?;
+                to.write_whole(entry.name, &bytes, self.attributes(mode)).map_err(in_words)
             }
         }
+    }
+
+    fn take_bytes(&mut self, size: u64) -> Result<(), String> {
+        if size > S::FILE_BYTES {
+            return Err(format!("it is larger than {} bytes", S::FILE_BYTES));
+        }
+        let left = self.bytes.checked_sub(size);
+        self.bytes = left.ok_or_else(|| format!("all files together have more than {} bytes", S::BYTES))?;
+        Ok(())
+    }
+
+    fn attributes(&self, mode: u32) -> Attributes {
+        Attributes { mode: 0o600 | (mode & 0o100), owner: self.owner }
     }
 }
 

@@ -114,10 +114,10 @@ impl RefreshCopy {
     pub fn begin(&mut self, login: &Login, bytes: &[u8]) -> Result<Option<Lock>, String> {
         self.empty().map_err(|error| in_words(&error))?;
         for (name, bytes) in &self.beside {
-            self.copy.write(name, bytes).map_err(|error| in_words(&error))?;
+            self.copy.write_copy(name, bytes).map_err(|error| in_words(&error))?;
         }
         let forced = forced::with_values(bytes, &self.force);
-        self.copy.write(&self.session.file, &forced).map_err(|error| in_words(&error))?;
+        self.copy.write_copy(&self.session.file, &forced).map_err(|error| in_words(&error))?;
         let attributes = Attributes { mode: 0o600, owner: None };
         self.marks
             .write_whole(&self.mark, login.digest.to_string().as_bytes(), attributes)

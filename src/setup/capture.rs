@@ -166,6 +166,7 @@ mod tests {
                 size: 0,
                 id: (0, 0),
                 changed: (0, 0),
+                modified: (0, 0),
             };
             assert_eq!(
                 refuse_other_owner(Path::new("/x"), &stat, uid, may_chown).is_none(),

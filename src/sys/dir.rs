@@ -12,7 +12,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
+use nix::sys::stat::{Mode, fchmod, fstat, fstatat, futimens, mkdirat};
+use nix::sys::time::TimeSpec;
 use nix::unistd::{AccessFlags, Gid, Uid, UnlinkatFlags, fchown, fsync, unlinkat};
 
 use crate::sys::listing::Listing;
@@ -26,6 +27,16 @@ pub struct Attributes {
     pub mode: u32,
     /// Owner and group. `None` leaves ours.
     pub owner: Option<(u32, u32)>,
+}
+
+/// When the content of a file is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// When the write returns. For what exists nowhere else.
+    Synced,
+    /// When the kernel writes it. For a copy of something that is kept elsewhere: after a crash of the machine the file
+    /// may be old, empty or gone.
+    Later,
 }
 
 /// Names in a directory, sorted, without `.` and `..`.
@@ -159,6 +170,12 @@ impl Dir {
         self.write_whole_staged_in(self, name, bytes, attributes)
     }
 
+    /// Like [`Dir::write_whole`], but does not wait for the disk: for what can be made again.
+    pub fn write_copy(&self, name: &OsStr, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
+        let temporary = self.write_temporary(name, bytes, attributes, Durability::Later)?;
+        self.rename_temporary(self, &temporary, name)
+    }
+
     /// Makes the entry `name` an empty file. An entry that is there stays as it is.
     pub fn make_file(&self, name: &OsStr, attributes: Attributes) -> io::Result<()> {
         check_component(name)?;
@@ -196,6 +213,45 @@ impl Dir {
         Ok(nix::fcntl::readlinkat(&self.0, name)?.into())
     }
 
+    /// Makes the entry `name` a copy of what is left of `from`, at most `limit` bytes, with this mtime. Like
+    /// [`Dir::write_copy`]. The kernel copies (`copy_file_range(2)`), and shares blocks where the file system can. Fails
+    /// with EFBIG if there is more.
+    pub fn copy_file(
+        &self,
+        name: &OsStr,
+        from: &File,
+        limit: u64,
+        modified: (i64, i64),
+        attributes: Attributes,
+    ) -> io::Result<u64> {
+        check_component(name)?;
+        let temporary = temporary_name(name);
+        let mut file = self.make_temporary(&temporary)?;
+        let mut copy = || {
+            set_mode_and_owner(&file, attributes)?;
+            // Most files are small, and then read(2) and write(2) are cheaper than what follows.
+            let mut first = Vec::with_capacity(SMALL_FILE);
+            from.take(SMALL_FILE as u64).read_to_end(&mut first)?;
+            file.write_all(&first)?;
+            let rest = if first.len() < SMALL_FILE { 0 } else { io::copy(&mut from.take(limit + 1), &mut file)? };
+            let copied = first.len() as u64 + rest;
+            if copied > limit {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
+            let (seconds, nanoseconds) = modified;
+            let modified = TimeSpec::new(seconds, nanoseconds);
+            futimens(&file, &TimeSpec::UTIME_OMIT, &modified)?;
+            Ok(copied)
+        };
+        match copy() {
+            Ok(copied) => self.rename_temporary(self, &temporary, name).map(|()| copied),
+            Err(error) => {
+                let _ = self.remove(&temporary);
+                Err(error)
+            }
+        }
+    }
+
     /// Like [`Dir::write_whole`], with the temporary file in `staging`, a directory of the same file system. Watchers
     /// of this directory then see a single rename.
     pub fn write_whole_staged_in(
@@ -205,27 +261,41 @@ impl Dir {
         bytes: &[u8],
         attributes: Attributes,
     ) -> io::Result<()> {
-        let temporary = staging.write_temporary(name, bytes, attributes)?;
-        let renamed = renameat(&staging.0, temporary.as_os_str(), &self.0, name);
+        let temporary = staging.write_temporary(name, bytes, attributes, Durability::Synced)?;
+        self.rename_temporary(staging, &temporary, name)
+    }
+
+    fn rename_temporary(&self, staging: &Dir, temporary: &OsStr, name: &OsStr) -> io::Result<()> {
+        let renamed = renameat(&staging.0, temporary, &self.0, name);
         if renamed.is_err() {
-            let _ = staging.remove(&temporary);
+            let _ = staging.remove(temporary);
         }
         Ok(renamed?)
     }
 
-    /// Writes and syncs a new file that will become `name`. Returns its temporary name. After an error there is no
-    /// file.
-    pub(super) fn write_temporary(&self, name: &OsStr, bytes: &[u8], attributes: Attributes) -> io::Result<OsString> {
+    /// Writes a new file that will become `name`. Returns its temporary name. After an error there is no file.
+    pub(super) fn write_temporary(
+        &self,
+        name: &OsStr,
+        bytes: &[u8],
+        attributes: Attributes,
+        durability: Durability,
+    ) -> io::Result<OsString> {
         check_component(name)?;
         let temporary = temporary_name(name);
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mut file = File::from(openat(&self.0, temporary.as_os_str(), flags, Mode::from_bits_truncate(0o600))?);
+        let mut file = self.make_temporary(&temporary)?;
+        let sync = |file: &File| if durability == Durability::Synced { file.sync_all() } else { Ok(()) };
         let written =
-            set_mode_and_owner(&file, attributes).and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all());
+            set_mode_and_owner(&file, attributes).and_then(|()| file.write_all(bytes)).and_then(|()| sync(&file));
         if written.is_err() {
             let _ = self.remove(&temporary);
         }
         written.map(|()| temporary)
+    }
+
+    fn make_temporary(&self, temporary: &OsStr) -> io::Result<File> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        Ok(File::from(openat(&self.0, temporary, flags, Mode::from_bits_truncate(0o600))?))
     }
 
     /// Overwrites the existing entry `name` in place. For a file that is a mount point: rename(2) onto one fails with
@@ -272,7 +342,8 @@ impl Dir {
 
     /// The time of this file system in seconds. A file server has a clock of its own.
     fn clock(&self) -> io::Result<i64> {
-        let name = self.write_temporary(OsStr::new("clock"), b"", Attributes { mode: 0o600, owner: None })?;
+        let name =
+            self.write_temporary(OsStr::new("clock"), b"", Attributes { mode: 0o600, owner: None }, Durability::Later)?;
         let now = self.modified(&name);
         self.remove(&name)?;
         now
@@ -309,6 +380,9 @@ impl AsFd for Dir {
         self.0.as_fd()
     }
 }
+
+/// How much of a file is copied at once.
+const SMALL_FILE: usize = 32 * 1024;
 
 /// `O_NONBLOCK`: open(2) of a planted fifo must not block.
 const READ_FLAGS: OFlag = OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);

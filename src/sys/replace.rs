@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::renameat;
 use nix::{NixPath, libc};
 
-use crate::sys::dir::{Attributes, Dir};
+use crate::sys::dir::{Attributes, Dir, Durability};
 use crate::sys::lock::DirectoryLock;
 
 /// The result of a replacement.
@@ -62,6 +62,8 @@ impl Dir {
     /// expected. Otherwise `is_expected` gets the name under which the old file is then found, and says whether it is
     /// the expected one.
     ///
+    /// The new content is a copy of what is stored elsewhere, so nothing waits for the disk.
+    ///
     /// rename(2) cannot be told which file to replace. `RENAME_EXCHANGE` reveals it afterwards, and can be undone.
     pub fn replace_whole(
         &self,
@@ -75,8 +77,8 @@ impl Dir {
         if exclusion.is_some_and(|exclusion| exclusion.is_patient && self.is_locked_by_others(exclusion)) {
             return Ok(Replaced::Locked);
         }
-        // The file is synced before the lock is taken, so the lock is held for a rename and not for a slow disk.
-        let temporary = self.write_temporary(name, bytes, attributes)?;
+        // The file is written before the lock is taken, so the lock is held for a rename only.
+        let temporary = self.write_temporary(name, bytes, attributes, Durability::Later)?;
         let taken = exclusion.map(|exclusion| self.take_write_lock(exclusion));
         if matches!(taken, Some(Taken::Held)) && exclusion.is_some_and(|exclusion| exclusion.is_patient) {
             return self.remove(&temporary).map(|()| Replaced::Locked);

@@ -31,6 +31,8 @@ pub struct Stat {
     pub id: (u64, u64),
     /// The ctime in seconds and nanoseconds. It changes with every write, and no owner can set it.
     pub changed: (i64, i64),
+    /// The mtime in seconds and nanoseconds. The owner can set it.
+    pub modified: (i64, i64),
 }
 
 impl From<FileStat> for Stat {
@@ -50,6 +52,7 @@ impl From<FileStat> for Stat {
             size: u64::try_from(raw.st_size).unwrap_or(0),
             id: (raw.st_dev, raw.st_ino),
             changed: (raw.st_ctime, raw.st_ctime_nsec),
+            modified: (raw.st_mtime, raw.st_mtime_nsec),
         }
     }
 }

@@ -34,7 +34,8 @@ pub fn copy_settings(
 
 impl tree::Source for Exported<'_> {
     /// A limit, so that an agent cannot fill the disk of the capture.
-    const BYTES: usize = 256 * 1024 * 1024;
+    const BYTES: u64 = 256 * 1024 * 1024;
+    const FILE_BYTES: u64 = untrusted::LIMIT;
     const REFUSED: &'static str = "not captured";
 
     /// Follows no link and reads no file that has a second hard link.
@@ -49,7 +50,7 @@ impl tree::Source for Exported<'_> {
                     untrusted::entry(entry.parent, entry.name, &self.owners).map_err(|why| why.to_string())?;
                 let changed = (self.transform)(entry.path, &content.bytes)?;
                 let bytes = changed.map_or(content.bytes, Zeroizing::new);
-                Ok(Some(Opened::File { bytes, mode: content.stat.mode }))
+                Ok(Some(Opened::Content { bytes, mode: content.stat.mode }))
             }
             Kind::Link => Err("it is a symbolic link".to_owned()),
             Kind::Special => Err("it is not a regular file".to_owned()),

@@ -42,7 +42,9 @@ pub fn answer(step: &FirstRunStep<'_>, plan: &AgentPlan<'_, '_>, copy: &WorkingC
         };
         let written = match answered {
             Ok(None) => Ok(()),
-            Ok(Some(bytes)) => copy.write(&entry.file, &bytes).map_err(|error| in_words(&error)),
+            // What the agent or the image wrote there exists nowhere else.
+            Ok(Some(bytes)) if existing.is_some() => copy.write(&entry.file, &bytes).map_err(|error| in_words(&error)),
+            Ok(Some(bytes)) => copy.write_copy(&entry.file, &bytes).map_err(|error| in_words(&error)),
             Err(why) => Err(format!("{} is left unchanged: {why}", path.display())),
         };
         if let Err(why) = written {

@@ -8,12 +8,9 @@ use crate::config::Scope;
 use crate::error::reason;
 use crate::fs::tree::{self, EntryPath, Opened, Skipped};
 use crate::store::directory::BOOKKEEPING;
-use crate::sys::dir::{Dir, read_limited, stat_file};
+use crate::sys::dir::{Dir, stat_file};
 use crate::sys::errno;
-use crate::sys::stat::Kind;
-
-/// In bytes.
-const FILE_LIMIT: u64 = 64 * 1024 * 1024;
+use crate::sys::stat::{Kind, Stat};
 
 /// Selects the entries that are copied.
 pub struct SettingsFilter<'s> {
@@ -71,7 +68,8 @@ pub(super) fn copy_entries(
 
 impl tree::Source for Captured<'_> {
     /// A limit, because a sparse file costs nothing to make and the working copy may be in memory.
-    const BYTES: usize = 1024 * 1024 * 1024;
+    const BYTES: u64 = 1024 * 1024 * 1024;
+    const FILE_BYTES: u64 = 64 * 1024 * 1024;
     const REFUSED: &'static str = "not copied";
 
     /// Opens an entry. A link beneath the root becomes a copy of the file or directory that it leads to.
@@ -89,21 +87,24 @@ impl tree::Source for Captured<'_> {
         let stat = stat_file(&file).map_err(in_words)?;
         match stat.kind {
             Kind::Directory => Ok(Some(Opened::Directory(self.root.sub_beneath(entry.path).map_err(in_words)?))),
-            // An error means that the file may exist, and then it must stay.
-            Kind::File if !to.stat_entry(entry.name).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) => {
-                Ok(None)
-            }
+            Kind::File if !is_wanted(to, entry.name, &stat) => Ok(None),
             // Somebody who can write here could make a hard link to another user's file, for root to copy.
             Kind::File if stat.links > 1 && Some(stat.uid) != self.root_uid => {
                 Err(format!("it belongs to uid {}, and has more than one hard link", stat.uid))
             }
-            Kind::File => {
-                let bytes = read_limited(&file, FILE_LIMIT).map_err(in_words)?;
-                let bytes = bytes.ok_or_else(|| format!("it is larger than {FILE_LIMIT} bytes"))?;
-                Ok(Some(Opened::File { bytes, mode: stat.mode }))
-            }
+            Kind::File => Ok(Some(Opened::File { file, stat })),
             Kind::Link | Kind::Special => Err("it is not a regular file".to_owned()),
         }
+    }
+}
+
+/// Whether a file is to be copied: there is none of its name, or one with the time but not the size of the source. That
+/// one is a copy of ours that a crash of the machine cut short. rsync(1) judges files in the same way.
+fn is_wanted(to: &Dir, name: &OsStr, source: &Stat) -> bool {
+    match to.stat_entry(name) {
+        Ok(there) => there.kind == Kind::File && there.modified == source.modified && there.size != source.size,
+        // Any other error means that the file may exist, and then it stays.
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 
@@ -112,6 +113,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
+    use crate::sys::dir::Attributes;
 
     fn settings() -> Settings {
         serde_json::from_str(r#"{ "take": ["keep", "k8s", "tools", "out", "zigzag", "fifo"], "leave": ["*.lock"] }"#)
@@ -135,6 +137,49 @@ mod tests {
         for (name, in_settings, in_all) in rows {
             assert_eq!((takes(Scope::Settings, name), takes(Scope::All, name)), (in_settings, in_all), "{name}");
         }
+    }
+
+    /// What a crash of the machine leaves: the name and the times of a copy, and less of its content, or none.
+    #[test]
+    fn a_copy_that_a_crash_cut_short_is_made_again() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (source, target) = (Dir::open(from.path()).unwrap(), Dir::open(to.path()).unwrap());
+        let copy = || super::copy_entries(&source, &target, &|_| true, None, &|| false).into_lines();
+        let set = |content: &str, is_our_time: bool| {
+            std::fs::write(to.path().join("keep"), content).unwrap();
+            let file = std::fs::File::options().write(true).open(to.path().join("keep")).unwrap();
+            let time = std::fs::metadata(from.path().join("keep")).unwrap().modified().unwrap();
+            file.set_modified(if is_our_time { time } else { std::time::SystemTime::UNIX_EPOCH }).unwrap();
+        };
+        std::fs::write(from.path().join("keep"), "whole").unwrap();
+        let rows = [
+            ("", true, "whole"),
+            ("who", true, "whole"),
+            ("", false, ""),
+            ("who", false, "who"),
+            ("mine!", true, "mine!"),
+        ];
+        for (content, is_our_time, expected) in rows {
+            set(content, is_our_time);
+            assert_eq!(copy(), [""; 0]);
+            let read = std::fs::read_to_string(to.path().join("keep")).unwrap();
+            assert_eq!(read, expected, "{content} {is_our_time}");
+        }
+        assert_eq!(std::fs::read_dir(to.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_not_copied() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let large = std::fs::File::create(from.path().join("large")).unwrap();
+        large.set_len(<Captured<'_> as tree::Source>::FILE_BYTES + 1).unwrap();
+        let (source, target) = (Dir::open(from.path()).unwrap(), Dir::open(to.path()).unwrap());
+        let skipped = super::copy_entries(&source, &target, &|_| true, None, &|| false).into_lines();
+        assert!(matches!(skipped.as_slice(), [line] if line.contains("it is larger than")), "{skipped:?}");
+        // One that grows while it is copied.
+        let growing = target.copy_file(OsStr::new("x"), &large, 10, (0, 0), Attributes { mode: 0o600, owner: None });
+        assert!(growing.is_err());
+        assert_eq!(std::fs::read_dir(to.path()).unwrap().count(), 0);
     }
 
     #[test]
