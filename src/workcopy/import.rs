@@ -98,11 +98,12 @@ impl tree::Source for Captured<'_> {
     }
 }
 
-/// Whether a file is to be copied: there is none of its name, or one with the time but not the size of the source. That
-/// one is a copy of ours that a crash of the machine cut short. rsync(1) judges files in the same way.
+/// Whether a file is to be copied: there is none of its name, or one with the time of the source that is shorter. That
+/// one is a copy of ours that a crash of the machine cut short. The time alone says little: the files of a reproducible
+/// image all have one.
 fn is_wanted(to: &Dir, name: &OsStr, source: &Stat) -> bool {
     match to.stat_entry(name) {
-        Ok(there) => there.kind == Kind::File && there.modified == source.modified && there.size != source.size,
+        Ok(there) => there.kind == Kind::File && there.modified == source.modified && there.size < source.size,
         // Any other error means that the file may exist, and then it stays.
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
@@ -158,6 +159,7 @@ mod tests {
             ("", false, ""),
             ("who", false, "who"),
             ("mine!", true, "mine!"),
+            ("longer", true, "longer"),
         ];
         for (content, is_our_time, expected) in rows {
             set(content, is_our_time);
