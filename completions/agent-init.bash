@@ -5,6 +5,7 @@ agent-init agents 2>/dev/null | sed -n 's/^  \([a-z][a-z0-9-]*\)  .*/\1/p'
 _agent_init_options() {
 case $1 in
 run) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --state-dir --drop-caps --no-new-privs --stop-signal --grace --forward-to --rewrite --log-format --verbose --quiet --warn-within --on-event --help --version' -- "$2" ;;
+serve) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --require --wait --user --user-from --home --work-dir --scope --first-run --trust --state-dir --drop-caps --no-new-privs --stop-signal --grace --forward-to --rewrite --log-format --verbose --quiet --warn-within --on-event --help --version' -- "$2" ;;
 setup) compgen -W '--agent --auto --token --capture --user --user-from --home --work-dir --scope --first-run --trust --state-dir --grace --log-format --verbose --quiet --help' -- "$2" ;;
 keep) compgen -W '--agent --capture --store --before --once --secrets --user --user-from --home --state-dir --drop-caps --no-new-privs --stop-signal --grace --log-format --verbose --quiet --warn-within --on-event --help' -- "$2" ;;
 status) compgen -W '--agent --auth --prefer --capture --store --secrets --deliver --sync --user --user-from --home --work-dir --state-dir --log-format --verbose --warn-within --short --openmetrics --json --help' -- "$2" ;;
@@ -59,7 +60,7 @@ exec) compgen -c -- "$2" ;;
 agents) compgen -W " $(_agent_init_agents)" -- "$2" ;;
 install) compgen -f -- "$2" ;;
 completions) compgen -W 'bash zsh fish' -- "$2" ;;
-help) compgen -W 'run setup keep status history plan doctor healthcheck exec agents install completions help version' -- "$2" ;;
+help) compgen -W 'run serve setup keep status history plan doctor healthcheck exec agents install completions help version' -- "$2" ;;
 esac
 }
 _agent_init() {
@@ -76,7 +77,7 @@ fi
 done
 [[ $cur == [=:] ]] && cur=''
 last=$((${#words[@]} - 1)) i=1
-if ((last > 1)) && [[ " run setup keep status history plan doctor healthcheck exec agents install completions help version " == *" ${words[1]} "* ]]; then
+if ((last > 1)) && [[ " run serve setup keep status history plan doctor healthcheck exec agents install completions help version " == *" ${words[1]} "* ]]; then
 command=${words[1]} i=2
 fi
 COMPREPLY=()
@@ -106,7 +107,7 @@ mapfile -t COMPREPLY < <(_agent_init_values "${words[i]%%=*}" "$cur")
 elif [[ ${words[i]} == -* && ${words[i-1]} != -- ]]; then
 mapfile -t COMPREPLY < <(_agent_init_options "$command" "$cur")
 else
-mapfile -t COMPREPLY < <(((last == 1)) && compgen -W 'run setup keep status history plan doctor healthcheck exec agents install completions help version' -- "$cur"; _agent_init_rest "$command" "$cur")
+mapfile -t COMPREPLY < <(((last == 1)) && compgen -W 'run serve setup keep status history plan doctor healthcheck exec agents install completions help version' -- "$cur"; _agent_init_rest "$command" "$cur")
 fi
 }
 complete -o default -F _agent_init agent-init

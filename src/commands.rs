@@ -10,6 +10,7 @@ pub mod install;
 pub mod keep;
 pub mod plan;
 pub mod run;
+pub mod serve;
 pub mod setup;
 pub mod status;
 
@@ -34,6 +35,8 @@ pub struct Answer {
 pub fn perform(command: Command, environment: Environment, reporter: Reporter) -> anyhow::Result<u8> {
     let answer = match command {
         Command::Run(config) => return run::run(&config, environment),
+        Command::Serve(config) => return serve::serve(config, environment),
+        Command::Idle => return serve::idle(),
         Command::Setup(config) => return setup::setup(&config, environment, reporter),
         Command::Keep(config) => return keep::keep(&config, &environment, reporter),
         Command::Healthcheck(config) => return Ok(healthcheck::healthcheck(&config, &environment, reporter)),

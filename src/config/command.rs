@@ -99,6 +99,7 @@ impl CommandName {
     pub(crate) fn spec(self) -> &'static CommandSpec {
         match self {
             CommandName::Run => &RUN,
+            CommandName::Serve => &SERVE,
             CommandName::Setup => &SETUP,
             CommandName::Keep => &KEEP,
             CommandName::Status => &STATUS,
@@ -140,6 +141,23 @@ agent-init failed before COMMAND ran.",
         "docker run -e AGENT_CREDENTIALS_B64 IMAGE AGENT -p \"hello\"",
         "ENV AGENT_INIT_USER=node    ENTRYPOINT [\"agent-init\"]    CMD [\"AGENT\"]",
     ],
+};
+
+static SERVE: CommandSpec = CommandSpec {
+    program: "agent-init serve",
+    flags: Flags::Of(CommandName::Serve),
+    summary: "Install and sync logins without a COMMAND, until a stop signal",
+    long: "\
+serve does what `run` does, but runs nothing: for dev containers, sidecars and hosts, where people or other programs \
+start the agents. It installs the logins of --agent for the agent's user and keeps them in step with the login \
+directory. `agent-init exec` runs a command with the login, as that user.
+
+Most options have an environment variable: --work-dir is AGENT_INIT_WORK_DIR. The option wins over its variable.",
+    usage: "agent-init serve [OPTIONS]",
+    operand: Operand::None,
+    variables: Variables::OwnAndWarn,
+    exit_status: "0 after a stop signal, or TERM, INT, QUIT or HUP; 125 if agent-init failed before.",
+    examples: &["agent-init serve --agent AGENT --user node", "docker exec -it CONTAINER agent-init exec -- AGENT"],
 };
 
 static SETUP: CommandSpec = CommandSpec {

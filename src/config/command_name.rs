@@ -6,6 +6,7 @@ word_enum! {
     /// The commands. Any other first word is the COMMAND that `run` runs.
     pub enum CommandName("command") {
         Run = "run": "Run COMMAND with its agent's login (the default command)",
+        Serve = "serve": "Install and sync logins without a COMMAND, until a stop signal",
         Setup = "setup": "Log in at the terminal and save the login for other containers",
         Keep = "keep": "Refresh logins shortly before they expire, for containers that follow",
         Status = "status": "Show how each agent is logged in, and until when",

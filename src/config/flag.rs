@@ -178,7 +178,7 @@ impl Flag {
     }
 
     pub fn is_shown_in(&self, command: CommandName) -> bool {
-        self.taken_by.shown.contains(&command)
+        self.taken_by.shown.contains(&taking_like(command))
     }
 
     pub fn is_taken_by(&self, command: CommandName) -> bool {
@@ -197,6 +197,11 @@ impl Flag {
             Takes::Optional(_, values) | Takes::Value(_, values) => values,
         }
     }
+}
+
+/// The command whose options a command takes: `serve` takes those of `run`.
+fn taking_like(command: CommandName) -> CommandName {
+    if command == CommandName::Serve { CommandName::Run } else { command }
 }
 
 impl Values {

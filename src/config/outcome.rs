@@ -15,6 +15,10 @@ use super::settings::Settings;
 pub enum Command {
     /// Run an agent.
     Run(RunConfig),
+    /// Install and sync logins without a command.
+    Serve(RunConfig),
+    /// Wait for a signal: what `serve` runs.
+    Idle,
     /// Log in, and capture the login.
     Setup(SetupConfig),
     /// Refresh logins for others.
@@ -191,6 +195,7 @@ impl Command {
     pub(super) fn log(&self) -> LogConfig {
         match self {
             Command::Run(run)
+            | Command::Serve(run)
             | Command::Plan(PlanConfig { run, .. })
             | Command::Setup(SetupConfig { run, .. })
             | Command::Keep(KeepConfig { run, .. })

@@ -35,7 +35,7 @@ impl InitConfig {
         for layer in &mut read.layers.0 {
             layer.origin = Origin::Init;
         }
-        let Ok(Command::Run(run)) = read.command() else { return None };
+        let Ok(Command::Run(run) | Command::Serve(run)) = read.command() else { return None };
         Some(InitConfig { run, layers: read.layers })
     }
 }
@@ -130,9 +130,11 @@ impl Read {
         let operand = self.operand()?;
         settings.run.command.clone_from(&self.words);
         let form = StatusForm::of(&settings);
-        let Settings { run, auto, token, before, once, json, .. } = settings;
+        let Settings { run, auto, token, before, once, idle, json, .. } = settings;
         Ok(match self.name {
             CommandName::Run => Command::Run(run),
+            CommandName::Serve if idle => Command::Idle,
+            CommandName::Serve => Command::Serve(run),
             CommandName::Setup => Command::Setup(SetupConfig { run, auto, token }),
             CommandName::Keep => Command::Keep(KeepConfig { run, before, once }),
             CommandName::Status => Command::Status(StatusConfig { inspection: self.inspection(run), form }),

@@ -32,6 +32,8 @@ pub(crate) struct Settings {
     pub before: Duration,
     /// `keep --once`.
     pub once: bool,
+    /// `serve --idle`.
+    pub idle: bool,
     pub json: bool,
     /// `status --short`.
     pub short: bool,
@@ -53,6 +55,7 @@ impl Default for Settings {
             token: false,
             before: Duration::from_secs(30 * 60),
             once: false,
+            idle: false,
             json: false,
             short: false,
             openmetrics: false,

@@ -622,7 +622,7 @@ fn the_table_is_sound() {
         assert!(names.insert(long.to_owned()), "--{long} stands twice");
         assert!(flag.short().is_none_or(|short| names.insert(short.to_string())), "{long}");
         assert!(flag.variable.is_none_or(|name| name == variable(long)), "{long}");
-        let is_asked_each_time = matches!(long, "short" | "openmetrics" | "json" | "help" | "version");
+        let is_asked_each_time = matches!(long, "short" | "openmetrics" | "json" | "idle" | "help" | "version");
         assert_eq!(flag.variable.is_none(), is_asked_each_time, "{long}");
         assert!(flag.short().is_none() || !matches!(flag.takes, Takes::Value(..)), "{long}");
         let shown: BTreeSet<&str> = flag.taken_by.shown.iter().map(|command| command.word()).collect();

@@ -190,6 +190,25 @@ impl Inherited {
     }
 }
 
+/// Waits for a signal whose default action ends a process. Blocks all signals.
+pub fn wait_for_end() -> io::Result<()> {
+    /// Signals that are ignored or stop a process by default (signal(7)).
+    const OTHERS: [i32; 7] =
+        [libc::SIGCHLD, libc::SIGCONT, libc::SIGURG, libc::SIGWINCH, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+    static ALL: Set = Set::ALL;
+    ALL.mask(libc::SIG_BLOCK)?;
+    loop {
+        let (set, no_info) = (&raw const ALL, ptr::null_mut::<libc::siginfo_t>());
+        let no_limit = ptr::null::<libc::timespec>();
+        // SAFETY: the set lives as long as the program and has the size that is passed; nothing else is asked for.
+        match Errno::result(unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, set, no_info, no_limit, Set::SIZE) }) {
+            Ok(signal) if OTHERS.iter().all(|other| i64::from(*other) != signal) => return Ok(()),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
 fn default_disposition(signal: i32) -> io::Result<()> {
     // SAFETY: SIG_DFL installs no handler, so no code of ours runs in signal context.
     let previous = unsafe { libc::signal(signal, libc::SIG_DFL) };

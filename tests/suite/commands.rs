@@ -9,6 +9,7 @@ mod history;
 mod install;
 mod metrics;
 mod plan;
+mod serve;
 mod snapshots;
 mod status;
 
@@ -20,13 +21,18 @@ use crate::support::{Live, Outcome, Run, Sandbox, Session, await_path};
 pub fn ready(sandbox: &Sandbox, run: Run) -> Live {
     let mut live = run.start();
     live.line("ready");
+    await_agent(sandbox);
+    live
+}
+
+/// The run has started its agent, and has written that down.
+fn await_agent(sandbox: &Sandbox) {
     let written = || {
         let text = std::fs::read(sandbox.path("state/state.json")).unwrap_or_default();
         let state: Value = serde_json::from_slice(&text).unwrap_or_default();
         state["agent_pid"].is_number()
     };
     await_path(&sandbox.path("state"), "the state of the run", written);
-    live
 }
 
 /// The one agent of `status --json`.

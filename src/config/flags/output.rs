@@ -2,7 +2,7 @@
 
 use crate::config::choices::Boolean;
 use crate::config::command_name::CommandName::{
-    self, Agents, Doctor, Healthcheck, History, Keep, Plan, Run, Setup, Status,
+    self, Agents, Doctor, Healthcheck, History, Keep, Plan, Run, Serve, Setup, Status,
 };
 use crate::config::flag::Name::{Both, Long};
 use crate::config::flag::{About, Action, Flag, Group, Printed, TakenBy, Takes, Values, put_text};
@@ -127,6 +127,19 @@ accounts.",
         )],
         action: Action::Set(|settings, _| {
             settings.json = true;
+            Ok(())
+        }),
+    },
+    Flag {
+        name: Long("idle"),
+        takes: Takes::Nothing,
+        variable: None,
+        group: Group::Output,
+        taken_by: TakenBy { shown: &[], hidden: &[Serve] },
+        about: About { short: "Wait for a signal: what serve itself runs", long: "", default: "" },
+        about_in: &[],
+        action: Action::Set(|settings, _| {
+            settings.idle = true;
             Ok(())
         }),
     },
