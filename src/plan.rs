@@ -169,6 +169,7 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
         write_back,
         base,
         descriptor,
+        warn_within: config.warn_within,
         warnings: Vec::new(),
     };
     if config.first_run {

@@ -3,6 +3,7 @@
 
 pub mod dedup_log;
 pub mod engine;
+pub mod expiry_watch;
 pub mod keepers_turn;
 pub mod refresh_lock;
 pub mod session;

@@ -28,7 +28,7 @@ impl Deadline {
 }
 
 /// How near an end is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Nearness {
     Far,
     /// Within the time of `--warn-within`.

@@ -114,6 +114,8 @@ pub struct AgentPlan<'f, 'c> {
     pub mode: AuthMode,
     /// The variable that names a file descriptor, if the value is delivered through one.
     pub descriptor: Option<String>,
+    /// From how long before its deadline a login is warned of.
+    pub warn_within: Duration,
     pub warnings: Vec<Message>,
 }
 

@@ -23,12 +23,12 @@ pub fn for_agent(plan: &AgentPlan<'_, '_>, config: &RunConfig, facts: &Facts<'_>
     messages.extend(diverted(plan));
     messages.extend(state_not_kept(plan));
     messages.extend(no_such_method(plan, config));
-    messages.extend(expired(plan));
     messages.extend(near_deadline(plan, config, facts));
     messages.extend(unknown_kind(plan));
     if plan.mode == AuthMode::Follow {
-        messages.extend(not_kept(plan, facts));
+        messages.extend(followed_token(plan, facts));
     } else {
+        messages.extend(expired(plan));
         messages.extend(invalidates_source(plan));
         messages.extend(not_taking_turns(plan));
     }
@@ -69,12 +69,7 @@ fn expired(plan: &AgentPlan<'_, '_>) -> Option<Message> {
     let agent = &plan.facts.definition.name;
     let time = |ended| humantime::format_rfc3339_seconds(ended);
     let message = match (chosen.session(), chosen.expires_at) {
-        (Some(session), _) => {
-            let ended = session.login.expires_at.map(|ended| format!(", {}", time(ended))).unwrap_or_default();
-            let source = &chosen.source;
-            let text = format!("{agent}: the login from {source} has expired{ended}, and it has no refresh token");
-            Message::warning(text).hint(format!("log in again: {}", log_in(agent)))
-        }
+        (Some(session), _) => return Some(expired_login(agent, &chosen.source.to_string(), session.login.expires_at)),
         (None, ended) => {
             let ended = ended.map(|ended| format!(", {}", time(ended))).unwrap_or_default();
             Message::warning(format!("{agent}: {}: the token has expired{ended}", chosen.source))
@@ -82,6 +77,15 @@ fn expired(plan: &AgentPlan<'_, '_>) -> Option<Message> {
         }
     };
     Some(message.event(EventKey::Expired).agent(agent))
+}
+
+/// The login in `place` has expired, and cannot be refreshed.
+pub fn expired_login(agent: &str, place: &str, ended: Option<SystemTime>) -> Message {
+    let ended = ended.map(|ended| format!(", {}", humantime::format_rfc3339_seconds(ended))).unwrap_or_default();
+    Message::warning(format!("{agent}: the login from {place} has expired{ended}, and it has no refresh token"))
+        .event(EventKey::Expired)
+        .agent(agent)
+        .hint(format!("log in again: {}", log_in(agent)))
 }
 
 /// The chosen login is refreshed, and ends soon all the same or has ended. It is used: only the vendor knows.
@@ -265,17 +269,22 @@ pub const KEPT_BEFORE: Duration = Duration::from_secs(20 * 60);
 /// What to do about a login that a follower uses and that nobody refreshes.
 pub const RUN_KEEPER: &str = "run a keeper on that login: agent-init keep; a follower cannot refresh it";
 
-/// Nobody has refreshed the login that a follower uses.
-pub fn not_kept(plan: &AgentPlan<'_, '_>, facts: &Facts<'_>) -> Option<Message> {
+fn followed_token(plan: &AgentPlan<'_, '_>, facts: &Facts<'_>) -> Option<Message> {
     let chosen = plan.chosen()?;
     let expires_at = chosen.session()?.login.expires_at?;
-    let left = expires_at.duration_since(facts.now).unwrap_or_default();
-    (left < KEPT_BEFORE).then(|| {
-        let (agent, time) = (&plan.facts.definition.name, humantime::format_rfc3339_seconds(expires_at));
-        let text =
-            format!("{agent}: the access token of {} ends {time}, and no keeper has refreshed it", chosen.source);
-        Message::warning(text).event(EventKey::NotKept).agent(agent).hint(RUN_KEEPER)
-    })
+    not_kept(&plan.facts.definition.name, &chosen.source.to_string(), expires_at, facts.now)
+}
+
+/// Nobody has refreshed the login in `place`, which a follower uses.
+pub fn not_kept(agent: &str, place: &str, expires_at: SystemTime, now: SystemTime) -> Option<Message> {
+    let (verb, event) = match Nearness::of(expires_at, now, KEPT_BEFORE) {
+        Nearness::Far => return None,
+        Nearness::Near => ("ends", EventKey::NotKept),
+        Nearness::Past => ("ended", EventKey::Expired),
+    };
+    let time = humantime::format_rfc3339_seconds(expires_at);
+    let text = format!("{agent}: the access token of {place} {verb} {time}, and no keeper has refreshed it");
+    Some(Message::warning(text).event(event).agent(agent).hint(RUN_KEEPER))
 }
 
 /// Other containers use the login, and this one does not take turns with them.

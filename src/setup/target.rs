@@ -143,6 +143,7 @@ pub fn open_sessions(targets: &[LoginTarget<'_, '_>]) -> anyhow::Result<Vec<Sync
             live: true,
             recovery: target.recovery.clone(),
             refusal_is_known: false,
+            warn_within: target.plan.warn_within,
         })))
     };
     targets.iter().filter_map(|target| open(target).transpose()).collect()

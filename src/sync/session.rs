@@ -8,7 +8,7 @@ mod transfer;
 mod watching;
 
 use std::ffi::OsStr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 pub use config::{Beginning, SessionConfig};
 
@@ -21,12 +21,14 @@ use crate::login::follower::following;
 use crate::login::history::History;
 use crate::login::merge::{LoginState, Outcome, SyncResult, reconcile};
 use crate::login::{file, merge};
+use crate::plan::warning;
 use crate::process::children::Children;
 use crate::state::Served;
 use crate::store::directory::Presence;
 use crate::store::helper::BOUNDS;
 use crate::store::{Lease, LockOutcome, Store};
 use crate::sync::dedup_log::DedupLog;
+use crate::sync::expiry_watch::{End, ExpiryWatch};
 use crate::sync::keepers_turn::KeepersTurn;
 use crate::sync::refresh_lock::RefreshLock;
 use crate::sync::turn::Overdue;
@@ -79,6 +81,7 @@ pub struct SyncSession {
     ignores_refresh_lock: bool,
     /// There may be a recovery copy, of this run or an earlier one.
     may_have_recovery_copy: bool,
+    expiry_watch: Option<ExpiryWatch>,
     log: DedupLog,
 }
 
@@ -135,6 +138,7 @@ impl SyncSession {
             keepers_turn: KeepersTurn::default(),
             watch_state: config.watch_state(now),
             presence,
+            expiry_watch: config.expiry_watch(),
             config,
             history,
             unconfirmed: None,
@@ -167,7 +171,13 @@ impl SyncSession {
         let refresh_lock = self.refresh_lock.as_ref().and_then(|refresh_lock| refresh_lock.deadline(now));
         let poll = self.watch_state.as_ref().and_then(WatchState::next_poll);
         let refresh_lock = refresh_lock.or(self.keepers_turn.deadline());
-        [self.due, refresh_lock, poll, self.config.store.deadline(now), self.log.deadline()].into_iter().flatten().min()
+        let expiry = self
+            .expiry_watch
+            .as_ref()
+            .and_then(ExpiryWatch::due)
+            .and_then(|due| now.checked_add(due.duration_since(SystemTime::now()).unwrap_or_default()));
+        let store = self.config.store.deadline(now);
+        [self.due, refresh_lock, poll, store, expiry, self.log.deadline()].into_iter().flatten().min()
     }
 
     /// When a sync is due, unless the store has refused and waiting does not help.
@@ -278,6 +288,9 @@ impl SyncSession {
             self.sync(now);
             wipe::stack();
         }
+        if phase == Phase::AgentLives {
+            self.step_expiry(SystemTime::now());
+        }
         self.keepers_turn.beat(now);
         let mut has_turn = self.keepers_turn.needs_lease();
         if let Some(refresh_lock) = &mut self.refresh_lock {
@@ -296,6 +309,22 @@ impl SyncSession {
         if !has_turn || (self.phase == Phase::End && self.unconfirmed.is_none() && self.due_unless_refused().is_none())
         {
             self.config.store.release();
+        }
+    }
+
+    /// Says which ends have come near. What was near before the agent's start, the plan has said.
+    fn step_expiry(&mut self, now: SystemTime) {
+        let (agent, place) = (&self.config.agent, self.config.store.location());
+        let Some(watch) = &mut self.expiry_watch else { return };
+        for (end, at) in watch.step(now) {
+            let message = match end {
+                End::Login => warning::deadline(agent, &place, at, now, self.config.warn_within),
+                End::AccessToken => Some(warning::expired_login(agent, &place, Some(at))),
+                End::FollowedToken => warning::not_kept(agent, &place, at, now),
+            };
+            if let Some(message) = message {
+                self.log.say(message);
+            }
         }
     }
 
@@ -394,6 +423,9 @@ impl SyncSession {
         let (working, stored) = self.read_whole(known, now)?;
         if let (Some(watch_state), Store::Directory(_)) = (&mut self.watch_state, &self.config.store) {
             watch_state.set_missing(stored.state == LoginState::Absent && self.config.base.is_some(), now);
+        }
+        if let Some((watch, login)) = self.expiry_watch.as_mut().zip(stored.state.login().or(working.state.login())) {
+            watch.observe(login, SystemTime::now(), self.phase == Phase::Start);
         }
         if self.compared_pair.as_ref() == Some(&(working.state.clone(), stored.state.clone())) {
             return Ok(());

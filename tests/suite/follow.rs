@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::support::{ANSWER, CODEX_TOKEN, Gate, Live, NODE, Sandbox, Session, TOKEN, Vendor, await_path, needs_root};
+use crate::support::{
+    ANSWER, CODEX_TOKEN, Gate, Live, NODE, Sandbox, Session, TOKEN, Vendor, agents, await_path, needs_root,
+};
 
 const FILE: &str = "home/.claude/.credentials.json";
 
@@ -110,6 +112,8 @@ fn a_login_that_nobody_refreshes_is_a_warning() {
 #[test]
 fn real_agents_follow_without_asking_for_tokens() {
     needs_root!();
+    // Their installation may take longer than the login lives.
+    agents();
     for version in ["bin", "claude-latest/node_modules/.bin"] {
         let (sandbox, vendor) = (Sandbox::new(), Vendor::strict());
         let turn = || {

@@ -62,6 +62,7 @@ pub(super) fn open_session(
         },
         live: write_back.live,
         refusal_is_known: !write_back.writable && plan.chosen().is_some(),
+        warn_within: plan.warn_within,
     })))
 }
 

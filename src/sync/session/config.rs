@@ -1,6 +1,6 @@
 //! The configuration of a sync session.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::agent::definition::RefreshLockRule;
 use crate::config::CommandName;
@@ -9,6 +9,7 @@ use crate::login::format::SessionFile;
 use crate::login::merge::MergeBase;
 use crate::store::directory::Presence;
 use crate::store::{Recovery, Store};
+use crate::sync::expiry_watch::ExpiryWatch;
 use crate::sync::refresh_lock::{NoTurns, RefreshLock};
 use crate::sync::watch_state::{Side, WatchState};
 use crate::sys::watch;
@@ -48,6 +49,8 @@ pub struct SessionConfig {
     pub recovery: Recovery,
     /// A warning already said that the store refuses writes.
     pub refusal_is_known: bool,
+    /// From how long before its deadline a login is warned of.
+    pub warn_within: Duration,
 }
 
 impl SessionConfig {
@@ -81,6 +84,12 @@ impl SessionConfig {
         {
             capture.sweep(&self.rule);
         }
+    }
+
+    /// Who logs in is told by `setup` when the new login ends.
+    pub(super) fn expiry_watch(&self) -> Option<ExpiryWatch> {
+        let is_follower = self.beginning == Beginning::Follow;
+        (self.beginning != Beginning::LogIn).then(|| ExpiryWatch::new(self.warn_within, is_follower))
     }
 
     /// The mark that says that this run uses the capture.

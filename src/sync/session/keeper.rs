@@ -14,9 +14,10 @@ use crate::sync::keepers_turn::{KeepersTurn, Turn};
 use crate::sync::session::SyncSession;
 
 impl SyncSession {
-    /// No agent uses the working copy, so its refresh lock is not needed.
+    /// No agent uses the working copy, so its refresh lock is not needed. The keeper itself says when a login ends.
     pub fn keep(&mut self) {
         self.config.command = CommandName::Keep;
+        self.expiry_watch = None;
         if let Some(mut refresh_lock) = self.refresh_lock.take() {
             refresh_lock.remove();
         }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{captured, from_now, only, ready};
+use super::{captured, from_now, only, ready, token_only};
 use crate::support::{Outcome, Sandbox, Session};
 
 const DAY: i64 = 86_400;
@@ -128,6 +128,54 @@ fn the_health_check_fails_once_the_deadline_has_passed() {
         }
         gate.open();
         live.wait().ok();
+    }
+}
+
+/// A container may run for longer than its login.
+#[test]
+fn an_end_that_comes_while_the_agent_runs_is_said() {
+    struct Row {
+        what: &'static str,
+        auth: &'static str,
+        login: fn() -> String,
+        said: &'static [&'static str],
+    }
+    fn in_ms(ms: u64) -> u64 {
+        from_now(0) * 1000 + ms
+    }
+    let rows = [
+        Row {
+            what: "the login deadline",
+            auth: "auto",
+            login: || Session::new("a").expires_ms(in_ms(4_000_000)).deadline_ms(in_ms(3000)).json(),
+            said: &["the login deadline is ", "the login deadline was "],
+        },
+        Row { what: "no refresh token", auth: "auto", login: || token_only(2), said: &["has expired, "] },
+        Row {
+            what: "nobody refreshes",
+            auth: "follow",
+            login: || Session::new("a").expires_ms(in_ms(20 * 60_000 + 2000)).json(),
+            said: &["no keeper has refreshed it"],
+        },
+        Row {
+            what: "nobody has refreshed",
+            auth: "follow",
+            login: || Session::new("a").expires_ms(in_ms(2000)).json(),
+            said: &["no keeper has refreshed it", "ended"],
+        },
+    ];
+    for Row { what, auth, login, said } in rows {
+        let sandbox = Sandbox::new();
+        sandbox.captured("claude", ".credentials.json", &login());
+        let mut gate = sandbox.gate("gate");
+        let run = sandbox.claude("say ready; hold \"$1\"").arguments([gate.to_string()]);
+        let mut live = ready(&sandbox, run.env("AGENT_INIT_AUTH", auth).env("AGENT_INIT_WARN_WITHIN", "1s"));
+        for text in said {
+            live.message(text);
+        }
+        gate.open();
+        let outcome = live.wait().ok();
+        assert_eq!(outcome.warnings().len(), said.len(), "{what}: {outcome}");
     }
 }
 
