@@ -20,8 +20,8 @@ mod watch;
 use std::time::Duration;
 
 use sample::Sample;
-use suite::members::{Fleet, Way};
-use suite::support::{self, Vendor};
+use suite::members::{Fleet, Member, Way};
+use suite::support::{self, Sandbox, Vendor};
 use table::{Style, Table};
 
 const USAGE: &str = "usage: scripts/bench sync [--writes N] [--idle N] [--containers N] [--rotations N] [--markdown]
@@ -122,35 +122,65 @@ fn idle(count: usize) -> Table {
     table
 }
 
-/// Every rotation all agents want to refresh at once, and one container is replaced by a new one.
+/// How one login is shared.
+struct Case {
+    label: &'static str,
+    way: Way,
+    /// One more agent uses the capture as its config directory.
+    has_host: bool,
+    vendor: fn() -> Vendor,
+}
+
+const CASES: &[Case] = &[
+    Case { label: "agent-init", way: Way::Live, has_host: false, vendor: Vendor::strict },
+    Case { label: "agent-init, and the host's own agent", way: Way::Live, has_host: true, vendor: Vendor::strict },
+    Case { label: "agent-init: keeper and followers", way: Way::Follow, has_host: false, vendor: Vendor::strict },
+    Case { label: "copy in, run, copy back", way: Way::Plain, has_host: false, vendor: Vendor::strict },
+    Case { label: "the same; reuse is only refused", way: Way::Plain, has_host: false, vendor: Vendor::start },
+];
+
+/// Every rotation all agents want to refresh at once, and one container is replaced by a new one. The vendor ends a login
+/// whose refresh token is used twice.
 fn fleets(options: &Options) -> Table {
     let Options { containers, rotations, .. } = options;
     let title = format!("{containers} containers on one login, {rotations} rotations, one turn each");
     let header = ["", "turns", "failed", "token requests", "refused", "logins at the end"];
     let mut table = Table::new(title, &header);
-    let cases: [(&str, Way, fn() -> Vendor); 3] = [
-        ("agent-init; reuse ends the login", Way::Live, Vendor::strict),
-        ("copy in, run, copy back; reuse ends the login", Way::Plain, Vendor::strict),
-        ("copy in, run, copy back; reuse is refused", Way::Plain, Vendor::start),
-    ];
-    for (label, way, vendor) in cases {
-        let mut fleet = Fleet::start(way, vendor(), *containers, LIMIT);
-        let mut failed = 0;
-        for rotation in 1..=*rotations {
-            if rotation % 2 == 0 {
-                fleet.vendor.ask("expire");
-            } else {
-                fleet.age();
-            }
-            let turn = fleet.ask();
-            failed += fleet.failures(turn).len();
-            fleet.replace(rotation % containers);
-        }
-        fleet.settle();
-        let refreshes = fleet.refreshes();
-        let refused = refreshes.iter().filter(|answer| !answer.starts_with("200 ")).count();
-        let figures = [rotations * containers, failed, refreshes.len(), refused, fleet.logins().len()];
-        table.row([label.to_owned()].into_iter().chain(figures.map(|figure| figure.to_string())));
+    for case in CASES {
+        let figures = fleet(case, *containers, *rotations);
+        table.row([case.label.to_owned()].into_iter().chain(figures.map(|figure| figure.to_string())));
     }
     table
+}
+
+fn fleet(case: &Case, containers: usize, rotations: usize) -> [usize; 5] {
+    let mut fleet = Fleet::start(case.way, (case.vendor)(), containers, LIMIT);
+    if case.has_host {
+        fleet.join_host();
+    }
+    let keeper = (case.way == Way::Follow).then(Sandbox::new);
+    let (mut turns, mut failed) = (0, 0);
+    for rotation in 1..=rotations {
+        match &keeper {
+            // It refreshes before the tokens end.
+            Some(keeper) => {
+                fleet.age();
+                fleet.keep(keeper);
+            }
+            None if rotation % 2 == 0 => drop(fleet.vendor.ask("expire")),
+            None => fleet.age(),
+        }
+        let turn = fleet.ask();
+        turns += fleet.members.len();
+        failed += fleet.failures(turn).len();
+        fleet.replace(rotation % containers);
+    }
+    if case.has_host {
+        // Its login is the captured one.
+        fleet.members.pop().map(Member::end);
+    }
+    fleet.settle();
+    let refreshes = fleet.refreshes();
+    let refused = refreshes.iter().filter(|answer| !answer.starts_with("200 ")).count();
+    [turns, failed, refreshes.len(), refused, fleet.logins().len()]
 }

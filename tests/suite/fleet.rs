@@ -84,11 +84,9 @@ fn a_keeper_refreshes_for_its_followers() {
     needs_root!();
     let mut fleet = Fleet::start(Way::Follow, Vendor::strict(), 4, LONG);
     let keeper = Sandbox::new();
-    let capture = fleet.captured().parent().unwrap().parent().unwrap().display().to_string();
     for rotation in 1..=3 {
         fleet.vendor.ask("expire");
-        let words = ["keep", "--agent", "claude", "--once", "--before", "100h"];
-        fleet.vendor.run_of(&keeper, &words).env("AGENT_INIT_CAPTURE", capture.as_str()).run().ok();
+        fleet.keep(&keeper);
         let stored = Fleet::access(fleet.captured());
         for member in &fleet.members {
             let has_it = || Fleet::access(member.working()) == stored;

@@ -178,6 +178,13 @@ impl Fleet {
         self.members.push(host);
     }
 
+    /// A keeper refreshes the login, by the real Claude Code.
+    pub fn keep(&self, keeper: &Sandbox) {
+        let words = ["keep", "--agent", "claude", "--once", "--before", "100h"];
+        let run = self.vendor.run_of(keeper, &words).env("AGENT_INIT_CAPTURE", self.store.text("capture"));
+        run.run().ok();
+    }
+
     fn member(&self) -> Member {
         Member::start(self.way, &self.vendor, &self.store.text("capture"), self.limit)
     }
@@ -241,18 +248,19 @@ impl Fleet {
 
     /// Waits until the working copies hold what is captured, where something sees to that.
     pub fn settle(&self) {
-        for member in self.members.iter().filter(|_| matches!(self.way, Way::Live | Way::Machines)) {
+        for member in self.members.iter().filter(|_| matches!(self.way, Way::Live | Way::Machines | Way::Follow)) {
             await_path(member.working().parent().unwrap(), "the last login", || self.logins().len() == 1);
         }
     }
 
-    /// The login in the capture and those in the working copies.
+    /// The login in the capture and those in the working copies. Followers have no refresh token.
     pub fn logins(&self) -> BTreeSet<String> {
         let working = self.members.iter().map(Member::working);
         let tokens = |path: PathBuf| {
             let text = std::fs::read_to_string(path).unwrap_or_default();
             let whole: Value = serde_json::from_str(&text).unwrap_or_default();
-            format!("{} {}", whole["claudeAiOauth"]["accessToken"], whole["claudeAiOauth"]["refreshToken"])
+            let [access, refresh] = ["accessToken", "refreshToken"].map(|key| &whole["claudeAiOauth"][key]);
+            if self.way == Way::Follow { access.to_string() } else { format!("{access} {refresh}") }
         };
         working.chain([self.captured()]).map(tokens).collect()
     }
