@@ -2,6 +2,7 @@
 
 mod crash;
 mod failures;
+mod health;
 mod real;
 mod refused;
 mod stops;
