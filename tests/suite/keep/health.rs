@@ -208,6 +208,31 @@ fn the_state_of_an_earlier_keeper_does_not_count() {
     unhealthy(&sandbox, "another process", &["its keeper has ended"]);
 }
 
+/// On a host the keeper has a user of its own, and root's monitoring asks.
+#[test]
+fn root_is_told_of_another_users_keeper() {
+    needs_root!();
+    for (what, script, says) in
+        [("good", REFRESH, &[][..]), ("refused", "blank", &["claude: invalid: the vendor refused to refresh"][..])]
+    {
+        let sandbox = captured(60);
+        let run = keeper(&sandbox, script).uid(4242);
+        for directory in ["capture", "state", "vendor", "home"] {
+            sandbox.give(directory, 4242);
+        }
+        let mut live = run.start();
+        live.message(if says.is_empty() { "claude: refreshed the login in " } else { "the vendor refused" });
+        if says.is_empty() {
+            healthy(&sandbox, what);
+        } else {
+            unhealthy(&sandbox, what, says);
+        }
+        live.stop();
+        live.wait();
+        unhealthy(&sandbox, what, &["its keeper has ended"]);
+    }
+}
+
 /// In the container, as a probe is.
 fn inside(sandbox: &Sandbox, live: &Live) -> Outcome {
     let enter = ["nsenter".to_owned(), "-a".to_owned(), "-t".to_owned(), live.pid().to_string()];
