@@ -31,6 +31,7 @@ use crate::facts::agent_facts::AgentFacts;
 use crate::facts::placement::Reason;
 use crate::facts::{Candidate, Facts, config_dir};
 use crate::login::Source;
+use crate::login::entries::EntriesBase;
 use crate::login::format::SessionFile;
 use crate::login::history::History;
 use crate::login::merge::MergeBase;
@@ -146,6 +147,11 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
     } else {
         session.map(|session| MergeBase::from(&session.login))
     };
+    // A login that is installed from a source has no merge base: a variable may hold entries that were replaced long ago.
+    let entries = match (remembered, login) {
+        (Some(served), LoginFileStep::Stays) => served.entries.clone(),
+        _ => EntriesBase::default(),
+    };
     let capture = agent.capture.as_ref().map(|capture| capture.path.as_path());
     let settings = config_dir::settings_sources(&agent.config_dir, &agent.working_copy, capture);
     let settings = settings.into_iter().map(|source| source.path.to_owned()).collect();
@@ -168,6 +174,7 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
         login,
         write_back,
         base,
+        entries,
         descriptor,
         warnings: Vec::new(),
     };

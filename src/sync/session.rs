@@ -251,7 +251,12 @@ impl SyncSession {
 
     /// Copies what the state file should hold into `served`. Returns whether that changed anything.
     pub fn remember(&self, served: &mut Served) -> bool {
-        served.remember(self.config.base, self.last_result)
+        let is_changed = served.remember(self.config.base, self.last_result);
+        if served.entries == self.config.entries {
+            return is_changed;
+        }
+        served.entries.clone_from(&self.config.entries);
+        true
     }
 
     /// The messages to print since the last call.

@@ -123,9 +123,9 @@ impl SyncSession {
         let before = stored.state.login().map(|login| login.digest);
         let put = UnconfirmedPut { login: ours.clone(), history, before };
         let blocked_since = self.blocked_since(Blocked::LoginLocked);
-        let SessionConfig { store, rule, refresh_lock, .. } = &mut self.config;
+        let SessionConfig { store, rule, entries, refresh_lock, .. } = &mut self.config;
         let exclusion = exclusion(refresh_lock.as_ref(), self.phase, blocked_since);
-        match store.put(rule, bytes, &put.history, exclusion.as_ref()).map_err(Act::Publish.failed())? {
+        match store.put(rule, bytes, &put.history, entries, exclusion.as_ref()).map_err(Act::Publish.failed())? {
             Put::Locked => Err(Incomplete::LoginLocked),
             Put::Done => {
                 self.published(put);
@@ -313,9 +313,10 @@ impl SyncSession {
         self.log.say(Message::detail(text).event(event).agent(&self.config.agent));
     }
 
-    /// The stored login with the other fields of the agent's file, which stay the agent's.
+    /// A login with the other fields of the agent's file, which stay the agent's. Entries are merged.
     pub(super) fn with_other_keys_of(&self, bytes: &[u8], working: &LoginFile) -> Option<Zeroizing<Vec<u8>>> {
-        Document::with_other_keys_of(&self.config.rule, bytes, working.bytes.as_ref().map(|there| there.as_slice()))
+        let SessionConfig { rule, entries, .. } = &self.config;
+        Document::with_other_keys_of(rule, bytes, working.bytes.as_ref().map(|there| there.as_slice()), entries)
     }
 
     /// Removes the recovery copy: working copy and store agree.
