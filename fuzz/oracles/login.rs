@@ -125,6 +125,7 @@ fn compare(ours: &LoginState, theirs: &LoginState) {
                 Outcome::Publish { .. } => assert!(!is_spent(digest(ours))),
                 Outcome::Adopt { .. } => assert!(theirs.login().is_some()),
                 Outcome::Kept => assert!(ours.login().is_some() && theirs.login().is_some()),
+                Outcome::PublishEntries | Outcome::AdoptEntries => panic!("not decided by the logins"),
                 Outcome::Unchanged | Outcome::LoggedOut | Outcome::Damaged | Outcome::Unknown => {}
             }
         }

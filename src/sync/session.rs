@@ -1,6 +1,7 @@
 //! Syncs one agent's login between its working copy and its store.
 
 mod config;
+mod entries;
 mod incomplete;
 mod keeper;
 mod remote;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 pub use config::{Beginning, SessionConfig};
 
+use self::entries::EntrySides;
 use self::incomplete::{Act, ActFailure, Blocked, Incomplete, ReadFailure};
 use crate::error::reason;
 use crate::log::Message;
@@ -69,7 +71,7 @@ pub struct SyncSession {
     /// Since when one side does not parse, and the stamp of the agent's file then.
     torn_since: Option<(Instant, Option<FileStamp>)>,
     /// The pair of logins that was compared last: a conflict is kept once, not at every event.
-    compared_pair: Option<(LoginState, LoginState)>,
+    compared_pair: Option<ComparedPair>,
     last_result: Option<SyncResult>,
     /// A login of this working copy was stored.
     has_published: bool,
@@ -80,6 +82,18 @@ pub struct SyncSession {
     /// There may be a recovery copy, of this run or an earlier one.
     may_have_recovery_copy: bool,
     log: DedupLog,
+}
+
+/// What was compared: both logins, and their entries.
+type ComparedPair = (LoginState, LoginState, Option<EntrySides>);
+
+/// When the next sync is due after one that is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// When something changes.
+    Change,
+    /// At once.
+    Again,
 }
 
 /// The part of a run that a session is in.
@@ -355,7 +369,7 @@ impl SyncSession {
         let blocked = synced.as_ref().err().and_then(Incomplete::blocked);
         self.blocked = blocked.map(|blocked| (blocked, self.blocked_since(blocked).unwrap_or(now)));
         let is_compared = match synced {
-            Ok(()) | Err(Incomplete::Failed(_)) => true,
+            Ok(_) | Err(Incomplete::Failed(_)) => true,
             // A waiting agent waits for an unreadable file no longer than for one that does not parse.
             Err(Incomplete::Unreadable(_)) => self.is_blocked_for(Blocked::Unreadable, TORN_WAIT, now),
             Err(
@@ -375,7 +389,8 @@ impl SyncSession {
             return self.report_failure(now, &ActFailure { act: Act::Publish, why });
         }
         self.due = match synced {
-            Ok(()) | Err(Incomplete::Unconfirmed) => None,
+            Ok(Next::Again) => Some(now),
+            Ok(Next::Change) | Err(Incomplete::Unconfirmed) => None,
             Err(Incomplete::OtherWriter | Incomplete::MaybeTorn | Incomplete::LoginLocked) => Some(now + SHORT_RETRY),
             Err(Incomplete::Unreadable(failure)) => {
                 let since = self.blocked_since(Blocked::Unreadable).unwrap_or(now);
@@ -393,29 +408,37 @@ impl SyncSession {
         self.blocked_since(by).is_some_and(|since| now >= since + limit)
     }
 
-    fn try_sync(&mut self, now: Instant) -> Result<(), Incomplete> {
+    fn try_sync(&mut self, now: Instant) -> Result<Next, Incomplete> {
         self.reopen_directories(now);
         let known = self.config.known.take();
         let (working, stored) = self.read_whole(known, now)?;
         if let (Some(watch_state), Store::Directory(_)) = (&mut self.watch_state, &self.config.store) {
             watch_state.set_missing(stored.state == LoginState::Absent && self.config.base.is_some(), now);
         }
-        if self.compared_pair.as_ref() == Some(&(working.state.clone(), stored.state.clone())) {
-            return Ok(());
+        let pair = self.pair(&working, &stored);
+        if self.compared_pair.as_ref() == Some(&pair) {
+            return Ok(Next::Change);
         }
         let outcome = self.judge(&working, &stored);
         if !outcome.transfers() {
             self.record_no_transfer(outcome, &working, &stored);
-            self.compared_pair = Some((working.state, stored.state));
-            return Ok(());
+            self.record_entries(outcome, pair.2.as_ref());
+            self.compared_pair = Some(pair);
+            return Ok(Next::Change);
         }
+        // A transfer goes one way. Entries may have to go the other way too, and what both sides agree on is recorded
+        // when they are compared again.
+        let next = if self.has_entries(&working, &stored) { Next::Again } else { Next::Change };
         if self.config.beginning == Beginning::Follow {
             // Nothing is written to the store, which may be read-only: its lock is not needed.
             self.transfer(outcome, &working, &stored)?;
             self.compared_pair = None;
-            return Ok(());
+            return Ok(next);
         }
-        let act = if matches!(outcome, Outcome::Adopt { .. }) { Act::Adopt } else { Act::Publish };
+        let act = match outcome {
+            Outcome::Adopt { .. } | Outcome::AdoptEntries => Act::Adopt,
+            _ => Act::Publish,
+        };
         if self.config.store.open_expected(true).map_err(act.failed())? {
             self.store_replaced(now);
         }
@@ -434,17 +457,25 @@ impl SyncSession {
         let outcome = self.judge(&working, &stored);
         self.transfer(outcome, &working, &stored)?;
         // A transfer causes an event, and the next sync finds both sides alike. A kept conflict causes none.
-        self.compared_pair = (outcome == Outcome::Kept).then_some((working.state, stored.state));
-        Ok(())
+        if outcome == Outcome::Kept {
+            self.compared_pair = Some(self.pair(&working, &stored));
+            return Ok(Next::Change);
+        }
+        self.compared_pair = None;
+        Ok(next)
     }
 
     fn judge(&self, working: &LoginFile, stored: &LoginFile) -> Outcome {
-        match self.config.beginning {
+        let outcome = match self.config.beginning {
             Beginning::LogIn => merge::decide_after_log_in(&working.state, &stored.state),
             Beginning::Follow => merge::decide_for_follower(self.config.base, &working.state, &stored.state),
             Beginning::Continue | Beginning::Replace => {
                 reconcile(self.config.base, &working.state, &stored.state, &self.history)
             }
+        };
+        match (outcome, self.entries(working, stored)) {
+            (Outcome::Unchanged, Some(sides)) => self.judge_entries(&sides),
+            (outcome, _) => outcome,
         }
     }
 
