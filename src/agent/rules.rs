@@ -244,8 +244,9 @@ fn entries(index: usize, rule: &EntryRule, session: &SessionFile) -> Option<Brok
         let elsewhere = || breaks(key(name), "it must be a pointer into the member");
         pointer(key(name), &field.pointer).or_else(|| is_elsewhere.then(elsewhere))
     };
-    let token = rule.access_token.as_ref().and_then(|token| field("access-token", token));
-    token.or_else(|| field("expiry.field", &rule.expiry.as_ref()?.field))
+    let access = rule.access_token.as_ref().and_then(|token| field("access-token", token));
+    let access_or_refresh = access.or_else(|| field("refresh-token", rule.refresh_token.as_ref()?));
+    access_or_refresh.or_else(|| field("expiry.field", &rule.expiry.as_ref()?.field))
 }
 
 fn field(key: &str, field: &Field) -> Option<Broken> {

@@ -193,12 +193,30 @@ impl Document {
         let there = there?;
         let into = Document::parse(there, rule.format).ok()?.entries(rule);
         let from = Document::parse(bytes, rule.format).ok()?.entries(rule);
-        let merged = merge_texts(rule, bytes, there, &entries::changes(base, &from, &into));
+        let merged = merge_texts(rule, &rule.synced_keys, (bytes, there), &entries::changes(base, &from, &into));
         if Document::parse(&merged, rule.format).is_ok() {
             return Some(merged);
         }
         // The login must not be lost because the entries of both sides are too much for one file.
-        Some(merge_texts(rule, bytes, there, &[]))
+        Some(merge_texts(rule, &rule.synced_keys, (bytes, there), &[]))
+    }
+
+    /// The login file `there`, with the entries of the login file `from` merged into it. `None` if that changes nothing, or
+    /// if it would not be readable.
+    pub fn with_entries_of(
+        rule: &SessionFile,
+        from: &[u8],
+        there: &[u8],
+        base: &EntriesBase,
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let into = Document::parse(there, rule.format).ok()?.entries(rule);
+        let entries = Document::parse(from, rule.format).ok()?.entries(rule);
+        let changes = entries::changes(base, &entries, &into);
+        if changes.is_empty() {
+            return None;
+        }
+        let merged = merge_texts(rule, &[], (from, there), &changes);
+        Document::parse(&merged, rule.format).is_ok().then_some(merged)
     }
 
     /// The entries in the document.
@@ -266,10 +284,15 @@ impl Document {
     }
 }
 
-/// `there` with the synced keys of `bytes`, and with these changes of entries.
-fn merge_texts(rule: &SessionFile, bytes: &[u8], there: &[u8], changes: &[Change<'_>]) -> Zeroizing<Vec<u8>> {
+/// `there` with these keys of `bytes`, and with these changes of entries.
+fn merge_texts(
+    rule: &SessionFile,
+    keys: &[String],
+    (bytes, there): (&[u8], &[u8]),
+    changes: &[Change<'_>],
+) -> Zeroizing<Vec<u8>> {
     let (from, mut merged) = (Splice::new(bytes), Splice::new(there));
-    let values = rule.synced_keys.iter().map(|key| (key.as_str(), from.value(&[key.as_str()])));
+    let values = keys.iter().map(|key| (key.as_str(), from.value(&[key.as_str()])));
     let (set, gone): (Vec<_>, Vec<_>) = values.partition(|(_, value)| value.is_some());
     let mut set: Vec<_> = set.into_iter().filter_map(|(key, value)| Some((key, New::Bytes(value?)))).collect();
     let mut new_objects = Vec::new();
@@ -309,7 +332,11 @@ fn object_text(members: &[(&str, &[u8])]) -> Zeroizing<Vec<u8>> {
 /// What is known about an entry. One that is not an object is not usable, and is left alone.
 fn entry_of(rule: &EntryRule, name: &str, value: &Value) -> Entry {
     let token = rule.access_token.as_ref().map(|field| find_value(value, &field.pointer).and_then(Value::as_str));
+    let has_refresh_token = rule.refresh_token.as_ref().is_some_and(|field| {
+        find_value(value, &field.pointer).and_then(Value::as_str).is_some_and(|token| !token.is_empty())
+    });
     Entry {
+        is_refreshable: has_refresh_token,
         digest: Digest::of_parts(&[rule.key.as_bytes(), name.as_bytes(), &to_json(value)]),
         is_usable: value.is_object() && token.is_none_or(|token| token.is_some_and(|token| !token.trim().is_empty())),
         expires_at: rule

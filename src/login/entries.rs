@@ -24,6 +24,8 @@ pub struct Entry {
     pub is_usable: bool,
     /// When its access token expires. `None` if it does not say.
     pub expires_at: Option<SystemTime>,
+    /// Whether it has a refresh token. A follower's has none.
+    pub is_refreshable: bool,
 }
 
 /// The entries of a login file, by their object's key and their name.
@@ -151,8 +153,8 @@ fn wins(base: &EntriesBase, from: &Entry, into: &Entry) -> bool {
 }
 
 /// Decides between entries that both changed. The digest decides last, so that every container decides alike.
-fn rank(entry: &Entry) -> (bool, Option<SystemTime>, Digest) {
-    (entry.is_usable, entry.expires_at, entry.digest)
+fn rank(entry: &Entry) -> (bool, Option<SystemTime>, bool, Digest) {
+    (entry.is_usable, entry.expires_at, entry.is_refreshable, entry.digest)
 }
 
 #[cfg(test)]

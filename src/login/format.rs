@@ -132,6 +132,8 @@ pub struct EntryRule {
     /// Where a member has its access token. Without one it is blank, and is not transferred. If this is not set, every
     /// member is usable.
     pub access_token: Option<Field>,
+    /// Where a member has its refresh token.
+    pub refresh_token: Option<Field>,
     /// When the access token expires.
     pub expiry: Option<Expiry>,
 }

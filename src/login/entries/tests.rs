@@ -12,7 +12,7 @@ fn rule() -> SessionFile {
         "file": "login.json",
         "access-token": ["/oauth/access"],
         "travels": ["oauth"],
-        "entries": [{ "key": "servers", "access-token": "/token",
+        "entries": [{ "key": "servers", "access-token": "/token", "refresh-token": "/refresh",
                       "expiry": { "field": "/expires", "unit": "seconds" } }]
     });
     serde_json::from_value(rule).unwrap()
@@ -108,6 +108,13 @@ fn without_a_merge_base_nothing_is_removed() {
         ("the later one", json!({ "a": a }), json!({ "a": newer }), json!({ "a": newer }), json!({ "a": newer })),
         ("blank here", json!({ "a": blank }), json!({ "a": a }), json!({ "a": a }), json!({ "a": a })),
         ("blank there", json!({ "a": a }), json!({ "a": blank }), json!({ "a": a }), json!({ "a": a })),
+        (
+            "the refresh token",
+            json!({ "a": { "token": "FAKE-a", "expires": 60, "refresh": "FAKE-r" } }),
+            json!({ "a": a }),
+            json!({ "a": { "token": "FAKE-a", "expires": 60, "refresh": "FAKE-r" } }),
+            json!({ "a": { "token": "FAKE-a", "expires": 60, "refresh": "FAKE-r" } }),
+        ),
         ("only blank", json!({ "a": blank }), json!({}), json!({ "a": blank }), json!({})),
     ];
     for (name, ours, theirs, ours_after, theirs_after) in rows {

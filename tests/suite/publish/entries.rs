@@ -219,6 +219,26 @@ fn entries_are_merged_in_a_store_behind_a_helper() {
     fresh.end();
 }
 
+/// agent-init may be killed before it could publish. The next start of the container merges what is in the working copy.
+#[test]
+fn an_entry_that_a_killed_run_left_is_published_by_the_next_start() {
+    let capture = captured(&json!({ "old": entry(1), "gone": entry(1) }));
+    let mut container = Container::start(&capture, &["--sync", "exit"]);
+    change(&container.sandbox.path(WORKING), |login| {
+        login["mcpOAuth"] = json!({ "old": entry(2), "own": entry(1) });
+    });
+    container.live.signal(9);
+    container.gate.open();
+    container.live.wait();
+    fs::remove_file(container.sandbox.path("gate")).unwrap();
+    change(&capture.path(STORED), |login| login["mcpOAuth"]["other"] = entry(1));
+    let all = json!({ "old": entry(2), "own": entry(1), "other": entry(1) });
+    let next = Container::start_in(container.sandbox, ("AGENT_INIT_CAPTURE", capture.text("capture")), &[]);
+    await_servers(&capture.path(STORED), &all);
+    next.await_servers(&all);
+    next.end();
+}
+
 /// What could not be stored is kept, and what is in the capture is adopted all the same.
 #[test]
 fn an_entry_that_cannot_be_stored_is_kept() {
@@ -230,4 +250,9 @@ fn an_entry_that_cannot_be_stored_is_kept() {
     let kept = capture.path("state/recovery/claude/.credentials.json");
     assert_eq!(servers(&kept), json!({ "x": entry(2) }));
     assert_eq!(servers(&capture.path(STORED)), json!({ "x": entry(1) }));
+    // The next start publishes it, also if the working copy was lost.
+    fs::remove_file(capture.path(WORKING)).unwrap();
+    capture.claude(":").run().ok();
+    assert_eq!(servers(&capture.path(STORED)), json!({ "x": entry(2) }));
+    assert!(!kept.exists());
 }
