@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{Gate, Live, Sandbox, Session, StandIn, await_path, needs_root};
+use crate::support::{ANSWER, Gate, Live, Sandbox, Session, StandIn, Vendor, await_path, needs_root};
 
 const STORED: &str = "capture/claude/.credentials.json";
 const WORKING: &str = "home/.claude/.credentials.json";
@@ -255,4 +255,48 @@ fn an_entry_that_cannot_be_stored_is_kept() {
     capture.claude(":").run().ok();
     assert_eq!(servers(&capture.path(STORED)), json!({ "x": entry(2) }));
     assert!(!kept.exists());
+}
+
+/// Where the stand-in MCP server refreshes, and where it is.
+const MCP_TOKEN: &str = "/mcp/token";
+const MCP: &str = "/mcp";
+
+/// The real Claude Code: the first container refreshes the login to a server, whose refresh tokens work once. The next
+/// one has the new login, and a follower has it without its refresh token.
+#[test]
+fn the_real_claude_hands_a_refreshed_mcp_login_on() {
+    needs_root!();
+    for version in ["bin", "claude-latest/node_modules/.bin"] {
+        let (capture, vendor) = (Sandbox::new(), Vendor::strict());
+        let mut login: Value = serde_json::from_str(&vendor.login("claude", 3600)).unwrap();
+        login["mcpOAuth"] = serde_json::from_str(&vendor.login("mcp", -60)).unwrap();
+        capture.captured("claude", ".credentials.json", &login.to_string());
+        let config = r#"{"mcpServers":{"fake":{"type":"http","url":"https://mcp.example/mcp"}}}"#;
+        // Claude Code may end before it has connected, so the answer waits for that. Returns the login to the server.
+        let turn = |mode: &str| {
+            let sandbox = Sandbox::new();
+            let path = format!("{}:/usr/local/bin:/usr/bin:/bin", sandbox.text(&format!("agents/{version}")));
+            let run = vendor.run(&sandbox, &["claude", "-p", "hello", "--mcp-config", config]).env("PATH", path);
+            vendor.ask("hold?path=/v1/messages");
+            let before = vendor.requests(MCP).len();
+            let run = run.env("AGENT_INIT_CAPTURE", capture.text("capture")).env("AGENT_INIT_AUTH", mode);
+            let live = run.start();
+            vendor.ask(&format!("wait?path={MCP}&count={}", before + 1));
+            vendor.ask("release");
+            live.wait().ok().prints(&[ANSWER]);
+            let servers = servers(&sandbox.path(WORKING));
+            servers.as_object().unwrap().values().next().unwrap().clone()
+        };
+        let refreshed = turn("sync");
+        assert_eq!(servers(&capture.path(STORED)).as_object().unwrap().values().next(), Some(&refreshed), "{version}");
+        assert_eq!(turn("sync"), refreshed, "{version}");
+        let followed = turn("follow");
+        assert_eq!(followed["accessToken"], refreshed["accessToken"], "{version}");
+        assert_eq!(followed["refreshToken"], Value::Null, "{version}");
+        // Every request had the new access token, and there was one refresh.
+        for bearer in vendor.sent(MCP, "bearer") {
+            assert_eq!(refreshed["accessToken"], bearer, "{version}");
+        }
+        assert_eq!(vendor.requests(MCP_TOKEN).len(), 1, "{version}");
+    }
 }
