@@ -64,6 +64,19 @@ impl Entries {
     }
 }
 
+/// The entries of both sides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntrySides {
+    pub working: Entries,
+    pub stored: Entries,
+}
+
+impl EntrySides {
+    pub fn are_too_many(&self) -> bool {
+        self.working.are_too_many() || self.stored.are_too_many()
+    }
+}
+
 /// The entries that working copy and store last agreed on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<String>", into = "Vec<String>")]

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 pub use config::{Beginning, SessionConfig};
 
-use self::entries::EntrySides;
 use self::incomplete::{Act, ActFailure, Blocked, Incomplete, ReadFailure};
 use crate::error::reason;
 use crate::log::Message;
 use crate::log::event::EventKey;
+use crate::login::entries::EntrySides;
 use crate::login::file::{FileStamp, LoginFile};
 use crate::login::follower::following;
 use crate::login::history::History;
@@ -463,6 +463,10 @@ impl SyncSession {
         }
         self.compared_pair = None;
         Ok(next)
+    }
+
+    fn pair(&self, working: &LoginFile, stored: &LoginFile) -> ComparedPair {
+        (working.state.clone(), stored.state.clone(), self.entries(working, stored))
     }
 
     fn judge(&self, working: &LoginFile, stored: &LoginFile) -> Outcome {

@@ -4,30 +4,14 @@
 use crate::log::Message;
 use crate::log::event::EventKey;
 use crate::login::Document;
-use crate::login::entries::{Entries, MAX_ENTRIES, changes};
+use crate::login::entries::{Entries, EntrySides, MAX_ENTRIES, changes};
 use crate::login::file::LoginFile;
 use crate::login::merge::{LoginState, MergeBase, Outcome, reconcile_entries};
+use crate::sync::session::SyncSession;
+use crate::sync::session::config::Beginning;
 use crate::sync::session::incomplete::{Act, ActFailure, Incomplete};
-use crate::sync::session::{Beginning, ComparedPair, SyncSession};
-
-/// The entries of both sides.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct EntrySides {
-    working: Entries,
-    stored: Entries,
-}
-
-impl EntrySides {
-    fn are_too_many(&self) -> bool {
-        self.working.are_too_many() || self.stored.are_too_many()
-    }
-}
 
 impl SyncSession {
-    pub(super) fn pair(&self, working: &LoginFile, stored: &LoginFile) -> ComparedPair {
-        (working.state.clone(), stored.state.clone(), self.entries(working, stored))
-    }
-
     /// The entries of both sides, if both have the same login. Where the logins differ, the entries are merged when one of
     /// them is transferred.
     pub(super) fn entries(&self, working: &LoginFile, stored: &LoginFile) -> Option<EntrySides> {
