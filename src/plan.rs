@@ -33,7 +33,6 @@ use crate::facts::{Candidate, Facts, config_dir};
 use crate::login::Source;
 use crate::login::format::SessionFile;
 use crate::login::history::History;
-use crate::login::merge;
 use crate::login::merge::MergeBase;
 use crate::looks::Shown;
 use crate::store::Recovery;
@@ -149,13 +148,14 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
     };
     // A variable may hold entries that were replaced long ago, so that they have no merge base.
     let continues = login == LoginFileStep::Stays || chosen.is_some_and(|chosen| chosen.source.is_store());
-    let entries = remembered.filter(|_| continues).map(|served| served.entries.clone());
-    let earlier_entries = match (session, &entries) {
-        (Some(session), Some(_)) if login == LoginFileStep::Written => earlier_sources
+    let continued = remembered.filter(|_| continues);
+    let earlier_entries = match continued.and_then(|served| served.base) {
+        // A login other than the one that was agreed on is from elsewhere, such as the image, and may be older.
+        Some(base) if login == LoginFileStep::Written => earlier_sources
             .iter()
             .rev()
             .filter_map(|source| agent.candidates.iter().find(|candidate| candidate.source == *source)?.session())
-            .filter(|earlier| merge::is_same_account(&earlier.login, &session.login))
+            .filter(|earlier| earlier.login.digest == base.digest)
             .collect(),
         _ => Vec::new(),
     };
@@ -181,7 +181,7 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
         login,
         write_back,
         base,
-        entries: entries.unwrap_or_default(),
+        entries: continued.map(|served| served.entries.clone()).unwrap_or_default(),
         earlier_entries,
         descriptor,
         warn_within: config.warn_within,

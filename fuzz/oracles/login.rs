@@ -79,7 +79,7 @@ fn again(text: &[u8], format: Format) -> Option<Document> {
 /// Ours as it is written over theirs: what travels is ours, each entry is that of one of us, the rest is theirs.
 fn merge(ours: &Copy<'_>, theirs: &Copy<'_>, rule: &SessionFile) {
     let base = EntriesBase::default();
-    let Some(text) = Document::with_other_keys_of(rule, ours.text, Some(theirs.text), &base) else {
+    let Some(text) = Document::with_other_keys_of(rule, ours.text, Some(theirs.text), Some(&base)) else {
         return assert!(rule.synced_keys.is_empty() || rule.format == Format::Yaml);
     };
     let Some(merged) = again(&text, rule.format) else { return };
@@ -107,7 +107,7 @@ fn merge(ours: &Copy<'_>, theirs: &Copy<'_>, rule: &SessionFile) {
     if let (LoginState::Valid(ours), Ok(merged)) = (&ours.version, merged.login(rule)) {
         assert_eq!(ours.content, merged.content, "what travels is another after the way");
     }
-    let twice = Document::with_other_keys_of(rule, ours.text, Some(&text), &base);
+    let twice = Document::with_other_keys_of(rule, ours.text, Some(&text), Some(&base));
     assert!(twice.is_some_and(|twice| *twice == *text), "a second time changes something");
 }
 

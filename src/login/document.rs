@@ -178,13 +178,13 @@ impl Document {
     }
 
     /// The login file `bytes` as it is to be written over the file `there`: the synced keys of `bytes` with the other
-    /// keys of `there`, in which the entries are merged. All keep their bytes. `None` if `bytes` is to be written
-    /// unchanged.
+    /// keys of `there`. With a merge base, the entries are merged; without, those of `there` stay. All keep their bytes.
+    /// `None` if `bytes` is to be written unchanged.
     pub fn with_other_keys_of(
         rule: &SessionFile,
         bytes: &[u8],
         there: Option<&[u8]>,
-        base: &EntriesBase,
+        base: Option<&EntriesBase>,
     ) -> Option<Zeroizing<Vec<u8>>> {
         // Only JSON files have keys that are not synced.
         if rule.synced_keys.is_empty() || rule.format == Format::Yaml {
@@ -193,8 +193,9 @@ impl Document {
         let there = there?;
         let into = Document::parse(there, rule.format).ok()?.entries(rule);
         let from = Document::parse(bytes, rule.format).ok()?.entries(rule);
-        let merged = merge_texts(rule, &rule.synced_keys, (bytes, there), &entries::changes(base, &from, &into));
-        if Document::parse(&merged, rule.format).is_ok() {
+        let changes = base.map(|base| entries::changes(base, &from, &into)).unwrap_or_default();
+        let merged = merge_texts(rule, &rule.synced_keys, (bytes, there), &changes);
+        if changes.is_empty() || Document::parse(&merged, rule.format).is_ok() {
             return Some(merged);
         }
         // The login must not be lost because the entries of both sides are too much for one file.

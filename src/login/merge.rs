@@ -196,7 +196,7 @@ pub fn reconcile_entries(base: &EntriesBase, working: &Entries, stored: &Entries
 }
 
 /// Whether two logins belong to one account. Logins that do not name one are taken to: they came by one capture.
-pub fn is_same_account(ours: &Login, theirs: &Login) -> bool {
+fn is_same_account(ours: &Login, theirs: &Login) -> bool {
     match (&ours.account, &theirs.account) {
         (Some(ours), Some(theirs)) => ours == theirs,
         _ => true,

@@ -293,7 +293,8 @@ impl Capture {
             return Ok(false);
         }
         let there = if rule.synced_keys.is_empty() { None } else { self.read(rule).bytes };
-        let merged = Document::with_other_keys_of(rule, bytes, there.as_ref().map(|there| there.as_slice()), entries);
+        let merged =
+            Document::with_other_keys_of(rule, bytes, there.as_ref().map(|there| there.as_slice()), Some(entries));
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
         // With the other keys, a login may be larger than it was. It must be readable.
         file::check_readable(rule, bytes)?;

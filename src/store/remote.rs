@@ -144,7 +144,7 @@ impl Remote {
             files.insert(name.clone(), secret.duplicate());
         }
         let there = files.get(&rule.file).map(Secret::expose_secret);
-        let merged = Document::with_other_keys_of(rule, bytes, there, entries);
+        let merged = Document::with_other_keys_of(rule, bytes, there, Some(entries));
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
         file::check_readable(rule, bytes)?;
         let record = serde_json::to_vec_pretty(&Record::now(history)).map_err(io::Error::other)?;

@@ -136,7 +136,7 @@ fn other_keys_of_the_destination_stay() {
         b"{\r\n  \"z\": 1e2,\r\n  \"oauth\": {\"access\": \"FAKE-old\", \"gone\": 1},\r\n  \"a\": 2, \"a\": 3\r\n}";
     let beside = |bytes: &[u8], there: &[u8]| {
         String::from_utf8(
-            Document::with_other_keys_of(&rule, bytes, Some(there), &EntriesBase::default()).unwrap().to_vec(),
+            Document::with_other_keys_of(&rule, bytes, Some(there), Some(&EntriesBase::default())).unwrap().to_vec(),
         )
         .unwrap()
     };

@@ -25,7 +25,7 @@ fn entries(file: &Value) -> Entries {
 /// The file `into` after `from` was merged into it.
 fn merged(base: &EntriesBase, from: &Value, into: &Value) -> Value {
     let [from, into] = [from, into].map(|file| file.to_string().into_bytes());
-    let merged = Document::with_other_keys_of(&rule(), &from, Some(&into), base).unwrap();
+    let merged = Document::with_other_keys_of(&rule(), &from, Some(&into), Some(base)).unwrap();
     serde_json::from_slice(&merged).unwrap()
 }
 
@@ -148,9 +148,30 @@ fn entries_keep_their_bytes_and_the_rest_of_the_file_too() {
     ];
     for (name, into, expected) in rows {
         let merged =
-            Document::with_other_keys_of(&rule(), from, Some(into.as_bytes()), &EntriesBase::default()).unwrap();
+            Document::with_other_keys_of(&rule(), from, Some(into.as_bytes()), Some(&EntriesBase::default())).unwrap();
         assert_eq!(String::from_utf8_lossy(&merged), expected, "{name}");
     }
+}
+
+#[test]
+fn entries_are_merged_with_a_merge_base_only() {
+    let (from, into) = (file(&json!({ "a": { "token": "FAKE-a" } })), file(&json!({ "b": { "token": "FAKE-b" } })));
+    let [from, into] = [from, into].map(|file| file.to_string().into_bytes());
+    let merged = Document::with_other_keys_of(&rule(), &from, Some(&into), None).unwrap();
+    assert_eq!(*merged, into);
+}
+
+#[test]
+fn entries_alone_are_merged_into_a_login() {
+    let base = EntriesBase::default();
+    let mut from = file(&json!({ "a": { "token": "FAKE-a" } }));
+    from["oauth"]["access"] = json!("FAKE-other");
+    let into = file(&json!({ "b": { "token": "FAKE-b" } }));
+    let [from, into] = [from, into].map(|file| file.to_string().into_bytes());
+    let merged = Document::with_entries_of(&rule(), &from, &into, &base).unwrap();
+    let both = json!({ "a": { "token": "FAKE-a" }, "b": { "token": "FAKE-b" } });
+    assert_eq!(serde_json::from_slice::<Value>(&merged).unwrap(), file(&both));
+    assert_eq!(Document::with_entries_of(&rule(), &from, &merged, &base), None);
 }
 
 #[test]

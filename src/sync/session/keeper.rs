@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::config::CommandName;
 use crate::error::{in_words, reason};
 use crate::login::file::LoginFile;
-use crate::login::{Digest, Login, file};
+use crate::login::{Digest, Document, Login, file};
 use crate::store::LockOutcome;
 use crate::sync::keepers_turn::{KeepersTurn, Turn};
 use crate::sync::session::SyncSession;
@@ -78,7 +78,9 @@ impl SyncSession {
     /// is in the state directory before anything else happens. Fails if neither could be written.
     pub fn put_refreshed(&mut self, bytes: &[u8], now: Instant) -> Result<(), String> {
         let (working, _) = self.read();
-        let merged = self.with_other_keys_of(bytes, &working);
+        // The entries of the working copy may be newer than those that the refresh began with.
+        let there = working.bytes.as_ref().map(|there| there.as_slice());
+        let merged = Document::with_other_keys_of(&self.config.rule, bytes, there, None);
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
         file::check_readable(&self.config.rule, bytes).map_err(|error| reason(&error))?;
         let kept = self.config.recovery.keep(bytes);

@@ -354,7 +354,7 @@ impl SyncSession {
     /// A login with the other fields of the agent's file, which stay the agent's. Entries are merged.
     pub(super) fn with_other_keys_of(&self, bytes: &[u8], working: &LoginFile) -> Option<Zeroizing<Vec<u8>>> {
         let SessionConfig { rule, entries, .. } = &self.config;
-        Document::with_other_keys_of(rule, bytes, working.bytes.as_ref().map(|there| there.as_slice()), entries)
+        Document::with_other_keys_of(rule, bytes, working.bytes.as_ref().map(|there| there.as_slice()), Some(entries))
     }
 
     /// The file of one side as it is to be written over that of the other.

@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use nix::fcntl::{Flock, FlockArg};
+use serde_json::{Value, json};
 
 use super::{REFRESH, STORED, captured, keeper, name_of, requests};
 use crate::support::{Sandbox, Session, StandIn, await_path};
@@ -108,4 +109,29 @@ fn nothing_is_refreshed_while_the_store_fails() {
     let run = keeper(&sandbox, REFRESH).arguments(["--once", "--store", &store.spec()]).unset("AGENT_INIT_CAPTURE");
     run.run().code(1).says(&["was not refreshed: cannot get the right to refresh it: store exec:"]);
     assert_eq!(requests(&sandbox), Vec::<String>::new());
+}
+
+/// What the command leaves has the entries that it began with. Those that others refreshed meanwhile stay.
+#[test]
+fn mcp_logins_that_change_during_a_refresh_stay() {
+    let sandbox = captured(60);
+    let mut login: Value = serde_json::from_str(&sandbox.read(STORED)).unwrap();
+    let expires = 4_102_444_800_001_u64;
+    login["mcpOAuth"] = json!({ "x": { "accessToken": "FAKE", "refreshToken": "FAKE-mcp-1", "expiresAt": expires } });
+    sandbox.write(STORED, login.to_string());
+    let script = r#"
+    sed 's/FAKE-mcp-1/FAKE-mcp-2/' "$STORED" >"$STORED.tmp.1" && mv "$STORED.tmp.1" "$STORED"
+    until grep -q FAKE-mcp-2 "$WORKING"; do :; done
+    grep -q FAKE-mcp-1 "$F" || exit 9
+    sed 's/-a"/-ax"/g; s/"expiresAt":1,/"expiresAt":4102444800000,/' "$F" >"$F.tmp.1" && mv "$F.tmp.1" "$F"
+    "#;
+    let paths = format!(
+        "STORED='{}' WORKING='{}'\n",
+        sandbox.text(STORED),
+        sandbox.text("state/keep/work/claude/.credentials.json")
+    );
+    keeper(&sandbox, &format!("{paths}{script}")).arguments(["--once"]).run().ok().quiet();
+    let stored = sandbox.read(STORED);
+    assert_eq!(name_of(&stored), "ax");
+    assert!(stored.contains("FAKE-mcp-2"), "{stored}");
 }
