@@ -55,6 +55,7 @@ macro_rules! every_store {
 
 mod aws;
 mod azure;
+mod ci;
 mod example;
 mod faults;
 mod gcp;

@@ -15,7 +15,7 @@ const REPOSITORY: &str = "github.com/me/project";
 const TOKEN: &str = "FAKE-token-of-the-job";
 
 /// A job that may write secrets, and is given none.
-fn job() -> Store {
+pub(super) fn job() -> Store {
     let denied = ("RUNNER_TEMP", "/nonexistent", "can be written");
     let store = Store::new("github-actions", "gh", denied).stand_in("github-actions").limit(48_000);
     let temp = store.place("temp");
@@ -33,7 +33,7 @@ fn given(files: &Files) -> Store {
 }
 
 /// The value of a secret.
-fn secret(files: &Files) -> String {
+pub(super) fn secret(files: &Files) -> String {
     base64(&put_request("claude", None, files)["files"].to_string())
 }
 
@@ -44,7 +44,7 @@ fn secrets(store: &Store) -> Value {
 }
 
 /// The calls of gh.
-fn calls(store: &Store) -> Vec<Value> {
+pub(super) fn calls(store: &Store) -> Vec<Value> {
     let calls = fs::read_to_string(store.place("cloud/calls")).unwrap_or_default();
     calls.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -245,7 +245,7 @@ fn in_a_job(store: &Store, sandbox: &Sandbox, run: Run) -> Run {
     run
 }
 
-fn login_of(store: &Store, place: &str) -> String {
+pub(super) fn login_of(store: &Store, place: &str) -> String {
     let value = secrets(store)[place][SECRET].as_str().unwrap().to_owned();
     let (_, files) = job().set(SECRET, &value).get("claude").unwrap();
     String::from_utf8(files[".credentials.json"].clone()).unwrap()
