@@ -10,7 +10,7 @@ use super::github::{calls, job, login_of, secret};
 use super::server::file;
 use super::store::{Store, one, run, succeed};
 use crate::docker::deploy_tools;
-use crate::support::{Sandbox, Session};
+use crate::support::{NODE, Sandbox, Session, needs_root};
 
 const GITHUB: &str = "deploy/ci/github-actions.yml";
 const GITLAB: &str = "deploy/ci/gitlab-ci.yml";
@@ -225,12 +225,46 @@ fn the_follower_has_no_refresh_token_and_writes_nothing() {
     assert!(said(&runner.step("follower", &[]), 125).contains("no usable credential"));
 }
 
+/// As in the image, where root's variables and files are out of the agent's reach.
+#[test]
+fn an_agent_of_another_user_does_not_find_what_the_job_was_given() {
+    needs_root!();
+    let mut runner = Runner::new(
+        "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep '^AGENT_LOGIN_CLAUDE=.'; say looked as $(id -u)",
+    );
+    runner.store = runner.store.set("AGENT_INIT_USER", "1000:1000");
+    runner.sandbox.give("home", NODE);
+    let login = stored(&Session::new("a"));
+    let all = said(&runner.step("follower", &[("AGENT_LOGIN_CLAUDE", &login)]), 0);
+    assert!(all.contains("looked as 1000") && !all.contains("AGENT_LOGIN_CLAUDE="), "{all}");
+}
+
 #[test]
 fn the_token_of_the_example_is_used() {
     let runner = Runner::new("seen");
     let token = "sk-ant-oat01-FAKE-token-of-the-job";
     let all = said(&runner.step("token", &[("CLAUDE_CODE_OAUTH_TOKEN", token)]), 0);
     assert!(all.contains(&format!("CLAUDE_CODE_OAUTH_TOKEN={token}")), "{all}");
+}
+
+/// The commands of the page that store the first login.
+#[test]
+fn the_first_login_is_stored_as_the_page_says() {
+    let page = fs::read_to_string(file("deploy/ci/README.md")).unwrap();
+    let block = page.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
+    let (login, store) = block.trim_start().split_once('\n').unwrap();
+    assert!(login.contains("setup --agent claude"), "{login}");
+
+    let runner = Runner::new("seen");
+    runner.sandbox.write("login/claude/.credentials.json", Session::new("a").json());
+    let script = format!("cd '{}'\nsudo() {{ \"$@\"; }}\n{store}", runner.sandbox.text(""));
+    said(&runner.run(&script, &[("GH_TOKEN".into(), "FAKE-token".into())]), 0);
+    assert_eq!(login_of(&runner.store, "of/the/directory agent-login"), Session::new("a").json());
+    assert!(!runner.sandbox.exists("login"));
+    // It is what the jobs read.
+    let call = calls(&runner.store).remove(0);
+    let all = said(&runner.step("follower", &[("AGENT_LOGIN_CLAUDE", call["input"].as_str().unwrap())]), 0);
+    assert!(all.contains("FAKE-access-a"), "{all}");
 }
 
 /// A variable of the type File: the job has the path of a file in it.
