@@ -105,6 +105,11 @@ impl Keeper {
         for login in &mut self.logins {
             let Some(session) = self.engine.session(&login.agent) else { continue };
             login.step(session, !self.stop.has_begun(), &mut self.children);
+        }
+        // Before the messages: what is said is what `healthcheck` says from now on.
+        let keeping = self.logins.iter().map(|login| (login.agent.as_str(), login.keeping()));
+        self.engine.remember_keeping(keeping);
+        for login in &mut self.logins {
             let messages = login.take_messages();
             self.engine.say(&messages);
         }

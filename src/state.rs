@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Context;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::Failure;
 use crate::fs::untrusted;
@@ -16,8 +16,12 @@ use crate::login::limits;
 use crate::login::merge::{MergeBase, SyncResult};
 use crate::sys::dir::{Attributes, Dir};
 use crate::sys::process::Pid;
+use crate::words::spelling;
+use crate::words::spelling::word_enum;
 
 pub const FILE: &str = "state.json";
+/// The keeper's state directory, in that of other commands: a `run` beside it has another state.
+pub const KEEPER: &str = "keep";
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
@@ -32,6 +36,10 @@ pub struct State {
     /// How the agent's environment differs from agent-init's.
     #[serde(default)]
     pub environment: Handed,
+    /// Of a keeper: when its process started (clock ticks after the boot). Its id may be another's later, and PID 1 is every
+    /// keeper of a container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeper_started: Option<u64>,
     pub agents: Vec<Served>,
 }
 
@@ -88,6 +96,32 @@ pub struct Served {
     /// How many times publishing began to fail. Retries of the same login do not count.
     #[serde(default)]
     pub publish_failures: u64,
+    /// What a keeper has found out about the login. `None` before it looked, and for a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Keeping>,
+}
+
+word_enum! {
+    /// How a keeper gets on with a login.
+    pub enum Keeping("state of a kept login") {
+        Good = "good": "nothing is wrong: it is refreshed when it is due",
+        Failing = "failing": "the last refresh failed, and is tried again",
+        Refused = "refused": "the vendor refused to refresh it",
+        Missing = "missing": "there is no login, and there should be one",
+        Unused = "unused": "there is no login, and nobody asked for one",
+    }
+}
+
+impl Serialize for Keeping {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        spelling::serialize(*self, serializer)
+    }
+}
+
+impl<'d> Deserialize<'d> for Keeping {
+    fn deserialize<D: Deserializer<'d>>(deserializer: D) -> Result<Keeping, D::Error> {
+        spelling::deserialize(deserializer)
+    }
 }
 
 /// Where refreshed logins go.

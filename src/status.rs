@@ -14,7 +14,7 @@ use crate::agent::definition::Method;
 use crate::config::AuthMode;
 use crate::login::merge::{LoginState, SyncResult};
 use crate::plan::{AgentPlan, WriteBack, warning};
-use crate::state::{SavedWriteBack, Served, Shadowed};
+use crate::state::{Keeping, SavedWriteBack, Served, Shadowed};
 use crate::words::spelling::Words;
 
 /// The status of one agent; its JSON is that of `status --json`.
@@ -323,6 +323,34 @@ pub fn complaint(status: &AgentStatus) -> Option<String> {
         .then(|| format!("{agent}: {}: {}", state.word(), problem.as_deref().unwrap_or("no usable login")))
 }
 
+/// What is wrong with a login that a keeper keeps, and what to do. A refresh that fails is no complaint as long as the
+/// access token works: it is tried again.
+pub fn kept_complaint(served: &Served, status: &AgentStatus, now: SystemTime) -> Option<String> {
+    let AgentStatus { agent, state, .. } = status;
+    let at = served.write_back.as_ref().map(SavedWriteBack::location).unwrap_or_default();
+    let log_in = warning::log_in(agent);
+    let see_log = "the log of the keeper says why";
+    let has_token_ended = status.access_expires_at.is_some_and(|end| end <= now);
+    let say = |state: Health, problem: &str, fix: &str| Some(format!("{agent}: {}: {problem}: {fix}", state.word()));
+    match (served.kept, state) {
+        (None, _) => Some(format!("{agent}: the keeper has not looked at the login in {at} yet")),
+        (Some(Keeping::Unused), _) => None,
+        (Some(Keeping::Missing), _) => {
+            say(Health::Missing, &format!("there is no login to keep in {at}"), &format!("log in: {log_in}"))
+        }
+        (Some(Keeping::Refused), _) => {
+            let problem = format!("the vendor refused to refresh the login in {at}");
+            say(Health::Invalid, &problem, &format!("log in again: {log_in}"))
+        }
+        (Some(Keeping::Failing), _) if has_token_ended => {
+            let problem = format!("the access token of the login in {at} has ended, and refreshing it fails");
+            say(Health::Expired, &problem, see_log)
+        }
+        (Some(Keeping::Good | Keeping::Failing), Health::Unsaved) => Some(format!("{}: {see_log}", complaint(status)?)),
+        (Some(Keeping::Good | Keeping::Failing), _) => Some(format!("{}: log in again: {log_in}", complaint(status)?)),
+    }
+}
+
 /// How to get a new login or token.
 pub fn how_to_renew(status: &AgentStatus) -> String {
     let again = warning::log_in(&status.agent);
@@ -389,6 +417,70 @@ mod tests {
         let status = served(&remembered("session", None), None, Some(&live), clock(), exchange);
         assert_eq!((status.state, status.state.is_healthy()), (Health::Unsaved, false));
         assert!(complaint(&status).unwrap().contains("x: unsaved: the last publish failed"));
+    }
+
+    #[test]
+    fn a_kept_login_is_a_complaint_if_somebody_has_to_do_something() {
+        struct Row {
+            what: &'static str,
+            kept: Option<Keeping>,
+            /// Days; it is day 100.
+            access_expires: u64,
+            last: Option<SyncResult>,
+            says: Option<&'static str>,
+        }
+        let good = Row { what: "good", kept: Some(Keeping::Good), access_expires: 101, last: None, says: None };
+        let rows = [
+            Row {
+                what: "not looked at",
+                kept: None,
+                says: Some("x: the keeper has not looked at the login in /c/x yet"),
+                ..good
+            },
+            Row { what: "no login, and none asked for", kept: Some(Keeping::Unused), ..good },
+            Row {
+                what: "no login",
+                kept: Some(Keeping::Missing),
+                says: Some("x: missing: there is no login to keep in /c/x: log in: docker run "),
+                ..good
+            },
+            Row {
+                what: "refused",
+                kept: Some(Keeping::Refused),
+                says: Some("x: invalid: the vendor refused to refresh the login in /c/x: log in again: docker run "),
+                ..good
+            },
+            Row { what: "about to be refreshed", access_expires: 99, ..good },
+            Row { what: "failing, and there is time", kept: Some(Keeping::Failing), ..good },
+            Row {
+                what: "failing, and it is over",
+                kept: Some(Keeping::Failing),
+                access_expires: 100,
+                says: Some(
+                    "x: expired: the access token of the login in /c/x has ended, and refreshing it fails: the log ",
+                ),
+                ..good
+            },
+            Row {
+                what: "not saved",
+                last: Some(SyncResult::Failed),
+                says: Some(
+                    "x: unsaved: the last publish failed: a refreshed login is in this container alone: the log ",
+                ),
+                ..good
+            },
+            good,
+        ];
+        for Row { what, kept, access_expires, last, says } in rows {
+            let to = SavedWriteBack { path: "/c/x".into(), store: None };
+            let remembered = Served { kept, write_back: Some(to), ..remembered("session", None) };
+            let live = Live::Seen(LoginState::Valid(login(true, Some(access_expires))));
+            let exchange = Exchange { last, ..Exchange::default() };
+            let status = served(&remembered, None, Some(&live), clock(), exchange);
+            let complaint = kept_complaint(&remembered, &status, clock().now);
+            assert_eq!(complaint.is_some(), says.is_some(), "{what}: {complaint:?}");
+            assert!(complaint.unwrap_or_default().starts_with(says.unwrap_or_default()), "{what}");
+        }
     }
 
     /// Whatever the login is and however the last exchange ended, what is shown and what is judged by agree.

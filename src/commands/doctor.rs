@@ -95,5 +95,12 @@ fn check_sources(config: &RunConfig, facts: &Facts<'_>, running: Option<&Running
         None => planned_agents(facts, &plan, clock),
     };
     let warnings = facts.warnings().collect();
-    doctor::check_sources(&Sources { config, warnings, plan: &plan, status: &status, is_running: running.is_some() })
+    doctor::check_sources(&Sources {
+        config,
+        facts,
+        warnings,
+        plan: &plan,
+        status: &status,
+        is_running: running.is_some(),
+    })
 }

@@ -28,10 +28,7 @@ use crate::sync::Engine;
 use crate::sync::dedup_log::DedupLog;
 use crate::sys::signal::{Inherited, Signals};
 use crate::sys::{privilege, process, wipe};
-use crate::{facts, plan, workcopy};
-
-/// The keeper's state directory, in that of other commands: a `run` beside it has another state.
-const STATE: &str = "keep";
+use crate::{facts, plan, state, workcopy};
 
 /// Keeps logins until a stop signal, and returns the exit status. Errors are those from before the first refresh.
 pub fn keep(config: &KeepConfig, environment: &Environment, reporter: Reporter) -> anyhow::Result<u8> {
@@ -90,7 +87,7 @@ fn keeper(
 /// What a `run` would be asked to do that syncs the logins to keep, and no more, into a directory of the keeper's own.
 fn keepers_run(config: &KeepConfig, catalog: &Catalog, environment: &Environment) -> anyhow::Result<RunConfig> {
     let mut run = config.run.clone();
-    let state_dir = facts::state_dir(&run, environment, privilege::current().0).join(STATE);
+    let state_dir = facts::state_dir(&run, environment, privilege::current().0).join(state::KEEPER);
     run.auth = PerAgent::all(AuthMode::Sync);
     run.sync = SyncMode::Live;
     run.scope = Scope::Login;

@@ -226,6 +226,7 @@ impl Installer<'_, '_, '_> {
             agent_pid: None,
             user: (self.facts.identity.uid, self.facts.identity.gid),
             environment: environment::for_exec(plan),
+            keeper_started: None,
             agents: self.served,
         };
         if let Some(state_dir) = &self.state_dir {
@@ -323,6 +324,7 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
         at: None,
         last_publish_at: previous.and_then(|previous| previous.last_publish_at.clone()),
         publish_failures: previous.map_or(0, |previous| previous.publish_failures),
+        kept: None,
     };
     if let Some(base) = plan.base {
         served.set_merge_base(base);

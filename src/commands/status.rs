@@ -66,15 +66,18 @@ pub fn status(config: &StatusConfig, environment: &Environment, reporter: Report
 
 /// The status of the running agents.
 pub fn running_agents(running: &Running, catalog: &Catalog, clock: Clock) -> Vec<AgentStatus> {
-    let one = |served: &Served| {
-        let definition = catalog.named(&served.agent).and_then(Entry::definition).ok();
-        let session = definition.and_then(|definition| definition.session.as_ref());
-        let live = session.map(|session| running::live(served, session, &running.agent));
-        let recovery = session.map(|session| Recovery::new(&running.state_dir, &served.agent, &session.file));
-        let exchange = running_exchange(served, session, recovery.as_ref());
-        status::served(served, definition, live.as_ref(), clock, exchange)
-    };
-    running.state.agents.iter().map(one).collect()
+    let Running { state, state_dir, agent } = running;
+    state.agents.iter().map(|served| running_agent(served, state_dir, agent.uid, catalog, clock)).collect()
+}
+
+/// The status of the login in the working copy of a served agent or of a keeper. It belongs to the user `uid`.
+pub fn running_agent(served: &Served, state_dir: &Path, uid: u32, catalog: &Catalog, clock: Clock) -> AgentStatus {
+    let definition = catalog.named(&served.agent).and_then(Entry::definition).ok();
+    let session = definition.and_then(|definition| definition.session.as_ref());
+    let live = session.map(|session| running::live(served, session, uid));
+    let recovery = session.map(|session| Recovery::new(state_dir, &served.agent, &session.file));
+    let exchange = running_exchange(served, session, recovery.as_ref());
+    status::served(served, definition, live.as_ref(), clock, exchange)
 }
 
 fn running_exchange(served: &Served, session: Option<&SessionFile>, recovery: Option<&Recovery>) -> Exchange {

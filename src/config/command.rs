@@ -270,10 +270,10 @@ option of `run` and writes nothing.",
 static HEALTHCHECK: CommandSpec = CommandSpec {
     program: "agent-init healthcheck",
     flags: Flags::Of(CommandName::Healthcheck),
-    summary: "Exit with 0 if the running agent is healthy, else with 1",
+    summary: "Exit with 0 if the running agent or keeper is healthy, else with 1",
     long: "\
-For HEALTHCHECK and probes. It fails if no agent runs, if an agent's login is missing, damaged or expired, or if a \
-refreshed login could not be saved. One line says why.",
+For HEALTHCHECK and probes. It fails if neither an agent nor a keeper runs, if an agent's login is missing, damaged or \
+expired, if a kept login was refused by the vendor, or if a refreshed login could not be saved. One line says why.",
     usage: "agent-init healthcheck [OPTIONS]",
     operand: Operand::None,
     variables: Variables::Own,

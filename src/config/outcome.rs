@@ -188,6 +188,8 @@ impl Inspection {
 pub struct InitConfig {
     /// The run, without its variables, which others cannot see.
     pub run: RunConfig,
+    /// It keeps logins, and runs no agent.
+    pub is_keeper: bool,
     pub(super) layers: Layers,
 }
 

@@ -25,7 +25,7 @@ use crate::looks::quoted;
 use crate::words::spelling::Words;
 
 impl InitConfig {
-    /// Reads the command line of PID 1, if that is a run of ours.
+    /// Reads the command line of PID 1, if that is a run or a keeper of ours.
     pub fn of(command_line: &[OsString]) -> Option<InitConfig> {
         let (program, arguments) = command_line.split_first()?;
         if Path::new(program).file_name() != Some(OsStr::new("agent-init")) {
@@ -35,8 +35,12 @@ impl InitConfig {
         for layer in &mut read.layers.0 {
             layer.origin = Origin::Init;
         }
-        let Ok(Command::Run(run) | Command::Serve(run)) = read.command() else { return None };
-        Some(InitConfig { run, layers: read.layers })
+        let (run, is_keeper) = match read.command().ok()? {
+            Command::Run(run) | Command::Serve(run) => (run, false),
+            Command::Keep(KeepConfig { run, .. }) => (run, true),
+            _ => return None,
+        };
+        Some(InitConfig { run, is_keeper, layers: read.layers })
     }
 }
 

@@ -592,6 +592,9 @@ fn what_is_not_given_is_as_pid_1_was_told() {
     assert_eq!((own.user, own.user_is_preset), (UserChoice::OwnerOf("/w".into()), false));
     assert_eq!((own.state_dir, own.command.len()), (Some("/t".into()), 2));
     assert_eq!(init_run.run.state_dir, Some("/s".into()));
+    let keeper = init(&["agent-init", "--capture=/c", "keep", "--state-dir=/k", "--before=1h"]).unwrap();
+    assert!(keeper.is_keeper && !init_run.is_keeper);
+    assert_eq!(keeper.run.state_dir, Some("/k".into()));
     for other in [&[][..], &["/bin/sh", "x"], &["agent-init"], &["agent-init", "setup"], &["tini", "x"]] {
         assert!(init(other).is_none(), "{other:?}");
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::config::{AgentSelection, AuthMode, RunConfig, Words};
 use crate::doctor::finding::Finding;
+use crate::facts::Facts;
 use crate::log::Message;
 use crate::login::Source;
 use crate::plan::{AgentPlan, Plan, warning};
@@ -11,6 +12,7 @@ use crate::status::{AgentStatus, Health, complaint, how_to_renew};
 
 pub struct Sources<'s, 'f, 'c> {
     pub config: &'s RunConfig,
+    pub facts: &'s Facts<'c>,
     /// The warnings of reading the facts.
     pub warnings: Vec<&'s Message>,
     /// The plan of a start.
@@ -31,6 +33,7 @@ pub fn check_sources(sources: &Sources<'_, '_, '_>) -> Vec<Finding> {
             findings.extend(warning::unknown_kind(agent).iter().map(note_of_message));
             findings.extend(warning::diverted(agent).iter().map(note_of_message));
             findings.extend(warning::state_not_kept(agent).iter().map(note_of_message));
+            findings.extend(warning::hints(agent, sources.facts).iter().map(note_of_message));
             if agent.mode != AuthMode::Follow {
                 let stranded = warning::invalidates_source(agent);
                 findings.extend(stranded.iter().map(|message| of_message("stranded", message)));

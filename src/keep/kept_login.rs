@@ -16,6 +16,7 @@ use crate::login::{Digest, Login};
 use crate::plan::warning;
 use crate::process::children::Children;
 use crate::process::task::Task;
+use crate::state::Keeping;
 use crate::sync::keepers_turn::Turn;
 use crate::sync::session::SyncSession;
 
@@ -120,6 +121,15 @@ impl KeptLogin {
     /// With `--once`: whether all went well, once it is known.
     pub fn is_done(&self) -> Option<bool> {
         self.once.and_then(|once| once.is_ok)
+    }
+
+    /// How it gets on, for `healthcheck`. `None` until the login was looked at.
+    pub fn keeping(&self) -> Option<Keeping> {
+        match self.missing {
+            Missing::Yes if self.is_expected => Some(Keeping::Missing),
+            Missing::Yes => Some(Keeping::Unused),
+            Missing::No | Missing::Perhaps => self.schedule.keeping(),
+        }
     }
 
     pub fn take_messages(&mut self) -> Vec<Message> {

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::login::{Digest, Login};
+use crate::state::Keeping;
 
 /// The time to the next try after the first failure. It doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_secs(10);
@@ -81,6 +82,15 @@ impl Schedule {
                 Some(self.not_before.map_or(due, |not_before| due.max(not_before)))
             }
             _ => None,
+        }
+    }
+
+    /// How the login gets on. `None` before one was seen.
+    pub fn keeping(&self) -> Option<Keeping> {
+        match self.login {
+            Some(login) if self.refused == Some(login.digest) => Some(Keeping::Refused),
+            _ if self.failures > 0 => Some(Keeping::Failing),
+            login => login.map(|_| Keeping::Good),
         }
     }
 
@@ -245,12 +255,16 @@ mod tests {
     #[test]
     fn another_login_begins_anew() {
         let mut schedule = schedule();
+        assert_eq!(schedule.keeping(), None);
         schedule.observe(&login(1, Some(HOUR)), at(HOUR), 0.0);
+        assert_eq!(schedule.keeping(), Some(Keeping::Good));
         assert_eq!(schedule.failed(None, at(HOUR)), FIRST_RETRY);
+        assert_eq!(schedule.keeping(), Some(Keeping::Failing));
         schedule.refused();
-        assert_eq!(schedule.due(), None);
+        assert_eq!((schedule.due(), schedule.keeping()), (None, Some(Keeping::Refused)));
         schedule.observe(&login(2, Some(HOUR)), at(HOUR), 0.0);
         assert!(schedule.is_due(at(HOUR)));
+        assert_eq!(schedule.keeping(), Some(Keeping::Good));
         assert_eq!(schedule.failed(None, at(HOUR)), FIRST_RETRY);
         schedule.postponed(at(2 * HOUR));
         assert_eq!(schedule.due(), Some(at(2 * HOUR) + TURN_RETRY));

@@ -2,6 +2,7 @@
 
 use crate::agent::definition::{Condition, Method};
 use crate::env::Environment;
+use crate::facts::config_dir::{EntryFacts, EntryOrigin};
 use crate::facts::{Candidate, Facts};
 use crate::plan::agent_plan::AgentPlan;
 use crate::words::spelling::Words;
@@ -14,6 +15,8 @@ pub struct Situation<'s, 'c> {
     pub ignored: Vec<Method>,
     /// Refreshed logins are saved.
     pub saves_refreshed: bool,
+    /// The config directory is a mount that holds state of the agent.
+    pub is_used: bool,
     /// The environment that agent-init was started with.
     pub environment: &'s Environment,
     /// The arguments of COMMAND.
@@ -30,6 +33,7 @@ impl<'s, 'c> Situation<'s, 'c> {
             chosen: plan.chosen(),
             ignored: usable.map(|candidate| candidate.rule.method).collect(),
             saves_refreshed: plan.write_back.as_ref().is_some_and(|target| target.writable),
+            is_used: has_state(&plan.facts.config_dir.mounts.entries),
             environment: facts.environment,
             arguments: &facts.arguments,
             is_root: facts.identity.uid == 0,
@@ -55,6 +59,7 @@ impl<'s, 'c> Situation<'s, 'c> {
             && (when.ignored.is_empty()
                 || self.ignored.iter().any(|method| when.ignored.iter().any(|word| word == method.word())))
             && when.carried_back.is_none_or(|expected| expected == self.saves_refreshed)
+            && when.used.is_none_or(|expected| expected == self.is_used)
             && when.set.iter().all(is_set)
             && !when.unset.iter().any(is_set)
             && when.differs.iter().all(differs)
@@ -63,6 +68,11 @@ impl<'s, 'c> Situation<'s, 'c> {
             && when.root.is_none_or(|expected| expected == self.is_root)
             && when.terminal.is_none_or(|expected| expected == self.is_terminal)
     }
+}
+
+/// Whether the agent has left state there.
+fn has_state(entries: &[EntryFacts]) -> bool {
+    entries.iter().any(|entry| entry.origin == EntryOrigin::State && entry.kind.is_some())
 }
 
 #[cfg(test)]
@@ -94,6 +104,7 @@ mod tests {
             chosen: Some(&candidate),
             ignored: vec![Method::Session],
             saves_refreshed: false,
+            is_used: true,
             environment: &environment,
             arguments: &arguments,
             is_root: true,
@@ -111,6 +122,8 @@ mod tests {
             (json!({ "set-aside": ["cloud"] }), false),
             (json!({ "carried-back": false }), true),
             (json!({ "carried-back": true }), false),
+            (json!({ "used": true }), true),
+            (json!({ "used": false }), false),
             (json!({ "set": ["A"] }), true),
             (json!({ "set": ["A", "B"] }), false),
             (json!({ "unset": ["B", "C"] }), true),

@@ -27,6 +27,13 @@ pub struct Running {
     pub agent: Process,
 }
 
+/// The keeper that runs here.
+#[derive(Debug)]
+pub struct RunningKeeper {
+    pub state: State,
+    pub state_dir: PathBuf,
+}
+
 /// PID 1 of the container. agent-init may run as another process, which the state file names.
 const INIT: Pid = 1;
 
@@ -46,11 +53,12 @@ pub enum NoRun {
     },
 }
 
-/// Why the agent of a state file was not found.
+/// Why the agent or keeper of a state file was not found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NoAgent {
     NotStarted,
     Ended,
+    KeeperEnded,
     /// The process that the file names belongs to this uid.
     OfAnotherUser(u32),
 }
@@ -73,6 +81,7 @@ impl fmt::Display for NoAgent {
         match self {
             NoAgent::NotStarted => f.write_str("its agent has not started"),
             NoAgent::Ended => f.write_str("its agent has ended"),
+            NoAgent::KeeperEnded => f.write_str("its keeper has ended"),
             NoAgent::OfAnotherUser(uid) => write!(f, "the process that it names belongs to uid {uid}"),
         }
     }
@@ -80,7 +89,27 @@ impl fmt::Display for NoAgent {
 
 /// Finds the run. If `state_dir` is set, only that directory is searched.
 pub fn find(state_dir: Option<&Path>, environment: &Environment) -> Result<Running, NoRun> {
-    let directories = state_dir.map_or_else(|| state_directories(environment), |only| vec![only.to_owned()]);
+    let directories = searched(state_dir, environment);
+    let (state, state_dir, agent) = search(directories, agent)?;
+    Ok(Running { state, state_dir, agent })
+}
+
+/// Finds the keeper. Its state is in a directory of its own, in that of a run.
+pub fn find_keeper(state_dir: Option<&Path>, environment: &Environment) -> Result<RunningKeeper, NoRun> {
+    let directories = searched(state_dir, environment).into_iter().map(|directory| directory.join(state::KEEPER));
+    let (state, state_dir, ()) = search(directories.collect(), keeper)?;
+    Ok(RunningKeeper { state, state_dir })
+}
+
+fn searched(state_dir: Option<&Path>, environment: &Environment) -> Vec<PathBuf> {
+    state_dir.map_or_else(|| state_directories(environment), |only| vec![only.to_owned()])
+}
+
+/// The first of these directories whose state file `lives`, given its owner.
+fn search<T>(
+    directories: Vec<PathBuf>,
+    lives: impl Fn(&State, u32) -> Result<T, NoAgent>,
+) -> Result<(State, PathBuf, T), NoRun> {
     let mut reason = None;
     for directory in &directories {
         let (state, owner) = match state::read(directory, &Owners::Any) {
@@ -93,8 +122,8 @@ pub fn find(state_dir: Option<&Path>, environment: &Environment) -> Result<Runni
                 continue;
             }
         };
-        match agent(&state, owner) {
-            Ok(agent) => return Ok(Running { state, state_dir: directory.clone(), agent }),
+        match lives(&state, owner) {
+            Ok(found) => return Ok((state, directory.clone(), found)),
             Err(why) => reason = reason.or(Some(NoRun::NoAgent { path: directory.join(state::FILE), why })),
         }
     }
@@ -103,7 +132,12 @@ pub fn find(state_dir: Option<&Path>, environment: &Environment) -> Result<Runni
 
 /// Whether PID 1 is an agent-init that has a child but serves no agent, and therefore keeps no state.
 pub fn plain_init_has_child() -> bool {
-    config_of_init().is_some() && !process::children_of(INIT).is_empty()
+    config_of_init().is_some_and(|init| !init.is_keeper) && !process::children_of(INIT).is_empty()
+}
+
+/// Whether PID 1 is a keeper.
+pub fn init_is_keeper() -> bool {
+    config_of_init().is_some_and(|init| init.is_keeper)
 }
 
 /// Completes the options with those of PID 1, so that a command after `docker exec` inspects what that run uses.
@@ -122,10 +156,10 @@ pub enum Live {
     Hidden,
 }
 
-/// Reads the login of a served agent.
-pub fn live(served: &Served, session: &SessionFile, agent: &Process) -> Live {
+/// Reads the login of a served agent, which runs as the user `uid`.
+pub fn live(served: &Served, session: &SessionFile, uid: u32) -> Live {
     match Dir::open(&served.place) {
-        Ok(dir) => Live::Seen(file::login(&dir, session, &Owners::These(vec![agent.uid]), false).state),
+        Ok(dir) => Live::Seen(file::login(&dir, session, &Owners::These(vec![uid]), false).state),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Live::Hidden,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Live::Seen(LoginState::Absent),
         Err(error) => Live::Seen(LoginState::Unreadable(error::reason(&error))),
@@ -164,6 +198,19 @@ fn agent(state: &State, owner: u32) -> Result<Process, NoAgent> {
     let pid = state.agent_pid.or_else(only_child).ok_or(NoAgent::NotStarted)?;
     let agent = Process::of(pid).ok_or(NoAgent::Ended)?;
     verify(state, owner, agent)
+}
+
+/// Whether the keeper of a state file that belongs to `owner` lives. A keeper writes its own file, and is who it was at its
+/// start: a number that is another process's now, or the next keeper's, has another start.
+fn keeper(state: &State, owner: u32) -> Result<(), NoAgent> {
+    let found = Process::of(state.pid).ok_or(NoAgent::KeeperEnded)?;
+    if state.keeper_started.is_none() || process::start_of(state.pid) != state.keeper_started {
+        return Err(NoAgent::KeeperEnded);
+    }
+    if found.uid != owner || (owner != 0 && state.user.0 != owner) {
+        return Err(NoAgent::OfAnotherUser(found.uid));
+    }
+    Ok(())
 }
 
 /// Pure. A file of root is trusted. The agent could have written a file of any other owner, so that may only name a
@@ -240,6 +287,26 @@ mod tests {
         ];
         for Row { what, user, owner, process: (parent, uid), refused } in rows {
             assert_eq!(verify(&state(user), owner, process(parent, uid)).err(), refused, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_keeper_is_its_process_and_not_one_with_its_number() {
+        let (me, start) = (privilege::current().0, process::own_start());
+        let state = State { pid: process::id(), user: (me, me), keeper_started: start, ..State::default() };
+        let rows = [
+            ("this one", state.clone(), me, None),
+            ("no keeper's", State { keeper_started: None, ..state.clone() }, me, Some(NoAgent::KeeperEnded)),
+            (
+                "an earlier process",
+                State { keeper_started: start.map(|start| start - 1), ..state.clone() },
+                me,
+                Some(NoAgent::KeeperEnded),
+            ),
+            ("somebody else's file", state.clone(), me + 1, Some(NoAgent::OfAnotherUser(me))),
+        ];
+        for (what, state, owner, refused) in rows {
+            assert_eq!(keeper(&state, owner).err(), refused, "{what}");
         }
     }
 

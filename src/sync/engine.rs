@@ -14,14 +14,14 @@ use crate::process::children::Children;
 use crate::process::hook::Hook;
 use crate::process::interrupt::Interrupt;
 use crate::state;
-use crate::state::State;
+use crate::state::{Keeping, State};
 use crate::sync::dedup_log::DedupLog;
 use crate::sync::session::{Phase, SyncSession};
 use crate::sync::watch_state::Side;
 use crate::sys::dir::Dir;
-use crate::sys::poll;
 use crate::sys::process::Pid;
 use crate::sys::watch::{Change, Watched, Watcher};
+use crate::sys::{poll, process};
 
 /// How long the sync before the agent's start may take.
 const START_SYNC_LIMIT: Duration = Duration::from_secs(5);
@@ -295,6 +295,24 @@ impl Engine {
         }
         self.save_state();
         self.reporter.say_all(&self.log.take(Instant::now()));
+    }
+
+    /// Saves how this process, a keeper, gets on with its logins. `None`: it has not looked at one yet.
+    pub fn remember_keeping<'a>(&mut self, logins: impl Iterator<Item = (&'a str, Option<Keeping>)>) {
+        let Some((_, state)) = &mut self.state else { return };
+        let mut is_changed = state.keeper_started.is_none();
+        if is_changed {
+            state.keeper_started = process::own_start();
+        }
+        for (agent, kept) in logins {
+            if let Some(served) = state.agents.iter_mut().find(|served| served.agent == agent) {
+                is_changed |= served.kept != kept;
+                served.kept = kept;
+            }
+        }
+        if is_changed {
+            self.save_state();
+        }
     }
 
     pub fn save_state(&mut self) {

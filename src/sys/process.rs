@@ -267,10 +267,24 @@ pub fn id() -> Pid {
 /// What /proc does not tell is left out.
 pub fn identity() -> String {
     let namespace = stat::stat("/proc/self/ns/pid").map_or(0, |found| found.st_ino);
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The 22nd field of proc_pid_stat(5). The second one may hold spaces, and ends with the last parenthesis.
-    let started = text.rsplit(')').next().and_then(|fields| fields.split_ascii_whitespace().nth(19)).unwrap_or("");
+    let started = started("self").map(|ticks| ticks.to_string()).unwrap_or_default();
     format!("{namespace} {} {started}", id())
+}
+
+/// When this process started, in clock ticks after the boot. Two processes with the same id differ in it.
+pub fn own_start() -> Option<u64> {
+    started("self")
+}
+
+/// The same for another process. Every user may read it.
+pub fn start_of(pid: Pid) -> Option<u64> {
+    started(&pid.to_string())
+}
+
+fn started(process: &str) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The 22nd field of proc_pid_stat(5). The second one may hold spaces, and ends with the last parenthesis.
+    text.rsplit(')').next()?.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
 /// The host name: in a container its own, which is the container's id or the pod's name unless somebody chose another.

@@ -12,6 +12,9 @@ use crate::sys::dir::{Dir, stat_file};
 use crate::sys::errno;
 use crate::sys::stat::{Kind, Stat};
 
+/// In bytes; the size of larger pages is a multiple.
+const PAGE: u64 = 4096;
+
 /// Selects the entries that are copied.
 pub struct SettingsFilter<'s> {
     pub settings: &'s Settings,
@@ -98,12 +101,15 @@ impl tree::Source for Captured<'_> {
     }
 }
 
-/// Whether a file is to be copied: there is none of its name, or one with the time of the source that is shorter. That
-/// one is a copy of ours that a crash of the machine cut short. The time alone says little: the files of a reproducible
-/// image all have one.
+/// Whether a file is to be copied: there is none of its name, or one with the time of the source that ends at a page
+/// before the source does. That one is a copy of ours that a crash of the machine cut short: file systems write whole
+/// pages, mostly none. The time alone says little: the files of a reproducible image all have one.
 fn is_wanted(to: &Dir, name: &OsStr, source: &Stat) -> bool {
     match to.stat_entry(name) {
-        Ok(there) => there.kind == Kind::File && there.modified == source.modified && there.size < source.size,
+        Ok(there) => {
+            let is_cut = there.size < source.size && there.size % PAGE == 0;
+            there.kind == Kind::File && there.modified == source.modified && is_cut
+        }
         // Any other error means that the file may exist, and then it stays.
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
@@ -152,20 +158,28 @@ mod tests {
             let time = std::fs::metadata(from.path().join("keep")).unwrap().modified().unwrap();
             file.set_modified(if is_our_time { time } else { std::time::SystemTime::UNIX_EPOCH }).unwrap();
         };
-        std::fs::write(from.path().join("keep"), "whole").unwrap();
+        let page = "p".repeat(usize::try_from(PAGE).unwrap());
+        let whole = format!("{page}, and the rest");
+        std::fs::write(from.path().join("keep"), &whole).unwrap();
+        struct Row<'r> {
+            content: &'r str,
+            is_our_time: bool,
+            is_copied: bool,
+        }
+        let longer = format!("{page}{page}");
         let rows = [
-            ("", true, "whole"),
-            ("who", true, "whole"),
-            ("", false, ""),
-            ("who", false, "who"),
-            ("mine!", true, "mine!"),
-            ("longer", true, "longer"),
+            Row { content: "", is_our_time: true, is_copied: true },
+            Row { content: &page, is_our_time: true, is_copied: true },
+            Row { content: "", is_our_time: false, is_copied: false },
+            Row { content: &page, is_our_time: false, is_copied: false },
+            Row { content: "of the image", is_our_time: true, is_copied: false },
+            Row { content: &longer, is_our_time: true, is_copied: false },
         ];
-        for (content, is_our_time, expected) in rows {
+        for Row { content, is_our_time, is_copied } in rows {
             set(content, is_our_time);
             assert_eq!(copy(), [""; 0]);
             let read = std::fs::read_to_string(to.path().join("keep")).unwrap();
-            assert_eq!(read, expected, "{content} {is_our_time}");
+            assert_eq!(read, if is_copied { &whole } else { content }, "{} {is_our_time}", content.len());
         }
         assert_eq!(std::fs::read_dir(to.path()).unwrap().count(), 1);
     }

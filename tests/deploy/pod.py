@@ -58,18 +58,21 @@ class Pod:
 
     def volume(self, volume):
         """Its name, its directory, and whether it can only be read."""
-        name = volume.take("name")
+        name, only_read = volume.take("name"), "secret" in volume
         if "secret" in volume:
             secret = volume.under("secret")
             path = self.secret(secret.take("secretName"), secret.take("defaultMode", 0o644))
             secret.done()
         elif "persistentVolumeClaim" in volume:
-            path = self.directory("claims", volume.take("persistentVolumeClaim")["claimName"], 0o755)
+            claim = volume.under("persistentVolumeClaim")
+            only_read = claim.take("readOnly", False)
+            path = self.directory("claims", claim.take("claimName"), 0o755)
+            claim.done()
         else:
             volume.take("emptyDir")
             path = self.directory(f"pods/{self.options.name}", name, 0o777)
-        volume.done("secret")
-        return name, (path, "secret" in volume)
+        volume.done()
+        return name, (path, only_read)
 
     def directory(self, place, name, mode):
         """As the kubelet makes it: root's, and for the pod's group if it has one."""

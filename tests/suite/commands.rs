@@ -49,7 +49,7 @@ fn captured(sandbox: &Sandbox, session: &Session) {
 }
 
 /// Unix time so many seconds from now.
-fn from_now(seconds: i64) -> u64 {
+pub fn from_now(seconds: i64) -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     now.as_secs().checked_add_signed(seconds).unwrap()
 }

@@ -2,6 +2,7 @@
 
 mod crash;
 mod failures;
+mod health;
 mod real;
 mod refused;
 mod stops;
@@ -31,7 +32,7 @@ exit 1
 "#;
 
 /// The keeper of a capture, with a stand-in `claude` that runs this script.
-fn keeper(sandbox: &Sandbox, script: &str) -> Run {
+pub fn keeper(sandbox: &Sandbox, script: &str) -> Run {
     let tools = sandbox.mkdir("tools");
     let vendor = sandbox.mkdir("vendor");
     if !sandbox.exists("vendor/name") {
@@ -49,7 +50,7 @@ fn keeper(sandbox: &Sandbox, script: &str) -> Run {
 }
 
 /// A login "a" whose access token ends in so many seconds; it may have ended.
-fn captured(seconds: i64) -> Sandbox {
+pub fn captured(seconds: i64) -> Sandbox {
     let sandbox = Sandbox::new();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let end = i64::try_from(now.as_millis()).unwrap() + seconds * 1000;

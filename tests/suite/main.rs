@@ -41,5 +41,6 @@ mod status_agrees;
 mod stores;
 mod stress;
 mod support;
+mod systemd;
 mod terminal;
 mod workcopy;

@@ -19,6 +19,8 @@ pub struct Condition {
     pub ignored: Vec<String>,
     /// Whether refreshed logins are saved.
     pub carried_back: Option<bool>,
+    /// The config directory is a mount that holds state of the agent, or is not.
+    pub used: Option<bool>,
     /// All of these variables are set and not empty.
     pub set: Vec<String>,
     /// None of these variables is set and not empty.

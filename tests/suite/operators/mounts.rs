@@ -30,6 +30,22 @@ fn a_volume_at_the_config_directory_keeps_a_login_made_by_hand() {
     }
 }
 
+/// `~/.claude` of a Mac, whose login is in the Keychain.
+#[test]
+fn a_config_directory_that_was_used_and_has_no_login_is_a_warning() {
+    needs_root!();
+    let given = |sandbox: &Sandbox, run: Run| {
+        sandbox.mkdir("home/.claude");
+        sandbox.mkdir("volume/projects/-work");
+        sandbox.write("volume/history.jsonl", "{}");
+        run.options(["--user=node"])
+            .unset("AGENT_INIT_CAPTURE")
+            .pid1()
+            .bind(sandbox.path("volume"), sandbox.path("home/.claude"))
+    };
+    Case { name: "used, and no login", given, event: Some("agent-hint"), named: &["Keychain"], ..Case::QUIET }.check();
+}
+
 /// The same where only the login file is a mount, or where the capture cannot be written.
 #[test]
 fn a_mounted_file_and_a_volume_beside_a_closed_capture_keep_a_login_made_by_hand() {
@@ -157,7 +173,9 @@ fn conversations_stay_in_a_mounted_config_directory() {
                 outcome.quiet()
             }
         };
-        start("mkdir -p \"$C/projects/p\"; echo kept >\"$C/projects/p/session\"; echo first >>\"$C/history.jsonl\"");
+        start(
+            "[ -s \"$F\" ] || login a >\"$F\"; mkdir -p \"$C/projects/p\"; echo kept >\"$C/projects/p/session\"; echo first >>\"$C/history.jsonl\"",
+        );
         assert_eq!(sandbox.read("volume/projects/p/session"), "kept\n");
         start("cat \"$C/projects/p/session\"; echo second >>\"$C/history.jsonl\"").prints(&["kept"]);
         if (owner, is_new) != (0, false) {

@@ -201,10 +201,13 @@ fn two_runs_on_one_capture_agree() {
     let first = ready(captured.run("pause ready; say \"FILE=$(cat \"$F\")\""));
     let sandbox = &captured.sandbox;
     let (home, state) = (sandbox.mkdir("home2").display().to_string(), sandbox.mkdir("state2").display().to_string());
-    let second = sandbox.claude("refresh b").env("AGENT_INIT_HOME", home).env("AGENT_INIT_STATE_DIR", state);
-    // The stand-in knows nothing of locks.
-    assert_eq!(second.run().ok().warns_once(&["not its turn"]).warnings().len(), 1);
+    let mut seen = sandbox.gate("seen");
+    let second = sandbox.claude(&format!("refresh b; hold '{seen}'")).env("AGENT_INIT_HOME", home);
+    let second = second.env("AGENT_INIT_STATE_DIR", state).start();
     captured.await_working("b");
+    seen.open();
+    // The stand-in knows nothing of locks.
+    assert_eq!(second.wait().ok().warns_once(&["not its turn"]).warnings().len(), 1);
     captured.gate.open();
     first.wait().ok().quiet().prints(&["FAKE-refresh-b"]);
     assert_eq!(name_of(&captured.sandbox.read(FILE)), "b");

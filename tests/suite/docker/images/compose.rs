@@ -110,6 +110,24 @@ fn logged_in_once_then_agents_one_after_the_other_and_many_at_once() {
     follower.prints(&["FAKE-access-four"]).prints_no(&["FAKE-refresh"]);
 }
 
+/// A keeper that was started and waits for a login is not healthy, and becomes so by the login.
+#[test]
+fn a_keeper_is_healthy_once_there_is_a_login() {
+    needs_images!();
+    let sandbox = Sandbox::new();
+    let project = Project::new(&sandbox);
+    project.compose(&["up", "--detach", "keeper"]).run().ok();
+    let probe = || project.compose(&["exec", "-T", "keeper", "agent-init", "healthcheck"]).run();
+    let mut logs = project.compose(&["logs", "--follow", "--no-color", "keeper"]).start();
+    logs.line("claude: there is no login to keep in ");
+    probe().code(1).says(&["claude: missing: there is no login to keep in /capture/claude: log in: "]);
+    project.set_up("one").ok();
+    logs.line("claude: the login in /capture/claude will be refreshed at ");
+    probe().ok().quiet();
+    project.compose(&["up", "--detach", "--wait", "keeper"]).run().ok();
+    project.compose(&["stop", "keeper"]).run().ok();
+}
+
 /// Each service is one that was asked for, and none gets the directory that compose.yaml lies in: that is ours.
 #[test]
 fn nothing_starts_unasked_and_nothing_gets_our_own_directory() {

@@ -14,7 +14,7 @@ use super::super::engine::root;
 use super::{BINARY, TAG, needs_images, tools};
 use crate::support::{Outcome, Sandbox, Session, await_path};
 
-const OVERLAYS: [&str; 3] = ["secret", "shared", "store"];
+const OVERLAYS: [&str; 4] = ["keeper", "secret", "shared", "store"];
 
 fn run(command: &mut Command) -> String {
     let done = command.output().unwrap();
@@ -89,6 +89,7 @@ fn a_users_own_images_are_used() {
     let page = block("say there where they are");
     let images = &page[page.find("images:").unwrap()..];
     for resources in [
+        "[deploy/kubernetes/overlays/keeper]",
         "[deploy/kubernetes/overlays/secret]",
         "[deploy/kubernetes/overlays/shared]",
         "[deploy/kubernetes/overlays/store]",
@@ -109,13 +110,14 @@ fn every_manifest_is_what_the_api_takes() {
     manifests.push(("setup".into(), kustomize(&deploy("setup"))));
     manifests.push(("once".into(), with_job(&sandbox, "shared")));
     manifests.push(("openshift".into(), on_openshift(&sandbox, "shared")));
+    manifests.push(("openshift-keeper".into(), on_openshift(&sandbox, "keeper")));
     for (name, text) in manifests {
         let file = sandbox.write(&format!("{name}.yaml"), &text);
         for version in ["1.30", "1.37"] {
             let validate = tools().join("bin/kubernetes-validate");
             run(Command::new(validate).args(["--strict", "--kubernetes-version", version]).arg(&file));
         }
-        assert!(!text.contains("runAsUser") || name != "openshift", "{text}");
+        assert!(!text.contains("runAsUser") || !name.starts_with("openshift"), "{text}");
     }
     // The check is one.
     let file =
@@ -124,15 +126,47 @@ fn every_manifest_is_what_the_api_takes() {
     assert!(!wrong.status.success());
 }
 
+fn objects(sandbox: &Sandbox, manifests: &str) -> Vec<Value> {
+    let file = sandbox.write("objects.yaml", manifests);
+    let script = "import json,sys,yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
+    let text = run(Command::new(tools().join("bin/python")).args(["-c", script]).arg(file));
+    serde_json::from_str(&text).unwrap()
+}
+
+/// One keeper at a time may write to the login, and everybody else follows.
+#[test]
+fn only_the_keeper_may_write_to_the_login() {
+    let sandbox = Sandbox::new();
+    let objects = objects(&sandbox, &with_job(&sandbox, "keeper"));
+    let pods: Vec<&Value> = objects.iter().filter(|one| one["spec"]["template"].is_object()).collect();
+    let names: Vec<&str> = pods.iter().map(|one| one["metadata"]["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["agent", "keeper", "agent-once"]);
+    for pod in pods {
+        let is_keeper = pod["metadata"]["name"] == "keeper";
+        let named = |list: &Value, key: &str, name: &str| {
+            list.as_array().unwrap().iter().find(|one| one[key] == name).cloned().unwrap_or_default()
+        };
+        let spec = &pod["spec"]["template"]["spec"];
+        let container = &spec["containers"][0];
+        let volume = named(&spec["volumes"], "name", "capture");
+        assert_eq!(volume["persistentVolumeClaim"]["claimName"], "agent-logins", "{pod}");
+        let mount = named(&container["volumeMounts"], "mountPath", "/capture");
+        assert_eq!((&mount["name"], mount["readOnly"] == true), (&"capture".into(), !is_keeper), "{pod}");
+        assert_eq!(volume["persistentVolumeClaim"]["readOnly"] == true, !is_keeper, "{pod}");
+        let mode = named(&container["env"], "name", "AGENT_INIT_AUTH");
+        assert_eq!(mode["value"] == "follow", !is_keeper, "{pod}");
+        if is_keeper {
+            assert_eq!(container["args"], serde_json::json!(["keep"]));
+            assert_eq!((&pod["spec"]["replicas"], &pod["spec"]["strategy"]["type"]), (&1.into(), &"Recreate".into()));
+        }
+    }
+}
+
 /// What the helper is granted is two objects by name, and nothing that cannot be confined to a name.
 #[test]
 fn the_store_helper_has_the_least_rights() {
     let sandbox = Sandbox::new();
-    let file = sandbox.write("store.yaml", overlay("store"));
-    let script = "import json,sys,yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
-    let objects: Value =
-        serde_json::from_str(&run(Command::new(tools().join("bin/python")).args(["-c", script]).arg(file))).unwrap();
-    let objects = objects.as_array().unwrap();
+    let objects = objects(&sandbox, &overlay("store"));
     let of = |kind: &str| objects.iter().find(|one| one["kind"] == kind).unwrap();
     for rule in of("Role")["rules"].as_array().unwrap() {
         assert_eq!(rule["resourceNames"], serde_json::json!(["agent-init-claude"]));
@@ -278,6 +312,46 @@ fn pods_that_share_a_volume_share_a_login() {
         up.stop();
         up.wait().code(143);
         assert!(stored().contains("FAKE-access-three"), "{what}: {}", stored());
+    }
+}
+
+/// The keeper is ready once there is a login, and a follower gets that without its refresh token.
+#[test]
+fn a_keeper_and_a_follower() {
+    needs_images!();
+    foreign();
+    let sandbox = Sandbox::new();
+    let manifests = overlay("keeper");
+    let keeper = Pod::of(&sandbox, &manifests, "Deployment/keeper", &[]);
+    let agent = Pod::of(&sandbox, &manifests, "Deployment/agent", &[]);
+    keeper.prepare();
+    agent.prepare();
+    assert_eq!(keeper.value["main"]["image"], agent.value["main"]["image"]);
+    let mut keeps = keeper.main().start();
+    keeps.message("claude: there is no login to keep in /capture/claude");
+    keeps.exec(&[], &keeper.probe("readinessProbe")).code(1).says(&["claude: missing: there is no login to keep"]);
+    let mut follows = agent.main().start();
+    follows.message("waiting up to 10m");
+
+    // As the pod `setup` leaves it.
+    sandbox.write("claims/agent-logins/new/.credentials.json", Session::new("one").json());
+    sandbox.give("claims/agent-logins/new", 1000);
+    sandbox.chmod("claims/agent-logins/new/.credentials.json", 0o600);
+    fs::rename(sandbox.path("claims/agent-logins/new"), sandbox.path("claims/agent-logins/claude")).unwrap();
+    keeps.message("claude: the login in /capture/claude will be refreshed at ");
+    keeps.exec(&[], &keeper.probe("readinessProbe")).ok();
+    follows.message("claude auth: subscription login (follow), capture:/capture/claude");
+    let work = sandbox.path("pods/agent/home/.claude");
+    await_path(&work, "the followed login", || {
+        fs::read_to_string(work.join(".credentials.json")).is_ok_and(|text| text.contains("FAKE-access-one"))
+    });
+    follows.exec(&[], &agent.probe("startupProbe")).ok();
+    let script = "cat \"$F\"; touch /capture/claude/mine || say refused";
+    let inside = follows.exec(&[], &["/opt/agent-init/agent-init", "exec", "--", "claude", "-p", script]);
+    inside.ok().prints(&["FAKE-access-one", "refused"]).prints_no(&["FAKE-refresh"]);
+    for up in [follows, keeps] {
+        up.stop();
+        up.wait();
     }
 }
 
