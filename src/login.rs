@@ -4,6 +4,7 @@ mod deadline;
 mod defect;
 mod digest;
 pub mod document;
+pub mod entries;
 pub mod file;
 pub mod follower;
 pub mod forced;

@@ -33,6 +33,7 @@ use crate::facts::{Candidate, Facts, config_dir};
 use crate::login::Source;
 use crate::login::format::SessionFile;
 use crate::login::history::History;
+use crate::login::merge;
 use crate::login::merge::MergeBase;
 use crate::looks::Shown;
 use crate::store::Recovery;
@@ -146,6 +147,18 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
     } else {
         session.map(|session| MergeBase::from(&session.login))
     };
+    // A variable may hold entries that were replaced long ago, so that they have no merge base.
+    let continues = login == LoginFileStep::Stays || chosen.is_some_and(|chosen| chosen.source.is_store());
+    let entries = remembered.filter(|_| continues).map(|served| served.entries.clone());
+    let earlier_entries = match (session, &entries) {
+        (Some(session), Some(_)) if login == LoginFileStep::Written => earlier_sources
+            .iter()
+            .rev()
+            .filter_map(|source| agent.candidates.iter().find(|candidate| candidate.source == *source)?.session())
+            .filter(|earlier| merge::is_same_account(&earlier.login, &session.login))
+            .collect(),
+        _ => Vec::new(),
+    };
     let capture = agent.capture.as_ref().map(|capture| capture.path.as_path());
     let settings = config_dir::settings_sources(&agent.config_dir, &agent.working_copy, capture);
     let settings = settings.into_iter().map(|source| source.path.to_owned()).collect();
@@ -168,6 +181,8 @@ fn agent_plan<'f, 'c>(config: &RunConfig, facts: &'f Facts<'c>, agent: &'f Agent
         login,
         write_back,
         base,
+        entries: entries.unwrap_or_default(),
+        earlier_entries,
         descriptor,
         warn_within: config.warn_within,
         warnings: Vec::new(),

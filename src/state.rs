@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::error::Failure;
 use crate::fs::untrusted;
 use crate::fs::untrusted::{LIMIT, Owners, Unreadable};
+use crate::login::entries::EntriesBase;
 use crate::login::history::History;
 use crate::login::limits;
 use crate::login::merge::{MergeBase, SyncResult};
@@ -82,6 +83,9 @@ pub struct Served {
     /// The version of the login that was installed, or that working copy and store last agreed on.
     #[serde(flatten)]
     pub base: Option<MergeBase>,
+    /// The merge base of the entries: logins that the agent keeps beside its own.
+    #[serde(default, skip_serializing_if = "EntriesBase::is_empty")]
+    pub entries: EntriesBase,
     /// The history of the working copy's logins. The file calls it `lineage` in every version.
     #[serde(default, rename = "lineage")]
     pub history: History,

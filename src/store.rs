@@ -24,6 +24,7 @@ pub use remote::Remote;
 
 use crate::agent::definition::RefreshLockRule;
 use crate::fs::untrusted::Unreadable;
+use crate::login::entries::EntriesBase;
 use crate::login::file::LoginFile;
 use crate::login::format::SessionFile;
 use crate::login::history::History;
@@ -135,21 +136,22 @@ impl Store {
         }
     }
 
-    /// Stores the login of `bytes`. The caller must have the right to write.
+    /// Stores the login of `bytes`. `entries`: the merge base of its entries. The caller must have the right to write.
     pub fn put(
         &mut self,
         rule: &SessionFile,
         bytes: &[u8],
         history: &History,
+        entries: &EntriesBase,
         exclusion: Option<&Exclusion<'_>>,
     ) -> io::Result<Put> {
         match self {
             Store::Directory(capture) => {
-                let is_put = capture.put(rule, bytes, history, exclusion)?;
+                let is_put = capture.put(rule, bytes, history, entries, exclusion)?;
                 Ok(if is_put { Put::Done } else { Put::Locked })
             }
             Store::Expected(_) => Err(io::ErrorKind::NotFound.into()),
-            Store::Remote(remote) => remote.put(rule, bytes, history).map(|()| Put::Sent),
+            Store::Remote(remote) => remote.put(rule, bytes, history, entries).map(|()| Put::Sent),
         }
     }
 

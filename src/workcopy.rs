@@ -14,6 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use zeroize::Zeroizing;
 
 use crate::config::Scope;
 use crate::error;
@@ -81,7 +82,9 @@ pub fn install(
         if let (LoginFileStep::Written, Some(Ok(CandidateValue::Session(login)))) =
             (plan.login, plan.chosen().map(|candidate| &candidate.found))
         {
-            working_copy.write_copy(&session.file, login.bytes.expose_secret())?;
+            let bytes = login.bytes.expose_secret();
+            let merged = with_earlier_entries(plan, session, bytes);
+            working_copy.write_copy(&session.file, merged.as_ref().map_or(bytes, |merged| merged.as_slice()))?;
         }
     }
     overrides::remove(plan, &working_copy, reporter);
@@ -91,6 +94,17 @@ pub fn install(
     }
     copy_credential_files(facts, plan, reporter)?;
     Ok(working_copy)
+}
+
+/// The login file with the entries that earlier runs left. `None` if they change nothing.
+fn with_earlier_entries(plan: &AgentPlan<'_, '_>, session: &SessionFile, bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut merged: Option<Zeroizing<Vec<u8>>> = None;
+    for earlier in &plan.earlier_entries {
+        let into = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
+        let next = Document::with_entries_of(session, earlier.bytes.expose_secret(), into, &plan.entries);
+        merged = next.or(merged);
+    }
+    merged
 }
 
 /// Checks without changing anything whether the directories of a plan exist or can be made. The error is that of a
@@ -406,7 +420,7 @@ fn is_there(dir: &Dir, name: &OsStr) -> io::Result<bool> {
     }
 }
 
-fn read_outside_file(path: &Path, owners: &Owners) -> Result<zeroize::Zeroizing<Vec<u8>>, untrusted::Unreadable> {
+fn read_outside_file(path: &Path, owners: &Owners) -> Result<Zeroizing<Vec<u8>>, untrusted::Unreadable> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(untrusted::Unreadable::Missing);
     };

@@ -2,6 +2,7 @@ use serde_json::{Map, Value};
 
 use crate::fs::untrusted::LIMIT;
 use crate::fuzzing::{assert_clean, halves, with_definition};
+use crate::login::entries::EntriesBase;
 use crate::login::format::{Format, SessionFile};
 use crate::login::history::History;
 use crate::login::merge::{LoginState, MergeBase, Outcome, decide_after_log_in, reconcile};
@@ -75,24 +76,38 @@ fn again(text: &[u8], format: Format) -> Option<Document> {
     }
 }
 
-/// Ours as it is written over theirs: what travels is ours, the rest is theirs.
+/// Ours as it is written over theirs: what travels is ours, each entry is that of one of us, the rest is theirs.
 fn merge(ours: &Copy<'_>, theirs: &Copy<'_>, rule: &SessionFile) {
-    let Some(text) = Document::with_other_keys_of(rule, ours.text, Some(theirs.text)) else {
+    let base = EntriesBase::default();
+    let Some(text) = Document::with_other_keys_of(rule, ours.text, Some(theirs.text), &base) else {
         return assert!(rule.synced_keys.is_empty() || rule.format == Format::Yaml);
     };
     let Some(merged) = again(&text, rule.format) else { return };
     let (from, to, whole) = (ours.values(), theirs.values(), values(&merged));
+    let is_entries = |key: &str| rule.entries.iter().any(|rule| rule.key == key);
     for (key, value) in &whole {
+        if is_entries(key) && to.get(key) != Some(value) {
+            let members = value.as_object().expect("entries of ours are in it").iter();
+            let is_in = |side: &Map<String, Value>, name: &str, member: &Value| {
+                side.get(key)?.get(name).map(|there| there == member)
+            };
+            for (name, member) in members {
+                let is_someones = [&from, &to].iter().any(|side| is_in(side, name, member) == Some(true));
+                assert!(is_someones, "{key}: {name} is nobody's");
+            }
+            continue;
+        }
         let source = if rule.synced_keys.contains(key) { &from } else { &to };
         assert_eq!(source.get(key), Some(value), "{key}");
     }
     let siblings = to.keys().filter(|key| !rule.synced_keys.contains(key));
     let travellers = from.keys().filter(|key| rule.synced_keys.contains(key));
-    assert_eq!(siblings.chain(travellers).count(), whole.len(), "a key was lost");
+    let new_entries = whole.keys().filter(|key| is_entries(key) && !to.contains_key(*key));
+    assert_eq!(siblings.chain(travellers).chain(new_entries).count(), whole.len(), "a key was lost");
     if let (LoginState::Valid(ours), Ok(merged)) = (&ours.version, merged.login(rule)) {
         assert_eq!(ours.content, merged.content, "what travels is another after the way");
     }
-    let twice = Document::with_other_keys_of(rule, ours.text, Some(&text));
+    let twice = Document::with_other_keys_of(rule, ours.text, Some(&text), &base);
     assert!(twice.is_some_and(|twice| *twice == *text), "a second time changes something");
 }
 
@@ -110,6 +125,7 @@ fn compare(ours: &LoginState, theirs: &LoginState) {
                 Outcome::Publish { .. } => assert!(!is_spent(digest(ours))),
                 Outcome::Adopt { .. } => assert!(theirs.login().is_some()),
                 Outcome::Kept => assert!(ours.login().is_some() && theirs.login().is_some()),
+                Outcome::PublishEntries | Outcome::AdoptEntries => panic!("not decided by the logins"),
                 Outcome::Unchanged | Outcome::LoggedOut | Outcome::Damaged | Outcome::Unknown => {}
             }
         }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::agent::definition::{Condition, Definition, Method, RefreshLockRule, RefreshRule};
 use crate::agent::keys::Keys;
-use crate::login::format::{Field, Format, SessionFile};
+use crate::login::format::{EntryRule, Field, Format, SessionFile};
 use crate::login::limits;
 use crate::login::limits::Unparsed;
 use crate::words::spelling::Words;
@@ -204,6 +204,12 @@ fn session(session: &SessionFile) -> Option<Broken> {
     if session.format == Format::Yaml && !session.synced_keys.is_empty() {
         return Some(breaks("session.travels", "a YAML file can only be synced as a whole"));
     }
+    if !session.entries.is_empty() && session.synced_keys.is_empty() {
+        return Some(breaks(
+            "session.entries",
+            "they need session.travels: a file that is synced whole has no other keys",
+        ));
+    }
     let of = |key: &'static str, fields: &[Field]| {
         fields.iter().enumerate().find_map(|(index, place)| field(&format!("session.{key}[{index}]"), place))
     };
@@ -222,7 +228,25 @@ fn session(session: &SessionFile) -> Option<Broken> {
                 pointer(key("pointer"), &required.pointer).or_else(|| pointer(key("when"), when?))
             })
         })
+        .or_else(|| session.entries.iter().enumerate().find_map(|(index, rule)| entries(index, rule, session)))
         .or_else(|| listed("session.variables", &session.variables, variable))
+}
+
+fn entries(index: usize, rule: &EntryRule, session: &SessionFile) -> Option<Broken> {
+    let key = |name: &str| format!("session.entries[{index}].{name}");
+    let is_named_twice = session.synced_keys.contains(&rule.key)
+        || session.entries.iter().take(index).any(|other| other.key == rule.key);
+    if is_named_twice {
+        return Some(breaks(key("key"), format!("'{}' is named twice", rule.key)));
+    }
+    let field = |name: &str, field: &Field| {
+        let is_elsewhere = field.claim.is_some() || field.file.is_some();
+        let elsewhere = || breaks(key(name), "it must be a pointer into the member");
+        pointer(key(name), &field.pointer).or_else(|| is_elsewhere.then(elsewhere))
+    };
+    let access = rule.access_token.as_ref().and_then(|token| field("access-token", token));
+    let access_or_refresh = access.or_else(|| field("refresh-token", rule.refresh_token.as_ref()?));
+    access_or_refresh.or_else(|| field("expiry.field", &rule.expiry.as_ref()?.field))
 }
 
 fn field(key: &str, field: &Field) -> Option<Broken> {
@@ -376,10 +400,17 @@ mod tests {
         r#""refresh": { "command": ["mine", "mcp"], "environment": { "A": "1" }, "force": { "/expiry": 1 }, "limit": 30 }, "hints": ["#,
     );
 
+    /// Logins beside the agent's own.
+    const ENTRIES: (&str, &str) = (
+        "\"auth.json\"",
+        r#""auth.json", "travels": ["own"], "entries": [{ "key": "servers", "access-token": "/t", "expiry": { "field": "/e", "unit": "seconds" } }]"#,
+    );
+
     #[test]
     fn each_rule_names_key_and_line() {
         assert!(changed("", "").is_ok());
         assert!(changed(REFRESH.0, REFRESH.1).is_ok());
+        assert!(changed(ENTRIES.0, ENTRIES.1).is_ok());
         let rows = [
             ("\"title\"", "\"titel\"", "line 3: titel: unknown field `titel`"),
             ("\"Mine\"", "3", "line 3: title: invalid type: integer `3`"),
@@ -456,6 +487,14 @@ mod tests {
             (REFRESH.0, &REFRESH.1.replace("/expiry", "expiry"), "line 12: refresh.force.expiry: 'expiry' is not a"),
             (REFRESH.0, &REFRESH.1.replace("30", "0"), "line 12: refresh.limit: 0 is not"),
             (REFRESH.0, &REFRESH.1.replace("A\": \"1", "A=B\": \"1"), "line 12: refresh.environment[0]: 'A=B'"),
+            (ENTRIES.0, &ENTRIES.1.replace("\"own\"", ""), "line 10: session.entries: they need session.travels"),
+            (ENTRIES.0, &ENTRIES.1.replace("own", "servers"), "line 10: session.entries[0].key: 'servers' is named"),
+            (ENTRIES.0, &ENTRIES.1.replace("/t", "t"), "line 10: session.entries[0].access-token: 't' is not a"),
+            (
+                ENTRIES.0,
+                &ENTRIES.1.replace("\"/e\"", r#"{ "pointer": "/e", "claim": "/exp" }"#),
+                "line 10: session.entries[0].expiry.field: it must be",
+            ),
             ("\"hints\"", "hints", "line 12: key must be a string"),
         ];
         for (from, to, expected) in rows {

@@ -316,6 +316,7 @@ fn remembered(facts: &Facts<'_>, plan: &AgentPlan<'_, '_>) -> Served {
             store: to.target.helper().map(str::to_owned),
         }),
         base: None,
+        entries: plan.entries.clone(),
         history: previous.map(|previous| previous.history.clone()).unwrap_or_default(),
         follows: plan.mode == AuthMode::Follow,
         shadowed: plan.shadowed(),

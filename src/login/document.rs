@@ -10,7 +10,9 @@ use crate::fs::untrusted::LIMIT;
 use crate::login::deadline::Deadline;
 use crate::login::defect::Defect;
 use crate::login::digest::Digest;
-use crate::login::format::{Expiry, ExpiryUnit, Field, Form, Format, Required, SessionFile};
+use crate::login::entries;
+use crate::login::entries::{Change, ChangeKind, Entries, EntriesBase, Entry};
+use crate::login::format::{EntryRule, Expiry, ExpiryUnit, Field, Form, Format, Required, SessionFile};
 use crate::login::limits::Unparsed;
 use crate::login::splice::{New, Splice, without_comment_lines};
 use crate::login::{jwt, limits, yaml};
@@ -176,22 +178,57 @@ impl Document {
     }
 
     /// The login file `bytes` as it is to be written over the file `there`: the synced keys of `bytes` with the other
-    /// keys of `there`. Both keep their bytes. `None` if `bytes` is to be written unchanged.
-    pub fn with_other_keys_of(rule: &SessionFile, bytes: &[u8], there: Option<&[u8]>) -> Option<Zeroizing<Vec<u8>>> {
+    /// keys of `there`, in which the entries are merged. All keep their bytes. `None` if `bytes` is to be written
+    /// unchanged.
+    pub fn with_other_keys_of(
+        rule: &SessionFile,
+        bytes: &[u8],
+        there: Option<&[u8]>,
+        base: &EntriesBase,
+    ) -> Option<Zeroizing<Vec<u8>>> {
         // Only JSON files have keys that are not synced.
         if rule.synced_keys.is_empty() || rule.format == Format::Yaml {
             return None;
         }
         let there = there?;
-        Document::parse(there, rule.format).ok()?;
-        Document::parse(bytes, rule.format).ok()?;
-        let from = Splice::new(bytes);
-        let values = rule.synced_keys.iter().map(|key| (key.as_str(), from.value(&[key.as_str()])));
-        let (set, gone): (Vec<_>, Vec<_>) = values.partition(|(_, value)| value.is_some());
-        let set: Vec<_> = set.into_iter().filter_map(|(key, value)| Some((key, New::Bytes(value?)))).collect();
-        let mut merged = Splice::new(there);
-        merged.change(&[], &|name| gone.iter().any(|(key, _)| *key == name), &set);
-        Some(merged.finish().unwrap_or_else(|| Zeroizing::new(there.to_vec())))
+        let into = Document::parse(there, rule.format).ok()?.entries(rule);
+        let from = Document::parse(bytes, rule.format).ok()?.entries(rule);
+        let merged = merge_texts(rule, &rule.synced_keys, (bytes, there), &entries::changes(base, &from, &into));
+        if Document::parse(&merged, rule.format).is_ok() {
+            return Some(merged);
+        }
+        // The login must not be lost because the entries of both sides are too much for one file.
+        Some(merge_texts(rule, &rule.synced_keys, (bytes, there), &[]))
+    }
+
+    /// The login file `there`, with the entries of the login file `from` merged into it. `None` if that changes nothing, or
+    /// if it would not be readable.
+    pub fn with_entries_of(
+        rule: &SessionFile,
+        from: &[u8],
+        there: &[u8],
+        base: &EntriesBase,
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let into = Document::parse(there, rule.format).ok()?.entries(rule);
+        let entries = Document::parse(from, rule.format).ok()?.entries(rule);
+        let changes = entries::changes(base, &entries, &into);
+        if changes.is_empty() {
+            return None;
+        }
+        let merged = merge_texts(rule, &[], (from, there), &changes);
+        Document::parse(&merged, rule.format).is_ok().then_some(merged)
+    }
+
+    /// The entries in the document.
+    pub fn entries(&self, rule: &SessionFile) -> Entries {
+        let mut entries = Entries::default();
+        for rule in &rule.entries {
+            if let Some(Value::Object(members)) = self.0.get(&rule.key) {
+                let known = members.iter().map(|(name, value)| (name.clone(), entry_of(rule, name, value)));
+                entries.insert_object(&rule.key, known.collect());
+            }
+        }
+        entries
     }
 
     /// A login file without the synced keys. `None` if nothing would be left, or if the file does not parse.
@@ -244,6 +281,68 @@ impl Document {
                 find_value(&claims.0, claim).cloned()
             }
         }
+    }
+}
+
+/// `there` with these keys of `bytes`, and with these changes of entries.
+fn merge_texts(
+    rule: &SessionFile,
+    keys: &[String],
+    (bytes, there): (&[u8], &[u8]),
+    changes: &[Change<'_>],
+) -> Zeroizing<Vec<u8>> {
+    let (from, mut merged) = (Splice::new(bytes), Splice::new(there));
+    let values = keys.iter().map(|key| (key.as_str(), from.value(&[key.as_str()])));
+    let (set, gone): (Vec<_>, Vec<_>) = values.partition(|(_, value)| value.is_some());
+    let mut set: Vec<_> = set.into_iter().filter_map(|(key, value)| Some((key, New::Bytes(value?)))).collect();
+    let mut new_objects = Vec::new();
+    for EntryRule { key, .. } in &rule.entries {
+        let of_key = |kind| changes.iter().filter(move |change| change.key == key && change.kind == kind);
+        let entries: Vec<_> = of_key(ChangeKind::Set)
+            .filter_map(|change| Some((change.name, from.value(&[key.as_str(), change.name])?)))
+            .collect();
+        if merged.value(&[key.as_str()]).is_some_and(|object| object.starts_with(b"{")) {
+            let entries: Vec<_> = entries.into_iter().map(|(name, value)| (name, New::Bytes(value))).collect();
+            let is_removed = |name: &str| of_key(ChangeKind::Remove).any(|change| change.name == name);
+            merged.change(&[key.as_str()], &is_removed, &entries);
+        } else if !entries.is_empty() {
+            new_objects.push((key.as_str(), object_text(&entries)));
+        }
+    }
+    set.extend(new_objects.iter().map(|(key, text)| (*key, New::Bytes(text))));
+    merged.change(&[], &|name| gone.iter().any(|(key, _)| *key == name), &set);
+    merged.finish().unwrap_or_else(|| Zeroizing::new(there.to_vec()))
+}
+
+/// An object with these members, as JSON text.
+fn object_text(members: &[(&str, &[u8])]) -> Zeroizing<Vec<u8>> {
+    let mut text = Zeroizing::new(b"{".to_vec());
+    for (name, value) in members {
+        if text.len() > 1 {
+            text.push(b',');
+        }
+        text.extend_from_slice(Value::from(*name).to_string().as_bytes());
+        text.push(b':');
+        text.extend_from_slice(value);
+    }
+    text.push(b'}');
+    text
+}
+
+/// What is known about an entry. One that is not an object is not usable, and is left alone.
+fn entry_of(rule: &EntryRule, name: &str, value: &Value) -> Entry {
+    let token = rule.access_token.as_ref().map(|field| find_value(value, &field.pointer).and_then(Value::as_str));
+    let has_refresh_token = rule.refresh_token.as_ref().is_some_and(|field| {
+        find_value(value, &field.pointer).and_then(Value::as_str).is_some_and(|token| !token.is_empty())
+    });
+    Entry {
+        is_refreshable: has_refresh_token,
+        digest: Digest::of_parts(&[rule.key.as_bytes(), name.as_bytes(), &to_json(value)]),
+        is_usable: value.is_object() && token.is_none_or(|token| token.is_some_and(|token| !token.trim().is_empty())),
+        expires_at: rule
+            .expiry
+            .as_ref()
+            .and_then(|expiry| expiry_time(find_value(value, &expiry.field.pointer)?, expiry.unit)),
     }
 }
 

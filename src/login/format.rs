@@ -39,6 +39,9 @@ pub struct SessionFile {
     /// Empty: all keys belong to the login.
     #[serde(default, rename = "travels")]
     pub synced_keys: Vec<String>,
+    /// Objects beside the login whose members are logins of their own: each is merged on its own.
+    #[serde(default)]
+    pub entries: Vec<EntryRule>,
     /// A key that tells this file from another agent's file of the same name, where a file is found by its name alone.
     pub mark: Option<String>,
     /// The agent's own variables that hold the whole file. agent-init installs the file instead, so that refreshes are
@@ -118,6 +121,21 @@ pub enum ExpiryUnit {
     /// Since 1970.
     Seconds,
     Rfc3339,
+}
+
+/// An object in a login file, each member of which is a login to something else, such as an MCP server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct EntryRule {
+    /// The top-level key of the object.
+    pub key: String,
+    /// Where a member has its access token. Without one it is blank, and is not transferred. If this is not set, every
+    /// member is usable.
+    pub access_token: Option<Field>,
+    /// Where a member has its refresh token.
+    pub refresh_token: Option<Field>,
+    /// When the access token expires.
+    pub expiry: Option<Expiry>,
 }
 
 /// What is changed in a login file. Which form an agent accepts, without contacting its vendor, is measured.

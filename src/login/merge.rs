@@ -5,6 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::login::defect::Defect;
 use crate::login::digest::Digest;
 use crate::login::document::Login;
+use crate::login::entries;
+use crate::login::entries::{Entries, EntriesBase};
 use crate::login::history::History;
 use crate::words::spelling;
 use crate::words::spelling::word_enum;
@@ -90,6 +92,10 @@ pub enum Outcome {
     Publish { keep_other: bool },
     /// Copy the stored login to the working copy. `keep_other`: the agent's login goes to `conflicts/` first.
     Adopt { keep_other: bool },
+    /// Both sides have the same login. Copy entries of the working copy to the store.
+    PublishEntries,
+    /// Both sides have the same login. Copy stored entries to the working copy.
+    AdoptEntries,
     /// Another account's login is stored and stays. The agent's goes to `conflicts/`.
     Kept,
     /// The agent's login is blank or missing, and nothing newer is stored.
@@ -103,7 +109,7 @@ pub enum Outcome {
 impl Outcome {
     /// Whether it writes to the store or the working copy, which needs the lock.
     pub fn transfers(self) -> bool {
-        matches!(self, Outcome::Publish { .. } | Outcome::Adopt { .. } | Outcome::Kept)
+        !matches!(self, Outcome::Unchanged | Outcome::LoggedOut | Outcome::Damaged | Outcome::Unknown)
     }
 }
 
@@ -177,8 +183,20 @@ pub fn decide_for_follower(base: Option<MergeBase>, working: &LoginState, stored
     }
 }
 
+/// Decides for two sides that have the same login, and perhaps other entries. Those of the store are adopted first: what is
+/// published then is what both have.
+pub fn reconcile_entries(base: &EntriesBase, working: &Entries, stored: &Entries) -> Outcome {
+    if !entries::changes(base, stored, working).is_empty() {
+        Outcome::AdoptEntries
+    } else if !entries::changes(base, working, stored).is_empty() {
+        Outcome::PublishEntries
+    } else {
+        Outcome::Unchanged
+    }
+}
+
 /// Whether two logins belong to one account. Logins that do not name one are taken to: they came by one capture.
-fn is_same_account(ours: &Login, theirs: &Login) -> bool {
+pub fn is_same_account(ours: &Login, theirs: &Login) -> bool {
     match (&ours.account, &theirs.account) {
         (Some(ours), Some(theirs)) => ours == theirs,
         _ => true,

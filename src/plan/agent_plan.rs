@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use crate::agent::definition::{FirstRun, Method, Setting};
 use crate::config::{AuthMode, Forwarding, Rewrite, Scope};
 use crate::facts::agent_facts::AgentFacts;
-use crate::facts::{Candidate, ForeignFile};
+use crate::facts::{Candidate, ForeignFile, Session};
 use crate::log::Message;
 use crate::login::Source;
+use crate::login::entries::EntriesBase;
 use crate::login::merge::MergeBase;
 use crate::plan::method::{Ignored, Selection};
 use crate::plan::mounted::{MountedEntry, MountedStep};
@@ -110,6 +111,11 @@ pub struct AgentPlan<'f, 'c> {
     pub no_write_back_why: &'static str,
     /// The merge base: the login that working copy and store last agreed on.
     pub base: Option<MergeBase>,
+    /// The merge base of the entries.
+    pub entries: EntriesBase,
+    /// Logins that earlier runs left, the newest last. Their entries go into the login that is installed, because they
+    /// may not be stored yet.
+    pub earlier_entries: Vec<&'f Session>,
     /// `--auth` for this agent.
     pub mode: AuthMode,
     /// The variable that names a file descriptor, if the value is delivered through one.

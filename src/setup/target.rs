@@ -13,6 +13,7 @@ use crate::fs::{directories, untrusted};
 use crate::log::event::EventKey;
 use crate::log::{Message, Reporter};
 use crate::login::Document;
+use crate::login::entries::EntriesBase;
 use crate::login::format::{Field, Format};
 use crate::plan::{AgentPlan, Plan};
 use crate::process::interrupt::Interrupt;
@@ -138,6 +139,7 @@ pub fn open_sessions(targets: &[LoginTarget<'_, '_>]) -> anyhow::Result<Vec<Sync
                 target.capture.duplicate().with_context(|| directories::failure("open", &target.capture_dir.path))?,
             ),
             base: None,
+            entries: EntriesBase::default(),
             known: None,
             beginning: Beginning::LogIn,
             live: true,

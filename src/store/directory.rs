@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use crate::agent::definition::RefreshLockRule;
 use crate::fs::untrusted;
 use crate::fs::untrusted::{Owners, Unreadable};
+use crate::login::entries::EntriesBase;
 use crate::login::file::{FileStamp, LoginFile};
 use crate::login::format::SessionFile;
 use crate::login::history::History;
@@ -269,7 +270,8 @@ impl Capture {
         Ok(Presence { mark, has_unread_marks: found.is_cut })
     }
 
-    /// Stores the login of `bytes` durably: its synced keys, with the other keys of the stored file. Needs the lock.
+    /// Stores the login of `bytes` durably: its synced keys, with the other keys of the stored file. Entries are merged;
+    /// `entries` is their merge base. Needs the lock.
     ///
     /// After a failure the old file is still there. Only a mounted single file may be damaged by a failure half-way;
     /// the complete login is then in `recovery` in the bookkeeping.
@@ -282,6 +284,7 @@ impl Capture {
         rule: &SessionFile,
         bytes: &[u8],
         history: &History,
+        entries: &EntriesBase,
         exclusion: Option<&Exclusion<'_>>,
     ) -> io::Result<bool> {
         let exclusion = exclusion.filter(|_| !self.single_file);
@@ -290,7 +293,7 @@ impl Capture {
             return Ok(false);
         }
         let there = if rule.synced_keys.is_empty() { None } else { self.read(rule).bytes };
-        let merged = Document::with_other_keys_of(rule, bytes, there.as_ref().map(|there| there.as_slice()));
+        let merged = Document::with_other_keys_of(rule, bytes, there.as_ref().map(|there| there.as_slice()), entries);
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
         // With the other keys, a login may be larger than it was. It must be readable.
         file::check_readable(rule, bytes)?;
@@ -450,7 +453,7 @@ mod tests {
         let login = Document::parse(new.as_bytes(), rule().format).unwrap().login(&rule()).unwrap();
         let mut history = History::default();
         history.push(login.digest);
-        capture.put(&rule(), new.as_bytes(), &history, None).unwrap();
+        capture.put(&rule(), new.as_bytes(), &history, &EntriesBase::default(), None).unwrap();
         let stored: serde_json::Value =
             serde_json::from_slice(&std::fs::read(temp.path().join("login.json")).unwrap()).unwrap();
         assert_eq!(stored, json!({ "oauth": { "access": "FAKE-new" }, "theirs": 1 }));
@@ -495,7 +498,7 @@ mod tests {
         let pad = "x".repeat(usize::try_from(LIMIT).unwrap() - 64);
         let large = format!(r#"{{"oauth":{{"access":"FAKE-new","pad":"{pad}"}}}}"#);
         assert!(large.len() as u64 <= LIMIT);
-        assert!(capture.put(&rule(), large.as_bytes(), &History::default(), None).is_err());
+        assert!(capture.put(&rule(), large.as_bytes(), &History::default(), &EntriesBase::default(), None).is_err());
         assert_eq!(std::fs::read_to_string(temp.path().join("login.json")).unwrap(), stored);
     }
 
@@ -508,7 +511,9 @@ mod tests {
         std::fs::write(&file, r#"{"oauth":{"access":"FAKE-a-long-old-token"}}"#).unwrap();
         let before = std::fs::metadata(&file).unwrap().ino();
         let capture = Capture::of_single_file(&file, notes.path()).unwrap();
-        capture.put(&rule(), br#"{"oauth":{"access":"FAKE-n"}}"#, &History::default(), None).unwrap();
+        capture
+            .put(&rule(), br#"{"oauth":{"access":"FAKE-n"}}"#, &History::default(), &EntriesBase::default(), None)
+            .unwrap();
         assert_eq!(std::fs::metadata(&file).unwrap().ino(), before);
         assert_eq!(std::fs::read_to_string(&file).unwrap(), r#"{"oauth":{"access":"FAKE-n"}}"#);
         assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 1);

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Failure;
 use crate::fs::directories;
+use crate::login::entries::EntriesBase;
 use crate::login::file::LoginFile;
 use crate::login::format::SessionFile;
 use crate::login::history::History;
@@ -130,14 +131,20 @@ impl Remote {
     }
 
     /// Schedules a request to store the login of `bytes` with the other files. [`StoreEvent::Stored`] follows when it
-    /// is stored. Fails if the files would be larger than readers accept.
-    pub fn put(&mut self, rule: &SessionFile, bytes: &[u8], history: &History) -> io::Result<()> {
+    /// is stored. `entries`: the merge base of its entries. Fails if the files would be larger than readers accept.
+    pub fn put(
+        &mut self,
+        rule: &SessionFile,
+        bytes: &[u8],
+        history: &History,
+        entries: &EntriesBase,
+    ) -> io::Result<()> {
         let mut files = Files::new();
         for (name, secret) in self.stored.iter().flat_map(|stored| &stored.files) {
             files.insert(name.clone(), secret.duplicate());
         }
         let there = files.get(&rule.file).map(Secret::expose_secret);
-        let merged = Document::with_other_keys_of(rule, bytes, there);
+        let merged = Document::with_other_keys_of(rule, bytes, there, entries);
         let bytes = merged.as_ref().map_or(bytes, |merged| merged.as_slice());
         file::check_readable(rule, bytes)?;
         let record = serde_json::to_vec_pretty(&Record::now(history)).map_err(io::Error::other)?;

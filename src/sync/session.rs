@@ -1,6 +1,7 @@
 //! Syncs one agent's login between its working copy and its store.
 
 mod config;
+mod entries;
 mod incomplete;
 mod keeper;
 mod remote;
@@ -16,6 +17,7 @@ use self::incomplete::{Act, ActFailure, Blocked, Incomplete, ReadFailure};
 use crate::error::reason;
 use crate::log::Message;
 use crate::log::event::EventKey;
+use crate::login::entries::EntrySides;
 use crate::login::file::{FileStamp, LoginFile};
 use crate::login::follower::following;
 use crate::login::history::History;
@@ -71,7 +73,7 @@ pub struct SyncSession {
     /// Since when one side does not parse, and the stamp of the agent's file then.
     torn_since: Option<(Instant, Option<FileStamp>)>,
     /// The pair of logins that was compared last: a conflict is kept once, not at every event.
-    compared_pair: Option<(LoginState, LoginState)>,
+    compared_pair: Option<ComparedPair>,
     last_result: Option<SyncResult>,
     /// A login of this working copy was stored.
     has_published: bool,
@@ -83,6 +85,18 @@ pub struct SyncSession {
     may_have_recovery_copy: bool,
     expiry_watch: Option<ExpiryWatch>,
     log: DedupLog,
+}
+
+/// What was compared: both logins, and their entries.
+type ComparedPair = (LoginState, LoginState, Option<EntrySides>);
+
+/// When the next sync is due after one that is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// When something changes.
+    Change,
+    /// At once.
+    Again,
 }
 
 /// The part of a run that a session is in.
@@ -261,7 +275,12 @@ impl SyncSession {
 
     /// Copies what the state file should hold into `served`. Returns whether that changed anything.
     pub fn remember(&self, served: &mut Served) -> bool {
-        served.remember(self.config.base, self.last_result)
+        let is_changed = served.remember(self.config.base, self.last_result);
+        if served.entries == self.config.entries {
+            return is_changed;
+        }
+        served.entries.clone_from(&self.config.entries);
+        true
     }
 
     /// The messages to print since the last call.
@@ -379,7 +398,7 @@ impl SyncSession {
         let blocked = synced.as_ref().err().and_then(Incomplete::blocked);
         self.blocked = blocked.map(|blocked| (blocked, self.blocked_since(blocked).unwrap_or(now)));
         let is_compared = match synced {
-            Ok(()) | Err(Incomplete::Failed(_)) => true,
+            Ok(_) | Err(Incomplete::Failed(_)) => true,
             // A waiting agent waits for an unreadable file no longer than for one that does not parse.
             Err(Incomplete::Unreadable(_)) => self.is_blocked_for(Blocked::Unreadable, TORN_WAIT, now),
             Err(
@@ -399,7 +418,8 @@ impl SyncSession {
             return self.report_failure(now, &ActFailure { act: Act::Publish, why });
         }
         self.due = match synced {
-            Ok(()) | Err(Incomplete::Unconfirmed) => None,
+            Ok(Next::Again) => Some(now),
+            Ok(Next::Change) | Err(Incomplete::Unconfirmed) => None,
             Err(Incomplete::OtherWriter | Incomplete::MaybeTorn | Incomplete::LoginLocked) => Some(now + SHORT_RETRY),
             Err(Incomplete::Unreadable(failure)) => {
                 let since = self.blocked_since(Blocked::Unreadable).unwrap_or(now);
@@ -417,7 +437,7 @@ impl SyncSession {
         self.blocked_since(by).is_some_and(|since| now >= since + limit)
     }
 
-    fn try_sync(&mut self, now: Instant) -> Result<(), Incomplete> {
+    fn try_sync(&mut self, now: Instant) -> Result<Next, Incomplete> {
         self.reopen_directories(now);
         let known = self.config.known.take();
         let (working, stored) = self.read_whole(known, now)?;
@@ -427,22 +447,30 @@ impl SyncSession {
         if let Some((watch, login)) = self.expiry_watch.as_mut().zip(stored.state.login().or(working.state.login())) {
             watch.observe(login, SystemTime::now(), self.phase == Phase::Start);
         }
-        if self.compared_pair.as_ref() == Some(&(working.state.clone(), stored.state.clone())) {
-            return Ok(());
+        let pair = self.pair(&working, &stored);
+        if self.compared_pair.as_ref() == Some(&pair) {
+            return Ok(Next::Change);
         }
         let outcome = self.judge(&working, &stored);
         if !outcome.transfers() {
             self.record_no_transfer(outcome, &working, &stored);
-            self.compared_pair = Some((working.state, stored.state));
-            return Ok(());
+            self.record_entries(outcome, pair.2.as_ref());
+            self.compared_pair = Some(pair);
+            return Ok(Next::Change);
         }
+        // A transfer goes one way. Entries may have to go the other way too, and what both sides agree on is recorded
+        // when they are compared again.
+        let next = if self.has_entries(&working, &stored) { Next::Again } else { Next::Change };
         if self.config.beginning == Beginning::Follow {
             // Nothing is written to the store, which may be read-only: its lock is not needed.
             self.transfer(outcome, &working, &stored)?;
             self.compared_pair = None;
-            return Ok(());
+            return Ok(next);
         }
-        let act = if matches!(outcome, Outcome::Adopt { .. }) { Act::Adopt } else { Act::Publish };
+        let act = match outcome {
+            Outcome::Adopt { .. } | Outcome::AdoptEntries => Act::Adopt,
+            _ => Act::Publish,
+        };
         if self.config.store.open_expected(true).map_err(act.failed())? {
             self.store_replaced(now);
         }
@@ -461,17 +489,29 @@ impl SyncSession {
         let outcome = self.judge(&working, &stored);
         self.transfer(outcome, &working, &stored)?;
         // A transfer causes an event, and the next sync finds both sides alike. A kept conflict causes none.
-        self.compared_pair = (outcome == Outcome::Kept).then_some((working.state, stored.state));
-        Ok(())
+        if outcome == Outcome::Kept {
+            self.compared_pair = Some(self.pair(&working, &stored));
+            return Ok(Next::Change);
+        }
+        self.compared_pair = None;
+        Ok(next)
+    }
+
+    fn pair(&self, working: &LoginFile, stored: &LoginFile) -> ComparedPair {
+        (working.state.clone(), stored.state.clone(), self.entries(working, stored))
     }
 
     fn judge(&self, working: &LoginFile, stored: &LoginFile) -> Outcome {
-        match self.config.beginning {
+        let outcome = match self.config.beginning {
             Beginning::LogIn => merge::decide_after_log_in(&working.state, &stored.state),
             Beginning::Follow => merge::decide_for_follower(self.config.base, &working.state, &stored.state),
             Beginning::Continue | Beginning::Replace => {
                 reconcile(self.config.base, &working.state, &stored.state, &self.history)
             }
+        };
+        match (outcome, self.entries(working, stored)) {
+            (Outcome::Unchanged, Some(sides)) => self.judge_entries(&sides),
+            (outcome, _) => outcome,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Carrying refreshed logins back: when, what, and how safely.
 
 mod ends;
+mod entries;
 mod kept;
 mod lineage;
 mod outcomes;
@@ -230,15 +231,14 @@ fn a_flat_capture_is_published_in_place() {
 fn only_the_sessions_own_fields_travel() {
     let captured = Captured::new();
     let mut stored = Session::new("a").value();
-    stored["mcpOAuth"] = serde_json::json!({"server": {"accessToken": "FAKE-stored"}});
+    stored["organizationUuid"] = "FAKE-stored".into();
     captured.sandbox.write(FILE, stored.to_string());
     let mut working = Session::new("b").value();
-    working["mcpOAuth"] = serde_json::json!({"server": {"accessToken": "FAKE-working"}});
-    working["organizationUuid"] = "FAKE-org".into();
+    working["organizationUuid"] = "FAKE-working".into();
     captured.run("replace \"$1\"").arguments([working.to_string()]).run().ok();
     let after: Value = serde_json::from_str(&captured.sandbox.read(FILE)).unwrap();
     assert_eq!(after["claudeAiOauth"], working["claudeAiOauth"]);
-    assert_eq!(after["mcpOAuth"], stored["mcpOAuth"]);
+    assert_eq!(after["organizationUuid"], stored["organizationUuid"]);
 }
 
 /// The capture is read as fast as it can be while 300 logins are published.

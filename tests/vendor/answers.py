@@ -1,6 +1,7 @@
 """What a route sees of a request and what it gives back."""
 
 import json
+import urllib.parse
 
 
 class Request:
@@ -17,6 +18,8 @@ class Request:
             self.json = {}
         if not isinstance(self.json, dict):
             self.json = {}
+        if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            self.json = dict(urllib.parse.parse_qsl(body.decode(errors="replace")))
         self.refresh_token = self.json.get("refresh_token")
 
     def authorised(self):

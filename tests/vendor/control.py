@@ -9,9 +9,10 @@ import urllib.parse
 
 import claude
 import codex
+import mcp
 from answers import Answer
 
-AGENTS = {"claude": claude, "codex": codex}
+AGENTS = {"claude": claude, "codex": codex, "mcp": mcp}
 SOCKET = "control.sock"
 AGENTS_SOCKET = "agents.sock"
 WAIT_SECONDS = 120

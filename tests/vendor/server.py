@@ -9,11 +9,12 @@ import urllib.parse
 
 import claude
 import codex
+import mcp
 import others
 from answers import Answer, Request
 from control import AGENTS_SOCKET, SOCKET
 
-VENDORS = [claude, codex, others]
+VENDORS = [claude, codex, mcp, others]
 TOKEN_PATHS = {path for vendor in VENDORS for (_, path) in vendor.OPEN if path.endswith("/token")}
 
 

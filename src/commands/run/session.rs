@@ -54,6 +54,7 @@ pub(super) fn open_session(
         working,
         store,
         base,
+        entries: plan.entries.clone(),
         known,
         beginning: match write_back.replaces {
             _ if is_follower => Beginning::Follow,

@@ -135,7 +135,10 @@ fn other_keys_of_the_destination_stay() {
     let to =
         b"{\r\n  \"z\": 1e2,\r\n  \"oauth\": {\"access\": \"FAKE-old\", \"gone\": 1},\r\n  \"a\": 2, \"a\": 3\r\n}";
     let beside = |bytes: &[u8], there: &[u8]| {
-        String::from_utf8(Document::with_other_keys_of(&rule, bytes, Some(there)).unwrap().to_vec()).unwrap()
+        String::from_utf8(
+            Document::with_other_keys_of(&rule, bytes, Some(there), &EntriesBase::default()).unwrap().to_vec(),
+        )
+        .unwrap()
     };
     let merged = "{\r\n  \"z\": 1e2,\r\n  \"oauth\": {\"access\": \"FAKE-new\",  \"n\": 123456789012345678901234567890},\r\n  \"a\": 2, \"a\": 3\r\n}";
     assert_eq!(beside(from, to), merged);

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::agent::definition::RefreshLockRule;
 use crate::config::CommandName;
+use crate::login::entries::EntriesBase;
 use crate::login::file::LoginFile;
 use crate::login::format::SessionFile;
 use crate::login::merge::MergeBase;
@@ -40,6 +41,8 @@ pub struct SessionConfig {
     pub working: WorkingCopy,
     pub store: Store,
     pub base: Option<MergeBase>,
+    /// The merge base of the entries.
+    pub entries: EntriesBase,
     /// The stored login as the start read it. The first sync compares it without another read if it is still there.
     pub known: Option<LoginFile>,
     pub beginning: Beginning,

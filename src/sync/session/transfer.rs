@@ -33,6 +33,8 @@ pub(super) struct UnconfirmedPut {
     history: History,
     /// The stored login that it replaces.
     before: Option<Digest>,
+    /// The login was stored already, with other entries.
+    is_of_entries: bool,
 }
 
 impl SyncSession {
@@ -100,6 +102,12 @@ impl SyncSession {
                 }
                 self.adopt(theirs, working, stored)
             }
+            (Outcome::PublishEntries, Some(ours), Some(_)) => {
+                let merged = self.with_other_keys_in(working, stored);
+                self.check_entries_fit(Act::Publish, working, merged.as_ref().map(|merged| merged.as_slice()))?;
+                self.publish(ours, working, stored)
+            }
+            (Outcome::AdoptEntries, Some(_), Some(_)) => self.adopt_entries(working, stored),
             (Outcome::Kept, ..) => {
                 self.keep_conflict(working)?;
                 self.last_result = Some(SyncResult::Kept);
@@ -121,11 +129,13 @@ impl SyncSession {
         let mut history = self.history.clone();
         history.push(ours.digest);
         let before = stored.state.login().map(|login| login.digest);
-        let put = UnconfirmedPut { login: ours.clone(), history, before };
+        // The login is the same: only entries are stored.
+        let is_of_entries = stored.state.login().is_some_and(|theirs| MergeBase::from(theirs) == MergeBase::from(ours));
+        let put = UnconfirmedPut { login: ours.clone(), history, before, is_of_entries };
         let blocked_since = self.blocked_since(Blocked::LoginLocked);
-        let SessionConfig { store, rule, refresh_lock, .. } = &mut self.config;
+        let SessionConfig { store, rule, entries, refresh_lock, .. } = &mut self.config;
         let exclusion = exclusion(refresh_lock.as_ref(), self.phase, blocked_since);
-        match store.put(rule, bytes, &put.history, exclusion.as_ref()).map_err(Act::Publish.failed())? {
+        match store.put(rule, bytes, &put.history, entries, exclusion.as_ref()).map_err(Act::Publish.failed())? {
             Put::Locked => Err(Incomplete::LoginLocked),
             Put::Done => {
                 self.published(put);
@@ -141,22 +151,32 @@ impl SyncSession {
     }
 
     fn published(&mut self, put: UnconfirmedPut) {
+        self.say_recovered();
+        self.config.refusal_is_known = false;
+        if put.is_of_entries {
+            self.last_result = Some(SyncResult::Published);
+            self.remove_recovery_copy();
+            return self.say_entries_synced(Act::Publish);
+        }
         // Those of a keeper are its refreshes.
         let event = if self.config.command == CommandName::Keep { EventKey::Refreshed } else { EventKey::Published };
         self.note(event, put.before, Some(put.login.digest), true);
         self.history = put.history;
         self.config.beginning = Beginning::Continue;
         self.has_published = true;
-        self.log.recovered();
-        if self.last_result == Some(SyncResult::Failed) {
-            let text = format!("{}: the login is saved to {} again", self.config.agent, self.config.store.location());
-            self.log.say(Message::notice(text).event(EventKey::Recovered).agent(&self.config.agent));
-        }
-        self.config.refusal_is_known = false;
         self.warn_if_out_of_turn(&put.login);
         self.record_agreement(&put.login, SyncResult::Published, EventKey::Published);
         if let Some(refresh_lock) = &mut self.refresh_lock {
             refresh_lock.renewed();
+        }
+    }
+
+    /// The store accepts logins again.
+    fn say_recovered(&mut self) {
+        self.log.recovered();
+        if self.last_result == Some(SyncResult::Failed) {
+            let text = format!("{}: the login is saved to {} again", self.config.agent, self.config.store.location());
+            self.log.say(Message::notice(text).event(EventKey::Recovered).agent(&self.config.agent));
         }
     }
 
@@ -272,37 +292,55 @@ impl SyncSession {
     /// Whether the agent has a login that is not stored and would be lost with the working copy.
     fn is_at_stake(&self, working: &LoginFile, stored: &LoginFile) -> bool {
         let Some(login) = working.state.login() else { return false };
+        if self.has_entries_at_stake(working, stored) {
+            return true;
+        }
         match self.judge(working, stored) {
-            Outcome::Publish { .. } => true,
+            Outcome::Publish { .. } | Outcome::PublishEntries => true,
             Outcome::Adopt { keep_other } => keep_other,
             // The losing login is safe once it is in conflicts/.
             Outcome::Kept => self.last_result != Some(SyncResult::Kept),
             Outcome::Unknown => self.config.base != Some(MergeBase::from(login)),
-            Outcome::Unchanged | Outcome::LoggedOut | Outcome::Damaged => false,
+            Outcome::Unchanged | Outcome::AdoptEntries | Outcome::LoggedOut | Outcome::Damaged => false,
         }
     }
 
     fn adopt(&mut self, theirs: &Login, working: &LoginFile, stored: &LoginFile) -> Result<(), Incomplete> {
         let Some(bytes) = &stored.bytes else { return Ok(()) };
         let merged = self.with_other_keys_of(bytes, working);
-        let bytes = merged.as_ref().unwrap_or(bytes);
-        let failed = |error| Incomplete::Failed(ActFailure { act: Act::Adopt, why: in_words(&error) });
-        file::check_readable(&self.config.rule, bytes).map_err(|error| failed(error.into()))?;
-        let blocked_since = self.blocked_since(Blocked::LoginLocked);
-        let exclusion = exclusion(self.config.refresh_lock.as_ref(), self.phase, blocked_since);
-        let replaced = self.config.working.replace(&self.config.rule.file, bytes, working, exclusion.as_ref());
-        match replaced.map_err(failed)? {
-            Replaced::Done => {}
-            // The agent wrote at this moment. Replacing the file would lose its new login forever.
-            Replaced::Unexpected => return Err(Incomplete::OtherWriter),
-            Replaced::Locked => return Err(Incomplete::LoginLocked),
-        }
+        self.replace_working(merged.as_ref().unwrap_or(bytes), working)?;
         let before = working.state.login().map(|login| login.digest);
         self.note(EventKey::Adopted, before, Some(theirs.digest), true);
         self.history.push(theirs.digest);
         self.record_agreement(theirs, SyncResult::Adopted, EventKey::Adopted);
         self.has_adopted = true;
         Ok(())
+    }
+
+    /// Copies stored entries to a working copy that has the stored login.
+    fn adopt_entries(&mut self, working: &LoginFile, stored: &LoginFile) -> Result<(), Incomplete> {
+        let merged = self.with_other_keys_in(stored, working);
+        self.check_entries_fit(Act::Adopt, stored, merged.as_ref().map(|merged| merged.as_slice()))?;
+        let Some(merged) = merged else { return Ok(()) };
+        self.replace_working(&merged, working)?;
+        self.last_result = Some(SyncResult::Adopted);
+        self.say_entries_synced(Act::Adopt);
+        Ok(())
+    }
+
+    /// Writes the login file of the working copy, unless the agent has written it since it was read.
+    fn replace_working(&self, bytes: &[u8], working: &LoginFile) -> Result<(), Incomplete> {
+        let failed = |error| Incomplete::Failed(ActFailure { act: Act::Adopt, why: in_words(&error) });
+        file::check_readable(&self.config.rule, bytes).map_err(|error| failed(error.into()))?;
+        let blocked_since = self.blocked_since(Blocked::LoginLocked);
+        let exclusion = exclusion(self.config.refresh_lock.as_ref(), self.phase, blocked_since);
+        let replaced = self.config.working.replace(&self.config.rule.file, bytes, working, exclusion.as_ref());
+        match replaced.map_err(failed)? {
+            Replaced::Done => Ok(()),
+            // The agent wrote at this moment. Replacing the file would lose its new login forever.
+            Replaced::Unexpected => Err(Incomplete::OtherWriter),
+            Replaced::Locked => Err(Incomplete::LoginLocked),
+        }
     }
 
     fn record_agreement(&mut self, login: &Login, result: SyncResult, event: EventKey) {
@@ -313,9 +351,15 @@ impl SyncSession {
         self.log.say(Message::detail(text).event(event).agent(&self.config.agent));
     }
 
-    /// The stored login with the other fields of the agent's file, which stay the agent's.
+    /// A login with the other fields of the agent's file, which stay the agent's. Entries are merged.
     pub(super) fn with_other_keys_of(&self, bytes: &[u8], working: &LoginFile) -> Option<Zeroizing<Vec<u8>>> {
-        Document::with_other_keys_of(&self.config.rule, bytes, working.bytes.as_ref().map(|there| there.as_slice()))
+        let SessionConfig { rule, entries, .. } = &self.config;
+        Document::with_other_keys_of(rule, bytes, working.bytes.as_ref().map(|there| there.as_slice()), entries)
+    }
+
+    /// The file of one side as it is to be written over that of the other.
+    fn with_other_keys_in(&self, from: &LoginFile, into: &LoginFile) -> Option<Zeroizing<Vec<u8>>> {
+        self.with_other_keys_of(from.bytes.as_ref()?, into)
     }
 
     /// Removes the recovery copy: working copy and store agree.
