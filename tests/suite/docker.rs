@@ -16,6 +16,7 @@ use std::process::Command;
 
 use container::{Container, DEBIAN, SCRATCH};
 use engine::needs_docker;
+pub use images::tools as deploy_tools;
 
 use crate::support::{Sandbox, Session, await_path};
 

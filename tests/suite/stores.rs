@@ -1,5 +1,5 @@
 //! The store helpers (`scripts/stores`) against what they are for: `OpenBao`, AWS Secrets Manager as moto has it, a
-//! Kubernetes API server's rules, and stand-ins for gcloud and az with the rules of their services.
+//! Kubernetes API server's rules, and stand-ins for gcloud, az and gh with the rules of their services.
 //!
 //! Every store answers the same questions; each module adds what is its own.
 
@@ -55,9 +55,11 @@ macro_rules! every_store {
 
 mod aws;
 mod azure;
+mod ci;
 mod example;
 mod faults;
 mod gcp;
+mod github;
 mod kubernetes;
 mod leases;
 mod rows;

@@ -80,7 +80,7 @@ fn build() {
 }
 
 /// Where docker compose, kubectl and Kubernetes' schemas are installed; the first caller installs them.
-fn tools() -> &'static Path {
+pub fn tools() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
         let done = script("scripts/deploy-tools").stderr(Stdio::inherit()).output().unwrap();

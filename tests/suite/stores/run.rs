@@ -21,9 +21,8 @@ impl Container {
         let script = format!("pause() {{ hold '{}' \"$@\"; }}; {script}", self.gate);
         let mut run = self.sandbox.claude(&script).unset("AGENT_INIT_CAPTURE");
         run = run.env("AGENT_INIT_STORE", format!("exec:{}", words.join(" ").trim_end()));
-        for (name, value) in store.environment() {
-            let bin = self.sandbox.text("bin");
-            run = run.env(&name, if name == "PATH" { format!("{bin}:{value}") } else { value });
+        for (name, value) in store.environment(&self.sandbox.path("bin")) {
+            run = run.env(&name, value);
         }
         run
     }

@@ -53,13 +53,15 @@ impl Store {
             denied: (denied.0, denied.1.into(), denied.2),
             arguments: Vec::new(),
             environment: BTreeMap::new(),
-            path: vec![commands().into()],
+            path: Vec::new(),
             home: tempfile::Builder::new().prefix("store-").tempdir().unwrap(),
             server: None,
         }
     }
 
+    /// The server that the store is in, and the commands that reach it.
     pub fn server(mut self, server: Server) -> Self {
+        self.path.push(commands().into());
         self.server = Some(server);
         self
     }
@@ -81,6 +83,12 @@ impl Store {
 
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.into());
+        self
+    }
+
+    /// A variable of the surroundings.
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.into(), value.into());
         self
     }
 
@@ -108,21 +116,23 @@ impl Store {
         self.environment.iter().chain(self.server.iter().flat_map(|server| &server.environment))
     }
 
-    fn search_path(&self) -> OsString {
+    /// The store's own programs come first, then others, then those of the machine.
+    fn search_path(&self, programs: Option<&Path>) -> OsString {
         let inherited = std::env::var_os("PATH").unwrap_or_default();
-        std::env::join_paths(self.path.iter().cloned().chain(std::env::split_paths(&inherited))).unwrap()
+        let own = self.path.iter().map(PathBuf::as_path).chain(programs).map(Path::to_owned);
+        std::env::join_paths(own.chain(std::env::split_paths(&inherited))).unwrap()
     }
 
-    /// The helper's surroundings, for a container that runs it.
-    pub fn environment(&self) -> Vec<(String, String)> {
-        let path = ("PATH".to_owned(), self.search_path().into_string().unwrap());
+    /// The helper's surroundings, for a container that runs it beside these programs.
+    pub fn environment(&self, programs: &Path) -> Vec<(String, String)> {
+        let path = ("PATH".to_owned(), self.search_path(Some(programs)).into_string().unwrap());
         self.surroundings().map(|(name, value)| (name.clone(), value.clone())).chain([path]).collect()
     }
 
     /// A program in the helper's surroundings.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        command.env_clear().env("PATH", self.search_path()).env("HOME", self.home.path()).envs(self.surroundings());
+        command.env_clear().env("PATH", self.search_path(None)).env("HOME", self.home.path()).envs(self.surroundings());
         command
     }
 
