@@ -21,6 +21,7 @@ mod fleet;
 mod follow;
 mod hostile;
 mod identity;
+mod install_script;
 mod interrupted;
 mod keep;
 mod matrix;
