@@ -33,6 +33,7 @@ mod peers;
 mod process;
 mod publish;
 mod real_agents;
+mod release;
 mod remote;
 mod resume;
 mod scripts;
