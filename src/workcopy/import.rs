@@ -146,6 +146,12 @@ mod tests {
         }
     }
 
+    struct Row<'r> {
+        content: &'r str,
+        is_our_time: bool,
+        is_copied: bool,
+    }
+
     /// What a crash of the machine leaves: the name and the times of a copy, and less of its content, or none.
     #[test]
     fn a_copy_that_a_crash_cut_short_is_made_again() {
@@ -161,11 +167,6 @@ mod tests {
         let page = "p".repeat(usize::try_from(PAGE).unwrap());
         let whole = format!("{page}, and the rest");
         std::fs::write(from.path().join("keep"), &whole).unwrap();
-        struct Row<'r> {
-            content: &'r str,
-            is_our_time: bool,
-            is_copied: bool,
-        }
         let longer = format!("{page}{page}");
         let rows = [
             Row { content: "", is_our_time: true, is_copied: true },
