@@ -153,129 +153,20 @@ fn an_older_binary_is_replaced_and_not_written_into() {
     assert_eq!(std::io::read_to_string(older).unwrap(), "older");
 }
 
-#[test]
-fn a_failure_says_why_and_what_to_do_and_leaves_nothing_behind() {
-    struct Case {
-        name: &'static str,
-        machine: &'static str,
-        tools: &'static [&'static str],
-        words: &'static str,
-        says: &'static [&'static str],
-    }
-    const LINUX: &str = "x86_64 Linux";
-    const TOOLS: &[&str] = &["curl", "sha256sum"];
-    let cases = [
-        Case {
-            name: "wrong sum",
-            machine: LINUX,
-            tools: TOOLS,
-            words: "--to TARGET --base-url BASE/broken",
-            says: &[
-                "BASE/broken/agent-init-0.2.0-x86_64-linux is not the file of the release",
-                "do not use this source",
-            ],
-        },
-        Case {
-            name: "no binary",
-            machine: LINUX,
-            tools: TOOLS,
-            words: "--to TARGET --base-url BASE/missing",
-            says: &[
-                "cannot download BASE/missing/agent-init-0.2.0-x86_64-linux: curl: (22)",
-                "404",
-                "check the address",
-            ],
-        },
-        Case {
-            name: "no binary, with wget",
-            machine: LINUX,
-            tools: &["wget", "sha256sum"],
-            words: "--to TARGET --base-url BASE/missing",
-            says: &["cannot download BASE/missing/agent-init-0.2.0-x86_64-linux: wget exited with status 8"],
-        },
-        Case {
-            name: "no release",
-            machine: LINUX,
-            tools: TOOLS,
-            words: "--to TARGET --base-url BASE/0.3.0",
-            says: &["cannot download BASE/0.3.0/SHA256SUMS", "404"],
-        },
-        Case {
-            name: "another release",
-            machine: LINUX,
-            tools: TOOLS,
-            words: "--version 0.2.1 --to TARGET --base-url BASE/0.2.0",
-            says: &["BASE/0.2.0/SHA256SUMS names no agent-init-0.2.1-x86_64-linux", "check --version"],
-        },
-        Case {
-            name: "empty list of sums",
-            machine: LINUX,
-            tools: TOOLS,
-            words: "--to TARGET --base-url BASE/empty",
-            says: &["BASE/empty/SHA256SUMS names no agent-init-VERSION-x86_64-linux"],
-        },
-        Case {
-            name: "unknown architecture",
-            machine: "riscv64 Linux",
-            tools: TOOLS,
-            words: "--to TARGET --base-url BASE/0.2.0",
-            says: &["no binary for riscv64", "scripts/build"],
-        },
-        Case {
-            name: "macOS",
-            machine: "arm64 Darwin",
-            tools: TOOLS,
-            words: "--version 0.2.0 --to TARGET --base-url BASE/0.2.0",
-            says: &[
-                "does not run on Darwin",
-                "ADD --chmod=755 BASE/0.2.0/agent-init-0.2.0-aarch64-linux /usr/local/bin/agent-init",
-            ],
-        },
-        Case {
-            name: "nothing to download with",
-            machine: LINUX,
-            tools: &["sha256sum"],
-            words: "--to TARGET --base-url BASE/0.2.0",
-            says: &["nothing to download with", "install curl, wget or fetch"],
-        },
-        Case {
-            name: "nothing to check with",
-            machine: LINUX,
-            tools: &["curl"],
-            words: "--to TARGET --base-url BASE/0.2.0",
-            says: &["nothing to check the sum with", "install sha256sum"],
-        },
-        Case {
-            name: "no such directory",
-            machine: LINUX,
-            tools: TOOLS,
-            words: "--to TARGET/bin --base-url BASE/0.2.0",
-            says: &["TARGET/bin is not a directory", "create it"],
-        },
-        Case {
-            name: "no address",
-            machine: LINUX,
-            tools: TOOLS,
-            words: "--to TARGET",
-            says: &["does not know where the releases are", "--base-url URL"],
-        },
-        Case {
-            name: "not a version",
-            machine: LINUX,
-            tools: TOOLS,
-            words: "--version ../* --to TARGET --base-url BASE",
-            says: &["'../*' is not a version"],
-        },
-        Case {
-            name: "unknown word",
-            machine: LINUX,
-            tools: TOOLS,
-            words: "--force",
-            says: &["unknown word '--force'", "usage: install.sh"],
-        },
-        Case { name: "no value", machine: LINUX, tools: TOOLS, words: "--to", says: &["--to needs a value"] },
-    ];
-    for Case { name, machine, tools, words, says } in cases {
+struct Case {
+    name: &'static str,
+    machine: &'static str,
+    tools: &'static [&'static str],
+    words: &'static str,
+    says: &'static [&'static str],
+}
+
+const USUAL: Case = Case { name: "", machine: "x86_64 Linux", tools: &["curl", "sha256sum"], words: "", says: &[] };
+
+impl Case {
+    /// The failure says why and what to do, and leaves nothing behind.
+    fn check(self) {
+        let Self { name, machine, tools, words, says } = self;
         let world = World::new(machine, tools);
         let (status, output, error) = world.run(&["/bin/sh"], words);
         assert_eq!((status, output.as_str()), (Some(1), ""), "{name}: {error}");
@@ -283,6 +174,120 @@ fn a_failure_says_why_and_what_to_do_and_leaves_nothing_behind() {
         assert!(says.iter().all(|words| error.contains(words)), "{name}: {error}");
         assert_eq!(world.installed(), [""; 0], "{name}");
     }
+}
+
+#[test]
+fn what_is_not_a_release_is_not_installed() {
+    let cases = [
+        Case {
+            name: "wrong sum",
+            words: "--to TARGET --base-url BASE/broken",
+            says: &[
+                "BASE/broken/agent-init-0.2.0-x86_64-linux is not the file of the release",
+                "do not use this source",
+            ],
+            ..USUAL
+        },
+        Case {
+            name: "no binary",
+            words: "--to TARGET --base-url BASE/missing",
+            says: &[
+                "cannot download BASE/missing/agent-init-0.2.0-x86_64-linux: curl: (22)",
+                "404",
+                "check the address",
+            ],
+            ..USUAL
+        },
+        Case {
+            name: "no binary, with wget",
+            tools: &["wget", "sha256sum"],
+            words: "--to TARGET --base-url BASE/missing",
+            says: &["cannot download BASE/missing/agent-init-0.2.0-x86_64-linux: wget exited with status 8"],
+            ..USUAL
+        },
+        Case {
+            name: "no release",
+            words: "--to TARGET --base-url BASE/0.3.0",
+            says: &["cannot download BASE/0.3.0/SHA256SUMS", "404"],
+            ..USUAL
+        },
+        Case {
+            name: "another release",
+            words: "--version 0.2.1 --to TARGET --base-url BASE/0.2.0",
+            says: &["BASE/0.2.0/SHA256SUMS names no agent-init-0.2.1-x86_64-linux", "check --version"],
+            ..USUAL
+        },
+        Case {
+            name: "empty list of sums",
+            words: "--to TARGET --base-url BASE/empty",
+            says: &["BASE/empty/SHA256SUMS names no agent-init-VERSION-x86_64-linux"],
+            ..USUAL
+        },
+    ];
+    cases.into_iter().for_each(Case::check);
+}
+
+#[test]
+fn what_an_installation_lacks_is_named() {
+    let cases = [
+        Case {
+            name: "unknown architecture",
+            machine: "riscv64 Linux",
+            words: "--to TARGET --base-url BASE/0.2.0",
+            says: &["no binary for riscv64", "scripts/build"],
+            ..USUAL
+        },
+        Case {
+            name: "macOS",
+            machine: "arm64 Darwin",
+            words: "--version 0.2.0 --to TARGET --base-url BASE/0.2.0",
+            says: &[
+                "does not run on Darwin",
+                "ADD --chmod=755 BASE/0.2.0/agent-init-0.2.0-aarch64-linux /usr/local/bin/agent-init",
+            ],
+            ..USUAL
+        },
+        Case {
+            name: "nothing to download with",
+            tools: &["sha256sum"],
+            words: "--to TARGET --base-url BASE/0.2.0",
+            says: &["nothing to download with", "install curl, wget or fetch"],
+            ..USUAL
+        },
+        Case {
+            name: "nothing to check with",
+            tools: &["curl"],
+            words: "--to TARGET --base-url BASE/0.2.0",
+            says: &["nothing to check the sum with", "install sha256sum"],
+            ..USUAL
+        },
+        Case {
+            name: "no such directory",
+            words: "--to TARGET/bin --base-url BASE/0.2.0",
+            says: &["TARGET/bin is not a directory", "create it"],
+            ..USUAL
+        },
+        Case {
+            name: "no address",
+            words: "--to TARGET",
+            says: &["does not know where the releases are", "--base-url URL"],
+            ..USUAL
+        },
+        Case {
+            name: "not a version",
+            words: "--version ../* --to TARGET --base-url BASE",
+            says: &["'../*' is not a version"],
+            ..USUAL
+        },
+        Case {
+            name: "unknown word",
+            words: "--force",
+            says: &["unknown word '--force'", "usage: install.sh"],
+            ..USUAL
+        },
+        Case { name: "no value", words: "--to", says: &["--to needs a value"], ..USUAL },
+    ];
+    cases.into_iter().for_each(Case::check);
 }
 
 #[test]
