@@ -236,6 +236,9 @@ fn entries(index: usize, rule: &EntryRule, session: &SessionFile) -> Option<Brok
     let key = |name: &str| format!("session.entries[{index}].{name}");
     let is_named_twice = session.synced_keys.contains(&rule.key)
         || session.entries.iter().take(index).any(|other| other.key == rule.key);
+    if rule.key.is_empty() {
+        return Some(breaks(key("key"), "it is empty"));
+    }
     if is_named_twice {
         return Some(breaks(key("key"), format!("'{}' is named twice", rule.key)));
     }
@@ -489,6 +492,7 @@ mod tests {
             (REFRESH.0, &REFRESH.1.replace("A\": \"1", "A=B\": \"1"), "line 12: refresh.environment[0]: 'A=B'"),
             (ENTRIES.0, &ENTRIES.1.replace("\"own\"", ""), "line 10: session.entries: they need session.travels"),
             (ENTRIES.0, &ENTRIES.1.replace("own", "servers"), "line 10: session.entries[0].key: 'servers' is named"),
+            (ENTRIES.0, &ENTRIES.1.replace("servers", ""), "line 10: session.entries[0].key: it is empty"),
             (ENTRIES.0, &ENTRIES.1.replace("/t", "t"), "line 10: session.entries[0].access-token: 't' is not a"),
             (
                 ENTRIES.0,

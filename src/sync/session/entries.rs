@@ -35,8 +35,13 @@ impl SyncSession {
     }
 
     fn entries_of(&self, file: &LoginFile) -> Option<Entries> {
-        let document = Document::parse(file.bytes.as_ref()?, self.config.rule.format).ok()?;
-        Some(document.entries(&self.config.rule))
+        let (rule, bytes) = (&self.config.rule, file.bytes.as_ref()?);
+        // Most files have no entries, and need no second parse at each sync.
+        let is_named = |key: &str| bytes.windows(key.len()).any(|part| part == key.as_bytes());
+        if !rule.entries.iter().any(|rule| is_named(&rule.key)) {
+            return Some(Entries::default());
+        }
+        Some(Document::parse(bytes, rule.format).ok()?.entries(rule))
     }
 
     /// Whether there is an entry on either side.
