@@ -22,7 +22,7 @@ pub const BARE: &str = "/bin/true";
 pub const PLAIN_START: &str = "agent-init -- true";
 pub const STEPPED_START: &str = "tini -- gosu USER true";
 pub const USER_START: &str = "agent-init --user USER -- true";
-pub const SESSION_START: &str = "agent-init --user USER, session laid down";
+pub const SESSION_START: &str = "agent-init --user USER, session installed";
 pub const CAPTURED_START: &str = "... and published to a capture";
 
 /// The programs that were found on this machine.

@@ -142,7 +142,7 @@ pub fn measure(inits: &Inits, rounds: usize, root: bool) -> Result<Report> {
         unit: "x",
     }));
     report.aims.extend(ratio(SESSION_START, STEPPED_START).map(|got| Aim {
-        what: "as another user with a session laid down, against `tini -- gosu`",
+        what: "as another user with a session installed, against `tini -- gosu`",
         most: 0.7,
         got,
         unit: "x",

@@ -24,7 +24,8 @@ use suite::members::{Fleet, Member, Way};
 use suite::support::{self, Sandbox, Vendor};
 use table::{Style, Table};
 
-const USAGE: &str = "usage: scripts/bench sync [--writes N] [--idle N] [--containers N] [--rotations N] [--markdown]
+const USAGE: &str =
+    "usage: scripts/bench sync [--writes N] [--idle N] [--containers N] [--rotations N] [--ours] [--markdown]
        scripts/bench sync memory [--writes N] [--markdown]";
 /// A guard against hangs.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -41,13 +42,15 @@ struct Options {
     idle: usize,
     containers: usize,
     rotations: usize,
+    /// Without the plain copies that agent-init is compared with.
+    ours: bool,
     style: Style,
 }
 
 impl Options {
     fn parse(mut words: impl Iterator<Item = String>) -> Option<Self> {
         let mut options =
-            Self { memory: false, writes: 0, idle: 50, containers: 30, rotations: 20, style: Style::Text };
+            Self { memory: false, writes: 0, idle: 50, containers: 30, rotations: 20, ours: false, style: Style::Text };
         while let Some(word) = words.next() {
             let target = match word.as_str() {
                 "--writes" => &mut options.writes,
@@ -56,6 +59,10 @@ impl Options {
                 "--rotations" => &mut options.rotations,
                 "--markdown" => {
                     options.style = Style::Markdown;
+                    continue;
+                }
+                "--ours" => {
+                    options.ours = true;
                     continue;
                 }
                 "memory" => {
@@ -146,7 +153,7 @@ fn fleets(options: &Options) -> Table {
     let title = format!("{containers} containers on one login, {rotations} rotations, one turn each");
     let header = ["", "turns", "failed", "token requests", "refused", "logins at the end"];
     let mut table = Table::new(title, &header);
-    for case in CASES {
+    for case in CASES.iter().filter(|case| !options.ours || case.way != Way::Plain) {
         let figures = fleet(case, *containers, *rotations);
         table.row([case.label.to_owned()].into_iter().chain(figures.map(|figure| figure.to_string())));
     }

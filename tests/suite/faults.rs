@@ -190,7 +190,7 @@ fn a_user_that_cannot_be_changed_stops_the_start() {
     }
 }
 
-/// With a login to lay down and to watch: what cannot be had costs the sync, or is said before the agent runs.
+/// With a login to install and to watch: what cannot be had costs the sync, or is said before the agent runs.
 #[test]
 fn a_login_survives_every_fault() {
     let rows = [

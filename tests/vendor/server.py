@@ -80,7 +80,7 @@ class Crowded(socketserver.ThreadingMixIn):
     """Serves many agents at once."""
 
     daemon_threads = True
-    request_queue_size = 64
+    request_queue_size = 1024
 
     def handle_error(self, request, client_address):
         """An agent that hangs up early is no event worth a traceback."""
