@@ -137,8 +137,7 @@ impl Supervisor {
 
     /// Gives the command of `--on-event` a moment for what happened at the end.
     fn run_last_hooks(&mut self) {
-        let until = Instant::now() + hook::LAST_WAIT;
-        let until = self.stop.ends_at().map_or(until, |ends_at| ends_at.min(until));
+        let until = hook::last_wait(self.stop.ends_at());
         while self.engine.last_hook_step(Instant::now(), &mut self.children) && Instant::now() < until {
             self.sleep_until(Some(until));
             self.read_signals();

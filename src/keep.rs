@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use crate::error::reason;
 use crate::keep::kept_login::KeptLogin;
-use crate::keep::message::About;
 use crate::log::event::EventKey;
 use crate::log::{Message, Reporter};
 use crate::process::children::Children;
@@ -123,8 +122,7 @@ impl Keeper {
 
     fn finish(mut self) -> u8 {
         for login in self.logins.iter().filter(|login| login.is_refreshing()) {
-            let about = About { agent: login.agent.clone(), at: String::new() };
-            self.reporter.say(&about.interrupted());
+            self.reporter.say(&message::interrupted(&login.agent));
         }
         let limit = self.engine.begin_final_sync(Instant::now(), self.stop.ends_at(), &mut self.children);
         while let Some(next) = self.engine.final_sync_step(Instant::now(), &mut self.children) {
@@ -146,8 +144,7 @@ impl Keeper {
 
     /// Gives the command of `--on-event` a moment for what happened at the end.
     fn run_last_hooks(&mut self) {
-        let until = Instant::now() + hook::LAST_WAIT;
-        let until = self.stop.ends_at().map_or(until, |ends_at| ends_at.min(until));
+        let until = hook::last_wait(self.stop.ends_at());
         while self.engine.last_hook_step(Instant::now(), &mut self.children) && Instant::now() < until {
             self.sleep_until(Some(until));
             self.read_signals();

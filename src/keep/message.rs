@@ -70,7 +70,7 @@ impl About {
         if hints.is_empty() { message } else { message.hint(hints.join("; ")) }
     }
 
-    /// What a refresh left is no login to publish, and was kept under `conflicts/`, or not.
+    /// What a refresh left is not a login that can be published. `kept`: whether it is under `conflicts/` now.
     pub fn set_aside(&self, kept: Result<(), String>) -> Message {
         let About { agent, at } = self;
         let message = match kept {
@@ -85,12 +85,11 @@ impl About {
         let text = format!("{agent}: cannot remove the copy of the last refresh: {why}");
         Message::warning(text).event(EventKey::RefreshFailed).agent(agent)
     }
+}
 
-    pub fn interrupted(&self) -> Message {
-        let agent = &self.agent;
-        Message::warning(format!("{agent}: agent-init ends in the middle of a refresh"))
-            .event(EventKey::RefreshFailed)
-            .agent(agent)
-            .hint("the next keeper with this state directory takes the result; a longer --grace waits for it")
-    }
+pub fn interrupted(agent: &str) -> Message {
+    Message::warning(format!("{agent}: agent-init ends in the middle of a refresh"))
+        .event(EventKey::RefreshFailed)
+        .agent(agent)
+        .hint("the next keeper with this state directory takes the result; a longer --grace waits for it")
 }

@@ -40,7 +40,13 @@ const BOUNDS: Bounds = Bounds { time: Duration::from_secs(10), output: 1 << 20 }
 const NAME: &str = "--on-event";
 
 /// How long the end of a run waits for the command.
-pub const LAST_WAIT: Duration = Duration::from_secs(1);
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// Until when the end of a run waits for the command. `ends_at`: when a stop must be over.
+pub fn last_wait(ends_at: Option<Instant>) -> Instant {
+    let until = Instant::now() + LAST_WAIT;
+    ends_at.map_or(until, |ends_at| ends_at.min(until))
+}
 
 pub struct Hook {
     program: Program,

@@ -95,9 +95,7 @@ impl Event {
             after: after.map(|digest| beginning(digest, PREFIX)),
         }
     }
-}
 
-impl Event {
     /// Whether it looks like one of ours, or of a later version. Others may be able to write to the file.
     fn is_plausible(&self) -> bool {
         let is_digest = |text: &String| text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());

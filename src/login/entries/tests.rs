@@ -141,7 +141,7 @@ fn entries_keep_their_bytes_and_the_rest_of_the_file_too() {
             "{\"x\":1,\"oauth\":{\"access\":\"FAKE-new\"},\"servers\":{\"b|1\":{\"token\":\"FAKE-b\", \"n\":1e2}}}",
         ),
         (
-            "over something that is no object",
+            "over something that is not an object",
             "{\"servers\":null,\"x\":1}",
             "{\"servers\":{\"b|1\":{\"token\":\"FAKE-b\", \"n\":1e2}},\"x\":1,\"oauth\":{\"access\":\"FAKE-new\"}}",
         ),

@@ -25,6 +25,16 @@ fn unhealthy(sandbox: &Sandbox, what: &str, says: &[&str]) {
     outcome.says(says);
 }
 
+/// Healthy if nothing is to be said.
+#[track_caller]
+fn checked(sandbox: &Sandbox, what: &str, says: &[&str]) {
+    if says.is_empty() {
+        healthy(sandbox, what);
+    } else {
+        unhealthy(sandbox, what, says);
+    }
+}
+
 struct Row {
     what: &'static str,
     sandbox: fn() -> Sandbox,
@@ -129,11 +139,7 @@ fn the_health_of_a_keeper_is_that_of_its_logins() {
         await_path(&sandbox.path("state/keep"), what, || {
             sandbox.read("state/keep/state.json").contains(&format!("\"{state}\""))
         });
-        if says.is_empty() {
-            healthy(&sandbox, what);
-        } else {
-            unhealthy(&sandbox, what, says);
-        }
+        checked(&sandbox, what, says);
         live.stop();
         live.wait();
         unhealthy(&sandbox, what, &["error: its keeper has ended (", "/state/keep/state.json)"]);
@@ -222,11 +228,7 @@ fn root_is_told_of_another_users_keeper() {
         }
         let mut live = run.start();
         live.message(if says.is_empty() { "claude: refreshed the login in " } else { "the vendor refused" });
-        if says.is_empty() {
-            healthy(&sandbox, what);
-        } else {
-            unhealthy(&sandbox, what, says);
-        }
+        checked(&sandbox, what, says);
         live.stop();
         live.wait();
         unhealthy(&sandbox, what, &["its keeper has ended"]);
